@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+namespace crest {
+
+/// The program's version, from CMake.
+const char* version();
+
+/// Part of every result's key. Raised with any change that moves stored numbers: kernels, noise, scoring rules,
+/// Unicode tables. Results of other versions stay readable and are never mixed into a curve unseen.
+inline constexpr int kNumericsVersion = 1;
+
+} // namespace crest

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+# Own targets: warnings, sanitizers, and one-line helpers for modules, tests and fuzz targets.
+
+add_library(crest_options INTERFACE)
+target_compile_options(crest_options INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion
+  # Numbers must not depend on whether the compiler fuses a multiply and an add.
+  -ffp-contract=off)
+if(CREST_WERROR)
+  target_compile_options(crest_options INTERFACE -Werror)
+endif()
+if(CREST_SANITIZE)
+  target_compile_options(crest_options INTERFACE -fsanitize=${CREST_SANITIZE} -fno-omit-frame-pointer -fno-sanitize=vptr)
+  target_link_options(crest_options INTERFACE -fsanitize=${CREST_SANITIZE})
+endif()
+target_include_directories(crest_options INTERFACE "${CMAKE_SOURCE_DIR}")
+
+# crest_module(NAME [SOURCES ...] [DEPENDS ...] [PRIVATE_DEPENDS ...]): the static library crest_<NAME> of core/<NAME>.
+function(crest_module name)
+  cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
+  add_library(crest_${name} STATIC ${M_SOURCES})
+  target_link_libraries(crest_${name} PUBLIC crest_options ${M_DEPENDS} PRIVATE ${M_PRIVATE_DEPENDS})
+endfunction()
+
+# crest_test(NAME [SOURCES ...] [LIBS ...] [LABELS ...] [TIMEOUT s]): one QtTest executable tst_<NAME>, run by ctest.
+function(crest_test name)
+  cmake_parse_arguments(T "" "TIMEOUT" "SOURCES;LIBS;LABELS" ${ARGN})
+  if(NOT T_SOURCES)
+    set(T_SOURCES tst_${name}.cpp)
+  endif()
+  if(NOT T_TIMEOUT)
+    set(T_TIMEOUT 120)
+  endif()
+  add_executable(tst_${name} ${T_SOURCES})
+  set_target_properties(tst_${name} PROPERTIES AUTOMOC ON
+    RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  target_compile_definitions(tst_${name} PRIVATE QT_NO_KEYWORDS
+    CREST_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CREST_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  target_link_libraries(tst_${name} PRIVATE crest_options Qt6::Test ${T_LIBS})
+  add_test(NAME ${name} COMMAND tst_${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}"
+    ENVIRONMENT "QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON}")
+endfunction()
+
+# crest_fuzz(NAME SOURCE LIBS...): a libFuzzer target. With CREST_FUZZ (clang) it fuzzes; always it replays tests/fuzz/corpus/<NAME>.
+function(crest_fuzz name source)
+  add_executable(fuzz_${name} ${source})
+  target_link_libraries(fuzz_${name} PRIVATE crest_options ${ARGN})
+  set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+  if(CREST_FUZZ)
+    target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(fuzz_${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp")
+  endif()
+  add_test(NAME fuzz_replay_${name} COMMAND fuzz_${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
+  set_tests_properties(fuzz_replay_${name} PROPERTIES TIMEOUT 60 LABELS "fuzz")
+endfunction()

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <QtTest>
+
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/base/units.h"
+
+using namespace crest;
+
+class TestBase : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void sha256KnownAnswer() {
+        // FIPS 180-4, example B.1.
+        QCOMPARE(sha256Hex("abc"), std::string("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"));
+        Sha256 parts;
+        QCOMPARE(parts.update("a").update("bc").finishHex(), sha256Hex("abc"));
+        QCOMPARE(parts.update("abc").finishHex(), sha256Hex("abc"));
+    }
+    void crcKnownAnswerAndParts() {
+        QCOMPARE(crc32c("123456789"), 0xe3069283u);
+        QCOMPARE(crc32c("6789", crc32c("12345")), 0xe3069283u);
+    }
+    void strictJsonRefuses_data() {
+        QTest::addColumn<QByteArray>("text");
+        QTest::addColumn<QByteArray>("why");
+        QTest::newRow("duplicate") << QByteArray(R"({"a":1,"a":2})") << QByteArray("twice");
+        QTest::newRow("big integer") << QByteArray(R"([18446744073709551616])") << QByteArray("64 bits");
+        QTest::newRow("depth") << QByteArray(100, '[') << QByteArray("deeper");
+        QTest::newRow("truncated") << QByteArray(R"({"a":)") << QByteArray("byte 5");
+        QTest::newRow("bad utf-8") << QByteArray("\"\xff\"") << QByteArray("UTF-8");
+    }
+    void strictJsonRefuses() {
+        QFETCH(QByteArray, text);
+        QFETCH(QByteArray, why);
+        const auto parsed = parseJson(text.toStdString(), "file.json");
+        QVERIFY(!parsed);
+        QVERIFY2(QByteArray::fromStdString(parsed.error().text()).contains(why), parsed.error().text().c_str());
+    }
+    void jsonReadsBack() {
+        const auto parsed = parseJson(R"({"b":[1,-2,0.1,{"c":null}],"a":true})", "x");
+        QVERIFY(parsed);
+        QCOMPARE(canonicalJson(*parsed), std::string(R"({"a":true,"b":[1,-2,0.1,{"c":null}]})"));
+        QVERIFY(std::isnan(*numberFromJson(numberToJson(std::nan("")))));
+    }
+    void tokenLabels_data() {
+        QTest::addColumn<double>("tokens");
+        QTest::addColumn<QString>("label");
+        for (const auto& [tokens, label] : std::initializer_list<std::pair<double, const char*>>{
+                 {5e5, "0.5M"}, {4e6, "4M"}, {1.5e9, "1.5B"}, {3e12, "3T"}, {128, "128"}, {6.4e7, "64M"},
+                 {4.194304e6, "4.19M"}, {9.9999e8, "1B"}, {0, "0"}, {2000, "2k"}})
+            QTest::newRow(label) << tokens << label;
+    }
+    void tokenLabels() {
+        QFETCH(double, tokens);
+        QFETCH(QString, label);
+        QCOMPARE(QString::fromStdString(formatTokens(tokens)), label);
+    }
+    void durations() {
+        QCOMPARE(formatDuration(23.2), std::string("0:24"));
+        QCOMPARE(formatDuration(11220), std::string("3:07:00"));
+    }
+};
+
+QTEST_APPLESS_MAIN(TestBase)
+#include "tst_base.moc"
