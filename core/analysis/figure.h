@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one figure struct: what the screen, PDF, SVG, PNG, CSV and TeX all read. Numbers are tested on it, not on widgets.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace crest::analysis {
+
+enum class AxisScale { Linear, Log };
+
+struct Tick {
+    double value = 0;
+    std::string label; ///< "4M", "1.5"
+};
+
+struct Axis {
+    std::string title; ///< with its unit: "pretraining tokens", "loss (nats/token)"
+    AxisScale scale = AxisScale::Linear;
+    double low = 0, high = 1; ///< visible range, low < high; > 0 where the scale is Log
+    std::vector<Tick> ticks;
+};
+
+struct FigurePoint {
+    double x = 0, y = 0;
+    std::optional<double> low, high; ///< the band
+    std::int64_t n = 0;              ///< what the band's N counts (bandLabel says)
+    std::string detail;              ///< hover: exact value, N, error; several lines
+    std::string recipe;              ///< click: settings, seeds, versions, equivalent command
+};
+
+enum class CurveColor {
+    Base,    ///< near-black
+    Ordered, ///< position on the viridis-like scale, dark to light
+    Category ///< Okabe-Ito by index
+};
+enum class Marker { None, Circle, Square, Diamond, TriangleUp, TriangleDown, Pentagon, Star };
+
+struct FigureCurve {
+    std::string id;    ///< stable across panels and updates: "base", "gamma=0.1"
+    std::string label; ///< legend
+    CurveColor color = CurveColor::Ordered;
+    double colorPosition = 0; ///< Ordered: 0..1; Category: index
+    bool dashed = false;
+    Marker marker = Marker::Circle;
+    bool visible = true;
+    /// Points joined by lines; a gap (missing or non-finite value) starts a new segment.
+    std::vector<std::vector<FigurePoint>> segments;
+};
+
+/// A vertical mark with its interval on the x axis (inflection).
+struct FigureMark {
+    std::string curve; ///< FigureCurve::id; takes its colour
+    double x = 0, low = 0, high = 0;
+    std::string label; ///< "16M (8M to 32M)"
+};
+
+struct FigurePanel {
+    std::string title;
+    std::string badge; ///< "ID", "OOD" or ""; ID panels are faintly tinted
+    Axis x, y;
+    std::vector<FigureCurve> curves;
+    std::vector<FigureMark> marks;
+    std::vector<std::string> notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
+    int hiddenNonFinite = 0;        ///< points left out as gaps; said in the panel
+};
+
+struct Figure {
+    std::string name; ///< file stem: "curves", "sensitivity"
+    std::string title;
+    int columns = 2; ///< panels per row
+    std::vector<FigurePanel> panels;
+    std::string provenance; ///< one JSON object as text: data hashes, settings, seeds, versions, command; embedded in every export
+};
+
+/// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, role, curve, x, y, low, high, n, with the provenance in `#` lines.
+std::string figureToCsv(const Figure& figure);
+/// A pgfplots picture of the same, that compiles with plain pdflatex + pgfplots; width in mm.
+std::string figureToTex(const Figure& figure, double widthMm);
+
+} // namespace crest::analysis

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files that survive crashes: read-only maps, whole-file reads with a cap, atomic replacement, locks.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace crest::io {
+
+/// A file mapped read-only; writing through the span faults. Movable; any thread may read.
+class MappedFile {
+public:
+    static Result<MappedFile> open(const std::filesystem::path& file);
+    MappedFile(MappedFile&&) noexcept;
+    MappedFile& operator=(MappedFile&&) noexcept;
+    ~MappedFile();
+
+    std::span<const std::byte> bytes() const { return {m_data, m_size}; }
+    /// Asks the kernel to read this range ahead; returns at once.
+    void willNeed(std::uint64_t offset, std::uint64_t length) const;
+
+private:
+    MappedFile(const std::byte* data, std::size_t size) : m_data(data), m_size(size) {}
+    const std::byte* m_data = nullptr;
+    std::size_t m_size = 0;
+};
+
+/// The whole file as text; refused above `maxBytes`.
+Result<std::string> readTextFile(const std::filesystem::path& file, std::uint64_t maxBytes = 256'000'000);
+
+/// Replaces `file` by `content`: temporary beside it, fsync, rename, fsync of the folder. On any error the old file stays and the
+/// temporary is gone; a full disk is ErrorKind::NoSpace.
+Result<void> writeFileAtomic(const std::filesystem::path& file, std::string_view content);
+
+/// fsync of a folder, so that a rename or creation in it is durable.
+Result<void> syncFolder(const std::filesystem::path& folder);
+
+/// The error for the system's `errno` value `code` after `action` ("write", "sync", ...) on `file`, in plain words.
+Error systemError(int code, const char* action, const std::filesystem::path& file);
+
+/// An flock held as long as the object lives. The file stays afterwards; a lock that another process holds is an error of kind Io.
+class FileLock {
+public:
+    static Result<FileLock> tryLock(const std::filesystem::path& file);
+    /// True where some living process holds the lock.
+    static bool isHeld(const std::filesystem::path& file);
+    FileLock(FileLock&&) noexcept;
+    FileLock& operator=(FileLock&&) noexcept;
+    ~FileLock();
+
+private:
+    explicit FileLock(int descriptor) : m_descriptor(descriptor) {}
+    int m_descriptor = -1;
+};
+
+} // namespace crest::io

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// The structs that a study is made of. All have JSON both ways (study_json.h); words as in the README.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+
+namespace crest::study {
+
+enum class Role { InDistribution, OutOfDistribution };
+
+/// Something measurable. Now: loss (nats/token) of a text by windows.
+struct Task {
+    std::string name;      ///< unique within the study
+    std::string textsPath; ///< JSONL or text file, absolute or relative to the study folder
+    std::string dataHash;  ///< SHA-256 of the file's content, filled when a run is planned
+    std::int64_t windowTokens = 128;
+    std::int64_t strideTokens = 128; ///< <= windowTokens; each token is scored once
+    std::int64_t maxWindows = 128;   ///< the first so many windows; 0 = all
+    bool operator==(const Task&) const = default;
+};
+
+struct TaskInProbe {
+    std::string task; ///< a Task's name
+    Role role = Role::InDistribution;
+    bool operator==(const TaskInProbe&) const = default;
+};
+
+/// What gamma multiplies (protocols 2.5): the std each tensor was initialised with, or the documented fallback, its RMS. Two different
+/// probes, never on one axis.
+enum class NoiseScale { InitStd, TensorRms };
+enum class ComputeType { Float32, BFloat16 };
+
+/// A modification with its grid, and what to measure.
+struct Probe {
+    std::string name;
+    std::string kind = "gaussian-noise";
+    std::string series; ///< name of a series in the study
+    std::vector<double> strengths; ///< gammas, > 0, ascending
+    std::int64_t firstSeed = 1, seeds = 16; ///< draws; each is an antithetic pair (+z and -z on the same tokens)
+    NoiseScale noiseScale = NoiseScale::InitStd;
+    ComputeType compute = ComputeType::Float32;
+    std::vector<TaskInProbe> tasks;
+    bool operator==(const Probe&) const = default;
+};
+
+/// A series as the study remembers it; found again by scanning `path`.
+struct StudySeries {
+    std::string name, path;
+    std::vector<std::string> excluded; ///< names of checkpoints the user took out
+    bool operator==(const StudySeries&) const = default;
+};
+
+/// study.json.
+struct Study {
+    std::string name;
+    std::vector<StudySeries> series;
+    std::vector<Task> tasks;
+    std::vector<Probe> probes;
+    bool operator==(const Study&) const = default;
+};
+
+/// A checkpoint as a run uses it: its content is pinned.
+struct PlannedCheckpoint {
+    std::string series, name, path;
+    std::string weights;   ///< fingerprint of weights and config
+    std::string tokenizer; ///< content hash
+    std::optional<std::int64_t> tokens, step, pretrainSeed;
+    bool operator==(const PlannedCheckpoint&) const = default;
+};
+
+/// One checkpoint x modification x strength x seed.
+struct Cell {
+    int checkpoint = 0;    ///< index into Plan::checkpoints
+    double strength = 0;   ///< 0 for the base
+    std::int64_t seed = 0; ///< 0 for the base
+    std::vector<std::string> keys; ///< result key for each of Plan::probe.tasks; 64 hex digits
+    std::vector<char> cached;      ///< 1 where the result is stored already, same order
+    bool isBase() const { return strength == 0; }
+    bool operator==(const Cell&) const = default;
+};
+
+/// Everything a probe needs on a series, known before it starts. run.json is this, frozen.
+struct Plan {
+    std::string id; ///< the run's id, "" before it is queued
+    std::string createdAt; ///< ISO 8601 UTC
+    Probe probe;
+    std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash
+    std::vector<PlannedCheckpoint> checkpoints;
+    std::vector<Cell> cells;
+    /// Units of claiming: indices into `cells`, all of one checkpoint. The base and every strength of one group of seeds go together, since one
+    /// draw serves the whole ladder.
+    std::vector<std::vector<int>> batches;
+
+    std::int64_t cellCount() const { return static_cast<std::int64_t>(cells.size()); }
+    std::int64_t cachedCellCount() const; ///< cells with every result stored
+    bool operator==(const Plan&) const = default;
+};
+
+struct PlanCost {
+    std::int64_t cells = 0, cached = 0, fresh = 0;
+    std::int64_t forwardTokens = 0; ///< tokens through a decoder, both members of pairs counted
+    double seconds = 0;             ///< from the rate last measured on this machine, else from FLOPs and 20 GFLOP/s per thread
+    double memoryBytes = 0;
+};
+
+/// One cell measured on one task: a line of a journal.
+struct ResultRow {
+    std::string key, run;
+    std::string series, checkpoint, weights;
+    std::optional<std::int64_t> tokens, step, pretrainSeed;
+    std::string modification; ///< "none" or "gaussian-noise"
+    std::string noiseScale;   ///< "init-std", "tensor-rms", "" for the base
+    double strength = 0;
+    std::int64_t seed = 0;
+    std::string task, metric = "loss", unit = "nats/token";
+    double value = 0;  ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
+    double stderr_ = 0; ///< over sequences
+    std::int64_t n = 0; ///< sequences
+    std::int64_t scoredTokens = 0;
+    std::string compute, device;
+    int threads = 1, numerics = 0;
+    std::string cachedAt;   ///< ISO 8601 UTC
+    std::string cause;      ///< why `value` is not finite, "" otherwise
+    std::vector<float> sequenceNats;        ///< summed nats of each sequence (pairs: mean of both members)
+    std::vector<std::int32_t> sequenceTokens; ///< scored tokens of each sequence
+    bool operator==(const ResultRow&) const = default;
+};
+
+} // namespace crest::study
