@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a probe to the cells it needs, with their keys, what is cached and what it will cost: pure functions over plain structs.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "core/base/job_context.h"
+#include "core/base/result.h"
+#include "core/series/series.h"
+#include "core/study/study_folder.h"
+
+namespace crest::study {
+
+/// Refuses a probe whose settings are out of range: no strengths, gamma <= 0 or > 10, bfloat16 below gamma 0.02, seeds < 1 or > 100,000, no
+/// task, an unknown task, no ID task. One sentence for the first problem.
+Result<void> checkProbe(const Probe& probe, const Study& study);
+
+/// The key of one result (architecture.md): SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings, strength, seed, task
+/// with data hash and scoring settings, compute type, numerics version.
+std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength, std::int64_t seed);
+
+/// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their fingerprints (remembered; progress
+/// through `job`) and the texts for their hashes. `stored` says whether a key is stored already.
+Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
+                       const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
+
+/// What the uncached part of a plan will cost. `tokensPerSecond` > 0: the rate last measured here.
+PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads);
+
+} // namespace crest::study

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Runs in a study folder: queueing, following and controlling them through files alone.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/study/study_folder.h"
+
+namespace crest::study {
+
+enum class RunCommand { Run, Pause, Stop, StopNow };
+enum class RunState {
+    Queued,     ///< no runner yet
+    Running,    ///< a living runner (its lock is held) works on it
+    Paused,
+    Stopping,
+    Stopped,    ///< stopped by the user; what is finished is kept
+    Done,       ///< every cell stored
+    Failed,     ///< ended with failed cells; the others are stored
+    Interrupted ///< its runner is gone (killed, machine restarted); can be continued
+};
+const char* runStateName(RunState state);
+
+struct FailedCell {
+    int cell = 0;
+    std::string message;
+};
+
+/// What the folder says about a run now. Cheap to poll: reads only what was appended since the last call where a RunFollower is used.
+struct RunStatus {
+    std::string id;
+    RunState state = RunState::Queued;
+    std::int64_t totalCells = 0, doneCells = 0, cachedCells = 0;
+    std::vector<FailedCell> failed;
+    std::string phase; ///< "gamma 0.1, 16M tokens"
+    double tokensPerSecond = 0;
+    double secondsElapsed = 0;
+    std::optional<double> secondsLeft;
+    std::string message; ///< why it paused or failed ("No space left ..."), "" otherwise
+    std::vector<std::string> writers;
+};
+
+/// Writes runs/<id>/run.json and makes it visible to runners; returns the id ("20261122-175300-noise-1a2b").
+Result<std::string> queueRun(const StudyFolder& folder, Plan plan);
+Result<Plan> readPlan(const StudyFolder& folder, const std::string& runId);
+std::vector<std::string> listRuns(const StudyFolder& folder); ///< oldest first
+
+/// Replaces control.json; runners look at it at least once a second.
+Result<void> controlRun(const StudyFolder& folder, const std::string& runId, RunCommand command);
+
+/// Follows one run: call poll() from time to time, from one thread.
+class RunFollower {
+public:
+    RunFollower(const StudyFolder& folder, std::string runId);
+    ~RunFollower();
+    RunFollower(RunFollower&&) noexcept;
+    RunFollower& operator=(RunFollower&&) noexcept;
+    Result<RunStatus> poll();
+
+private:
+    struct State;
+    std::unique_ptr<State> m_state;
+};
+
+} // namespace crest::study

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+// A study folder on disk: what the window, the command line and the runners share (layout and formats: core/study/README.md).
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/study/types.h"
+
+namespace crest::study {
+
+class StudyFolder {
+public:
+    /// Makes the folder and its study.json; an existing study there is an error.
+    static Result<StudyFolder> create(const std::filesystem::path& folder, const Study& study);
+    /// Opens an existing one. A study of a newer format is Unsupported, with the version it wants.
+    static Result<StudyFolder> open(const std::filesystem::path& folder);
+
+    const std::filesystem::path& path() const { return m_path; }
+    const Study& study() const { return m_study; }
+    /// False where the folder cannot be written, or another window holds the study: everything can still be looked at.
+    bool writable() const { return m_writable; }
+
+    /// Replaces study.json (temporary + fsync + rename).
+    Result<void> save(const Study& study);
+
+    std::filesystem::path runFolder(const std::string& runId) const { return m_path / "runs" / runId; }
+    std::filesystem::path journalFolder() const { return m_path / "journal"; }
+    std::filesystem::path resultsFile() const { return m_path / "results.h5"; }
+    std::filesystem::path figuresFolder() const { return m_path / "figures"; }
+    /// `text` relative to the study folder, unless it is absolute.
+    std::filesystem::path resolve(const std::string& text) const;
+
+private:
+    std::filesystem::path m_path;
+    Study m_study;
+    bool m_writable = true;
+};
+
+} // namespace crest::study
