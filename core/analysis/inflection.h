@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inflection point: the token budget after which the modified loss rises, with a 95 % confidence set, or the reason
+// why none is supported.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/analysis/curves.h"
+#include "core/base/result.h"
+
+namespace crest::analysis {
+
+/// Whom the statement speaks of.
+enum class Scope {
+    Budgets,         ///< two or more pretraining runs at the budgets: holds for pretraining with such budgets
+    TheseCheckpoints ///< one run per budget: the interval covers noise draws and sequences, not the luck of the run
+};
+
+enum class InflectionVerdict {
+    Supported,      ///< falls, then rises, both beyond the error
+    FallsToLast,    ///< the lowest loss is at the last budget
+    RiseNotClear,   ///< rises after the lowest budget, but within the error
+    RisesFromStart, ///< the rise is clear, a fall before it is not: the turn is at or before `high`
+    TooFewBudgets,  ///< fewer than `InflectionOptions::minimumBudgets` with finite values
+    NoError         ///< no spread is known (one draw, no sequences): nothing can be tested
+};
+
+struct Inflection {
+    bool supported = false;
+    InflectionVerdict verdict = InflectionVerdict::TooFewBudgets;
+    double tokens = 0; ///< the budget with the lowest mean
+    double low = 0,
+           high =
+               0; ///< 95 % confidence set for the budget with the lowest true loss: first and last budget not excluded
+    /// Next measured budgets outside [low, high]: where the curve has one minimum, its place between budgets lies in
+    /// here.
+    double bracketLow = 0, bracketHigh = 0;
+    double level = 0.95;
+    Scope scope = Scope::TheseCheckpoints;
+    std::int64_t budgets = 0, seeds = 0, draws = 0, sequences = 0; ///< seeds, draws: the fewest of any budget
+    std::int64_t nonFinite = 0;                                    ///< values left out
+    double riseNats = 0, riseError = 0;                            ///< last budget minus lowest, and its standard error
+    std::string method;                                            ///< one sentence, for hover and caption
+    std::string evidence;                                          ///< the numbers in words
+};
+
+struct InflectionOptions {
+    double level = 0.95;
+    int minimumBudgets = 4;
+};
+
+/// Of one task at one strength: `observations` must all have the same task and strength (Mismatch otherwise).
+///
+/// Target of the coverage: the true argmin over the measured budgets (where several share the lowest true loss, any of
+/// them) lies in [low, high] in at least `level` of repetitions, and a curve that is flat, falling, or rising from its
+/// first budget is called supported in at most 1 - level. README.md has the method and the simulations.
+Result<Inflection> findInflection(std::span<const Observation> observations, const InflectionOptions& options = {});
+
+/// For legend and table: "8M (4M to 16M)", or the reason.
+std::string inflectionLabel(const Inflection& inflection);
+/// Stable names for files: "supported", "falls-to-last", ...
+std::string verdictName(InflectionVerdict verdict);
+std::string scopeLabel(Scope scope);
+
+} // namespace crest::analysis
