@@ -42,16 +42,25 @@ function(crest_test name)
     ENVIRONMENT "QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON}")
 endfunction()
 
-# crest_fuzz(NAME SOURCE LIBS...): a libFuzzer target. With CREST_FUZZ (clang) it fuzzes; always it replays tests/fuzz/corpus/<NAME>.
+# crest_fuzz(NAME SOURCE LIBS...): with CREST_FUZZ (clang) a libFuzzer target that ctest runs for CREST_FUZZ_SECONDS from the corpus
+# in tests/fuzz/corpus/<NAME>; otherwise a program that replays that corpus.
 function(crest_fuzz name source)
+  set(corpus "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
   add_executable(fuzz_${name} ${source})
   target_link_libraries(fuzz_${name} PRIVATE crest_options ${ARGN})
   set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
   if(CREST_FUZZ)
     target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    file(MAKE_DIRECTORY "${CMAKE_BINARY_DIR}/found/${name}")
+    math(EXPR limit "${CREST_FUZZ_SECONDS} + 120")
+    add_test(NAME fuzz_${name}
+      COMMAND fuzz_${name} -max_total_time=${CREST_FUZZ_SECONDS} -timeout=2 -rss_limit_mb=1024 -max_len=65536 -print_final_stats=1
+              "${CMAKE_BINARY_DIR}/found/${name}" "${corpus}"
+      WORKING_DIRECTORY "${CMAKE_BINARY_DIR}/found/${name}")
+    set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT ${limit} LABELS fuzz)
   else()
     target_sources(fuzz_${name} PRIVATE "${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.cpp")
+    add_test(NAME fuzz_replay_${name} COMMAND fuzz_${name} "${corpus}")
+    set_tests_properties(fuzz_replay_${name} PROPERTIES TIMEOUT 60 LABELS fuzz)
   endif()
-  add_test(NAME fuzz_replay_${name} COMMAND fuzz_${name} "${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name}")
-  set_tests_properties(fuzz_replay_${name} PROPERTIES TIMEOUT 60 LABELS "fuzz")
 endfunction()
