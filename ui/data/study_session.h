@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The open study as the window sees it: one object on the GUI thread whose slow work (scans, planning, reading results, statistics) runs on
+// worker threads and comes back by signals. Qt Core only.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include <QObject>
+#include <QString>
+#include <QUndoStack>
+
+#include "core/analysis/probe_figures.h"
+#include "core/series/series.h"
+#include "core/study/planner.h"
+#include "core/study/runs.h"
+#include "core/study/study_folder.h"
+
+namespace crest::ui {
+
+/// One problem with its place and what to do.
+struct Issue {
+    QString where, message;
+    bool operator==(const Issue&) const = default;
+};
+
+/// What the button of the probe dock says, and why it may be off.
+struct PlanPreview {
+    quint64 request = 0;
+    std::optional<study::Plan> plan;
+    study::PlanCost cost;
+    QString problem; ///< why it cannot run, "" where it can
+};
+
+/// What the pages show of one run's probe.
+struct ProbeView {
+    quint64 version = 0;
+    std::shared_ptr<const analysis::ProbeResults> results;
+    std::vector<analysis::InflectionRow> inflections;
+};
+
+class StudySession : public QObject {
+    Q_OBJECT
+public:
+    explicit StudySession(QObject* parent = nullptr);
+    ~StudySession() override;
+
+    // Opening. All return at once; opened() or failed() follows.
+    /// A study folder, or a folder of checkpoints: that is opened in an untitled study in the user's data folder.
+    void open(const QString& folder);
+    void openSample();
+    void close();
+    bool isOpen() const;
+    bool writable() const;
+    QString folder() const;
+    QString name() const;
+    bool untitled() const;
+    /// Ctrl+S: moves an untitled study to a place and name.
+    void saveAs(const QString& folder);
+
+    const study::Study& study() const;
+    const std::vector<series::Series>& series() const;
+    const std::vector<Issue>& issues() const;
+    const std::vector<study::RunStatus>& runs() const;
+
+    /// Adds another folder of checkpoints to this study.
+    void addSeries(const QString& folder);
+    void rescan();
+
+    // Probes. Edits go through the undo stack.
+    QUndoStack* undoStack();
+    void setProbe(const study::Probe& probe); ///< replaces the probe of that name, or adds it; undoable
+    void addTask(const study::Task& task);    ///< undoable
+    void setExcluded(const QString& series, const QString& checkpoint, bool excluded); ///< undoable
+
+    /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
+    quint64 requestPlan(const study::Probe& probe);
+    /// Queues the plan and starts a runner where none is at work.
+    void run(const study::Plan& plan);
+    void control(const QString& runId, study::RunCommand command);
+    /// Continues an interrupted, stopped or failed run: only what is missing.
+    void resume(const QString& runId);
+
+    /// Which run's probe the pages show; probeChanged() follows, and again when results come in (at most 2 a second).
+    void showRun(const QString& runId);
+    QString shownRun() const;
+    const ProbeView& probeView() const;
+
+Q_SIGNALS:
+    void opened();
+    void closed();
+    void failed(const QString& message); ///< an action failed: a sentence for people
+    void seriesChanged();
+    void studyChanged();
+    void issuesChanged();
+    void runsChanged();
+    void scanProgress(int checkpointsFound, bool finished);
+    void checkProgress(int done, int total); ///< "checking 12 of 40": fingerprints
+    void planReady(const crest::ui::PlanPreview& preview);
+    void probeChanged();
+
+private:
+    struct Private;
+    std::unique_ptr<Private> d;
+};
+
+} // namespace crest::ui
