@@ -27,17 +27,50 @@ public:
     void willNeed(std::uint64_t offset, std::uint64_t length) const;
 
 private:
-    MappedFile(const std::byte* data, std::size_t size) : m_data(data), m_size(size) {}
+    MappedFile(const std::byte* data, std::size_t size)
+        : m_data(data)
+        , m_size(size) {}
     const std::byte* m_data = nullptr;
     std::size_t m_size = 0;
 };
 
+/// The first `count` bytes of a file, fewer where it is shorter, and its whole size. Only regular files are opened.
+struct FileHead {
+    std::string bytes;
+    std::uint64_t fileSize = 0;
+};
+Result<FileHead> readFileHead(const std::filesystem::path& file, std::uint64_t count);
+
+/// True for the small text that git-lfs leaves in place of a file that was not downloaded.
+bool isGitLfsPointer(std::string_view head);
+
 /// The whole file as text; refused above `maxBytes`.
 Result<std::string> readTextFile(const std::filesystem::path& file, std::uint64_t maxBytes = 256'000'000);
 
-/// Replaces `file` by `content`: temporary beside it, fsync, rename, fsync of the folder. On any error the old file stays and the
-/// temporary is gone; a full disk is ErrorKind::NoSpace.
+/// Replaces `file` by `content`: temporary beside it, fsync, rename, fsync of the folder. On any error the old file
+/// stays and the temporary is gone; a full disk is ErrorKind::NoSpace.
 Result<void> writeFileAtomic(const std::filesystem::path& file, std::string_view content);
+
+/// The same for content that comes in pieces: write, then commit. Destroyed without a commit, the old file stays and
+/// the temporary is gone. Not shared between threads.
+class AtomicFile {
+public:
+    static Result<AtomicFile> create(const std::filesystem::path& file);
+    AtomicFile(AtomicFile&&) noexcept;
+    AtomicFile& operator=(AtomicFile&&) noexcept;
+    ~AtomicFile();
+
+    Result<void> write(std::span<const std::byte> bytes);
+    Result<void> write(std::string_view text) { return write(std::as_bytes(std::span(text.data(), text.size()))); }
+    /// fsync, rename, fsync of the folder; call once, last.
+    Result<void> commit();
+
+private:
+    AtomicFile(std::filesystem::path file, std::filesystem::path temporary, int descriptor);
+    void discard();
+    std::filesystem::path m_file, m_temporary;
+    int m_descriptor = -1;
+};
 
 /// fsync of a folder, so that a rename or creation in it is durable.
 Result<void> syncFolder(const std::filesystem::path& folder);
@@ -45,7 +78,8 @@ Result<void> syncFolder(const std::filesystem::path& folder);
 /// The error for the system's `errno` value `code` after `action` ("write", "sync", ...) on `file`, in plain words.
 Error systemError(int code, const char* action, const std::filesystem::path& file);
 
-/// An flock held as long as the object lives. The file stays afterwards; a lock that another process holds is an error of kind Io.
+/// An flock held as long as the object lives. The file stays afterwards; a lock that another process holds is an error
+/// of kind Io.
 class FileLock {
 public:
     static Result<FileLock> tryLock(const std::filesystem::path& file);
@@ -56,7 +90,8 @@ public:
     ~FileLock();
 
 private:
-    explicit FileLock(int descriptor) : m_descriptor(descriptor) {}
+    explicit FileLock(int descriptor)
+        : m_descriptor(descriptor) {}
     int m_descriptor = -1;
 };
 

@@ -39,9 +39,11 @@ struct SafetensorsHeader {
     const TensorEntry* find(std::string_view name) const;
 };
 
-/// Parses and checks a header. `head` is the beginning of the file (at least 8 bytes + header; more is ignored), `fileSize` the
-/// size of the whole file. A header of more than 100 MB, or larger than the file, is refused before it is read.
-Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> head, std::uint64_t fileSize, const std::string& where);
+/// Parses and checks a header. `head` is the beginning of the file (at least 8 bytes + header; more is ignored),
+/// `fileSize` the size of the whole file. A header of more than 100 MB, or larger than the file, is refused before it
+/// is read.
+Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> head, std::uint64_t fileSize,
+                                                 const std::string& where);
 /// Reads just the header of a file (no map of the data).
 Result<SafetensorsHeader> readSafetensorsHeader(const std::filesystem::path& file);
 
@@ -52,8 +54,8 @@ struct TensorToWrite {
     std::vector<std::int64_t> shape;
     std::span<const std::byte> bytes;
 };
-/// Writes a file that the safetensors library reads: `__metadata__` {"format":"pt"} + `metadata`, tensors sorted by dtype size then name,
-/// data 8-aligned. Temporary + fsync + rename.
+/// Writes a file that the safetensors library reads: `__metadata__` {"format":"pt"} + `metadata`, tensors sorted by
+/// dtype size then name, data 8-aligned. Temporary + fsync + rename.
 Result<void> writeSafetensors(const std::filesystem::path& file, std::vector<TensorToWrite> tensors,
                               const std::map<std::string, std::string>& metadata = {});
 
