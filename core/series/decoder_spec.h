@@ -28,12 +28,31 @@ enum class TensorRole {
     Bias            ///< deterministic start: gets no noise
 };
 
+/// Where a tensor sits in the decoder, so that code above never reads names.
+enum class TensorSlot {
+    Embedding,
+    InputNorm, ///< before attention
+    Query,
+    Key,
+    Value,
+    QueryKeyValue, ///< fused, only where DecoderSpec::fusedQkv
+    AttentionOutput,
+    MlpNorm, ///< before the MLP
+    Gate,    ///< only MlpKind::Gated
+    Up,
+    Down,
+    FinalNorm,
+    Head
+};
+
 /// One tensor as the checkpoint's files name it.
 struct TensorInfo {
     std::string name;                ///< canonical name of the family (Hugging Face layout)
     std::vector<std::int64_t> shape; ///< as in the file
     TensorRole role = TensorRole::InputMatrix;
     int layer = -1; ///< block index from 0, or -1
+    TensorSlot slot = TensorSlot::Embedding;
+    bool isBias = false; ///< the bias of the slot, not its weight
     bool operator==(const TensorInfo&) const = default;
 };
 

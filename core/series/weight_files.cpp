@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/weight_files.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/base/json.h"
+#include "core/io/files.h"
+#include "core/series/families.h"
+
+namespace crest::series {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kSingle = "model.safetensors";
+constexpr const char* kIndex = "model.safetensors.index.json";
+
+bool startsWithPath(const fs::path& path, const fs::path& folder) {
+    const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
+    return end == folder.end();
+}
+
+/// The path of a shard, refused where it leads out of the folder (or of the cache that the folder is part of).
+Result<fs::path> shardPath(const fs::path& folder, const std::string& name, const std::string& index) {
+    const fs::path relative(name);
+    const bool climbs =
+        std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
+    if (name.empty() || name.find('\0') != std::string::npos || relative.is_absolute() || climbs)
+        return fail(ErrorKind::Malformed,
+                    fmt::format("The index names the file \"{}\", which is outside of the checkpoint's folder.", name),
+                    index);
+    const fs::path path = folder / relative;
+    std::error_code error;
+    const fs::path target = fs::canonical(path, error);
+    if (error == std::errc::no_such_file_or_directory) {
+        const bool link = fs::is_symlink(fs::symlink_status(path, error));
+        return fail(ErrorKind::NotFound,
+                    link ? "This link leads to a file that is not there; copy the checkpoint with its targets."
+                         : "This shard is named by the index but missing; download it again.",
+                    path.string());
+    }
+    const fs::path home = error ? fs::path() : fs::canonical(folder, error);
+    if (error)
+        return fail(io::systemError(error.value(), "open", path));
+    // A hub cache: models--X/snapshots/COMMIT/file -> models--X/blobs/ETAG.
+    const bool inCache = home.parent_path().filename() == "snapshots" &&
+                         startsWithPath(target, home.parent_path().parent_path() / "blobs");
+    if (!startsWithPath(target, home) && !inCache)
+        return fail(ErrorKind::Malformed, "This link leads out of the checkpoint's folder; it is not followed.",
+                    path.string());
+    return path;
+}
+
+Result<void> addFile(WeightFiles& files, const fs::path& path) {
+    CREST_TRY(header, io::readSafetensorsHeader(path));
+    for (const io::TensorEntry& tensor : header.tensors)
+        files.bytes += tensor.end - tensor.begin;
+    files.files.push_back({path, std::move(header)});
+    return {};
+}
+
+/// Every tensor must be in the shard that the index names for it, and no shard may hold others.
+Result<void> compareWithIndex(const WeightFiles& files, const std::map<std::string, std::string>& weightMap,
+                              const fs::path& index) {
+    std::size_t found = 0;
+    for (const WeightFile& file : files.files)
+        for (const io::TensorEntry& tensor : file.header.tensors) {
+            const auto entry = weightMap.find(tensor.name);
+            if (entry == weightMap.end() || (index.parent_path() / entry->second) != file.path)
+                return fail(ErrorKind::Mismatch,
+                            fmt::format("Tensor \"{}\" is in {}, but the index does not say so.", tensor.name,
+                                        file.path.filename().string()),
+                            index.string());
+            ++found;
+        }
+    if (found == weightMap.size())
+        return {};
+    for (const auto& [tensor, name] : weightMap) {
+        const auto holds = [&, wanted = &tensor](const WeightFile& file) {
+            return file.header.find(*wanted) != nullptr;
+        };
+        if (std::none_of(files.files.begin(), files.files.end(), holds))
+            return fail(ErrorKind::Mismatch,
+                        fmt::format("The index promises tensor \"{}\" in {}, which does not hold it.", tensor, name),
+                        index.string());
+    }
+    return {};
+}
+
+Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index) {
+    CREST_TRY(text, io::readTextFile(index, 100'000'000));
+    if (io::isGitLfsPointer(text))
+        return fail(ErrorKind::Malformed,
+                    "This is a git-lfs pointer, not the index; run `git lfs pull` in its repository.", index.string());
+    CREST_TRY(json, parseJson(text, index.string()));
+    if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
+        json["weight_map"].empty())
+        return fail(ErrorKind::Malformed, "The index has no \"weight_map\" with tensors.", index.string());
+    std::map<std::string, std::string> weightMap;
+    std::set<std::string> shards;
+    for (const auto& [tensor, shard] : json["weight_map"].items()) {
+        if (!shard.is_string())
+            return fail(ErrorKind::Malformed, fmt::format("The shard of \"{}\" is no text.", tensor), index.string());
+        weightMap[tensor] = shard.get<std::string>();
+        shards.insert(shard.get<std::string>());
+    }
+    WeightFiles files;
+    for (const std::string& shard : shards) {
+        CREST_TRY(path, shardPath(folder, shard, index.string()));
+        CREST_CHECK(addFile(files, path));
+    }
+    CREST_CHECK(compareWithIndex(files, weightMap, index));
+    return files;
+}
+
+bool isThere(const fs::path& path) {
+    std::error_code error;
+    return fs::exists(fs::symlink_status(path, error));
+}
+
+/// Buffers that older versions saved beside the parameters (formats.md 2.1). Real parameters end in .bias, too.
+bool isBuffer(std::string_view name) {
+    return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attention.masked_bias") ||
+           name.ends_with(".attention.bias");
+}
+
+std::string shapeText(const std::vector<std::int64_t>& shape) {
+    return fmt::format("[{}]", fmt::join(shape, ", "));
+}
+
+/// Turns a stored name into the canonical one, or "" where no tensor of the decoder is meant.
+class NameMapper {
+public:
+    NameMapper(const Family& family, const std::vector<TensorInfo>& expected)
+        : m_names(family.names) {
+        for (const TensorInfo& tensor : expected)
+            m_expected.emplace(tensor.name, &tensor);
+    }
+
+    const TensorInfo* find(std::string_view stored) const {
+        for (std::string_view name = stored;;) {
+            for (const std::string& form : {std::string(name), std::string(m_names.bodyPrefix) + std::string(name)})
+                if (const auto found = m_expected.find(form); found != m_expected.end())
+                    return found->second;
+            if (const auto found = m_expected.find(headName()); isHead(name) && found != m_expected.end())
+                return found->second;
+            const std::size_t cut = wrapperLength(name);
+            if (cut == 0)
+                return nullptr;
+            name.remove_prefix(cut);
+        }
+    }
+    bool isHead(std::string_view stored) const {
+        while (const std::size_t cut = wrapperLength(stored))
+            stored.remove_prefix(cut);
+        return stored == headName() || (m_names.headAlias && stored == std::string(m_names.headAlias) + ".weight");
+    }
+    std::string headName() const { return std::string(m_names.head) + ".weight"; }
+    std::string embeddingName() const { return std::string(m_names.embedding) + ".weight"; }
+
+private:
+    const TensorNames& m_names;
+    std::map<std::string, const TensorInfo*> m_expected;
+
+    static std::size_t wrapperLength(std::string_view name) {
+        for (const std::string_view prefix : {"_orig_mod.", "module.", "model."})
+            if (name.starts_with(prefix))
+                return prefix.size();
+        return 0;
+    }
+};
+
+Result<void> checkTensor(const io::TensorEntry& stored, const TensorInfo& wanted, const std::string& where) {
+    if (stored.shape != wanted.shape)
+        return fail(ErrorKind::Mismatch,
+                    fmt::format("Tensor \"{}\" has the shape {}, config.json asks for {}.", stored.name,
+                                shapeText(stored.shape), shapeText(wanted.shape)),
+                    where);
+    if (stored.dtype != io::DType::F32 && stored.dtype != io::DType::F16 && stored.dtype != io::DType::BF16)
+        return fail(ErrorKind::Unsupported,
+                    fmt::format("Tensor \"{}\" is stored as {}; Crest computes with F32, F16 and BF16.", stored.name,
+                                stored.dtypeText),
+                    where);
+    return {};
+}
+
+} // namespace
+
+Result<WeightFiles> readWeightFiles(const fs::path& folder) {
+    const fs::path single = folder / kSingle, index = folder / kIndex;
+    if (isThere(single)) {
+        std::error_code error;
+        if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
+            return fail(ErrorKind::NotFound,
+                        "This link leads to a file that is not there; copy the checkpoint with its targets.",
+                        single.string());
+        WeightFiles files;
+        CREST_CHECK(addFile(files, single));
+        return files;
+    }
+    if (isThere(index))
+        return readSharded(folder, index);
+    if (isThere(folder / "pytorch_model.bin") || isThere(folder / "pytorch_model.bin.index.json"))
+        return fail(ErrorKind::Unsupported,
+                    "The weights are pytorch_model.bin, which cannot be used yet; save them as safetensors.",
+                    folder.string());
+    return fail(ErrorKind::NotFound,
+                "There are no weights here: neither model.safetensors nor model.safetensors.index.json.",
+                folder.string());
+}
+
+Result<TensorPlaces> placeTensors(const WeightFiles& files, const DecoderSpec& spec, const std::string& where) {
+    const Family* family = findFamily(spec.family);
+    if (!family)
+        return fail(ErrorKind::Unsupported, unsupportedFamilyReason(spec.family), where);
+    const std::vector<TensorInfo> expected = expectedTensors(spec);
+    const NameMapper mapper(*family, expected);
+    TensorPlaces places;
+    std::optional<TensorPlace> extraHead;
+    for (std::size_t file = 0; file < files.files.size(); ++file)
+        for (const io::TensorEntry& tensor : files.files[file].header.tensors) {
+            const std::string source = files.files[file].path.string();
+            const TensorInfo* wanted = mapper.find(tensor.name);
+            if (!wanted && spec.tiedHead && mapper.isHead(tensor.name)) {
+                extraHead = TensorPlace{file, tensor};
+                continue;
+            }
+            if (!wanted && isBuffer(tensor.name))
+                continue;
+            if (!wanted)
+                return fail(
+                    ErrorKind::Mismatch,
+                    fmt::format("Tensor \"{}\" has no place in the model that config.json describes.", tensor.name),
+                    source);
+            CREST_CHECK(checkTensor(tensor, *wanted, source));
+            if (!places.byName.emplace(wanted->name, TensorPlace{file, tensor}).second)
+                return fail(ErrorKind::Mismatch, fmt::format("Tensor \"{}\" is stored twice.", wanted->name), source);
+        }
+    if (extraHead) {
+        CREST_CHECK(checkTensor(extraHead->entry, expected.front(), files.files[extraHead->file].path.string()));
+        // Stored alone it fills the embedding, as transformers 5 does.
+        if (places.byName.emplace(mapper.embeddingName(), *extraHead).second == false)
+            places.tiedHead.emplace(mapper.headName(), *extraHead);
+    }
+    for (const TensorInfo& tensor : expected)
+        if (!places.byName.contains(tensor.name))
+            return fail(
+                ErrorKind::Mismatch,
+                fmt::format("Tensor \"{}\" {} is missing from the weights.", tensor.name, shapeText(tensor.shape)),
+                where);
+    return places;
+}
+
+} // namespace crest::series

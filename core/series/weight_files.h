@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Which files hold a checkpoint's weights, and which stored tensor is which tensor of the decoder; headers only.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/io/safetensors.h"
+#include "core/series/decoder_spec.h"
+
+namespace crest::series {
+
+struct WeightFile {
+    std::filesystem::path path;
+    io::SafetensorsHeader header;
+};
+
+struct WeightFiles {
+    std::vector<WeightFile> files;
+    std::uint64_t bytes = 0; ///< of all tensors
+};
+
+/// Where a tensor of the decoder lies.
+struct TensorPlace {
+    std::size_t file = 0; ///< index into WeightFiles::files
+    io::TensorEntry entry;
+};
+
+struct TensorPlaces {
+    std::map<std::string, TensorPlace> byName; ///< every tensor of expectedTensors(spec), by canonical name
+    /// A tied head that the files hold beside the embedding; the two must be equal (formats.md 2.1).
+    std::map<std::string, TensorPlace> tiedHead;
+};
+
+/// Finds and checks model.safetensors, or model.safetensors.index.json with its shards. Names of shards that lead out
+/// of `folder` are refused; a link may only lead into the blobs of a Hugging Face hub cache. Reads headers only.
+Result<WeightFiles> readWeightFiles(const std::filesystem::path& folder);
+
+/// Maps stored names to canonical ones (prefixes of wrappers stripped, buffers ignored, a tied head that is stored
+/// alone fills the embedding) and compares shapes and dtypes. Missing, unknown, doubled or misshapen tensors are a
+/// Mismatch.
+Result<TensorPlaces> placeTensors(const WeightFiles& files, const DecoderSpec& spec, const std::string& where);
+
+} // namespace crest::series

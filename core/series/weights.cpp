@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/weights.h"
+
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "core/io/files.h"
+#include "core/series/weight_files.h"
+
+namespace crest::series {
+
+struct CheckpointWeights::Data {
+    std::vector<io::MappedFile> maps;
+    std::map<std::string, StoredTensor> tensors;
+};
+
+namespace {
+
+/// The bytes of a tensor in a map, checked again: the file may have changed since its header was read.
+Result<StoredTensor> viewOf(const TensorPlace& place, const WeightFiles& files,
+                            const std::vector<io::MappedFile>& maps) {
+    const WeightFile& file = files.files[place.file];
+    const auto bytes = maps[place.file].bytes();
+    const std::uint64_t end = file.header.dataStart + place.entry.end;
+    if (end > bytes.size())
+        return fail(ErrorKind::Io, "The file became shorter while it was opened.", file.path.string());
+    return StoredTensor{place.entry.dtype, place.entry.shape,
+                        bytes.subspan(file.header.dataStart + place.entry.begin, place.entry.end - place.entry.begin)};
+}
+
+bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
+    return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+} // namespace
+
+Result<CheckpointWeights> CheckpointWeights::open(const std::filesystem::path& folder, const DecoderSpec& spec) {
+    CREST_TRY(files, readWeightFiles(folder));
+    CREST_TRY(places, placeTensors(files, spec, folder.string()));
+    auto data = std::make_unique<Data>();
+    for (const WeightFile& file : files.files) {
+        CREST_TRY(map, io::MappedFile::open(file.path));
+        data->maps.push_back(std::move(map));
+    }
+    for (const auto& [name, place] : places.byName) {
+        CREST_TRY(tensor, viewOf(place, files, data->maps));
+        data->tensors.emplace(name, std::move(tensor));
+    }
+    const std::string embedding = expectedTensors(spec).front().name;
+    for (const auto& [name, place] : places.tiedHead) {
+        CREST_TRY(head, viewOf(place, files, data->maps));
+        const StoredTensor& tied = data->tensors.at(embedding);
+        if (head.dtype != tied.dtype || !equal(head.bytes, tied.bytes))
+            return fail(ErrorKind::Mismatch,
+                        fmt::format("config.json ties the head to the embedding, but \"{}\" differs from \"{}\"; set "
+                                    "\"tie_word_embeddings\" to false to use both.",
+                                    name, embedding),
+                        folder.string());
+    }
+    return CheckpointWeights(std::move(data));
+}
+
+CheckpointWeights::CheckpointWeights(std::unique_ptr<Data> data)
+    : m_data(std::move(data)) {}
+CheckpointWeights::CheckpointWeights(CheckpointWeights&&) noexcept = default;
+CheckpointWeights& CheckpointWeights::operator=(CheckpointWeights&&) noexcept = default;
+CheckpointWeights::~CheckpointWeights() = default;
+
+const std::map<std::string, StoredTensor>& CheckpointWeights::tensors() const {
+    return m_data->tensors;
+}
+
+void CheckpointWeights::willNeed() const {
+    for (const io::MappedFile& map : m_data->maps)
+        map.willNeed(0, map.bytes().size());
+}
+
+} // namespace crest::series
