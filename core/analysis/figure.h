@@ -2,6 +2,7 @@
 // The one figure struct: what the screen, PDF, SVG, PNG, CSV and TeX all read. Numbers are tested on it, not on widgets.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,8 @@
 namespace crest::analysis {
 
 enum class AxisScale { Linear, Log };
+/// How ticks are labelled where a chart makes its own (after a zoom, or where `Axis::ticks` is empty).
+enum class TickFormat { Number, Tokens };
 
 struct Tick {
     double value = 0;
@@ -19,7 +22,8 @@ struct Axis {
     std::string title; ///< with its unit: "pretraining tokens", "loss (nats/token)"
     AxisScale scale = AxisScale::Linear;
     double low = 0, high = 1; ///< visible range, low < high; > 0 where the scale is Log
-    std::vector<Tick> ticks;
+    std::vector<Tick> ticks;  ///< may be empty: the chart makes them (figure_view.h, visibleTicks)
+    TickFormat format = TickFormat::Number;
 };
 
 struct FigurePoint {
@@ -74,9 +78,11 @@ struct Figure {
     std::string provenance; ///< one JSON object as text: data hashes, settings, seeds, versions, command; embedded in every export
 };
 
-/// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, role, curve, x, y, low, high, n, with the provenance in `#` lines.
+/// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y, low,
+/// high, n; absent numbers are empty. Titles, axes, marks, notes and the record (figure_record.h) stand in `#` lines.
 std::string figureToCsv(const Figure& figure);
-/// A pgfplots picture of the same, that compiles with plain pdflatex + pgfplots; width in mm.
-std::string figureToTex(const Figure& figure, double widthMm);
+/// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the outer
+/// width is about `widthMm`, each panel `panelHeightMm` high. The record stands in a `%` line.
+std::string figureToTex(const Figure& figure, double widthMm, double panelHeightMm = 50);
 
 } // namespace crest::analysis

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What of a figure is visible, in plain numbers: axis positions, ticks, and the geometry of curves cut to the visible
+// range. Screen and exports draw exactly this, so no painter needs to clip.
+#pragma once
+
+#include <vector>
+
+#include "core/analysis/axis.h"
+#include "core/analysis/figure.h"
+
+namespace crest::analysis {
+
+enum class Dimension { X, Y };
+
+/// Where a value lies on the drawn axis: the value itself, or log10 of it. NaN where the axis cannot show it (not
+/// finite, or <= 0 on a log axis).
+double axisPosition(const Axis& axis, double value);
+/// The inverse of axisPosition.
+double axisValue(const Axis& axis, double position);
+/// Whether low and high are finite, ordered and possible on the axis's scale.
+bool isDrawable(const Axis& axis);
+/// Whether value lies in [low, high] (with a tolerance of 1e-9 of the drawn width) and can be shown.
+bool inRange(const Axis& axis, double value);
+
+/// Sets low, high and (where the axis's own ticks no longer fit) nothing else: the range holds the visible curves' points,
+/// bands and, in x, marks, with a margin of 5 %. Without a drawable point the range is 0..1, or 1..10 on a log axis.
+void fitAxis(FigurePanel& panel, Dimension dimension);
+/// The ticks to draw: the axis's own where at least two of them are in range, else new ones (tokens or numbers; powers of
+/// ten as 10⁻² on a long log axis). At most `most`.
+std::vector<Tick> visibleTicks(const Axis& axis, int most = 9);
+/// Values of the unlabelled ticks between powers of ten on a log axis of numbers; empty elsewhere.
+std::vector<double> minorTicks(const Axis& axis);
+
+/// Points of visible curves that a log axis cannot show (<= 0); they are left out and said.
+int undrawablePoints(const FigurePanel& panel);
+/// The panel's notes and, where points are left out, how many and why.
+std::vector<std::string> panelNotes(const FigurePanel& panel);
+
+/// The band of one segment as two polylines over the same x range, in axis positions.
+struct BandGeometry {
+    std::vector<XY> upper, lower;
+};
+struct MarkerGeometry {
+    XY at; ///< axis positions
+    const FigurePoint* point = nullptr;
+    bool alone = false; ///< the only point of its segment: drawn as a marker whatever the curve's style
+};
+/// One curve in axis positions, cut to the visible ranges. Points that cannot be shown end a line, as gaps do.
+struct CurveGeometry {
+    std::vector<std::vector<XY>> lines; ///< each of two points or more
+    std::vector<BandGeometry> bands;
+    std::vector<MarkerGeometry> markers; ///< points in range; valid as long as the curve
+};
+/// Lines of more than `maxPoints` points are thinned to the least and greatest of each column first. The curve's
+/// visible flag is not looked at. Empty where an axis is not drawable.
+CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, std::size_t maxPoints = 2000);
+
+/// The points of all visible curves at one x (equal within 1e-9 relative), in order of the curves: what a hover lists.
+struct PointAt {
+    const FigureCurve* curve = nullptr;
+    const FigurePoint* point = nullptr;
+};
+std::vector<PointAt> pointsAt(const FigurePanel& panel, double x);
+
+} // namespace crest::analysis
