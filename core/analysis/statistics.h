@@ -68,10 +68,11 @@ struct CrossedMean {
     std::int64_t seeds = 0, draws = 0, sequences = 0;
     double se() const;
 };
-/// `valueBySeedAndDraw[s][d]`: nats/token, finite. Draws are taken as crossed with seeds (the same noise for all) where
-/// all rows have the same length, else as nested in them. `sequenceNats`: per sequence, averaged over seeds and draws,
-/// may be empty. The sum of the three one-way variances is used; it counts interactions more than once, so it errs on
-/// the wide side (Cameron, Gelbach & Miller 2011, eq. 2.8, without the terms that are subtracted).
+/// `valueBySeedAndDraw[s][d]`: nats/token, rows of equal length, column d the same noise draw in each row, NaN where a
+/// cell is missing. The draw component comes from columns that are complete; where seeds share no draws (nested) it is
+/// part of the seed component. `sequenceNats`: per sequence, averaged over seeds and draws; may be empty. The sum of
+/// the three one-way variances is used: it counts interactions more than once, so it errs on the wide side (Cameron,
+/// Gelbach & Miller 2011, section 2.3, without the terms that are subtracted).
 CrossedMean crossedMean(const std::vector<std::vector<double>>& valueBySeedAndDraw,
                         std::span<const double> sequenceNats, std::span<const int> sequenceTokens);
 

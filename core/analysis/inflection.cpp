@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/inflection.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "core/analysis/budget_table.h"
+#include "core/analysis/pairwise_error.h"
+#include "core/analysis/statistics.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+
+namespace {
+using detail::Budget;
+using detail::BudgetTable;
+using detail::PairwiseError;
+
+/// Shares of the error that is allowed, 1 - level: a tenth to leave out budgets that are clearly worse, a tenth in
+/// reserve because the pooled spread is an approximation, the rest for the comparisons.
+constexpr double kSelectionShare = 0.1, kComparisonShare = 0.8;
+
+/// t statistics of all ordered pairs: how much worse budget `row` is than budget `column`.
+struct Comparison {
+    double t = 0, df = 0;
+};
+using Comparisons = std::vector<std::vector<Comparison>>;
+
+Comparison compare(const BudgetTable& table, const PairwiseError& error, std::size_t a, std::size_t b) {
+    const double difference = table.budgets[a].summary.mean - table.budgets[b].summary.mean;
+    const ErrorComponent variance = error.difference(a, b);
+    if (variance.variance > 0)
+        return {difference / std::sqrt(variance.variance), variance.df};
+    const double infinity = std::numeric_limits<double>::infinity();
+    return {difference == 0 ? 0 : std::copysign(infinity, difference), infinity};
+}
+
+Comparisons compareAll(const BudgetTable& table, const PairwiseError& error) {
+    const std::size_t count = table.budgets.size();
+    Comparisons result(count, std::vector<Comparison>(count));
+    for (std::size_t a = 0; a < count; ++a)
+        for (std::size_t b = a + 1; b < count; ++b) {
+            result[a][b] = compare(table, error, a, b);
+            result[b][a] = {-result[a][b].t, result[a][b].df};
+        }
+    return result;
+}
+
+/// Is t beyond the one-sided point of Student's t?
+bool beyond(const Comparison& comparison, double probability) {
+    return comparison.t > 0 && comparison.t > studentQuantile(1 - probability, comparison.df);
+}
+
+/// Is `budget` significantly worse than some other? Two-step test of the inequalities mean(budget) <= mean(other)
+/// (Romano, Shaikh & Wolf 2014): others that are clearly worse than `budget` cannot be the reason and do not count in
+/// the Bonferroni correction of the second step.
+bool isExcluded(const Comparisons& comparisons, std::size_t budget, double alpha) {
+    const std::size_t count = comparisons.size();
+    const double selection = kSelectionShare * alpha / static_cast<double>(count - 1);
+    int rivals = 0;
+    bool anyBetter = false;
+    for (std::size_t other = 0; other < count; ++other) {
+        if (other == budget || beyond(comparisons[other][budget], selection))
+            continue;
+        ++rivals;
+        anyBetter = anyBetter || comparisons[budget][other].t > 0;
+    }
+    if (!anyBetter)
+        return false;
+    for (std::size_t other = 0; other < count; ++other)
+        if (other != budget && beyond(comparisons[budget][other], kComparisonShare * alpha / rivals))
+            return true;
+    return false;
+}
+
+std::vector<std::size_t> confidenceSet(const Comparisons& comparisons, double alpha) {
+    std::vector<std::size_t> set;
+    for (std::size_t budget = 0; budget < comparisons.size(); ++budget)
+        if (!isExcluded(comparisons, budget, alpha))
+            set.push_back(budget);
+    return set;
+}
+
+/// The spread of runs speaks for budgets where at least half of them have two or more; the others borrow it.
+bool speaksOfBudgets(const BudgetTable& table) {
+    const auto several =
+        std::ranges::count_if(table.budgets, [](const Budget& budget) { return budget.summary.seeds > 1; });
+    return 2 * several >= static_cast<std::ptrdiff_t>(table.budgets.size());
+}
+
+std::size_t lowestBudget(const BudgetTable& table) {
+    const auto lowest =
+        std::ranges::min_element(table.budgets, {}, [](const Budget& budget) { return budget.summary.mean; });
+    return static_cast<std::size_t>(lowest - table.budgets.begin());
+}
+
+void describeData(Inflection& result, const BudgetTable& table) {
+    const auto fewest = std::numeric_limits<std::int64_t>::max();
+    result.seeds = result.draws = fewest;
+    for (const Budget& budget : table.budgets) {
+        result.seeds = std::min(result.seeds, budget.summary.seeds);
+        result.draws = std::min(result.draws, budget.summary.draws);
+        result.sequences = std::max(result.sequences, budget.summary.sequences);
+    }
+    if (table.budgets.empty())
+        result.seeds = result.draws = 0;
+    result.budgets = static_cast<std::int64_t>(table.budgets.size());
+    result.nonFinite = table.nonFinite;
+}
+
+std::string methodText(const Inflection& result) {
+    const std::string spread =
+        result.scope == Scope::Budgets
+            ? "the spread of pretraining runs (pooled over neighbouring budgets), noise draws and sequences"
+            : "noise draws and sequences";
+    return fmt::format(
+        "Budgets whose mean loss is not significantly worse than that of any other: one-sided t tests of all pairs, "
+        "{} % error for all together, with the error from {}; supported where the first and the last budget are "
+        "both excluded.",
+        formatNumber(100 * (1 - result.level), 3), spread);
+}
+
+std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest) {
+    const double difference = table.budgets[from].summary.mean - table.budgets[lowest].summary.mean;
+    const ErrorComponent variance = error.difference(from, lowest);
+    const std::string df = std::isfinite(variance.df) ? fmt::format(", df {}", formatNumber(variance.df, 3)) : "";
+    return fmt::format("{} higher at {} (standard error {}{})", formatNumber(difference, 3),
+                       formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(variance.variance), 2), df);
+}
+
+std::string countsText(const Inflection& result) {
+    std::string text = fmt::format("{} budgets, {} pretraining run{}, {} noise draw{}", result.budgets, result.seeds,
+                                   result.seeds == 1 ? "" : "s", result.draws, result.draws == 1 ? "" : "s");
+    if (result.sequences > 0)
+        text += fmt::format(", {} sequences", result.sequences);
+    if (result.nonFinite > 0)
+        text += fmt::format("; {} non-finite value{} left out", result.nonFinite, result.nonFinite == 1 ? "" : "s");
+    return text;
+}
+
+std::string evidenceText(const Inflection& result, const BudgetTable& table, const PairwiseError& error,
+                         std::size_t lowest) {
+    std::string text = fmt::format("lowest at {}: {} nats/token", formatTokens(result.tokens),
+                                   formatNumber(table.budgets[lowest].summary.mean));
+    if (lowest > 0)
+        text += "; " + differenceText(table, error, 0, lowest);
+    if (lowest + 1 < table.budgets.size())
+        text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest);
+    text += fmt::format("; budgets not excluded: {} to {}", formatTokens(result.low), formatTokens(result.high));
+    return text + "; " + countsText(result);
+}
+
+InflectionVerdict judge(std::size_t first, std::size_t last, std::size_t lowest, std::size_t count) {
+    if (last + 1 == count)
+        return lowest + 1 == count ? InflectionVerdict::FallsToLast : InflectionVerdict::RiseNotClear;
+    return first == 0 ? InflectionVerdict::RisesFromStart : InflectionVerdict::Supported;
+}
+
+/// A curve without enough budgets, or without any known error.
+Inflection unsupported(Inflection result, InflectionVerdict verdict, std::string evidence) {
+    result.verdict = verdict;
+    result.evidence = std::move(evidence) + "; " + countsText(result);
+    return result;
+}
+
+bool knowsError(const BudgetTable& table, const PairwiseError& error) {
+    for (std::size_t i = 1; i < table.budgets.size(); ++i)
+        if (error.difference(i - 1, i).variance > 0)
+            return true;
+    return false;
+}
+
+void test(Inflection& result, const BudgetTable& table, const PairwiseError& error, std::size_t lowest) {
+    const std::size_t count = table.budgets.size();
+    const std::vector<std::size_t> set = confidenceSet(compareAll(table, error), 1 - result.level);
+    const std::size_t first = set.front(), last = set.back();
+    result.low = table.budgets[first].tokens;
+    result.high = table.budgets[last].tokens;
+    result.bracketLow = table.budgets[first == 0 ? 0 : first - 1].tokens;
+    result.bracketHigh = table.budgets[std::min(last + 1, count - 1)].tokens;
+    result.riseNats = table.budgets.back().summary.mean - table.budgets[lowest].summary.mean;
+    result.riseError = lowest + 1 < count ? std::sqrt(error.difference(count - 1, lowest).variance) : 0.0;
+    result.verdict = judge(first, last, lowest, count);
+    result.supported = result.verdict == InflectionVerdict::Supported;
+    result.evidence = evidenceText(result, table, error, lowest);
+}
+
+Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
+    std::erase_if(table.budgets, [](const Budget& budget) { return budget.summary.seeds == 0; });
+    Inflection result;
+    result.level = options.level;
+    describeData(result, table);
+    if (table.budgets.size() < static_cast<std::size_t>(std::max(options.minimumBudgets, 2)))
+        return unsupported(result, InflectionVerdict::TooFewBudgets,
+                           fmt::format("{} budgets with finite values; {} are the least", result.budgets,
+                                       std::max(options.minimumBudgets, 2)));
+    const bool ofBudgets = speaksOfBudgets(table);
+    result.scope = ofBudgets ? Scope::Budgets : Scope::TheseCheckpoints;
+    result.method = methodText(result);
+    const std::size_t lowest = lowestBudget(table);
+    result.tokens = table.budgets[lowest].tokens;
+    result.low = result.bracketLow = table.budgets.front().tokens;
+    result.high = result.bracketHigh = table.budgets.back().tokens;
+    const PairwiseError error(table, ofBudgets);
+    if (!knowsError(table, error))
+        return unsupported(result, InflectionVerdict::NoError,
+                           "one value per budget: more pretraining runs, noise draws or sequences are needed");
+    test(result, table, error, lowest);
+    return result;
+}
+} // namespace
+
+Result<Inflection> findInflection(std::span<const Observation> observations, const InflectionOptions& options) {
+    if (!(options.level > 0 && options.level < 1))
+        return fail(ErrorKind::OutOfRange, "The confidence level must lie between 0 and 1.");
+    CREST_TRY(tables, detail::tabulate(observations));
+    if (tables.size() > 1)
+        return fail(ErrorKind::Mismatch, "An inflection is looked for in one task at one strength; more were given.");
+    detail::BudgetTable empty;
+    return analyse(tables.empty() ? empty : tables.front(), options);
+}
+
+std::string inflectionLabel(const Inflection& inflection) {
+    switch (inflection.verdict) {
+    case InflectionVerdict::Supported:
+        if (inflection.low == inflection.high)
+            return formatTokens(inflection.tokens);
+        return fmt::format("{} ({} to {})", formatTokens(inflection.tokens), formatTokens(inflection.low),
+                           formatTokens(inflection.high));
+    case InflectionVerdict::FallsToLast:
+        return "none: falls to the last budget";
+    case InflectionVerdict::RiseNotClear:
+        return "none: the rise after the minimum is within the error";
+    case InflectionVerdict::RisesFromStart:
+        return fmt::format("at or before {}: no fall before the rise is beyond the error",
+                           formatTokens(inflection.high));
+    case InflectionVerdict::NoError:
+        return "none: no spread is known";
+    case InflectionVerdict::TooFewBudgets:
+        break;
+    }
+    return "none: too few budgets";
+}
+
+std::string verdictName(InflectionVerdict verdict) {
+    switch (verdict) {
+    case InflectionVerdict::Supported:
+        return "supported";
+    case InflectionVerdict::FallsToLast:
+        return "falls-to-last";
+    case InflectionVerdict::RiseNotClear:
+        return "rise-not-clear";
+    case InflectionVerdict::RisesFromStart:
+        return "rises-from-start";
+    case InflectionVerdict::NoError:
+        return "no-error";
+    case InflectionVerdict::TooFewBudgets:
+        break;
+    }
+    return "too-few-budgets";
+}
+
+std::string scopeLabel(Scope scope) {
+    return scope == Scope::Budgets ? "for these budgets" : "for these checkpoints";
+}
+
+} // namespace crest::analysis
