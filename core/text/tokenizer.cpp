@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/text/tokenizer.h"
+
+#include <fmt/format.h>
+
+#include "core/io/files.h"
+#include "core/text/normalizer.h"
+#include "core/text/tokenizer_parts.h"
+#include "core/text/unicode.h"
+
+namespace crest::text {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxFileBytes = 64'000'000; // the largest in use has 35 MB
+
+Error missingTokenizer(const fs::path& file) {
+    std::error_code ignored;
+    const fs::path folder = file.parent_path();
+    const char* other = fs::exists(folder / "tokenizer.model", ignored) ? "a SentencePiece tokenizer.model"
+                        : fs::exists(folder / "merges.txt", ignored)    ? "vocab.json and merges.txt"
+                                                                        : nullptr;
+    if (other != nullptr)
+        return {ErrorKind::Unsupported,
+                fmt::format(
+                    "there is no tokenizer.json, only {}; load it with transformers' AutoTokenizer and save_pretrained "
+                    "writes a tokenizer.json",
+                    other),
+                folder.string()};
+    return {ErrorKind::NotFound, "there is no tokenizer.json; copy the tokenizer of this model beside its weights",
+            file.string()};
+}
+
+/// Ids of text between added tokens.
+void encodePlain(const detail::TokenizerParts& parts, std::string_view text, std::vector<std::int32_t>& out) {
+    preTokenize(parts.preSteps, text, [&](std::string_view piece) { parts.model->encodePiece(piece, out); });
+}
+
+void encodeNormalized(const detail::TokenizerParts& parts, std::string_view text, std::vector<std::int32_t>& out) {
+    if (parts.normalizedAdded.empty()) {
+        encodePlain(parts, text, out);
+        return;
+    }
+    std::vector<Segment> segments;
+    parts.normalizedAdded.split(text, segments);
+    for (const Segment& segment : segments) {
+        if (segment.id >= 0)
+            out.push_back(segment.id);
+        else
+            encodePlain(parts, segment.text, out);
+    }
+}
+
+} // namespace
+
+Result<Tokenizer> Tokenizer::load(const fs::path& tokenizerJson) {
+    std::error_code ignored;
+    const fs::path file = fs::is_directory(tokenizerJson, ignored) ? tokenizerJson / "tokenizer.json" : tokenizerJson;
+    if (!fs::exists(file, ignored))
+        return fail(missingTokenizer(file));
+    CREST_TRY(text, io::readTextFile(file, kMaxFileBytes));
+    std::string config;
+    const fs::path configFile = file.parent_path() / "tokenizer_config.json";
+    if (fs::exists(configFile, ignored)) {
+        CREST_TRY(read, io::readTextFile(configFile, kMaxFileBytes));
+        config = std::move(read);
+    }
+    return fromJson(text, file.string(), config);
+}
+
+Result<Tokenizer> Tokenizer::fromJson(std::string_view text, std::string where, std::string_view configText) {
+    if (text.size() > kMaxFileBytes)
+        return fail(ErrorKind::Malformed,
+                    fmt::format("{} bytes of tokenizer, the limit is {}", text.size(), kMaxFileBytes), where);
+    CREST_TRY(parts, detail::parseTokenizer(text, where, configText));
+    return Tokenizer(std::move(parts));
+}
+
+std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, Specials specials) const {
+    const detail::TokenizerParts& parts = *m_parts;
+    std::string repaired;
+    if (!isValidUtf8(utf8)) {
+        repaired = repairUtf8(utf8);
+        utf8 = repaired;
+    }
+    std::vector<std::int32_t> ids;
+    if (specials == Specials::Template)
+        ids = parts.templatePrefix;
+    std::vector<Segment> segments;
+    parts.rawAdded.split(utf8, segments);
+    for (const Segment& segment : segments) {
+        if (segment.id >= 0)
+            ids.push_back(segment.id);
+        else if (parts.nfc)
+            encodeNormalized(parts, toNfc(segment.text), ids);
+        else
+            encodeNormalized(parts, segment.text, ids);
+    }
+    if (specials == Specials::Template)
+        ids.insert(ids.end(), parts.templateSuffix.begin(), parts.templateSuffix.end());
+    return ids;
+}
+
+std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skipSpecialTokens) const {
+    std::string bytes;
+    for (const std::int32_t id : ids) {
+        const auto found = m_parts->tokenOfId.find(id);
+        if (found != m_parts->tokenOfId.end() && !(skipSpecialTokens && found->second.special))
+            bytes += found->second.bytes;
+    }
+    return isValidUtf8(bytes) ? bytes : repairUtf8(bytes);
+}
+
+std::size_t Tokenizer::vocabSize() const {
+    return m_parts->idOfToken.size();
+}
+
+std::size_t Tokenizer::idLimit() const {
+    return static_cast<std::size_t>(m_parts->largestId) + 1;
+}
+
+std::optional<std::int32_t> Tokenizer::tokenToId(std::string_view token) const {
+    const auto found = m_parts->idOfToken.find(std::string(token));
+    return found == m_parts->idOfToken.end() ? std::nullopt : std::optional(found->second);
+}
+
+std::optional<std::string> Tokenizer::idToToken(std::int32_t id) const {
+    const auto found = m_parts->tokenOfId.find(id);
+    return found == m_parts->tokenOfId.end() ? std::nullopt : std::optional(found->second.written);
+}
+
+std::optional<std::int32_t> Tokenizer::bosId() const {
+    return m_parts->bos;
+}
+
+std::optional<std::int32_t> Tokenizer::eosId() const {
+    return m_parts->eos;
+}
+
+bool Tokenizer::templateAddsBos() const {
+    return !m_parts->templatePrefix.empty();
+}
+
+const std::string& Tokenizer::contentHash() const {
+    return m_parts->contentHash;
+}
+
+} // namespace crest::text
