@@ -2,7 +2,8 @@
 // One decoder described by data: what a config.json says, as plain facts. Families (llama, gpt_neox, ...) are rows of a
 // table in families.cpp; nothing else in Crest asks for a family by name.
 //
-// Letters: B batch, T tokens, V vocabulary rows, E width, L layers, H heads, K key/value heads, D head size, F MLP width.
+// Letters: B batch, T tokens, V vocabulary rows, E width, L layers, H heads, K key/value heads, D head size, F MLP
+// width.
 #pragma once
 
 #include <cstdint>
@@ -75,15 +76,16 @@ struct DecoderSpec {
     bool operator==(const DecoderSpec&) const = default;
 };
 
-/// Reads a parsed config.json. Unknown families and options that change numbers but are not built (rope scaling, sliding
-/// windows, quantisation, custom code) are Unsupported with the key named; contradictory or absurd sizes are OutOfRange.
-/// Bounds: every size > 0 and <= 2^24, layers <= 1024, checked products. `where` names the file.
+/// Reads a parsed config.json. Unknown families and options that change numbers but are not built (rope scaling,
+/// sliding windows, quantisation, custom code) are Unsupported with the key named; contradictory or absurd sizes are
+/// OutOfRange. Bounds: every size > 0 and <= 2^24, layers <= 1024, checked products. `where` names the file.
 Result<DecoderSpec> decoderSpecFromConfig(const Json& config, const std::string& where);
 
 /// The config.json that transformers loads back as the same model.
 Json configFromDecoderSpec(const DecoderSpec& spec);
 
-/// Every tensor that a checkpoint of this shape must hold, in canonical order (embedding, layers ascending, final norm, head).
+/// Every tensor that a checkpoint of this shape must hold, in canonical order (embedding, layers ascending, final norm,
+/// head).
 std::vector<TensorInfo> expectedTensors(const DecoderSpec& spec);
 
 /// Parameters in all tensors; a tied head counts once.

@@ -23,8 +23,9 @@ struct StoredTensor {
     std::span<const std::byte> bytes; ///< little-endian, row-major; not necessarily aligned for dtype
 };
 
-/// Opens model.safetensors or model.safetensors.index.json (+ shards) below `folder`. Checks headers, index and names (canonical names of
-/// `spec`; known prefixes stripped, known buffers ignored; tied heads as formats.md 2.1) and shapes against `spec`. Any thread may read.
+/// Opens model.safetensors or model.safetensors.index.json (+ shards) below `folder`. Checks headers, index and names
+/// (canonical names of `spec`; known prefixes stripped, known buffers ignored; tied heads as formats.md 2.1) and shapes
+/// against `spec`. Any thread may read.
 class CheckpointWeights {
 public:
     static Result<CheckpointWeights> open(const std::filesystem::path& folder, const DecoderSpec& spec);
@@ -43,11 +44,14 @@ private:
     std::unique_ptr<Data> m_data;
 };
 
-/// Content identity of a checkpoint's weights: SHA-256 over the canonical tensors in order of name (name, dtype, shape, bytes) and the numbers of `spec`
-/// that change results; a re-sharded copy has the same. 64 hex digits. Reads every byte once.
-Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec, const JobContext& job = {});
+/// Content identity of a checkpoint's weights: SHA-256 over the canonical tensors in order of name (name, dtype, shape,
+/// bytes) and the numbers of `spec` that change results; a re-sharded copy has the same. 64 hex digits. Reads every
+/// byte once.
+Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
+                                       const JobContext& job = {});
 
-/// The same, remembered in `cacheFile` by (device, inode, size, mtime, ctime) of the files, so that an unchanged checkpoint is not read again.
+/// The same, remembered in `cacheFile` by (device, inode, size, mtime, ctime) of the files, so that an unchanged
+/// checkpoint is not read again.
 Result<std::string> fingerprintCheckpoint(const std::filesystem::path& folder, const DecoderSpec& spec,
                                           const std::filesystem::path& cacheFile, const JobContext& job = {});
 

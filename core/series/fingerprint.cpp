@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/io/files.h"
+#include "core/series/weight_files.h"
+#include "core/series/weights.h"
+
+namespace crest::series {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kChunkBytes = 8u << 20;
+constexpr std::size_t kMaxRemembered = 50'000;
+/// A file changed this short before it was read could change again without a new time stamp.
+constexpr std::int64_t kSettledNanoseconds = 100'000'000;
+
+/// The facts of a spec that change results; the context length does not.
+std::string specText(const DecoderSpec& spec) {
+    Json config = configFromDecoderSpec(spec);
+    config.erase("max_position_embeddings");
+    return canonicalJson(config);
+}
+
+/// What tells that a file is unchanged.
+struct FileIdentity {
+    std::string text;
+    std::int64_t changedNs = 0;
+};
+
+Result<FileIdentity> identityOf(const fs::path& file) {
+    struct stat status {};
+    if (::stat(file.c_str(), &status) != 0)
+        return fail(io::systemError(errno, "look at", file));
+    const auto nanoseconds = [](const timespec& time) {
+        return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::int64_t>(time.tv_nsec);
+    };
+    return FileIdentity{fmt::format("{}:{}:{}:{}:{}", status.st_dev, status.st_ino, status.st_size,
+                                    nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)),
+                        std::max(nanoseconds(status.st_mtim), nanoseconds(status.st_ctim))};
+}
+
+/// Of all files that hold the weights, and the spec.
+Result<FileIdentity> identityOf(const WeightFiles& files, const DecoderSpec& spec) {
+    FileIdentity all;
+    all.text = specText(spec);
+    for (const WeightFile& file : files.files) {
+        CREST_TRY(one, identityOf(file.path));
+        all.text += fmt::format("\n{} {}", file.path.filename().string(), one.text);
+        all.changedNs = std::max(all.changedNs, one.changedNs);
+    }
+    all.text = sha256Hex(all.text);
+    return all;
+}
+
+/// The remembered fingerprints; an unreadable cache is an empty one.
+Json readCache(const fs::path& cacheFile) {
+    const auto text = io::readTextFile(cacheFile);
+    const auto json = text ? parseJson(*text, cacheFile.string()) : Result<Json>(Json());
+    if (json && json->is_object() && json->value("format", Json()) == 1 && json->contains("fingerprints") &&
+        (*json)["fingerprints"].is_object())
+        return *json;
+    return Json{{"format", 1}, {"fingerprints", Json::object()}};
+}
+
+bool isFingerprint(const Json& value) {
+    return value.is_string() && value.get_ref<const std::string&>().size() == 64 &&
+           value.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+/// Best effort: a cache that cannot be written only costs time.
+void remember(const fs::path& cacheFile, const std::string& identity, const std::string& fingerprint) {
+    std::error_code error;
+    fs::create_directories(cacheFile.parent_path(), error);
+    fs::path lockFile = cacheFile;
+    lockFile += ".lock";
+    const auto lock = io::FileLock::tryLock(lockFile);
+    if (!lock)
+        return;
+    Json cache = readCache(cacheFile);
+    if (cache["fingerprints"].size() >= kMaxRemembered)
+        cache["fingerprints"].clear();
+    cache["fingerprints"][identity] = fingerprint;
+    static_cast<void>(io::writeFileAtomic(cacheFile, canonicalJson(cache)));
+}
+
+} // namespace
+
+Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
+                                       const JobContext& job) {
+    std::int64_t total = 0, done = 0;
+    for (const auto& [name, tensor] : weights.tensors())
+        total += static_cast<std::int64_t>(tensor.bytes.size());
+    Sha256 hash;
+    hash.update("crest weights 1\n").update(specText(spec)).update("\n");
+    for (const auto& [name, tensor] : weights.tensors()) {
+        // Lengths first, so that no two different lists of tensors give the same bytes.
+        hash.update(fmt::format("{} {} {} [{}] {}\n", name.size(), name, io::dtypeName(tensor.dtype),
+                                fmt::join(tensor.shape, ","), tensor.bytes.size()));
+        for (std::size_t at = 0; at < tensor.bytes.size(); at += kChunkBytes) {
+            if (job.stopRequested())
+                return stopped();
+            const auto chunk = tensor.bytes.subspan(at, std::min(kChunkBytes, tensor.bytes.size() - at));
+            hash.update(chunk);
+            done += static_cast<std::int64_t>(chunk.size());
+            job.report(done, total, "bytes checked");
+        }
+    }
+    return hash.finishHex();
+}
+
+Result<std::string> fingerprintCheckpoint(const fs::path& folder, const DecoderSpec& spec, const fs::path& cacheFile,
+                                          const JobContext& job) {
+    CREST_TRY(files, readWeightFiles(folder));
+    CREST_TRY(identity, identityOf(files, spec));
+    const Json cache = readCache(cacheFile);
+    if (const auto known = cache["fingerprints"].find(identity.text);
+        known != cache["fingerprints"].end() && isFingerprint(*known))
+        return known->get<std::string>();
+    const auto startNs =
+        std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
+            .count();
+    CREST_TRY(weights, CheckpointWeights::open(folder, spec));
+    weights.willNeed();
+    CREST_TRY(fingerprint, fingerprintWeights(weights, spec, job));
+    CREST_TRY(after, identityOf(files, spec));
+    if (after.text != identity.text)
+        return fail(ErrorKind::Io, "The weights changed while they were read; try again when nothing writes them.",
+                    folder.string());
+    if (identity.changedNs < startNs - kSettledNanoseconds)
+        remember(cacheFile, identity.text, fingerprint);
+    return fingerprint;
+}
+
+} // namespace crest::series

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is published about well-known series, as rows of a table: tokens per step (formats.md 1.1) and how their weights
+// were initialised (protocols.md 2.5).
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "core/series/decoder_spec.h"
+#include "core/series/series.h"
+
+namespace crest::series {
+
+enum class InitRule {
+    Unknown,
+    SmallAndWang, ///< GPT-NeoX: "small_init" for inputs, "wang_init" for outputs
+    TinyLlama
+};
+
+struct KnownShape {
+    std::int64_t width, layers, heads, mlpWidth;
+};
+
+struct KnownSeries {
+    const char* name;       ///< for messages
+    const char* repository; ///< must occur in the path, lower case, with - for every separator
+    const char* modelType;  ///< must agree where config.json can be read
+    const char* namePrefix; ///< how the checkpoint folder's name must start, or ""
+    double tokensPerStep;
+    double stageOneTokens; ///< added to the steps of a second stage that starts at 0 again; 0 where steps go on
+    int indexOffset;       ///< 1 where the number is an index that starts at 0 and counts what is done before it
+    InitRule init;
+};
+
+/// The row for a checkpoint at `path`, or null. The longest repository name that occurs in the path's last folders
+/// wins; where `modelType` is known it must agree.
+const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::string_view modelType);
+
+/// Tokens by the row's rule; nothing where the name has no step.
+std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& name);
+
+/// True where the shape is one of those published for this row (rows with an init rule only).
+bool shapeIsPublished(const KnownSeries& known, const DecoderSpec& spec);
+
+} // namespace crest::series

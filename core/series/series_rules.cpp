@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/series_rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "core/base/units.h"
+#include "core/series/known_series.h"
+#include "core/series/names.h"
+
+namespace crest::series {
+namespace {
+
+constexpr auto kUnknownLast = std::numeric_limits<std::int64_t>::max();
+
+std::optional<std::int64_t> wholeTokens(double tokens) {
+    if (!(tokens >= 0) || !(tokens < 4e18))
+        return std::nullopt;
+    return static_cast<std::int64_t>(std::llround(tokens));
+}
+
+bool before(const Checkpoint& a, const Checkpoint& b) {
+    const auto keys = [](const Checkpoint& c) {
+        return std::make_tuple(c.tokens.value_or(kUnknownLast), c.step.value_or(kUnknownLast));
+    };
+    if (keys(a) != keys(b))
+        return keys(a) < keys(b);
+    if (a.name != b.name)
+        return naturalLess(a.name, b.name) || (!naturalLess(b.name, a.name) && a.name < b.name);
+    return std::make_tuple(a.pretrainSeed.value_or(-1), a.path.string()) <
+           std::make_tuple(b.pretrainSeed.value_or(-1), b.path.string());
+}
+
+/// One line of checkpoints within a series: a pretraining seed, a stage, a branch of it.
+auto lineOf(const Checkpoint& checkpoint) {
+    const ParsedName name = parseCheckpointName(checkpoint.name);
+    return std::make_tuple(checkpoint.pretrainSeed.value_or(-1), checkpoint.stage.value_or(1), name.branch.value_or(0));
+}
+
+using Line = std::vector<const Checkpoint*>;
+
+std::vector<Line> linesOf(const Series& series) {
+    std::map<decltype(lineOf(series.checkpoints.front())), Line> lines;
+    for (const Checkpoint& checkpoint : series.checkpoints)
+        lines[lineOf(checkpoint)].push_back(&checkpoint);
+    std::vector<Line> out;
+    for (auto& [key, line] : lines)
+        out.push_back(std::move(line));
+    return out;
+}
+
+/// Counts of different origin may stand in one series only while more steps mean more tokens.
+void dropContradictingTokens(Series& series, std::vector<ScanIssue>& issues) {
+    std::set<TokensSource> sources;
+    for (const Checkpoint& checkpoint : series.checkpoints)
+        if (checkpoint.tokens)
+            sources.insert(checkpoint.tokensSource);
+    if (sources.size() < 2)
+        return;
+    for (Line& line : linesOf(series)) {
+        std::erase_if(line, [](const Checkpoint* c) { return !c->tokens || !c->step; });
+        std::sort(line.begin(), line.end(),
+                  [](const Checkpoint* a, const Checkpoint* b) { return *a->step < *b->step; });
+        for (std::size_t i = 1; i < line.size(); ++i)
+            if (*line[i]->step > *line[i - 1]->step && *line[i]->tokens <= *line[i - 1]->tokens) {
+                issues.push_back(
+                    {line[i]->path.string(),
+                     fmt::format(
+                         "Steps and tokens contradict each other ({} after {}), and the counts come from different "
+                         "sources; the series is ordered by steps.",
+                         line[i]->name, line[i - 1]->name)});
+                for (Checkpoint& checkpoint : series.checkpoints) {
+                    checkpoint.tokens.reset();
+                    checkpoint.tokensSource = TokensSource::Unknown;
+                }
+                return;
+            }
+    }
+}
+
+/// A difference of steps of at least twice the most frequent one, unless steps grow geometrically there.
+void listGaps(const Line& line, std::vector<ScanIssue>& issues) {
+    std::vector<std::int64_t> steps;
+    for (const Checkpoint* checkpoint : line)
+        if (checkpoint->step)
+            steps.push_back(*checkpoint->step);
+    std::sort(steps.begin(), steps.end());
+    std::map<std::int64_t, int> spacings;
+    for (std::size_t i = 1; i < steps.size(); ++i)
+        if (steps[i] > steps[i - 1])
+            ++spacings[steps[i] - steps[i - 1]];
+    const auto usual = std::max_element(spacings.begin(), spacings.end(),
+                                        [](const auto& a, const auto& b) { return a.second < b.second; });
+    if (usual == spacings.end() || usual->second < 3)
+        return;
+    for (std::size_t i = 1; i < steps.size(); ++i) {
+        const std::int64_t gap = steps[i] - steps[i - 1];
+        const bool geometric = steps[i - 1] > 0 && gap <= 2 * steps[i - 1] && steps[i - 1] < 2 * usual->first;
+        if (gap >= 2 * usual->first && !geometric)
+            issues.push_back({line.front()->path.parent_path().string(),
+                              fmt::format("Gap: no checkpoint between step {} and step {} (usually every {} steps).",
+                                          steps[i - 1], steps[i], usual->first)});
+    }
+}
+
+void listDuplicates(const Series& series, std::vector<ScanIssue>& issues) {
+    std::map<std::tuple<std::int64_t, decltype(lineOf(series.checkpoints.front()))>, const Checkpoint*> first;
+    for (const Checkpoint& checkpoint : series.checkpoints) {
+        if (!checkpoint.tokens)
+            continue;
+        const auto [place, isNew] = first.emplace(std::make_tuple(*checkpoint.tokens, lineOf(checkpoint)), &checkpoint);
+        if (!isNew)
+            issues.push_back({checkpoint.path.string(),
+                              fmt::format("{} and {} are both at {} tokens; exclude one, or give their seeds.",
+                                          place->second->path.filename().string(), checkpoint.name,
+                                          formatTokens(static_cast<double>(*checkpoint.tokens)))});
+    }
+}
+
+} // namespace
+
+void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues) {
+    if (checkpoint.tokens)
+        return;
+    const ParsedName name = parseCheckpointName(checkpoint.name);
+    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.family);
+    // A model of another shape that only borrows the name is not the published series.
+    if (known && checkpoint.spec && known->init != InitRule::Unknown && !shapeIsPublished(*known, *checkpoint.spec))
+        known = nullptr;
+    const auto ruled = known ? tokensByRule(*known, name) : std::nullopt;
+    if (ruled) {
+        const double comparable = *ruled - (name.stage.value_or(1) > 1 ? known->stageOneTokens : 0);
+        const double tolerance = std::max(name.tokensResolution, 0.001 * comparable);
+        if (!name.tokens || std::abs(*name.tokens - comparable) <= tolerance) {
+            checkpoint.tokens = wholeTokens(*ruled);
+            checkpoint.tokensSource = TokensSource::FamilyRule;
+            return;
+        }
+        issues.push_back({checkpoint.path.string(),
+                          fmt::format("The name says {} tokens, the rule of {} gives {}; the name is used.",
+                                      formatTokens(*name.tokens), known->name, formatTokens(comparable))});
+    }
+    if (name.tokens) {
+        checkpoint.tokens = wholeTokens(*name.tokens);
+        checkpoint.tokensSource = TokensSource::Label;
+    }
+}
+
+void orderSeries(Series& series, std::vector<ScanIssue>& issues) {
+    dropContradictingTokens(series, issues);
+    std::sort(series.checkpoints.begin(), series.checkpoints.end(), before);
+    for (const Line& line : linesOf(series))
+        listGaps(line, issues);
+    listDuplicates(series, issues);
+}
+
+} // namespace crest::series
