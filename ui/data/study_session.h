@@ -63,6 +63,8 @@ public:
     const std::vector<series::Series>& series() const;
     const std::vector<Issue>& issues() const;
     const std::vector<study::RunStatus>& runs() const;
+    /// Stored results of a checkpoint, by its name.
+    int measuredResults(const QString& checkpoint) const;
 
     /// Adds another folder of checkpoints to this study.
     void addSeries(const QString& folder);

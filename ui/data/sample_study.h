@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The sample study: the shipped series with its texts and the probe that shows the effect.
+#pragma once
+
+#include <QString>
+
+#include "core/base/result.h"
+#include "core/study/types.h"
+
+namespace crest::ui {
+
+/// The study that opens on the shipped sample; `resources` is the folder that holds sample/. NotFound where the series is not there.
+Result<study::Study> sampleStudy(const QString& resources);
+/// Where it lives in the user's data folder.
+QString sampleStudyFolder();
+/// The probe that the probe dock starts with for a series: the gammas and seeds of the sample, the tasks given.
+study::Probe defaultNoiseProbe(const std::string& series, const std::vector<study::TaskInProbe>& tasks);
+
+} // namespace crest::ui

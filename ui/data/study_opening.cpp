@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/data/study_opening.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include <QDir>
+#include <QFileInfo>
+#include <QSettings>
+#include <QThread>
+
+#include "core/study/planner.h"
+#include "ui/data/format.h"
+#include "ui/data/places.h"
+#include "ui/data/sample_study.h"
+#include "ui/data/study_reader.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr int kRecentStudies = 10;
+
+QString recentFile() { return stateFolder() + QStringLiteral("/recent.ini"); }
+
+Result<study::StudyFolder> createOrOpen(const QString& place, const std::function<Result<study::Study>()>& make) {
+    if (QFileInfo::exists(place + QStringLiteral("/study.json")))
+        return study::StudyFolder::open(place.toStdString());
+    CREST_TRY(study, make());
+    QDir().mkpath(QFileInfo(place).absolutePath());
+    return study::StudyFolder::create(place.toStdString(), study);
+}
+
+} // namespace
+
+Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
+    const QFileInfo info(folder);
+    if (!info.isDir())
+        return fail(ErrorKind::NotFound, "There is no such folder.", folder.toStdString());
+    if (QFileInfo::exists(folder + QStringLiteral("/study.json")))
+        return study::StudyFolder::open(info.absoluteFilePath().toStdString());
+    // Look before a study is made: a folder without checkpoints gets none.
+    CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString()));
+    if (scanned.series.empty())
+        return fail(ErrorKind::NotFound,
+                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json.",
+                    folder.toStdString());
+    return createOrOpen(untitledStudyFolder(folder), [&]() -> Result<study::Study> {
+        study::Study study;
+        study.name = info.fileName().toStdString();
+        study.series.push_back({info.fileName().toStdString(), info.absoluteFilePath().toStdString(), {}});
+        return study;
+    });
+}
+
+Result<study::StudyFolder> openSampleStudy() {
+    return createOrOpen(sampleStudyFolder(), [] { return sampleStudy(resourcesFolder()); });
+}
+
+Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QString& target) {
+    namespace fs = std::filesystem;
+    const fs::path to = target.toStdString();
+    std::error_code error;
+    if (fs::exists(to, error) && !fs::is_empty(to, error))
+        return fail(ErrorKind::Mismatch, "The folder exists and is not empty; choose a new name.", to.string());
+    fs::remove(to, error);
+    fs::rename(from, to, error);
+    if (error == std::errc::cross_device_link) {
+        const fs::path partial = to.string() + ".part";
+        error.clear();
+        fs::copy(from, partial, fs::copy_options::recursive, error);
+        if (!error)
+            fs::rename(partial, to, error);
+        std::error_code ignored;
+        if (error)
+            fs::remove_all(partial, ignored);
+        else
+            fs::remove_all(from, ignored);
+    }
+    if (error)
+        return fail(ErrorKind::Io, "The study could not be moved: " + error.message() + ". It is still where it was.", to.string());
+    CREST_TRY(opened, study::StudyFolder::open(to));
+    study::Study named = opened.study();
+    named.name = to.filename().string();
+    CREST_CHECK(opened.save(named));
+    return opened;
+}
+
+std::string uniqueSeriesName(const study::Study& study, const std::string& wanted) {
+    std::set<std::string> taken;
+    for (const study::StudySeries& one : study.series)
+        taken.insert(one.name);
+    std::string name = wanted.empty() ? "series" : wanted;
+    for (int number = 2; taken.contains(name); ++number)
+        name = wanted + " " + std::to_string(number);
+    return name;
+}
+
+StudyScan scanStudy(const study::Study& study, const std::filesystem::path& studyFolder, const JobContext& job,
+                    const std::function<void(const series::Checkpoint&)>& found) {
+    StudyScan out;
+    for (const study::StudySeries& wanted : study.series) {
+        auto scanned = series::scanFolder(studyFolder / wanted.path, job, found);
+        if (!scanned) {
+            out.issues.push_back({toQString(scanned.error().where), toQString(scanned.error().message)});
+            continue;
+        }
+        for (const series::ScanIssue& issue : scanned->issues)
+            out.issues.push_back({toQString(issue.where), toQString(issue.message)});
+        for (series::Series& one : scanned->series) {
+            // One folder may hold several series: the study's name stands for the only one, or is their prefix.
+            one.name = scanned->series.size() == 1 ? wanted.name : wanted.name + "/" + one.name;
+            for (series::Checkpoint& checkpoint : one.checkpoints) {
+                if (std::find(wanted.excluded.begin(), wanted.excluded.end(), checkpoint.name) != wanted.excluded.end())
+                    checkpoint.state = series::CheckpointState::Excluded;
+                if (checkpoint.state == series::CheckpointState::Broken)
+                    out.issues.push_back({toQString(checkpoint.path), toQString(checkpoint.reason)});
+            }
+            out.series.push_back(std::move(one));
+        }
+    }
+    return out;
+}
+
+PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
+    PlanPreview preview;
+    const auto wanted = std::find_if(input.series.begin(), input.series.end(), [&](const auto& s) { return s.name == input.probe.series; });
+    if (wanted == input.series.end()) {
+        preview.problem = input.series.empty() ? QStringLiteral("Open a folder of checkpoints first.")
+                                               : QStringLiteral("Choose a series to probe.");
+        return preview;
+    }
+    if (const auto checked = study::checkProbe(input.probe, input.study); !checked) {
+        preview.problem = toQString(checked.error().text());
+        return preview;
+    }
+    auto plan = study::planProbe(input.folder, input.probe, *wanted, [&](const std::string& key) { return input.stored->has(key); }, job);
+    if (!plan) {
+        preview.problem = toQString(plan.error().text());
+        return preview;
+    }
+    std::vector<series::DecoderSpec> specs;
+    for (const study::PlannedCheckpoint& planned : plan->checkpoints)
+        for (const series::Checkpoint& checkpoint : wanted->checkpoints)
+            if (checkpoint.path == planned.path && checkpoint.spec)
+                specs.push_back(*checkpoint.spec);
+    preview.cost = study::planCost(*plan, specs, input.tokensPerSecond, QThread::idealThreadCount());
+    preview.plan = std::move(*plan);
+    return preview;
+}
+
+void rememberRecentStudy(const QString& folder, const QString& name) {
+    std::vector<RecentStudy> recent = recentStudies();
+    std::erase_if(recent, [&](const RecentStudy& one) { return one.folder == folder; });
+    recent.insert(recent.begin(), {folder, name});
+    QSettings settings(recentFile(), QSettings::IniFormat);
+    settings.beginWriteArray(QStringLiteral("studies"));
+    for (int i = 0; i < std::min<int>(kRecentStudies, static_cast<int>(recent.size())); ++i) {
+        settings.setArrayIndex(i);
+        settings.setValue(QStringLiteral("folder"), recent[static_cast<std::size_t>(i)].folder);
+        settings.setValue(QStringLiteral("name"), recent[static_cast<std::size_t>(i)].name);
+    }
+    settings.endArray();
+}
+
+std::vector<RecentStudy> recentStudies() {
+    std::vector<RecentStudy> recent;
+    QSettings settings(recentFile(), QSettings::IniFormat);
+    const int count = std::min(settings.beginReadArray(QStringLiteral("studies")), kRecentStudies);
+    for (int i = 0; i < count; ++i) {
+        settings.setArrayIndex(i);
+        const RecentStudy one{settings.value(QStringLiteral("folder")).toString(), settings.value(QStringLiteral("name")).toString()};
+        if (QFileInfo::exists(one.folder + QStringLiteral("/study.json")))
+            recent.push_back(one);
+    }
+    settings.endArray();
+    return recent;
+}
+
+} // namespace crest::ui
