@@ -51,7 +51,7 @@ std::vector<double> powers(double low, double high, double unit, double base, in
 /// Doublings of a million (thousand, billion ...), thinned to every second, third ..., up to a range of 10^3.5; else
 /// powers of ten.
 std::vector<double> logTicks(double low, double high, int most) {
-    const double unit = std::pow(1000.0, std::round(std::log10(std::sqrt(low * high)) / 3));
+    const double unit = std::pow(1000.0, std::round(std::log10(low) / 3));
     const bool shortRange = std::log10(high / low) <= 3.5;
     for (int stride = 1;; ++stride) {
         auto values = powers(low, high, unit, shortRange ? 2 : 10, stride);
