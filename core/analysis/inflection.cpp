@@ -23,35 +23,26 @@ using detail::PairwiseError;
 /// reserve because the pooled spread is an approximation, the rest for the comparisons.
 constexpr double kSelectionShare = 0.1, kComparisonShare = 0.8;
 
-/// t statistics of all ordered pairs: how much worse budget `row` is than budget `column`.
-struct Comparison {
-    double t = 0, df = 0;
-};
-using Comparisons = std::vector<std::vector<Comparison>>;
+/// One-sided p values of all ordered pairs: [row][column] is small where budget `row` is worse than budget `column`.
+using Comparisons = std::vector<std::vector<double>>;
 
-Comparison compare(const BudgetTable& table, const PairwiseError& error, std::size_t a, std::size_t b) {
+double compare(const BudgetTable& table, const PairwiseError& error, std::size_t a, std::size_t b) {
     const double difference = table.budgets[a].summary.mean - table.budgets[b].summary.mean;
     const ErrorComponent variance = error.difference(a, b);
     if (variance.variance > 0)
-        return {difference / std::sqrt(variance.variance), variance.df};
-    const double infinity = std::numeric_limits<double>::infinity();
-    return {difference == 0 ? 0 : std::copysign(infinity, difference), infinity};
+        return studentUpperTail(difference / std::sqrt(variance.variance), variance.df);
+    return difference == 0 ? 0.5 : (difference > 0 ? 0.0 : 1.0);
 }
 
 Comparisons compareAll(const BudgetTable& table, const PairwiseError& error) {
     const std::size_t count = table.budgets.size();
-    Comparisons result(count, std::vector<Comparison>(count));
+    Comparisons result(count, std::vector<double>(count, 0.5));
     for (std::size_t a = 0; a < count; ++a)
         for (std::size_t b = a + 1; b < count; ++b) {
             result[a][b] = compare(table, error, a, b);
-            result[b][a] = {-result[a][b].t, result[a][b].df};
+            result[b][a] = 1 - result[a][b];
         }
     return result;
-}
-
-/// Is t beyond the one-sided point of Student's t?
-bool beyond(const Comparison& comparison, double probability) {
-    return comparison.t > 0 && comparison.t > studentQuantile(1 - probability, comparison.df);
 }
 
 /// Is `budget` significantly worse than some other? Two-step test of the inequalities mean(budget) <= mean(other)
@@ -61,19 +52,14 @@ bool isExcluded(const Comparisons& comparisons, std::size_t budget, double alpha
     const std::size_t count = comparisons.size();
     const double selection = kSelectionShare * alpha / static_cast<double>(count - 1);
     int rivals = 0;
-    bool anyBetter = false;
+    double smallest = 1;
     for (std::size_t other = 0; other < count; ++other) {
-        if (other == budget || beyond(comparisons[other][budget], selection))
+        if (other == budget || comparisons[other][budget] < selection)
             continue;
         ++rivals;
-        anyBetter = anyBetter || comparisons[budget][other].t > 0;
+        smallest = std::min(smallest, comparisons[budget][other]);
     }
-    if (!anyBetter)
-        return false;
-    for (std::size_t other = 0; other < count; ++other)
-        if (other != budget && beyond(comparisons[budget][other], kComparisonShare * alpha / rivals))
-            return true;
-    return false;
+    return rivals > 0 && smallest < kComparisonShare * alpha / rivals;
 }
 
 std::vector<std::size_t> confidenceSet(const Comparisons& comparisons, double alpha) {

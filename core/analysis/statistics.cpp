@@ -81,6 +81,16 @@ double studentQuantile(double probability, double df) {
     return boost::math::quantile(boost::math::students_t(df), probability);
 }
 
+double studentUpperTail(double t, double df) {
+    if (!(df > 0) || std::isnan(t))
+        return kNaN;
+    if (std::isinf(t))
+        return t > 0 ? 0.0 : 1.0;
+    if (df > 1e6)
+        return boost::math::cdf(boost::math::complement(boost::math::normal(), t));
+    return boost::math::cdf(boost::math::complement(boost::math::students_t(df), t));
+}
+
 Interval studentInterval(double mean, double se, double df, double level) {
     const double half = se == 0 ? 0 : studentQuantile(1 - (1 - level) / 2, df) * se;
     return {mean - half, mean + half};

@@ -30,6 +30,9 @@ double quantile(std::span<const double> values, double probability);
 /// outside (0, 1).
 double studentQuantile(double probability, double df);
 
+/// P(T > t) of Student's t, df as above: the one-sided p value.
+double studentUpperTail(double t, double df);
+
 struct Interval {
     double low = 0, high = 0;
 };

@@ -187,7 +187,7 @@ bool atMost(int hits, int n, double rate) {
 }
 
 int curvesOfEachKind() {
-    return std::getenv("CREST_FULL") ? 10'000 : 60;
+    return std::getenv("CREST_FULL") ? 10'000 : 150;
 }
 } // namespace
 

@@ -84,6 +84,15 @@ private Q_SLOTS:
         QVERIFY(std::isnan(studentQuantile(1, 3)));
         QVERIFY(std::isnan(studentQuantile(0.5, kNaN)));
     }
+    void upperTails() {
+        // The inverse of the quantile; df 1 is 1/2 - atan(t) / pi, df 2 is (1 - t / sqrt(2 + t^2)) / 2.
+        QVERIFY(close(studentUpperTail(3, 1), 0.5 - std::atan(3) / M_PI));
+        QVERIFY(close(studentUpperTail(-2, 2), (1 + 2 / std::sqrt(6)) / 2));
+        QVERIFY(close(studentUpperTail(studentQuantile(0.99, 4.3), 4.3), 0.01, 1e-9));
+        QVERIFY(close(studentUpperTail(1.959963984540054, kInfinity), 0.025, 1e-9));
+        QVERIFY(studentUpperTail(kInfinity, 3) == 0 && studentUpperTail(-kInfinity, 3) == 1);
+        QVERIFY(std::isnan(studentUpperTail(1, 0)) && std::isnan(studentUpperTail(kNaN, 3)));
+    }
     void interval() {
         // Table of t: 2.776 at 0.975 with 4 degrees of freedom.
         const Interval ninetyFive = studentInterval(10, 2, 4);
