@@ -57,6 +57,8 @@ void CurvePanel::setPanel(const analysis::FigurePanel& panel) {
         shown.y.high = zoom.yHigh;
     }
     m_chart->setPanel(shown);
+    if (m_ownMargins)
+        m_chart->setMargins(m_chart->neededMargins());
     setAccessibleName(QString::fromStdString(panel.title));
     QStringList notes;
     for (const std::string& note : analysis::panelNotes(panel))
@@ -72,7 +74,11 @@ void CurvePanel::setXRange(double low, double high) {
         m_zooms.push_back(currentZoom());
     shown.x.low = low;
     shown.x.high = high;
+    hideHover();
     m_chart->setPanel(shown);
+    const Zoom now = currentZoom();
+    if (now.xLow == m_home.x.low && now.xHigh == m_home.x.high && now.yLow == m_home.y.low && now.yHigh == m_home.y.high)
+        m_zooms.clear();
     Q_EMIT viewChanged();
 }
 
@@ -201,6 +207,7 @@ void CurvePanel::restyle() {
     setBackgroundBrush(style.theme.ground);
     m_chart->setStyle(style);
     m_restyling = false;
+    Q_EMIT styleChanged();
 }
 
 void CurvePanel::resizeEvent(QResizeEvent* event) {
@@ -208,8 +215,11 @@ void CurvePanel::resizeEvent(QResizeEvent* event) {
     const QSizeF size = viewport()->size();
     setSceneRect(QRectF(QPointF(0, 0), size));
     m_chart->setSize(size);
-    m_chart->setMargins(m_chart->neededMargins());
+    if (m_ownMargins)
+        m_chart->setMargins(m_chart->neededMargins());
 }
+
+void CurvePanel::setOwnMargins(bool own) { m_ownMargins = own; }
 
 void CurvePanel::changeEvent(QEvent* event) {
     QGraphicsView::changeEvent(event);

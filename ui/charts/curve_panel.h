@@ -38,6 +38,8 @@ public:
     void resetZoom();
     bool isZoomed() const { return !m_zooms.empty(); }
 
+    /// Whether the panel takes the margins it needs by itself (the default), or a grid aligns them.
+    void setOwnMargins(bool own);
     /// What the tooltip says now, as plain text; "" where nothing is hovered.
     QString hoverText() const { return m_hoverText; }
     QSize sizeHint() const override;
@@ -49,6 +51,8 @@ Q_SIGNALS:
     void viewChanged();
     void pointPinned(const QString& recipe);
     void pointReleased();
+    /// Font or palette have changed: margins may need aligning anew.
+    void styleChanged();
 
 protected:
     void resizeEvent(QResizeEvent* event) override;
@@ -89,7 +93,7 @@ private:
     QString m_hoverText;
     std::string m_cursorCurve; ///< the hovered point, for walking by keys
     double m_cursorX = 0;
-    bool m_restyling = false;
+    bool m_restyling = false, m_ownMargins = true;
 };
 
 } // namespace crest::ui

@@ -2,18 +2,13 @@
 #include "ui/charts/palette.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <numbers>
 
+#include "core/analysis/figure_colors.h"
+
 namespace crest::ui {
 namespace {
-
-constexpr std::array<QRgb, 10> kViridis{0xff440154, 0xff482878, 0xff3e4989, 0xff31688e, 0xff26828e,
-                                        0xff1f9e89, 0xff35b779, 0xff6ece58, 0xffb5de2b, 0xfffde725};
-constexpr std::array<QRgb, 7> kOkabeIto{0xff0072b2, 0xffd55e00, 0xff009e73, 0xffcc79a7, 0xffe69f00, 0xff56b4e9, 0xfff0e442};
-// Yellow is lost on white, dark blue and vermilion are weak on dark grey.
-constexpr std::array<QRgb, 7> kOkabeItoDark{0xff56b4e9, 0xffe69f00, 0xff2fc29a, 0xffe29ac4, 0xfff0e442, 0xff4a9fd4, 0xffea8048};
 
 QPainterPath regularPolygon(int corners, double radius, double innerRadius, double turn) {
     QPolygonF polygon;
@@ -55,32 +50,9 @@ ChartStyle chartStyle(const ChartTheme& theme, const QFont& family, double em) {
     return style;
 }
 
-QColor orderedColor(double position, bool dark) {
-    const double clamped = std::clamp(std::isfinite(position) ? position : 0.0, 0.0, 1.0);
-    const double at = (dark ? 0.32 + 0.68 * clamped : 0.10 + 0.77 * clamped) * (kViridis.size() - 1);
-    const auto index = std::min(static_cast<std::size_t>(at), kViridis.size() - 2);
-    const double t = at - static_cast<double>(index);
-    const QColor a(kViridis[index]), b(kViridis[index + 1]);
-    const auto mix = [t](float u, float v) { return u + static_cast<float>(t) * (v - u); };
-    return QColor::fromRgbF(mix(a.redF(), b.redF()), mix(a.greenF(), b.greenF()), mix(a.blueF(), b.blueF()));
-}
-
-QColor categoryColor(int index, bool dark) {
-    const auto& table = dark ? kOkabeItoDark : kOkabeIto;
-    const int size = static_cast<int>(table.size());
-    return QColor(table[static_cast<std::size_t>((index % size + size) % size)]);
-}
-
 QColor curveColor(const analysis::FigureCurve& curve, const ChartTheme& theme) {
-    switch (curve.color) {
-    case analysis::CurveColor::Base:
-        return theme.dark ? QColor(0xeeeeee) : QColor(0x1a1a1a);
-    case analysis::CurveColor::Ordered:
-        return orderedColor(curve.colorPosition, theme.dark);
-    case analysis::CurveColor::Category:
-        return categoryColor(static_cast<int>(std::lround(curve.colorPosition)), theme.dark);
-    }
-    return theme.text;
+    const analysis::Rgb color = analysis::curveColor(curve, theme.dark);
+    return QColor(color.red, color.green, color.blue);
 }
 
 QPainterPath markerPath(analysis::Marker marker, double size) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Colours and markers of charts: an ordered scale for strengths, Okabe and Ito's set for categories, light and dark.
+// Colours and markers of charts: grounds and inks for light and dark, marker shapes.
 #pragma once
 
 #include <QColor>
@@ -32,11 +32,7 @@ struct ChartStyle {
 };
 ChartStyle chartStyle(const ChartTheme& theme, const QFont& family, double em);
 
-/// Viridis (van der Walt, Smith 2015) by its ten usual stops, position 0 dark to 1 light, kept to the part that is
-/// readable on the theme's ground.
-QColor orderedColor(double position, bool dark);
-/// Okabe and Ito (2008), strongest contrast first; the index wraps.
-QColor categoryColor(int index, bool dark);
+/// From the tables of core/analysis/figure_colors.h.
 QColor curveColor(const analysis::FigureCurve& curve, const ChartTheme& theme);
 
 /// A marker's outline around (0, 0), about `size` wide, of equal visual weight.

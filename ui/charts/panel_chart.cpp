@@ -70,19 +70,22 @@ void PanelChart::setPanel(const analysis::FigurePanel& panel) {
 void PanelChart::setStyle(const ChartStyle& style) {
     m_style = style;
     m_margins = neededMargins();
-    setMargins(m_margins);
-    styleSeries();
+    place();
 }
 
 void PanelChart::setLabels(PanelLabels labels) {
+    if (labels == m_labels)
+        return;
     m_labels = labels;
     refresh();
 }
 
 void PanelChart::setSize(const QSizeF& size) {
+    if (size == m_size)
+        return;
     m_size = size;
     setGeometry(QRectF(pos(), size));
-    setMargins(m_margins);
+    place();
 }
 
 PanelMargins PanelChart::neededMargins() const {
@@ -102,7 +105,14 @@ PanelMargins PanelChart::neededMargins() const {
 }
 
 void PanelChart::setMargins(const PanelMargins& margins) {
+    if (margins == m_margins)
+        return;
     m_margins = margins;
+    place();
+}
+
+void PanelChart::place() {
+    const PanelMargins& margins = m_margins;
     const double em = m_style.em;
     m_plot = QRectF(margins.left, margins.top, std::max(em, m_size.width() - margins.left - margins.right),
                     std::max(em, m_size.height() - margins.top - margins.bottom));

@@ -18,11 +18,13 @@ namespace crest::ui {
 /// Room around the plot area, in scene units.
 struct PanelMargins {
     double left = 0, top = 0, right = 0, bottom = 0;
+    bool operator==(const PanelMargins&) const = default;
 };
 
 /// What of the outer labels a panel carries: in a grid with one token axis only the lowest panels do.
 struct PanelLabels {
     bool xTicks = true, xTitle = true;
+    bool operator==(const PanelLabels&) const = default;
 };
 
 /// Used on the GUI thread only. Positions on a log axis are fed to Qt Charts as their log10 (its own log axis hides a
@@ -62,6 +64,7 @@ private:
         std::vector<QLineSeries*> lines;
         std::vector<QAreaSeries*> bands;
     };
+    void place();
     void refresh();
     void rebuildSeries(const std::vector<analysis::CurveGeometry>& geometry);
     void styleSeries();

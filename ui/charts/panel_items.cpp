@@ -77,7 +77,7 @@ PanelHeading panelHeading(const analysis::FigurePanel& panel, const ChartStyle& 
 }
 
 std::vector<Tick> ticksForLength(const Axis& axis, double length, double em) {
-    return analysis::visibleTicks(axis, std::clamp(static_cast<int>(length / (2.6 * em)), 3, 9));
+    return analysis::visibleTicks(axis, std::clamp(static_cast<int>(length / (2.0 * em)), 3, 9));
 }
 
 PanelGround::PanelGround(PanelChart* chart) : QGraphicsItem(chart), m_chart(chart) {}
@@ -109,7 +109,7 @@ void PanelGround::paintHeading(QPainter* painter) const {
     const analysis::FigurePanel& panel = m_chart->panel();
     const QRectF plot = m_chart->plotRect();
     const PanelHeading heading = panelHeading(panel, style, plot.width());
-    double y = plot.top() - heading.height() - 0.35 * style.em;
+    double y = 0.35 * style.em; // titles of a row stand on one line, whatever notes follow
     painter->setPen(style.theme.text);
     painter->setFont(heading.titleFont);
     const QFontMetricsF titleMetrics(heading.titleFont), noteMetrics(heading.noteFont);
@@ -126,8 +126,7 @@ void PanelGround::paintHeading(QPainter* painter) const {
     if (panel.badge.empty())
         return;
     const double width = badgeWidth(panel, style), height = 1.3 * style.em;
-    const double top = plot.top() - heading.height() - 0.4 * style.em;
-    const QRectF box(plot.right() - width, top, width, height);
+    const QRectF box(plot.right() - width, 0.3 * style.em, width, height);
     painter->setPen(Qt::NoPen);
     painter->setBrush(panel.badge == "ID" ? style.theme.idBadge : style.theme.oodBadge);
     painter->drawRoundedRect(box, 0.22 * style.em, 0.22 * style.em);

@@ -5,7 +5,7 @@
 #include <QWheelEvent>
 
 #include "tests/ui/charts/sample_figure.h"
-#include "ui/charts/curve_panel.h"
+#include "ui/charts/panel_grid.h"
 
 using namespace crest;
 using analysis::AxisScale;
@@ -15,14 +15,23 @@ class TestCurvePanel : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void grabs() {
-        ui::CurvePanel panel;
-        panel.resize(500, 350);
-        panel.setPanel(test::trialFigure().panels.front());
-        panel.show();
-        QVERIFY(QTest::qWaitForWindowExposed(&panel));
-        const QByteArray path = qgetenv("CREST_LOOK");
-        if (!path.isEmpty())
-            QVERIFY(panel.grab().save(QString::fromLocal8Bit(path)));
+        for (const bool dark : {false, true}) {
+            ui::PanelGrid grid;
+            if (dark) {
+                QPalette palette;
+                palette.setColor(QPalette::Window, QColor(0x232629));
+                palette.setColor(QPalette::WindowText, QColor(0xeceff1));
+                grid.setPalette(palette);
+            }
+            grid.resize(1000, 700);
+            grid.setFigure(test::trialFigure());
+            grid.show();
+            QTRY_VERIFY(grid.isUpToDate());
+            QTest::qWait(50);
+            const QByteArray path = qgetenv("CREST_LOOK");
+            if (!path.isEmpty())
+                QVERIFY(grid.grab().save(QString::fromLocal8Bit(path) + (dark ? "-dark.png" : "-light.png")));
+        }
     }
 };
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+// A figure as CSV: exactly what is plotted.
+#include <fmt/format.h>
+
+#include "core/analysis/figure_record.h"
+#include "core/analysis/figure_view.h"
+
+namespace crest::analysis {
+namespace {
+
+/// Shortest text that reads back as the same double.
+std::string exact(double value) { return fmt::format("{}", value); }
+
+std::string quoted(const std::string& text) {
+    if (text.find_first_of(",\"\r\n") == std::string::npos)
+        return text;
+    std::string out = "\"";
+    for (const char c : text)
+        out += c == '"' ? std::string("\"\"") : std::string(1, c);
+    return out + '"';
+}
+
+std::string oneLine(std::string text) {
+    for (char& c : text)
+        if (c == '\n' || c == '\r')
+            c = ' ';
+    return text;
+}
+
+void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number) {
+    const auto scale = [](const Axis& axis) { return axis.scale == AxisScale::Log ? "log" : "linear"; };
+    out += oneLine(fmt::format("# panel {}: {}; x: {} ({}, {} to {}); y: {} ({}, {} to {})", number, panel.title, panel.x.title,
+                               scale(panel.x), exact(panel.x.low), exact(panel.x.high), panel.y.title, scale(panel.y),
+                               exact(panel.y.low), exact(panel.y.high))) + "\n";
+    for (const std::string& note : panelNotes(panel))
+        out += oneLine(fmt::format("# panel {}: note: {}", number, note)) + "\n";
+    for (const FigureMark& mark : panel.marks)
+        for (const FigureCurve& curve : panel.curves)
+            if (curve.visible && curve.id == mark.curve)
+                out += oneLine(fmt::format("# panel {}: mark on {}: x {}, from {} to {}: {}", number, curve.label, exact(mark.x),
+                                           exact(mark.low), exact(mark.high), mark.label)) + "\n";
+}
+
+} // namespace
+
+std::string figureToCsv(const Figure& figure) {
+    std::string out = fmt::format("# {}{}\n", kRecordMark, figureRecord(figure));
+    for (std::size_t p = 0; p < figure.panels.size(); ++p)
+        appendAbout(out, figure.panels[p], p + 1);
+    out += "panel,title,role,curve,x,y,low,high,n\n";
+    for (std::size_t p = 0; p < figure.panels.size(); ++p) {
+        const FigurePanel& panel = figure.panels[p];
+        for (const FigureCurve& curve : panel.curves) {
+            if (!curve.visible)
+                continue;
+            const std::string head = fmt::format("{},{},{},{}", p + 1, quoted(panel.title), quoted(panel.badge), quoted(curve.label));
+            for (const auto& segment : curve.segments)
+                for (const FigurePoint& point : segment)
+                    if (inRange(panel.x, point.x) && inRange(panel.y, point.y))
+                        out += fmt::format("{},{},{},{},{},{}\n", head, exact(point.x), exact(point.y),
+                                           point.low ? exact(*point.low) : "", point.high ? exact(*point.high) : "",
+                                           point.n > 0 ? std::to_string(point.n) : "");
+        }
+    }
+    return out;
+}
+
+} // namespace crest::analysis

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/charts/legend.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <QFontInfo>
+#include <QFontMetricsF>
+#include <QKeyEvent>
+#include <QMouseEvent>
+#include <QPainter>
+#include <QStyleOptionFocusRect>
+
+namespace crest::ui {
+namespace {
+
+constexpr double kSample = 2.4, kGap = 0.5, kBetween = 1.4, kRow = 1.5; ///< in em
+
+ChartStyle screenStyle(const QWidget& widget) {
+    return chartStyle(themeFor(widget.palette()), widget.font(), QFontInfo(widget.font()).pixelSize());
+}
+
+} // namespace
+
+std::vector<analysis::FigureCurve> legendCurves(const analysis::Figure& figure) {
+    std::vector<analysis::FigureCurve> out;
+    for (const analysis::FigurePanel& panel : figure.panels)
+        for (const analysis::FigureCurve& curve : panel.curves) {
+            const auto same = std::find_if(out.begin(), out.end(), [&](const auto& other) { return other.id == curve.id; });
+            if (same != out.end()) {
+                same->visible = same->visible || curve.visible;
+                continue;
+            }
+            analysis::FigureCurve entry = curve;
+            entry.segments.clear();
+            out.push_back(std::move(entry));
+        }
+    return out;
+}
+
+QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& style) {
+    const double text = QFontMetricsF(style.font).horizontalAdvance(QString::fromStdString(curve.label));
+    return {(kSample + kGap) * style.em + text, kRow * style.em};
+}
+
+void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve, const ChartStyle& style) {
+    const double em = style.em, middle = topLeft.y() + kRow * em / 2;
+    QColor color = curveColor(curve, style.theme), text = style.theme.text;
+    if (!curve.visible) {
+        color.setAlphaF(0.35F);
+        text = style.theme.muted;
+        text.setAlphaF(0.7F);
+    }
+    QPen pen(color, 0.145 * em);
+    pen.setCapStyle(Qt::FlatCap);
+    if (curve.dashed)
+        pen.setDashPattern({3.4, 1.7});
+    painter->setPen(pen);
+    painter->drawLine(QPointF(topLeft.x(), middle), QPointF(topLeft.x() + kSample * em, middle));
+    painter->setPen(Qt::NoPen);
+    painter->setBrush(color);
+    painter->drawPath(markerPath(curve.marker, 0.62 * em).translated(topLeft.x() + kSample * em / 2, middle));
+    painter->setBrush(Qt::NoBrush);
+    QFont font = style.font;
+    font.setStrikeOut(!curve.visible); // hidden is said by form as well as by colour
+    painter->setFont(font);
+    painter->setPen(text);
+    painter->drawText(QPointF(topLeft.x() + (kSample + kGap) * em, middle + QFontMetricsF(style.font).capHeight() / 2),
+                      QString::fromStdString(curve.label));
+}
+
+double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width, std::vector<QPointF>* places) {
+    double x = 0, y = 0;
+    for (const analysis::FigureCurve& curve : curves) {
+        const QSizeF size = legendEntrySize(curve, style);
+        if (x > 0 && x + size.width() > width) {
+            x = 0;
+            y += kRow * style.em;
+        }
+        if (places)
+            places->emplace_back(x, y);
+        x += size.width() + kBetween * style.em;
+    }
+    return curves.empty() ? 0 : y + kRow * style.em;
+}
+
+LegendItem::LegendItem(const analysis::Figure& figure, const ChartStyle& style, double width, QGraphicsItem* parent)
+    : QGraphicsItem(parent), m_style(style), m_width(width) {
+    for (analysis::FigureCurve& curve : legendCurves(figure))
+        if (curve.visible)
+            m_curves.push_back(std::move(curve));
+    m_height = flowLegend(m_curves, m_style, width, &m_places);
+}
+
+void LegendItem::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidget*) {
+    for (std::size_t i = 0; i < m_curves.size(); ++i)
+        paintLegendEntry(painter, m_places[i], m_curves[i], m_style);
+}
+
+LegendButton::LegendButton(const analysis::FigureCurve& curve, QWidget* parent) : QAbstractButton(parent) {
+    setCheckable(true);
+    setFocusPolicy(Qt::StrongFocus);
+    setCurve(curve);
+}
+
+void LegendButton::setCurve(const analysis::FigureCurve& curve) {
+    m_curve = curve;
+    setChecked(curve.visible);
+    const QString label = QString::fromStdString(curve.label);
+    setAccessibleName(label);
+    setAccessibleDescription(curve.visible ? tr("shown") : tr("hidden"));
+    setToolTip(tr("%1\nClick hides or shows it, Alt+click (or S) shows it alone").arg(label));
+    update();
+}
+
+QSize LegendButton::sizeHint() const {
+    const QSizeF size = legendEntrySize(m_curve, screenStyle(*this));
+    return {static_cast<int>(std::ceil(size.width())) + 4, static_cast<int>(std::ceil(size.height()))};
+}
+
+void LegendButton::paintEvent(QPaintEvent*) {
+    QPainter painter(this);
+    painter.setRenderHint(QPainter::Antialiasing);
+    paintLegendEntry(&painter, QPointF(2, 0), m_curve, screenStyle(*this));
+    if (hasFocus()) {
+        QStyleOptionFocusRect option;
+        option.initFrom(this);
+        style()->drawPrimitive(QStyle::PE_FrameFocusRect, &option, &painter, this);
+    }
+}
+
+void LegendButton::mouseReleaseEvent(QMouseEvent* event) {
+    setDown(false);
+    if (event->button() != Qt::LeftButton || !rect().contains(event->pos()))
+        return;
+    if (event->modifiers().testFlag(Qt::AltModifier))
+        Q_EMIT soloAsked();
+    else
+        Q_EMIT toggleAsked();
+}
+
+void LegendButton::keyPressEvent(QKeyEvent* event) {
+    const bool press = event->key() == Qt::Key_Space || event->key() == Qt::Key_Return || event->key() == Qt::Key_Enter;
+    if (event->key() == Qt::Key_S || (press && event->modifiers().testFlag(Qt::AltModifier)))
+        Q_EMIT soloAsked();
+    else if (press)
+        Q_EMIT toggleAsked();
+    else if (event->key() == Qt::Key_Left || event->key() == Qt::Key_Up)
+        focusNextPrevChild(false);
+    else if (event->key() == Qt::Key_Right || event->key() == Qt::Key_Down)
+        focusNextPrevChild(true);
+    else
+        QWidget::keyPressEvent(event);
+}
+
+Legend::Legend(QWidget* parent) : QWidget(parent) {
+    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Fixed);
+    policy.setHeightForWidth(true);
+    setSizePolicy(policy);
+    setAccessibleName(tr("Legend"));
+}
+
+void Legend::setCurves(const std::vector<analysis::FigureCurve>& curves) {
+    while (m_buttons.size() > curves.size()) {
+        m_buttons.back()->deleteLater();
+        m_buttons.pop_back();
+    }
+    for (std::size_t i = 0; i < curves.size(); ++i) {
+        if (i < m_buttons.size()) {
+            m_buttons[i]->setCurve(curves[i]);
+            continue;
+        }
+        auto* button = new LegendButton(curves[i], this);
+        connect(button, &LegendButton::toggleAsked, this, [this, button] {
+            Q_EMIT visibilityAsked(QString::fromStdString(button->curve().id), !button->curve().visible);
+        });
+        connect(button, &LegendButton::soloAsked, this, [this, button] { solo(button->curve().id); });
+        button->show();
+        m_buttons.push_back(button);
+    }
+    place();
+    updateGeometry();
+}
+
+void Legend::solo(const std::string& id) {
+    const bool alone = std::all_of(m_buttons.begin(), m_buttons.end(),
+                                   [&](const LegendButton* b) { return b->curve().visible == (b->curve().id == id); });
+    const std::vector<LegendButton*> buttons = m_buttons; // the receiver answers with setCurves
+    for (const LegendButton* each : buttons) {
+        const bool wanted = alone || each->curve().id == id;
+        if (each->curve().visible != wanted)
+            Q_EMIT visibilityAsked(QString::fromStdString(each->curve().id), wanted);
+    }
+}
+
+LegendButton* Legend::button(const std::string& id) const {
+    const auto found = std::find_if(m_buttons.begin(), m_buttons.end(), [&](const auto* b) { return b->curve().id == id; });
+    return found == m_buttons.end() ? nullptr : *found;
+}
+
+int Legend::heightForWidth(int width) const {
+    std::vector<analysis::FigureCurve> curves;
+    for (const LegendButton* each : m_buttons)
+        curves.push_back(each->curve());
+    return static_cast<int>(std::ceil(flowLegend(curves, screenStyle(*this), width - 4, nullptr)));
+}
+
+QSize Legend::sizeHint() const { return {400, heightForWidth(std::max(400, width()))}; }
+
+void Legend::place() {
+    std::vector<analysis::FigureCurve> curves;
+    std::vector<QPointF> places;
+    for (const LegendButton* each : m_buttons)
+        curves.push_back(each->curve());
+    flowLegend(curves, screenStyle(*this), width() - 4, &places);
+    for (std::size_t i = 0; i < m_buttons.size(); ++i)
+        m_buttons[i]->setGeometry(QRect(places[i].toPoint(), m_buttons[i]->sizeHint()));
+}
+
+void Legend::resizeEvent(QResizeEvent*) { place(); }
+
+void Legend::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() == QEvent::FontChange || event->type() == QEvent::StyleChange) {
+        place();
+        updateGeometry();
+    }
+}
+
+} // namespace crest::ui
