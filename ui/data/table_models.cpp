@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/data/table_models.h"
+
+#include <algorithm>
+
+#include "core/base/units.h"
+#include "ui/data/format.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr int kRight = static_cast<int>(Qt::AlignRight | Qt::AlignVCenter);
+
+QString progressText(const study::RunStatus& run) {
+    QString text = QStringLiteral("%1/%2").arg(run.doneCells).arg(run.totalCells);
+    if (!run.failed.empty())
+        text += QStringLiteral(", %1 failed").arg(run.failed.size());
+    return text;
+}
+
+QString runText(const study::RunStatus& run, int column) {
+    switch (column) {
+    case RunsModel::Name: return toQString(run.id);
+    case RunsModel::Progress: return progressText(run);
+    case RunsModel::Phase: return toQString(run.phase);
+    case RunsModel::Rate: return run.state == study::RunState::Running ? rateText(run.tokensPerSecond) : QString();
+    case RunsModel::Left: return run.secondsLeft ? durationText(*run.secondsLeft) : QString();
+    case RunsModel::Elapsed: return durationText(run.secondsElapsed);
+    case RunsModel::State: return runStateText(run.state);
+    default: return {};
+    }
+}
+
+QString runToolTip(const study::RunStatus& run) {
+    QString text = toQString(run.message);
+    for (const study::FailedCell& cell : run.failed)
+        text += (text.isEmpty() ? QString() : QStringLiteral("\n")) + QStringLiteral("cell %1: ").arg(cell.cell) + toQString(cell.message);
+    return text;
+}
+
+QVariant header(int section, Qt::Orientation orientation, int role, std::initializer_list<const char*> titles) {
+    if (orientation != Qt::Horizontal || role != Qt::DisplayRole || section < 0 || section >= static_cast<int>(titles.size()))
+        return {};
+    return QString::fromUtf8(titles.begin()[section]);
+}
+
+} // namespace
+
+void RunsModel::setRuns(const std::vector<study::RunStatus>& runs) {
+    std::vector<study::RunStatus> newest(runs.rbegin(), runs.rend());
+    const bool sameRows = newest.size() == m_runs.size() &&
+                          std::equal(newest.begin(), newest.end(), m_runs.begin(), [](const auto& a, const auto& b) { return a.id == b.id; });
+    if (sameRows) {
+        m_runs = std::move(newest);
+        if (!m_runs.empty())
+            Q_EMIT dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
+        return;
+    }
+    beginResetModel();
+    m_runs = std::move(newest);
+    endResetModel();
+}
+
+const study::RunStatus* RunsModel::at(int row) const {
+    return row >= 0 && row < rowCount() ? &m_runs[static_cast<std::size_t>(row)] : nullptr;
+}
+
+int RunsModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_runs.size()); }
+int RunsModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+
+QVariant RunsModel::data(const QModelIndex& index, int role) const {
+    const study::RunStatus* run = index.isValid() ? at(index.row()) : nullptr;
+    if (!run)
+        return {};
+    switch (role) {
+    case Qt::DisplayRole: return runText(*run, index.column());
+    case Qt::ToolTipRole: return runToolTip(*run);
+    case Qt::TextAlignmentRole: return index.column() == Rate || index.column() == Left || index.column() == Elapsed ? QVariant(kRight) : QVariant();
+    case RunIdRole: return toQString(run->id);
+    case StateRole: return static_cast<int>(run->state);
+    case ProgressRole: return run->totalCells > 0 ? static_cast<double>(run->doneCells) / static_cast<double>(run->totalCells) : 0.0;
+    default: return {};
+    }
+}
+
+QVariant RunsModel::headerData(int section, Qt::Orientation orientation, int role) const {
+    return header(section, orientation, role, {"Run", "Cells", "At work on", "Rate", "Left", "Elapsed", "State"});
+}
+
+void IssuesModel::setIssues(const std::vector<Issue>& issues) {
+    if (issues == m_issues)
+        return;
+    beginResetModel();
+    m_issues = issues;
+    endResetModel();
+}
+
+int IssuesModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_issues.size()); }
+int IssuesModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+
+QVariant IssuesModel::data(const QModelIndex& index, int role) const {
+    if (!index.isValid() || (role != Qt::DisplayRole && role != Qt::ToolTipRole))
+        return {};
+    const Issue& issue = m_issues[static_cast<std::size_t>(index.row())];
+    return index.column() == Where ? issue.where : issue.message;
+}
+
+QVariant IssuesModel::headerData(int section, Qt::Orientation orientation, int role) const {
+    return header(section, orientation, role, {"Where", "What, and what to do"});
+}
+
+void InflectionModel::setRows(const std::vector<analysis::InflectionRow>& rows) {
+    beginResetModel();
+    m_rows = rows;
+    endResetModel();
+}
+
+int InflectionModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_rows.size()); }
+int InflectionModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+
+QVariant InflectionModel::data(const QModelIndex& index, int role) const {
+    if (!index.isValid())
+        return {};
+    const analysis::InflectionRow& row = m_rows[static_cast<std::size_t>(index.row())];
+    const analysis::Inflection& found = row.inflection;
+    if (role == Qt::TextAlignmentRole && (index.column() == Strength || index.column() == Point))
+        return kRight;
+    if (role == Qt::ToolTipRole)
+        return toQString(found.method + "\n" + found.evidence);
+    if (role == SortRole && index.column() == Strength)
+        return row.strength;
+    if (role != Qt::DisplayRole && role != SortRole)
+        return {};
+    switch (index.column()) {
+    case Task: return toQString(row.task);
+    case Role: return roleText(row.role);
+    case Strength: return gammaText(row.strength);
+    case Point: return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
+    case Interval:
+        return found.supported ? toQString(formatTokens(found.low) + " to " + formatTokens(found.high)) : QString();
+    case Scope: return toQString(analysis::scopeLabel(found.scope));
+    case Evidence: return toQString(found.evidence);
+    default: return {};
+    }
+}
+
+QVariant InflectionModel::headerData(int section, Qt::Orientation orientation, int role) const {
+    return header(section, orientation, role, {"Task", "Role", "Gamma", "Inflection", "95 % interval", "Holds for", "Evidence"});
+}
+
+} // namespace crest::ui
