@@ -11,6 +11,7 @@
 #include "ui/data/background.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
+#include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
 #include "ui/data/sample_study.h"
 #include "ui/data/study_opening.h"
@@ -125,14 +126,10 @@ void StudySession::Private::scan() {
 }
 
 void StudySession::Private::tellModelFacts() {
-    std::optional<series::DecoderSpec> spec;
-    for (const series::Series& one : series)
-        for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec)
-                spec = checkpoint.spec;
-    if (spec && reader)
-        reader->setModelFacts(series::parameterCount(*spec),
-                              3 * series::forwardFlopsPerToken(*spec, static_cast<double>(spec->contextLength + 1) / 2));
+    analysis::ProbeResults facts;
+    addModelFacts(facts, series);
+    if (reader)
+        reader->setModelFacts(facts.parameters, facts.flopsPerToken);
 }
 
 void StudySession::Private::updateIssues() {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include <clocale>
+#include <iostream>
+
+#include <CLI/CLI.hpp>
+#include <QApplication>
+
+#include "app/crest/commands.h"
+#include "core/base/version.h"
+#include "ui/main_window.h"
+
+namespace crest::app {
+
+int complain(const std::string& text) {
+    std::cerr << "crest: " << text << "\n";
+    return 1;
+}
+
+} // namespace crest::app
+
+int main(int argc, char** argv) {
+    CLI::App app("Crest: a workbench for series of pretraining checkpoints");
+    app.set_version_flag("--version", std::string("crest ") + crest::version());
+    std::string folder, theme;
+    bool sample = false;
+    app.add_option("folder", folder, "A study, or a folder of checkpoints, to open");
+    app.add_flag("--sample", sample, "Open the sample study");
+    app.add_option("--theme", theme, "light or dark; default: the desktop's")->check(CLI::IsMember({"light", "dark"}));
+    crest::app::Chosen chosen;
+    crest::app::addDemoCommand(app, chosen);
+    crest::app::addExportCommand(app, chosen);
+    crest::app::addExplainCommand(app, chosen);
+    CLI11_PARSE(app, argc, argv);
+
+    // The commands draw without a screen; the platform is chosen before QApplication looks for one.
+    if (chosen)
+        qputenv("QT_QPA_PLATFORM", "offscreen");
+    QApplication application(argc, argv);
+    std::setlocale(LC_NUMERIC, "C"); // QApplication took it from the environment
+    QApplication::setApplicationName(QStringLiteral("crest"));
+    QApplication::setApplicationDisplayName(QStringLiteral("Crest"));
+    QApplication::setApplicationVersion(QString::fromLatin1(crest::version()));
+    QApplication::setDesktopFileName(QStringLiteral("crest"));
+    if (chosen)
+        return chosen();
+    crest::ui::WindowOptions options;
+    options.open = QString::fromStdString(folder);
+    options.sample = sample;
+    options.theme = QString::fromStdString(theme);
+    return crest::ui::runWindow(application, options);
+}

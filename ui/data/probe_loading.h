@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A run's probe with its results, read at once: for commands that need no window.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "core/analysis/probe_figures.h"
+#include "core/base/result.h"
+#include "core/series/series.h"
+#include "core/study/study_folder.h"
+
+namespace crest::ui {
+
+/// Results of run `runId` ("" = the newest); NotFound where the study has no such run.
+Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId);
+
+/// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities.
+void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series);
+
+} // namespace crest::ui
