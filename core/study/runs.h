@@ -35,7 +35,8 @@ struct FailedCell {
 struct RunStatus {
     std::string id;
     RunState state = RunState::Queued;
-    std::int64_t totalCells = 0, doneCells = 0, cachedCells = 0;
+    std::int64_t totalCells = 0, doneCells = 0; ///< done: with every result stored, cached ones included
+    std::int64_t cachedCells = 0;                ///< stored before the run began
     std::vector<FailedCell> failed;
     std::string phase; ///< "gamma 0.1, 16M tokens"
     double tokensPerSecond = 0;
@@ -50,8 +51,12 @@ Result<std::string> queueRun(const StudyFolder& folder, Plan plan);
 Result<Plan> readPlan(const StudyFolder& folder, const std::string& runId);
 std::vector<std::string> listRuns(const StudyFolder& folder); ///< oldest first
 
-/// Replaces control.json; runners look at it at least once a second.
+/// Replaces control.json; runners look at it at least once a second. Run also lets a stopped run be taken up again.
 Result<void> controlRun(const StudyFolder& folder, const std::string& runId, RunCommand command);
+
+/// What control.json says; Run where there is none.
+RunCommand readControl(const StudyFolder& folder, const std::string& runId);
+const char* runCommandName(RunCommand command); ///< "run", "pause", "stop", "stop_now"
 
 /// Follows one run: call poll() from time to time, from one thread.
 class RunFollower {

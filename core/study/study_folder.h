@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/io/files.h"
 #include "core/study/types.h"
 
 namespace crest::study {
@@ -23,10 +24,15 @@ public:
     /// False where the folder cannot be written, or another window holds the study: everything can still be looked at.
     bool writable() const { return m_writable; }
 
+    /// For a window that found the study held by another one (WindowLock).
+    void makeReadOnly() { m_writable = false; }
+
     /// Replaces study.json (temporary + fsync + rename).
     Result<void> save(const Study& study);
 
     std::filesystem::path runFolder(const std::string& runId) const { return m_path / "runs" / runId; }
+    std::filesystem::path runsFolder() const { return m_path / "runs"; }
+    std::filesystem::path runnersFolder() const { return m_path / "runners"; }
     std::filesystem::path journalFolder() const { return m_path / "journal"; }
     std::filesystem::path resultsFile() const { return m_path / "results.h5"; }
     std::filesystem::path figuresFolder() const { return m_path / "figures"; }
@@ -34,9 +40,22 @@ public:
     std::filesystem::path resolve(const std::string& text) const;
 
 private:
+    StudyFolder(std::filesystem::path path, Study study) : m_path(std::move(path)), m_study(std::move(study)) {}
+
     std::filesystem::path m_path;
     Study m_study;
     bool m_writable = true;
+};
+
+/// Held by the window that may change study.json; others look only. Freed when the window ends, however it ends.
+class WindowLock {
+public:
+    /// An error of kind Io where another window holds the study.
+    static Result<WindowLock> tryLock(const StudyFolder& folder);
+
+private:
+    explicit WindowLock(io::FileLock lock) : m_lock(std::move(lock)) {}
+    io::FileLock m_lock;
 };
 
 } // namespace crest::study

@@ -70,6 +70,8 @@ struct PlannedCheckpoint {
     std::string series, name, path;
     std::string weights;   ///< fingerprint of weights and config
     std::string tokenizer; ///< content hash
+    /// SHA-256 of the per-tensor standard deviations that gamma multiplies, where the probe uses them (NoiseScale::InitStd); "" otherwise.
+    std::string initStd;
     std::optional<std::int64_t> tokens, step, pretrainSeed;
     bool operator==(const PlannedCheckpoint&) const = default;
 };
@@ -91,10 +93,12 @@ struct Plan {
     std::string createdAt; ///< ISO 8601 UTC
     Probe probe;
     std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash
+    /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where maxWindows is 0.
+    std::vector<std::int64_t> taskTokens;
     std::vector<PlannedCheckpoint> checkpoints;
     std::vector<Cell> cells;
-    /// Units of claiming: indices into `cells`, all of one checkpoint. The base and every strength of one group of seeds go together, since one
-    /// draw serves the whole ladder.
+    /// Units of claiming: indices into `cells`, all of one checkpoint, in the order of work. The bases come first; then every strength of one
+    /// group of seeds together, since one draw serves the whole ladder. Cells that are cached are in none.
     std::vector<std::vector<int>> batches;
 
     std::int64_t cellCount() const { return static_cast<std::int64_t>(cells.size()); }
@@ -118,14 +122,15 @@ struct ResultRow {
     std::string noiseScale;   ///< "init-std", "tensor-rms", "" for the base
     double strength = 0;
     std::int64_t seed = 0;
-    std::string task, metric = "loss", unit = "nats/token";
+    std::string task, metric = "loss", unit = "nats/token"; ///< the name the task had then
+    std::string taskHash; ///< of data and scoring settings: results of one name with different hashes measure different things
     double value = 0;  ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
     double stderr_ = 0; ///< over sequences
     std::int64_t n = 0; ///< sequences
     std::int64_t scoredTokens = 0;
     std::string compute, device;
     int threads = 1, numerics = 0;
-    std::string cachedAt;   ///< ISO 8601 UTC
+    std::string cachedAt;   ///< when it was stored, ISO 8601 UTC
     std::string cause;      ///< why `value` is not finite, "" otherwise
     std::vector<float> sequenceNats;        ///< summed nats of each sequence (pairs: mean of both members)
     std::vector<std::int32_t> sequenceTokens; ///< scored tokens of each sequence

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/journal_reader.h"
+
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/io/files.h"
+
+namespace crest::study {
+namespace fs = std::filesystem;
+namespace {
+
+template <class T> Result<std::vector<T>> readArray(const ReadDescriptor& file, const ArrayRef& array, const std::string& where) {
+    const std::int64_t bytes = array.count * static_cast<std::int64_t>(sizeof(T));
+    if (array.offset > file.size() - bytes) // before anything of that size is allocated
+        return fail(ErrorKind::Malformed, "the arrays of this result are not in its .bin file", where);
+    std::vector<T> values(static_cast<std::size_t>(array.count));
+    if (file.readAt(values.data(), static_cast<std::size_t>(bytes), array.offset) != bytes ||
+        crc32c(arrayBytes(values)) != array.crc)
+        return fail(ErrorKind::Malformed, "the checksum of this result's arrays does not match", where);
+    return values;
+}
+
+} // namespace
+
+JournalReader::JournalReader(fs::path journalFolder, fs::path runnersFolder)
+    : m_folder(std::move(journalFolder))
+    , m_runners(std::move(runnersFolder)) {}
+
+void JournalReader::startAt(const std::map<std::string, JournalPosition>& positions) {
+    for (const auto& [name, position] : positions)
+        m_journals[name].at = position;
+}
+
+std::map<std::string, JournalPosition> JournalReader::positions() const {
+    std::map<std::string, JournalPosition> result;
+    for (const auto& [name, journal] : m_journals)
+        result[name] = journal.at;
+    return result;
+}
+
+Result<std::vector<ResultRow>> JournalReader::poll() {
+    std::error_code error;
+    for (fs::directory_iterator entry(m_folder, error), end; !error && entry != end; entry.increment(error))
+        if (entry->path().extension() == ".jsonl")
+            m_journals.try_emplace(entry->path().filename().string());
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail(io::systemError(error.value(), "read", m_folder));
+    std::vector<ResultRow> rows;
+    for (auto& [name, journal] : m_journals)
+        readJournal(name, journal, rows);
+    return rows;
+}
+
+void JournalReader::readJournal(const std::string& name, Journal& journal, std::vector<ResultRow>& rows) {
+    const ReadDescriptor lines(m_folder / name);
+    if (lines.get() < 0)
+        return; // published and then removed by the user: results.h5 holds it
+    const std::int64_t size = lines.size();
+    if (size < journal.at.bytes) {
+        m_problems.push_back({name, fmt::format("The journal has {} bytes, {} were there before; it is read again from its start.", size, journal.at.bytes)});
+        journal.at = {};
+    }
+    if (size == journal.at.bytes)
+        return;
+    const ReadDescriptor arrays((m_folder / name).replace_extension(".bin"));
+    const std::int64_t torn =
+        readNewLines(lines, journal.at, [&](std::string_view line) { readLine(line, name, journal, arrays, rows); });
+    if (torn > 0)
+        reportTornTail(name, journal, torn);
+}
+
+void JournalReader::readLine(std::string_view text, const std::string& name, Journal& journal, const ReadDescriptor& arrays, std::vector<ResultRow>& rows) {
+    const std::string where = fmt::format("{}, line {}", name, journal.at.lines);
+    const auto read = [&]() -> Result<void> {
+        CREST_TRY(line, parseJournalLine(text, where));
+        if (line.type == JournalLine::Type::Header) {
+            journal.runner = line.runner;
+            return {};
+        }
+        CREST_TRY(nats, readArray<float>(arrays, line.nats, where));
+        if (line.tokens != journal.lastTokensRef || journal.lastTokens.empty()) {
+            CREST_TRY(tokens, readArray<std::int32_t>(arrays, line.tokens, where));
+            journal.lastTokens = std::move(tokens);
+            journal.lastTokensRef = line.tokens;
+        }
+        line.row.sequenceNats = std::move(nats);
+        line.row.sequenceTokens = journal.lastTokens;
+        rows.push_back(std::move(line.row));
+        return {};
+    };
+    if (const auto done = read(); !done)
+        m_problems.push_back({where, "Skipped: " + done.error().message + ". The cell will be computed again when its probe is run."});
+}
+
+void JournalReader::reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes) {
+    // A living writer is just in the middle of it.
+    const std::string runner = journal.runner.empty() ? fs::path(name).stem().string() : journal.runner;
+    if (journal.tornReported || io::FileLock::isHeld(m_runners / (runner + ".lock")))
+        return;
+    journal.tornReported = true;
+    m_problems.push_back({fmt::format("{}, line {}", name, journal.at.lines + 1),
+                          fmt::format("The last line is torn ({} bytes; its writer was killed or the disk was full): dropped. It never counted as stored.", tailBytes)});
+}
+
+} // namespace crest::study

@@ -1,0 +1,340 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <fstream>
+#include <set>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/base/units.h"
+#include "core/base/version.h"
+#include "core/series/weights.h"
+#include "core/study/study_json.h"
+
+namespace crest::study {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kMaxGamma = 10, kMinGammaBFloat16 = 0.02;
+constexpr std::int64_t kMaxSeeds = 100'000;
+constexpr double kFlopsPerThread = 20e9;     ///< of an ordinary core, until a rate has been measured
+constexpr double kBatchSeconds = 2;          ///< a stop or kill costs about this much of one worker
+constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
+constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
+constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
+
+Result<void> outOfRange(std::string message) { return fail(ErrorKind::OutOfRange, std::move(message)); }
+
+Result<void> checkTask(const Task& task) {
+    if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
+        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.", task.name, task.windowTokens));
+    if (task.strideTokens < 1 || task.strideTokens > task.windowTokens)
+        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).", task.name, task.strideTokens, task.windowTokens));
+    if (task.maxWindows < 0)
+        return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
+    return {};
+}
+
+Result<void> checkStrengths(const Probe& probe) {
+    if (probe.strengths.empty())
+        return outOfRange("Give at least one gamma.");
+    for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
+        const double gamma = probe.strengths[i];
+        if (!std::isfinite(gamma) || gamma <= 0 || gamma > kMaxGamma)
+            return outOfRange(fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
+        if (i > 0 && gamma <= probe.strengths[i - 1])
+            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma), formatNumber(probe.strengths[i - 1])));
+        if (probe.compute == ComputeType::BFloat16 && gamma < kMinGammaBFloat16)
+            return outOfRange(fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.", formatNumber(gamma)));
+    }
+    return {};
+}
+
+const Task* findTask(const Study& study, const std::string& name) {
+    const auto at = std::ranges::find(study.tasks, name, &Task::name);
+    return at == study.tasks.end() ? nullptr : &*at;
+}
+
+Result<void> checkTasks(const Probe& probe, const Study& study) {
+    if (probe.tasks.empty())
+        return outOfRange("Choose at least one task to measure.");
+    std::set<std::string> seen;
+    bool inDistribution = false;
+    for (const TaskInProbe& chosen : probe.tasks) {
+        const Task* task = findTask(study, chosen.task);
+        if (!task)
+            return fail(ErrorKind::NotFound, fmt::format("The study has no task \"{}\".", chosen.task));
+        if (!seen.insert(chosen.task).second)
+            return outOfRange(fmt::format("Task \"{}\" is chosen twice.", chosen.task));
+        CREST_CHECK(checkTask(*task));
+        inDistribution = inDistribution || chosen.role == Role::InDistribution;
+    }
+    if (!inDistribution)
+        return outOfRange("Mark at least one task as in-distribution (ID): held-out text of the pretraining domain.");
+    return {};
+}
+
+Json taskIdentity(const Task& task) {
+    return {{"metric", "loss"}, {"data", task.dataHash}, {"window_tokens", task.windowTokens},
+            {"stride_tokens", task.strideTokens}, {"max_windows", task.maxWindows}};
+}
+
+/// Everything that moves a Gaussian draw's result besides strength and seed.
+Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength) {
+    if (strength == 0)
+        return {{"kind", "none"}};
+    return {{"kind", probe.kind}, {"noise_scale", noiseScaleName(probe.noiseScale)}, {"init_std", checkpoint.initStd}, {"antithetic", true}};
+}
+
+Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
+    std::ifstream in(file, std::ios::binary);
+    if (!in)
+        return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
+    Sha256 hash;
+    std::vector<char> chunk(1 << 20);
+    while (in.read(chunk.data(), static_cast<std::streamsize>(chunk.size())) || in.gcount() > 0) {
+        if (job.stopRequested())
+            return stopped();
+        hash.update(std::string_view(chunk.data(), static_cast<std::size_t>(in.gcount())));
+    }
+    if (in.bad())
+        return fail(ErrorKind::Io, "This file cannot be read to its end.", file.string());
+    return hash.finishHex();
+}
+
+/// Where fingerprints of unchanged checkpoints are remembered, over all studies of the user.
+fs::path fingerprintCache(const StudyFolder& folder) {
+    fs::path base;
+    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/')
+        base = cache;
+    else if (const char* home = std::getenv("HOME"); home && *home == '/')
+        base = fs::path(home) / ".cache";
+    else
+        return folder.path() / "fingerprints.json";
+    std::error_code error;
+    fs::create_directories(base / "crest", error);
+    return error ? folder.path() / "fingerprints.json" : base / "crest" / "fingerprints.json";
+}
+
+Result<std::string> initStdHash(const series::Checkpoint& checkpoint, const Probe& probe) {
+    if (probe.noiseScale != NoiseScale::InitStd)
+        return std::string();
+    if (checkpoint.initStd.empty())
+        return fail(ErrorKind::NotFound,
+                    "The standard deviation that its tensors were initialised with is not known (crest.json has no init_std, and the family is not in "
+                    "Crest's table). Use the noise scale tensor-rms, which multiplies each tensor's root mean square instead; it is another quantity.",
+                    checkpoint.path.string());
+    return sha256Hex(canonicalJson(Json(checkpoint.initStd)));
+}
+
+Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series::Checkpoint& checkpoint, const Probe& probe, const std::string& seriesName,
+                                        const JobContext& job) {
+    PlannedCheckpoint planned;
+    planned.series = seriesName;
+    planned.name = checkpoint.name;
+    planned.path = checkpoint.path.string();
+    planned.tokens = checkpoint.tokens;
+    planned.step = checkpoint.step;
+    planned.pretrainSeed = checkpoint.pretrainSeed;
+    CREST_TRY(initStd, initStdHash(checkpoint, probe));
+    planned.initStd = std::move(initStd);
+    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder), JobContext(job.token())));
+    planned.weights = std::move(weights);
+    CREST_TRY(tokenizer, hashFile(checkpoint.path / "tokenizer.json", job));
+    planned.tokenizer = std::move(tokenizer);
+    return planned;
+}
+
+/// Tokens of one pass; from the file's size where the number of windows is not given or the text may be shorter.
+std::int64_t estimateTokens(const Task& task, std::uint64_t fileBytes) {
+    const double textTokens = std::max(2.0, static_cast<double>(fileBytes) / kBytesPerToken);
+    auto windows = static_cast<std::int64_t>(textTokens / static_cast<double>(task.strideTokens)) + 1;
+    if (task.maxWindows > 0)
+        windows = std::min(windows, task.maxWindows);
+    return windows * task.windowTokens;
+}
+
+Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& job) {
+    for (const TaskInProbe& chosen : plan.probe.tasks) {
+        Task task = *findTask(folder.study(), chosen.task);
+        const fs::path file = folder.resolve(task.textsPath);
+        CREST_TRY(hash, hashFile(file, job));
+        task.dataHash = std::move(hash);
+        std::error_code error;
+        const std::uintmax_t bytes = fs::file_size(file, error);
+        if (error)
+            return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
+        for (const Task& other : plan.tasks)
+            if (taskIdentity(other) == taskIdentity(task))
+                return outOfRange(fmt::format("The tasks \"{}\" and \"{}\" measure the same text in the same way; choose one of them.", other.name, task.name));
+        plan.taskTokens.push_back(estimateTokens(task, bytes));
+        plan.tasks.push_back(std::move(task));
+    }
+    return {};
+}
+
+void addCells(Plan& plan, const std::function<bool(const std::string&)>& stored) {
+    const auto add = [&](int index, double strength, std::int64_t seed) {
+        Cell cell{index, strength, seed, {}, {}};
+        for (const Task& task : plan.tasks) {
+            cell.keys.push_back(resultKey(plan.checkpoints[index], plan.probe, task, strength, seed));
+            cell.cached.push_back(stored && stored(cell.keys.back()) ? 1 : 0);
+        }
+        plan.cells.push_back(std::move(cell));
+    };
+    for (int c = 0; c < static_cast<int>(plan.checkpoints.size()); ++c) {
+        add(c, 0, 0);
+        for (std::int64_t s = 0; s < plan.probe.seeds; ++s)
+            for (const double strength : plan.probe.strengths)
+                add(c, strength, plan.probe.firstSeed + s);
+    }
+}
+
+bool isCached(const Cell& cell) {
+    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
+}
+
+double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
+    double flops = 0;
+    for (std::size_t t = 0; t < plan.tasks.size(); ++t)
+        flops += static_cast<double>(plan.taskTokens[t]) * series::forwardFlopsPerToken(spec, static_cast<double>(plan.tasks[t].windowTokens) / 2);
+    return flops;
+}
+
+struct Placed {
+    std::int64_t group = 0; ///< 0 the base, then groups of seeds
+    int checkpoint = 0;
+    std::vector<int> cells;
+};
+
+/// Bases first, then groups of seeds: across checkpoints where the series is small (all curves fill at once), else checkpoint by checkpoint.
+void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) {
+    std::vector<Placed> placed;
+    for (int i = 0; i < plan.cellCount(); ++i) {
+        const Cell& cell = plan.cells[i];
+        if (isCached(cell))
+            continue;
+        const std::int64_t group = cell.isBase() ? 0 : 1 + (cell.seed - plan.probe.firstSeed) / seedsPerBatch;
+        if (placed.empty() || placed.back().group != group || placed.back().checkpoint != cell.checkpoint)
+            placed.push_back({group, cell.checkpoint, {}});
+        placed.back().cells.push_back(i);
+    }
+    std::ranges::stable_sort(placed, [&](const Placed& a, const Placed& b) {
+        const bool aBase = a.group == 0, bBase = b.group == 0;
+        if (aBase != bBase && acrossCheckpoints)
+            return aBase;
+        return acrossCheckpoints ? std::pair(a.group, a.checkpoint) < std::pair(b.group, b.checkpoint)
+                                 : std::pair<std::int64_t, std::int64_t>(a.checkpoint, a.group) < std::pair<std::int64_t, std::int64_t>(b.checkpoint, b.group);
+    });
+    for (Placed& batch : placed)
+        plan.batches.push_back(std::move(batch.cells));
+}
+
+} // namespace
+
+Result<void> checkProbe(const Probe& probe, const Study& study) {
+    if (probe.kind != "gaussian-noise")
+        return fail(ErrorKind::Unsupported, fmt::format("This Crest has no probe of the kind \"{}\".", probe.kind));
+    if (probe.name.empty())
+        return outOfRange("Give the probe a name.");
+    if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
+        return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
+    CREST_CHECK(checkStrengths(probe));
+    if (probe.seeds < 1 || probe.seeds > kMaxSeeds)
+        return outOfRange(fmt::format("{} seeds: it must be from 1 to 100,000.", probe.seeds));
+    if (probe.firstSeed < 1 || probe.firstSeed > INT64_MAX - kMaxSeeds)
+        return outOfRange("The first seed must be 1 or more.");
+    return checkTasks(probe, study);
+}
+
+std::string taskHash(const Task& task) { return sha256Hex(canonicalJson(taskIdentity(task))); }
+
+std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength, std::int64_t seed) {
+    const Json identity = {{"weights", checkpoint.weights},
+                           {"tokenizer", checkpoint.tokenizer},
+                           {"modification", modificationIdentity(checkpoint, probe, strength)},
+                           {"strength", strength},
+                           {"seed", strength == 0 ? 0 : seed},
+                           {"task", taskIdentity(task)},
+                           {"compute", computeTypeName(probe.compute)},
+                           {"numerics", kNumericsVersion}};
+    return sha256Hex(canonicalJson(identity));
+}
+
+Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series, const std::function<bool(const std::string&)>& stored,
+                       const JobContext& job) {
+    CREST_CHECK(checkProbe(probe, folder.study()));
+    Plan plan;
+    plan.createdAt = utcNow();
+    plan.probe = probe;
+    CREST_CHECK(addTasks(folder, plan, job));
+
+    const StudySeries& known = *std::ranges::find(folder.study().series, probe.series, &StudySeries::name);
+    std::vector<const series::Checkpoint*> chosen;
+    std::uint64_t seriesBytes = 0;
+    for (const series::Checkpoint& checkpoint : series.checkpoints) {
+        const bool usable = checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+        if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, checkpoint.name) != known.excluded.end())
+            continue;
+        chosen.push_back(&checkpoint);
+        seriesBytes += checkpoint.weightBytes;
+    }
+    if (chosen.empty())
+        return fail(ErrorKind::NotFound, "This series has no checkpoint that can be used.", series.path.string());
+    double flops = 0;
+    for (const series::Checkpoint* checkpoint : chosen) {
+        if (job.stopRequested())
+            return stopped();
+        job.report(static_cast<std::int64_t>(plan.checkpoints.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
+        CREST_TRY(pinned, pinCheckpoint(folder, *checkpoint, probe, probe.series, job));
+        plan.checkpoints.push_back(std::move(pinned));
+        flops = std::max(flops, flopsPerPass(plan, *checkpoint->spec));
+    }
+    job.report(static_cast<std::int64_t>(chosen.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
+    addCells(plan, stored);
+
+    // One seed is the whole ladder, both members of each pair.
+    const double secondsPerSeed = 2 * flops * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
+    const double perBatch = std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
+    const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+    const auto checkpoints = static_cast<std::int64_t>(chosen.size());
+    const std::int64_t groupsWanted = (kBatchesPerWorker * workers + checkpoints - 1) / checkpoints;
+    const std::int64_t mostSeeds = std::max<std::int64_t>(1, probe.seeds / groupsWanted);
+    addBatches(plan, std::min(static_cast<std::int64_t>(perBatch), mostSeeds), seriesBytes <= kSmallSeriesBytes);
+    return plan;
+}
+
+PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads) {
+    PlanCost cost;
+    cost.cells = plan.cellCount();
+    cost.cached = plan.cachedCellCount();
+    cost.fresh = cost.cells - cost.cached;
+    double flops = 0;
+    for (const Cell& cell : plan.cells)
+        for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+            if (cell.cached[t])
+                continue;
+            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : 2);
+            cost.forwardTokens += tokens;
+            if (!specs.empty())
+                flops += static_cast<double>(tokens) * series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
+                                                                                    static_cast<double>(plan.tasks[t].windowTokens) / 2);
+        }
+    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond : flops / (kFlopsPerThread * std::max(1, threads));
+    // What the runner holds besides the mapped weights: scratch of one block (of a small model the whole), 64 MB of row blocks and activations.
+    constexpr double kBase = 150e6, kScratch = 64e6;
+    for (const series::DecoderSpec& spec : specs) {
+        const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
+        const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
+        cost.memoryBytes = std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * (std::min(weights, block + kScratch)));
+    }
+    return cost;
+}
+
+} // namespace crest::study

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <chrono>
+#include <map>
+#include <set>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "core/io/files.h"
+#include "core/study/line_tail.h"
+#include "core/study/run_log.h"
+#include "core/study/runs.h"
+
+namespace crest::study {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kSilentSeconds = 30; ///< a living runner that says nothing for so long is reported
+constexpr const char* kEventsSuffix = ".events.jsonl";
+
+double unixSeconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+
+bool allStored(const Cell& cell) {
+    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
+}
+
+struct Writer {
+    LinePosition at;
+    WriterStatus status;
+    bool hasStatus = false, ended = false, alive = false;
+    std::string endText;
+};
+
+} // namespace
+
+struct RunFollower::State {
+    StudyFolder folder;
+    std::string id;
+    bool planRead = false;
+    std::int64_t total = 0, cached = 0;
+    std::vector<char> done;             ///< by cell
+    std::map<int, std::string> failed;  ///< by cell
+    std::map<std::string, Writer> writers;
+
+    Result<void> readPlanOnce();
+    void findWriters();
+    void readEvents(const std::string& name, Writer& writer);
+    void apply(const RunEvent& event, Writer& writer);
+    void readStatus(const std::string& name, Writer& writer);
+    RunState stateOf(const RunStatus& status) const;
+    void addRates(RunStatus& status) const;
+};
+
+Result<void> RunFollower::State::readPlanOnce() {
+    if (planRead)
+        return {};
+    CREST_TRY(plan, readPlan(folder, id));
+    total = plan.cellCount();
+    done.assign(plan.cells.size(), 0);
+    for (std::size_t i = 0; i < plan.cells.size(); ++i)
+        if (allStored(plan.cells[i]))
+            done[i] = 1, ++cached;
+    planRead = true;
+    return {};
+}
+
+void RunFollower::State::findWriters() {
+    std::error_code error;
+    for (fs::directory_iterator entry(folder.runFolder(id), error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
+        if (name.ends_with(kEventsSuffix))
+            writers.try_emplace(name.substr(0, name.size() - std::string_view(kEventsSuffix).size()));
+    }
+}
+
+void RunFollower::State::readEvents(const std::string& name, Writer& writer) {
+    const fs::path file = folder.runFolder(id) / (name + kEventsSuffix);
+    const ReadDescriptor events(file);
+    if (events.get() < 0)
+        return;
+    readNewLines(events, writer.at, [&](std::string_view line) {
+        // A bad line says nothing: the cells it named are seen as stored when the run is taken up again.
+        if (const auto event = parseEvent(line, file.string()))
+            apply(*event, writer);
+    });
+}
+
+void RunFollower::State::apply(const RunEvent& event, Writer& writer) {
+    for (const int cell : event.cells) {
+        if (cell >= static_cast<int>(done.size()))
+            continue;
+        if (event.type == RunEvent::Type::Cells) {
+            done[cell] = 1;
+            failed.erase(cell);
+        } else if (event.type == RunEvent::Type::Failed && !done[cell]) {
+            failed[cell] = event.text;
+        }
+    }
+    if (event.type == RunEvent::Type::Started)
+        writer.ended = false;
+    if (event.type == RunEvent::Type::Ended) {
+        writer.ended = true;
+        writer.endText = event.text;
+    }
+}
+
+void RunFollower::State::readStatus(const std::string& name, Writer& writer) {
+    const fs::path file = folder.runFolder(id) / (name + ".status");
+    const ReadDescriptor status(file);
+    std::string content(kStatusBytes, '\0');
+    if (status.get() < 0 || status.readAt(content.data(), content.size(), 0) != static_cast<std::int64_t>(kStatusBytes))
+        return;
+    if (auto parsed = parseStatus(content, file.string())) { // torn between two writes: the last one stays
+        writer.status = std::move(*parsed);
+        writer.hasStatus = true;
+    }
+}
+
+RunState RunFollower::State::stateOf(const RunStatus& status) const {
+    const RunCommand command = readControl(folder, id);
+    const bool stopping = command == RunCommand::Stop || command == RunCommand::StopNow;
+    bool living = false, allPaused = true;
+    for (const auto& [name, writer] : writers)
+        if (writer.alive) {
+            living = true;
+            allPaused = allPaused && writer.status.state == WriterState::Paused;
+        }
+    if (status.doneCells == total)
+        return RunState::Done;
+    if (living)
+        return stopping ? RunState::Stopping : allPaused ? RunState::Paused : RunState::Running;
+    if (status.doneCells + static_cast<std::int64_t>(failed.size()) == total)
+        return RunState::Failed;
+    if (stopping)
+        return RunState::Stopped;
+    if (command == RunCommand::Pause)
+        return RunState::Paused;
+    return writers.empty() ? RunState::Queued : RunState::Interrupted;
+}
+
+void RunFollower::State::addRates(RunStatus& status) const {
+    double cellsPerSecond = 0, livingSeconds = 0, goneSeconds = 0, goneCells = 0;
+    for (const auto& [name, writer] : writers) {
+        if (!writer.alive) {
+            goneSeconds += writer.status.activeSeconds;
+            goneCells += static_cast<double>(writer.status.freshCells);
+            continue;
+        }
+        livingSeconds = std::max(livingSeconds, writer.status.activeSeconds);
+        status.tokensPerSecond += writer.status.state == WriterState::Running ? writer.status.tokensPerSecond : 0;
+        if (writer.status.activeSeconds > 0)
+            cellsPerSecond += static_cast<double>(writer.status.freshCells) / writer.status.activeSeconds;
+        if (status.phase.empty())
+            status.phase = writer.status.phase;
+        if (status.message.empty())
+            status.message = writer.status.message;
+        if (const double silent = unixSeconds() - writer.status.beat; writer.hasStatus && silent > kSilentSeconds)
+            status.message = fmt::format("The runner has not answered for {:.0f} s.", silent);
+    }
+    status.secondsElapsed = livingSeconds + goneSeconds;
+    if (cellsPerSecond == 0 && goneSeconds > 0) // just taken up again: what the last runner reached
+        cellsPerSecond = goneCells / goneSeconds;
+    const auto left = status.totalCells - status.doneCells - static_cast<std::int64_t>(status.failed.size());
+    if (left > 0 && cellsPerSecond > 0 && status.state != RunState::Done)
+        status.secondsLeft = static_cast<double>(left) / cellsPerSecond;
+}
+
+RunFollower::RunFollower(const StudyFolder& folder, std::string runId) : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}}) {}
+RunFollower::~RunFollower() = default;
+RunFollower::RunFollower(RunFollower&&) noexcept = default;
+RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
+
+Result<RunStatus> RunFollower::poll() {
+    State& state = *m_state;
+    CREST_CHECK(state.readPlanOnce());
+    state.findWriters();
+    RunStatus status;
+    for (auto& [name, writer] : state.writers) {
+        // The lock before the files: a runner that ends in between is seen with its last words.
+        const bool held = io::FileLock::isHeld(state.folder.runnersFolder() / (name + ".lock"));
+        state.readEvents(name, writer);
+        state.readStatus(name, writer);
+        writer.alive = held && !writer.ended;
+        status.writers.push_back(name);
+        if (!writer.alive && !writer.endText.empty())
+            status.message = writer.endText;
+    }
+    status.id = state.id;
+    status.totalCells = state.total;
+    status.cachedCells = state.cached;
+    status.doneCells = std::ranges::count(state.done, 1);
+    for (const auto& [cell, message] : state.failed)
+        status.failed.push_back({cell, message});
+    status.state = state.stateOf(status);
+    if (status.state == RunState::Running || status.state == RunState::Paused || status.state == RunState::Stopping || status.state == RunState::Done)
+        status.message.clear();
+    state.addRates(status);
+    return status;
+}
+
+} // namespace crest::study

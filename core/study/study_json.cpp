@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/study_json.h"
+
+#include <chrono>
+#include <ctime>
+
+#include <fmt/format.h>
+
+#include "core/study/json_fields.h"
+
+namespace crest::study {
+namespace {
+
+Json optionalToJson(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(nullptr); }
+
+Json toJson(const TaskInProbe& task) { return {{"task", task.task}, {"role", roleName(task.role)}}; }
+
+Result<TaskInProbe> taskInProbeFromJson(const Json& json, const std::string& where) {
+    TaskInProbe task;
+    JsonFields fields(json, where);
+    fields.text("task", task.task);
+    fields.word("role", task.role, roleFromName);
+    CREST_CHECK(fields.finish());
+    return task;
+}
+
+Json toJson(const StudySeries& series) {
+    return {{"name", series.name}, {"path", series.path}, {"excluded", series.excluded}};
+}
+
+Result<StudySeries> seriesFromJson(const Json& json, const std::string& where) {
+    StudySeries series;
+    JsonFields fields(json, where);
+    fields.text("name", series.name);
+    fields.text("path", series.path);
+    fields.texts("excluded", series.excluded);
+    CREST_CHECK(fields.finish());
+    return series;
+}
+
+Json toJson(const PlannedCheckpoint& checkpoint) {
+    return {{"series", checkpoint.series},
+            {"name", checkpoint.name},
+            {"path", checkpoint.path},
+            {"weights", checkpoint.weights},
+            {"tokenizer", checkpoint.tokenizer},
+            {"init_std", checkpoint.initStd},
+            {"tokens", optionalToJson(checkpoint.tokens)},
+            {"step", optionalToJson(checkpoint.step)},
+            {"pretrain_seed", optionalToJson(checkpoint.pretrainSeed)}};
+}
+
+Result<PlannedCheckpoint> checkpointFromJson(const Json& json, const std::string& where) {
+    PlannedCheckpoint checkpoint;
+    JsonFields fields(json, where);
+    fields.text("series", checkpoint.series);
+    fields.text("name", checkpoint.name);
+    fields.text("path", checkpoint.path);
+    fields.text("weights", checkpoint.weights);
+    fields.text("tokenizer", checkpoint.tokenizer);
+    fields.text("init_std", checkpoint.initStd);
+    fields.optionalInteger("tokens", checkpoint.tokens);
+    fields.optionalInteger("step", checkpoint.step);
+    fields.optionalInteger("pretrain_seed", checkpoint.pretrainSeed);
+    CREST_CHECK(fields.finish());
+    return checkpoint;
+}
+
+Json toJson(const Cell& cell) {
+    Json cached = Json::array();
+    for (const char stored : cell.cached)
+        cached.push_back(stored ? 1 : 0);
+    return {{"checkpoint", cell.checkpoint}, {"strength", cell.strength}, {"seed", cell.seed}, {"keys", cell.keys}, {"cached", cached}};
+}
+
+Result<Cell> cellFromJson(const Json& json, const std::string& where) {
+    Cell cell;
+    JsonFields fields(json, where);
+    fields.integer("checkpoint", cell.checkpoint, 0, 1'000'000);
+    fields.number("strength", cell.strength);
+    fields.integer("seed", cell.seed, 0);
+    fields.texts("keys", cell.keys);
+    fields.integers("cached", cell.cached, 0, 1);
+    CREST_CHECK(fields.finish());
+    return cell;
+}
+
+/// A plan's parts refer to each other by index: nothing may point outside.
+Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
+    const auto bad = [&](const std::string& what) { return fail(ErrorKind::Malformed, what, where); };
+    if (plan.tasks.size() != plan.probe.tasks.size() || plan.taskTokens.size() != plan.tasks.size())
+        return bad("the plan's tasks do not match its probe");
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        const Cell& cell = plan.cells[i];
+        if (cell.checkpoint >= static_cast<int>(plan.checkpoints.size()) || cell.keys.size() != plan.tasks.size() ||
+            cell.cached.size() != plan.tasks.size())
+            return bad(fmt::format("cell {} does not match the plan's checkpoints and tasks", i));
+    }
+    for (std::size_t b = 0; b < plan.batches.size(); ++b) {
+        if (plan.batches[b].empty())
+            return bad(fmt::format("batch {} is empty", b));
+        for (const int index : plan.batches[b])
+            if (index >= static_cast<int>(plan.cells.size()) ||
+                plan.cells[index].checkpoint != plan.cells[plan.batches[b].front()].checkpoint)
+                return bad(fmt::format("batch {} refers to a cell that is not there or of another checkpoint", b));
+    }
+    return {};
+}
+
+Result<void> checkFormat(const Json& json, const char* what, const std::string& where) {
+    CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
+    if (format > kStudyFormat)
+        return fail(ErrorKind::Unsupported,
+                    fmt::format("this {} has format {}, this Crest reads up to {}: open it with a newer Crest", what, format, kStudyFormat), where);
+    return {};
+}
+
+template <class T> Json listToJson(const std::vector<T>& items) {
+    Json list = Json::array();
+    for (const T& item : items)
+        list.push_back(toJson(item));
+    return list;
+}
+
+template <class Enum, std::size_t N>
+Result<Enum> fromName(std::string_view name, const char* const (&names)[N], const char* what, const std::string& where) {
+    for (std::size_t i = 0; i < N; ++i)
+        if (name == names[i])
+            return static_cast<Enum>(i);
+    return fail(ErrorKind::Malformed, fmt::format("\"{}\" is no {}; it must be {}", name, what, fmt::join(names, " or ")), where);
+}
+
+constexpr const char* kRoles[] = {"id", "ood"};
+constexpr const char* kNoiseScales[] = {"init-std", "tensor-rms"};
+constexpr const char* kComputeTypes[] = {"float32", "bfloat16"};
+
+} // namespace
+
+const char* roleName(Role role) { return kRoles[static_cast<int>(role)]; }
+const char* noiseScaleName(NoiseScale scale) { return kNoiseScales[static_cast<int>(scale)]; }
+const char* computeTypeName(ComputeType type) { return kComputeTypes[static_cast<int>(type)]; }
+
+Result<Role> roleFromName(std::string_view name, const std::string& where) { return fromName<Role>(name, kRoles, "role", where); }
+Result<NoiseScale> noiseScaleFromName(std::string_view name, const std::string& where) {
+    return fromName<NoiseScale>(name, kNoiseScales, "noise scale", where);
+}
+Result<ComputeType> computeTypeFromName(std::string_view name, const std::string& where) {
+    return fromName<ComputeType>(name, kComputeTypes, "compute type", where);
+}
+
+Json toJson(const Task& task) {
+    return {{"name", task.name},
+            {"texts", task.textsPath},
+            {"data", task.dataHash},
+            {"window_tokens", task.windowTokens},
+            {"stride_tokens", task.strideTokens},
+            {"max_windows", task.maxWindows}};
+}
+
+Result<Task> taskFromJson(const Json& json, const std::string& where) {
+    Task task;
+    JsonFields fields(json, where);
+    fields.text("name", task.name);
+    fields.text("texts", task.textsPath);
+    fields.text("data", task.dataHash);
+    fields.integer("window_tokens", task.windowTokens);
+    fields.integer("stride_tokens", task.strideTokens);
+    fields.integer("max_windows", task.maxWindows);
+    CREST_CHECK(fields.finish());
+    return task;
+}
+
+Json toJson(const Probe& probe) {
+    return {{"name", probe.name},
+            {"kind", probe.kind},
+            {"series", probe.series},
+            {"strengths", probe.strengths},
+            {"first_seed", probe.firstSeed},
+            {"seeds", probe.seeds},
+            {"noise_scale", noiseScaleName(probe.noiseScale)},
+            {"compute", computeTypeName(probe.compute)},
+            {"tasks", listToJson(probe.tasks)}};
+}
+
+Result<Probe> probeFromJson(const Json& json, const std::string& where) {
+    Probe probe;
+    JsonFields fields(json, where);
+    fields.text("name", probe.name);
+    fields.text("kind", probe.kind);
+    fields.text("series", probe.series);
+    fields.numbers("strengths", probe.strengths);
+    fields.integer("first_seed", probe.firstSeed);
+    fields.integer("seeds", probe.seeds);
+    fields.word("noise_scale", probe.noiseScale, noiseScaleFromName);
+    fields.word("compute", probe.compute, computeTypeFromName);
+    fields.objects("tasks", probe.tasks, taskInProbeFromJson);
+    CREST_CHECK(fields.finish());
+    return probe;
+}
+
+Json toJson(const Study& study) {
+    return {{"format", kStudyFormat},
+            {"name", study.name},
+            {"series", listToJson(study.series)},
+            {"tasks", listToJson(study.tasks)},
+            {"probes", listToJson(study.probes)}};
+}
+
+Result<Study> studyFromJson(const Json& json, const std::string& where) {
+    CREST_CHECK(checkFormat(json, "study", where));
+    Study study;
+    std::int64_t format = 0;
+    JsonFields fields(json, where);
+    fields.integer("format", format);
+    fields.text("name", study.name);
+    fields.objects("series", study.series, seriesFromJson);
+    fields.objects("tasks", study.tasks, taskFromJson);
+    fields.objects("probes", study.probes, probeFromJson);
+    CREST_CHECK(fields.finish());
+    return study;
+}
+
+Json toJson(const Plan& plan) {
+    return {{"format", kStudyFormat},
+            {"id", plan.id},
+            {"created_at", plan.createdAt},
+            {"probe", toJson(plan.probe)},
+            {"tasks", listToJson(plan.tasks)},
+            {"task_tokens", plan.taskTokens},
+            {"checkpoints", listToJson(plan.checkpoints)},
+            {"cells", listToJson(plan.cells)},
+            {"batches", plan.batches}};
+}
+
+Result<Plan> planFromJson(const Json& json, const std::string& where) {
+    CREST_CHECK(checkFormat(json, "run", where));
+    Plan plan;
+    std::int64_t format = 0;
+    JsonFields fields(json, where);
+    fields.integer("format", format);
+    fields.text("id", plan.id);
+    fields.text("created_at", plan.createdAt);
+    fields.object("probe", plan.probe, probeFromJson);
+    fields.objects("tasks", plan.tasks, taskFromJson);
+    fields.integers("task_tokens", plan.taskTokens, 0, INT64_MAX);
+    fields.objects("checkpoints", plan.checkpoints, checkpointFromJson);
+    fields.objects("cells", plan.cells, cellFromJson);
+    fields.integerLists("batches", plan.batches, 0, INT32_MAX);
+    CREST_CHECK(fields.finish());
+    CREST_CHECK(checkPlanIndices(plan, where));
+    return plan;
+}
+
+Json toJson(const ResultRow& row) {
+    return {{"key", row.key},
+            {"run", row.run},
+            {"series", row.series},
+            {"checkpoint", row.checkpoint},
+            {"weights", row.weights},
+            {"tokens", optionalToJson(row.tokens)},
+            {"step", optionalToJson(row.step)},
+            {"pretrain_seed", optionalToJson(row.pretrainSeed)},
+            {"modification", row.modification},
+            {"noise_scale", row.noiseScale},
+            {"strength", row.strength},
+            {"seed", row.seed},
+            {"task", row.task},
+            {"task_hash", row.taskHash},
+            {"metric", row.metric},
+            {"unit", row.unit},
+            {"value", numberToJson(row.value)},
+            {"stderr", numberToJson(row.stderr_)},
+            {"n", row.n},
+            {"scored_tokens", row.scoredTokens},
+            {"compute", row.compute},
+            {"device", row.device},
+            {"threads", row.threads},
+            {"numerics", row.numerics},
+            {"cached_at", row.cachedAt},
+            {"cause", row.cause}};
+}
+
+Result<ResultRow> rowFromJson(const Json& json, const std::string& where) {
+    ResultRow row;
+    JsonFields fields(json, where);
+    fields.text("key", row.key);
+    fields.text("run", row.run);
+    fields.text("series", row.series);
+    fields.text("checkpoint", row.checkpoint);
+    fields.text("weights", row.weights);
+    fields.optionalInteger("tokens", row.tokens);
+    fields.optionalInteger("step", row.step);
+    fields.optionalInteger("pretrain_seed", row.pretrainSeed);
+    fields.text("modification", row.modification);
+    fields.text("noise_scale", row.noiseScale);
+    fields.number("strength", row.strength);
+    fields.integer("seed", row.seed);
+    fields.text("task", row.task);
+    fields.text("task_hash", row.taskHash);
+    fields.text("metric", row.metric);
+    fields.text("unit", row.unit);
+    fields.number("value", row.value);
+    fields.number("stderr", row.stderr_);
+    fields.integer("n", row.n, 0);
+    fields.integer("scored_tokens", row.scoredTokens, 0);
+    fields.text("compute", row.compute);
+    fields.text("device", row.device);
+    fields.integer("threads", row.threads, 0, 1'000'000);
+    fields.integer("numerics", row.numerics, 0, 1'000'000);
+    fields.text("cached_at", row.cachedAt);
+    fields.text("cause", row.cause);
+    CREST_CHECK(fields.finish());
+    return row;
+}
+
+std::string utcNow() {
+    const auto now = std::chrono::floor<std::chrono::milliseconds>(std::chrono::system_clock::now());
+    const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
+    std::tm parts{};
+    gmtime_r(&seconds, &parts);
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
+                       parts.tm_min, parts.tm_sec, static_cast<int>(now.time_since_epoch().count() % 1000));
+}
+
+} // namespace crest::study

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/types.h"
+
+#include <algorithm>
+
+namespace crest::study {
+
+std::int64_t Plan::cachedCellCount() const {
+    return std::ranges::count_if(cells, [](const Cell& cell) {
+        return !cell.cached.empty() && std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
+    });
+}
+
+} // namespace crest::study
