@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands of crest-run: each function adds one subcommand, whose callback runs it and sets exitCode.
+#pragma once
+
+namespace CLI {
+class App;
+}
+
+namespace crest {
+
+void addInspectCommand(CLI::App& app, int& exitCode);
+
+} // namespace crest

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run inspect PATH: the series and checkpoints below a folder.
+#include <algorithm>
+#include <cstdio>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/crest-run/commands.h"
+#include "core/base/json.h"
+#include "core/base/units.h"
+#include "core/series/series.h"
+
+namespace crest {
+namespace {
+
+template<class T> Json orNull(const std::optional<T>& value) {
+    return value ? Json(*value) : Json();
+}
+Json orNull(const std::string& text) {
+    return text.empty() ? Json() : Json(text);
+}
+
+Json toJson(const series::Checkpoint& checkpoint) {
+    return {{"name", checkpoint.name},
+            {"path", checkpoint.path.string()},
+            {"tokens", orNull(checkpoint.tokens)},
+            {"step", orNull(checkpoint.step)},
+            {"stage", orNull(checkpoint.stage)},
+            {"format", orNull(checkpoint.format)},
+            {"family", orNull(checkpoint.family)},
+            {"state", series::checkpointStateName(checkpoint.state)},
+            {"reason", orNull(checkpoint.reason)}};
+}
+
+Json toJson(const series::ScanResult& scan) {
+    Json out = {{"series", Json::array()}};
+    for (const series::Series& one : scan.series) {
+        Json entry = {{"name", one.name}, {"path", one.path.string()}, {"checkpoints", Json::array()}};
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            entry["checkpoints"].push_back(toJson(checkpoint));
+        out["series"].push_back(std::move(entry));
+    }
+    return out;
+}
+
+void printTable(const series::ScanResult& scan) {
+    for (const series::Series& one : scan.series) {
+        std::size_t width = 10;
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            width = std::max(width, checkpoint.name.size());
+        fmt::print("{}  ({}, {} checkpoints)\n", one.name, one.path.string(), one.checkpoints.size());
+        fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}\n", "checkpoint", width, "tokens", "step", "seed",
+                   "weights", "family", "state");
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}{}\n", checkpoint.name, width,
+                       checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) : "-",
+                       checkpoint.step ? std::to_string(*checkpoint.step) : "-",
+                       checkpoint.pretrainSeed ? std::to_string(*checkpoint.pretrainSeed) : "-",
+                       checkpoint.weightBytes > 0 ? formatBytes(static_cast<double>(checkpoint.weightBytes)) : "-",
+                       checkpoint.family.empty() ? "-" : checkpoint.family,
+                       series::checkpointStateName(checkpoint.state),
+                       checkpoint.reason.empty() ? "" : ": " + checkpoint.reason);
+    }
+}
+
+int inspect(const std::string& path, bool json) {
+    const auto scan = series::scanFolder(path);
+    if (!scan) {
+        fmt::print(stderr, "crest-run inspect: {}\n", scan.error().text());
+        return 1;
+    }
+    if (json)
+        fmt::print("{}\n", canonicalJson(toJson(*scan)));
+    else
+        printTable(*scan);
+    for (const series::ScanIssue& issue : scan->issues)
+        fmt::print(stderr, "{}: {}\n", issue.where, issue.message);
+    return scan->series.empty() ? 1 : 0;
+}
+
+} // namespace
+
+void addInspectCommand(CLI::App& app, int& exitCode) {
+    struct Options {
+        std::string path;
+        bool json = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("inspect", "List the series and checkpoints below a folder");
+    command->add_option("path", options->path, "Folder of checkpoints, or one checkpoint")->required();
+    command->add_flag("--json", options->json, "Print one JSON object");
+    command->callback([options, &exitCode] { exitCode = inspect(options->path, options->json); });
+}
+
+} // namespace crest

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run: the engine, for a shell, a remote machine, a cluster, and the window.
+#include <CLI/CLI.hpp>
+
+#include "app/crest-run/commands.h"
+#include "core/base/version.h"
+
+int main(int argc, char** argv) {
+    CLI::App app("Crest's engine: probes of pretraining checkpoints", "crest-run");
+    app.set_version_flag("--version", crest::version());
+    app.require_subcommand(1);
+    int exitCode = 0;
+    crest::addInspectCommand(app, exitCode);
+    CLI11_PARSE(app, argc, argv);
+    return exitCode;
+}
