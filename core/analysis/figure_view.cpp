@@ -271,6 +271,22 @@ std::vector<double> minorTicks(const Axis& axis) {
     return ticks;
 }
 
+std::vector<FigureCurve> distinctCurves(const Figure& figure) {
+    std::vector<FigureCurve> out;
+    for (const FigurePanel& panel : figure.panels)
+        for (const FigureCurve& curve : panel.curves) {
+            const auto same = std::find_if(out.begin(), out.end(), [&](const auto& other) { return other.id == curve.id; });
+            if (same != out.end()) {
+                same->visible = same->visible || curve.visible;
+                continue;
+            }
+            FigureCurve entry = curve;
+            entry.segments.clear();
+            out.push_back(std::move(entry));
+        }
+    return out;
+}
+
 int undrawablePoints(const FigurePanel& panel) {
     int count = 0;
     for (const FigureCurve& curve : panel.curves)

@@ -11,6 +11,8 @@
 #include <QPainter>
 #include <QStyleOptionFocusRect>
 
+#include "core/analysis/figure_view.h"
+
 namespace crest::ui {
 namespace {
 
@@ -21,22 +23,6 @@ ChartStyle screenStyle(const QWidget& widget) {
 }
 
 } // namespace
-
-std::vector<analysis::FigureCurve> legendCurves(const analysis::Figure& figure) {
-    std::vector<analysis::FigureCurve> out;
-    for (const analysis::FigurePanel& panel : figure.panels)
-        for (const analysis::FigureCurve& curve : panel.curves) {
-            const auto same = std::find_if(out.begin(), out.end(), [&](const auto& other) { return other.id == curve.id; });
-            if (same != out.end()) {
-                same->visible = same->visible || curve.visible;
-                continue;
-            }
-            analysis::FigureCurve entry = curve;
-            entry.segments.clear();
-            out.push_back(std::move(entry));
-        }
-    return out;
-}
 
 QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& style) {
     const double text = QFontMetricsF(style.font).horizontalAdvance(QString::fromStdString(curve.label));
@@ -86,7 +72,7 @@ double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartS
 
 LegendItem::LegendItem(const analysis::Figure& figure, const ChartStyle& style, double width, QGraphicsItem* parent)
     : QGraphicsItem(parent), m_style(style), m_width(width) {
-    for (analysis::FigureCurve& curve : legendCurves(figure))
+    for (analysis::FigureCurve& curve : analysis::distinctCurves(figure))
         if (curve.visible)
             m_curves.push_back(std::move(curve));
     m_height = flowLegend(m_curves, m_style, width, &m_places);

@@ -12,9 +12,6 @@
 
 namespace crest::ui {
 
-/// The distinct curves of a figure by id, in order of appearance, without points. `visible` where any panel shows it.
-std::vector<analysis::FigureCurve> legendCurves(const analysis::Figure& figure);
-
 /// Line, marker and label; pale where the curve is hidden.
 QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& style);
 void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve, const ChartStyle& style);

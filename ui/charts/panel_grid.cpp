@@ -93,7 +93,7 @@ void PanelGrid::applyUserState() {
         m_panels.back()->hide();
         m_panels.pop_back();
     }
-    m_legend->setCurves(legendCurves(m_figure));
+    m_legend->setCurves(analysis::distinctCurves(m_figure));
     m_legend->setVisible(!m_figure.panels.empty());
     m_updated = 0;
     if (m_painted)
@@ -178,7 +178,7 @@ void PanelGrid::setCurveVisible(const std::string& id, bool visible) {
                     curve.visible = visible;
     for (CurvePanel* panel : m_panels)
         panel->setCurveVisible(id, visible);
-    m_legend->setCurves(legendCurves(m_figure));
+    m_legend->setCurves(analysis::distinctCurves(m_figure));
     m_alignTimer.start(0); // what is left out is said in the notes
     Q_EMIT figureChanged();
 }

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/charts/figure_origin.h"
+
+#include <QFile>
+#include <QFileInfo>
+#include <QImageReader>
+
+#include <fmt/format.h>
+
+#include "core/analysis/figure_record.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr qint64 kMostBytes = 256'000'000;
+
+/// Undoes QString::toHtmlEscaped (and the XML names for the same characters).
+QString unescaped(QString text) {
+    return text.replace(QStringLiteral("&lt;"), QStringLiteral("<"))
+        .replace(QStringLiteral("&gt;"), QStringLiteral(">"))
+        .replace(QStringLiteral("&quot;"), QStringLiteral("\""))
+        .replace(QStringLiteral("&amp;"), QStringLiteral("&"));
+}
+
+Result<std::string> recordFromXml(const QByteArray& content, const std::string& where) {
+    // XMP stands uncompressed in a PDF, so that one search serves both.
+    const qsizetype open = content.indexOf("<crest:figure");
+    const qsizetype start = open < 0 ? -1 : content.indexOf('>', open) + 1;
+    const qsizetype end = start <= 0 ? -1 : content.indexOf("</crest:figure>", start);
+    if (end < 0)
+        return fail(ErrorKind::NotFound, "this file carries no record of a Crest figure", where);
+    return unescaped(QString::fromUtf8(content.mid(start, end - start))).toStdString();
+}
+
+Result<std::string> recordFromPng(const QString& path, const std::string& where) {
+    const QString text = QImageReader(path, "png").text(QString::fromLatin1(kPngRecordKey));
+    if (text.isEmpty())
+        return fail(ErrorKind::NotFound, "this picture carries no record of a Crest figure", where);
+    return text.toStdString();
+}
+
+std::string text(const Json& object, const char* key) {
+    return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : std::string();
+}
+
+std::string joined(const Json& list, const char* key) {
+    std::string out;
+    if (list.is_array())
+        for (const Json& each : list)
+            out += (out.empty() ? "" : ", ") + (key ? text(each, key) : each.is_string() ? each.get<std::string>() : each.dump());
+    return out;
+}
+
+void appendPanel(std::string& out, const Json& panel) {
+    const std::string role = text(panel, "role");
+    out += fmt::format("  {}{}\n", text(panel, "title"), role.empty() ? "" : " [" + role + "]");
+    if (panel.contains("x") && panel.contains("y"))
+        out += fmt::format("    {} ({}) over {} ({})\n", text(panel["y"], "title"), text(panel["y"], "scale"), text(panel["x"], "title"),
+                           text(panel["x"], "scale"));
+    if (panel.contains("curves"))
+        out += "    curves: " + joined(panel["curves"], "label") + "\n";
+    if (panel.contains("marks") && panel["marks"].is_array())
+        for (const Json& mark : panel["marks"])
+            out += fmt::format("    inflection of {}: {}\n", text(mark, "curve"), text(mark, "label"));
+    if (panel.contains("notes") && !panel["notes"].empty())
+        out += "    notes: " + joined(panel["notes"], nullptr) + "\n";
+}
+
+/// "settings": {"gammas": [0.1]} as "  settings.gammas: 0.1", whatever the provenance holds.
+void appendFacts(std::string& out, const std::string& name, const Json& value, int depth) {
+    if (value.is_object() && depth < 4) {
+        for (const auto& [key, each] : value.items())
+            appendFacts(out, name.empty() ? key : name + "." + key, each, depth + 1);
+        return;
+    }
+    std::string words = value.is_string() ? value.get<std::string>() : value.is_array() ? joined(value, nullptr) : value.dump();
+    constexpr std::size_t kLongest = 400;
+    if (words.size() > kLongest)
+        words = words.substr(0, kLongest) + "...";
+    out += fmt::format("  {}: {}\n", name, words);
+}
+
+} // namespace
+
+Result<Json> readFigureRecord(const QString& path) {
+    const std::string where = path.toStdString();
+    QFile file(path);
+    if (!file.exists())
+        return fail(ErrorKind::NotFound, "there is no such file", where);
+    if (QFileInfo(path).isDir() || !file.open(QIODevice::ReadOnly))
+        return fail(ErrorKind::Io, "the file cannot be read", where);
+    if (file.size() > kMostBytes)
+        return fail(ErrorKind::OutOfRange, "the file is larger than any figure Crest writes (256 MB)", where);
+    const QByteArray content = file.readAll();
+    const bool xml = content.startsWith("%PDF-") || content.startsWith("<?xml") || content.startsWith("<svg");
+    CREST_TRY(record, content.startsWith("\x89PNG") ? recordFromPng(path, where)
+                      : xml                         ? recordFromXml(content, where)
+                                                    : analysis::recordFromText(content.toStdString(), where));
+    return analysis::parseFigureRecord(record, where);
+}
+
+std::string explainRecord(const Json& record, const std::string& fileName) {
+    const Json& figure = record.at("figure");
+    const Json& provenance = record.at("provenance");
+    const std::size_t panels = figure.contains("panels") && figure["panels"].is_array() ? figure["panels"].size() : 0;
+    std::string title = text(figure, "title");
+    if (title.empty())
+        title = text(figure, "name");
+    std::string out = fmt::format("{}: {}, made by Crest {}\n\nIt shows {} panel{}:\n", fileName, title, text(record, "crest"), panels,
+                                  panels == 1 ? "" : "s");
+    for (std::size_t i = 0; i < panels; ++i)
+        appendPanel(out, figure["panels"][i]);
+    out += "\nMade from:\n";
+    if (provenance.is_object())
+        appendFacts(out, "", provenance, 0);
+    else
+        out += "  " + (provenance.is_string() ? provenance.get<std::string>() : provenance.dump()) + "\n";
+    const std::string command = text(provenance, "command");
+    out += command.empty() ? "\nThe file names no command that makes it again.\n" : "\nTo make it again:\n  " + command + "\n";
+    return out;
+}
+
+} // namespace crest::ui
