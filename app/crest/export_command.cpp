@@ -18,7 +18,7 @@ struct ExportArguments {
     std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95";
     bool linearX = false, logY = false, noInflections = false;
     double widthMm = 174, panelHeightMm = 62, fontPt = 8;
-    int dpi = 300;
+    double dpi = 300;
 };
 
 analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
@@ -77,7 +77,7 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--width-mm", arguments->widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
     command->add_option("--panel-height-mm", arguments->panelHeightMm, "Height of a panel")->check(CLI::Range(25.0, 500.0));
     command->add_option("--font-pt", arguments->fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0));
-    command->add_option("--dpi", arguments->dpi, "Resolution of a png")->check(CLI::Range(72, 1200));
+    command->add_option("--dpi", arguments->dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0));
     command->callback([arguments, &chosen] { chosen = [arguments] { return runExport(*arguments); }; });
 }
 
