@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/run/executor.h"
+
+#include <algorithm>
+#include <set>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "core/run/publish_child.h"
+#include "core/run/run_session.h"
+#include "core/run/runner_registration.h"
+
+namespace crest::run {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
+
+std::uintmax_t weightBytes(const fs::path& checkpoint) {
+    std::uintmax_t bytes = 0;
+    std::error_code error;
+    for (fs::directory_iterator entry(checkpoint, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code ignored;
+        if (entry->path().extension() == ".safetensors")
+            if (const auto size = fs::file_size(entry->path(), ignored); !ignored)
+                bytes += size;
+    }
+    return bytes;
+}
+
+/// Workers and threads of each where they are not given: small models on a CPU side by side, one thread each; else all threads for one.
+void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options, int& workers, int& threads) {
+    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    workers = options.workers;
+    if (workers == 0) {
+        workers = options.device == "cpu" ? cores : 1;
+        for (const std::string& id : study::listRuns(folder))
+            if (const auto plan = study::readPlan(folder, id); plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id))
+                if (weightBytes(plan->checkpoints.back().path) > kSmallModelBytes)
+                    workers = 1;
+    }
+    threads = options.threadsPerWorker > 0 ? options.threadsPerWorker : std::max(1, cores / workers);
+}
+
+/// The oldest run that waits for a runner, or that others are at; "" where there is none.
+std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options, const std::set<std::string>& visited) {
+    for (const std::string& id : study::listRuns(folder)) {
+        if (visited.contains(id) || (!options.runId.empty() && id != options.runId))
+            continue;
+        if (!options.runId.empty())
+            return id;
+        study::RunFollower follower(folder, id);
+        const auto status = follower.poll();
+        using study::RunState;
+        if (status && (status->state == RunState::Queued || status->state == RunState::Interrupted || status->state == RunState::Running))
+            return id;
+    }
+    return {};
+}
+
+Result<void> checkOptions(const study::StudyFolder& folder, const WorkOptions& options) {
+    if (!folder.writable())
+        return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it.", folder.path().string());
+    if (options.shards < 1 || options.shard < 0 || options.shard >= options.shards)
+        return fail(ErrorKind::OutOfRange, fmt::format("Shard {}/{}: the first number must be from 0 to {}.", options.shard, options.shards, options.shards - 1));
+    if (options.workers < 0 || options.workers > 4096 || options.threadsPerWorker < 0 || options.threadsPerWorker > 4096)
+        return fail(ErrorKind::OutOfRange, "Workers and threads must be from 1 to 4096.");
+    const auto ids = study::listRuns(folder);
+    if (!options.runId.empty() && std::ranges::find(ids, options.runId) == ids.end())
+        return fail(ErrorKind::NotFound, fmt::format("The study has no run \"{}\".", options.runId), folder.path().string());
+    return {};
+}
+
+void publish(const study::StudyFolder& folder, const WorkOptions& options, RunSummary& summary) {
+    const auto published = options.publishCommand.empty() ? study::publishResults(folder) : runPublisher(options.publishCommand);
+    if (!published)
+        summary.message = published.error().text();
+}
+
+} // namespace
+
+Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options, const BatchRunnerFactory& factory, const JobContext& job) {
+    CREST_CHECK(checkOptions(folder, options));
+    int workers = 1, threads = 1;
+    chooseThreads(folder, options, workers, threads);
+    CREST_TRY(registration, RunnerRegistration::make(folder, options.device, workers, threads));
+    RunnerState state{.folder = folder,
+                      .options = options,
+                      .factory = factory,
+                      .writer = registration.writer(),
+                      .workers = workers,
+                      .threads = threads,
+                      .reader = study::ResultReader(folder),
+                      .readerMutex = {},
+                      .journal = study::JournalWriter(folder.journalFolder(), registration.writer(), options.journalCalls),
+                      .runners = {}};
+    state.runners.resize(static_cast<std::size_t>(workers));
+
+    RunSummary summary;
+    std::set<std::string> visited;
+    while (!job.stopRequested()) {
+        const std::string id = nextRun(folder, options, visited);
+        if (id.empty())
+            break;
+        visited.insert(id);
+        if (!options.runId.empty())
+            CREST_CHECK(study::controlRun(folder, id, study::RunCommand::Run));
+        CREST_TRY(outcome, RunSession::run(state, id, job));
+        ++summary.runs;
+        summary.freshCells += outcome.freshCells;
+        summary.storedCells += outcome.storedCells;
+        summary.failedCells += outcome.failedCells;
+        summary.stopped = summary.stopped || outcome.stopped;
+        summary.othersWorking = summary.othersWorking || outcome.othersWorking;
+    }
+    summary.stopped = summary.stopped || job.stopRequested();
+    std::error_code ignored;
+    // After a signal there may be little time; the journals hold everything, and the next run publishes.
+    if (!job.stopRequested() && (summary.freshCells > 0 || !fs::exists(folder.resultsFile(), ignored)))
+        publish(folder, options, summary);
+    return summary;
+}
+
+} // namespace crest::run

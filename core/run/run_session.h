@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// One runner's part of one run: worker threads over its batches, the status and events, pause and stop. Used by executor.cpp only.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/run/claims.h"
+#include "core/run/executor.h"
+#include "core/run/result_sink.h"
+#include "core/study/results.h"
+#include "core/study/run_log.h"
+#include "core/study/runs.h"
+
+namespace crest::run {
+
+/// What outlives a session: kept by workStudy over all runs.
+struct RunnerState {
+    const study::StudyFolder& folder;
+    const WorkOptions& options;
+    const BatchRunnerFactory& factory;
+    std::string writer;
+    int workers = 1, threads = 1;
+    study::ResultReader reader;    ///< under readerMutex
+    std::mutex readerMutex;
+    study::JournalWriter journal;
+    std::vector<std::unique_ptr<BatchRunner>> runners; ///< one per worker, made in its thread when first needed
+};
+
+struct SessionOutcome {
+    std::int64_t freshCells = 0, storedCells = 0, failedCells = 0;
+    bool stopped = false;       ///< by control.json or the job
+    bool othersWorking = false; ///< batches that living runners hold
+};
+
+class RunSession {
+public:
+    static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, const JobContext& job);
+
+private:
+    enum class BatchState : char { Open, Taken, Left, Closed }; ///< Left: others have it
+    enum class Mode { Run, Pause, Stop };
+
+    RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const JobContext& job);
+
+    RunnerState& m_runner;
+    const study::Plan m_plan;
+    const JobContext& m_job;
+    Claims m_claims;
+
+    std::mutex m_mutex; ///< everything below up to the next blank line
+    std::condition_variable m_changed;
+    study::RunLog m_log;
+    study::WriterStatus m_status;
+    std::vector<BatchState> m_batches;
+    std::vector<std::vector<char>> m_stored; ///< by cell and task
+    SessionOutcome m_outcome;
+    std::optional<Error> m_error;
+    std::string m_waiting; ///< why nothing can be stored now
+    Mode m_mode = Mode::Run;
+    int m_working = 0; ///< workers that have not ended
+
+    std::stop_source m_stop; ///< for the batch runners
+    std::atomic<std::int64_t> m_tokens{0};
+    std::unique_ptr<ResultSink> m_sink;
+    std::vector<std::jthread> m_workers; ///< after what they use
+
+    SessionOutcome finish();
+    void monitor();
+    void obeyControl();
+    void stopNow(bool byControl);
+    void work(int worker);
+    Result<void> workOn(BatchRunner& batchRunner, int batch);
+    Result<BatchRunner*> runnerOf(int worker);
+    std::optional<int> nextBatch();
+    Result<ClaimOutcome> claimWithRoom(int batch);
+    int nextCheckpoint(int batch);
+    Result<BatchRequest> wantedOf(int batch);
+    Result<void> take(const BatchRequest& request, Measurement measurement);
+    void waitWhilePaused();
+    void closeBatch(int batch, const BatchRequest& request, const Result<void>& result);
+    void onStored(const std::vector<PendingResult>& results);
+    void noteCells(const std::vector<int>& cells, bool fresh);
+    void failWith(const Error& error);
+    bool ending() const { return m_mode == Mode::Stop || m_error.has_value(); }
+};
+
+} // namespace crest::run
