@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/eval/head_loss.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <ATen/Parallel.h>
+
+#include "core/model/kernels.h"
+
+namespace crest::eval {
+
+using model::Decoder;
+using model::WeightSource;
+using series::TensorSlot;
+
+namespace {
+
+constexpr std::int64_t kLogitBytes = 1 << 20; ///< logits held at a time
+constexpr std::int64_t kLeastRows = 64;
+
+double logAddExp(double a, double b) {
+    if (a == -std::numeric_limits<double>::infinity())
+        return b;
+    const double high = std::max(a, b), low = std::min(a, b);
+    return std::isfinite(high) ? high + std::log1p(std::exp(low - high)) : a + b;
+}
+
+void argmax(const float* logits, std::int64_t size, std::int64_t firstId, float& best, std::int32_t& bestId) {
+    for (std::int64_t j = 0; j < size; ++j)
+        if (logits[j] > best) {
+            best = logits[j];
+            bestId = static_cast<std::int32_t>(firstId + j);
+        }
+}
+
+} // namespace
+
+int headTensor(const model::WeightReader& reader) {
+    return reader.find(reader.spec().tiedHead ? TensorSlot::Embedding : TensorSlot::Head, -1, false);
+}
+
+HeadLoss::HeadLoss(Decoder& decoder, WeightSource& source, const HeadRows& rows, const LossOptions& options)
+    : m_decoder(decoder)
+    , m_source(source)
+    , m_rows(rows)
+    , m_greedy(options.greedy)
+    , m_headBytes(options.headBytes) {}
+
+void HeadLoss::reduceOnCpu(float* logits, std::int64_t count, std::int64_t size, std::int64_t firstToken,
+                           std::int64_t firstId, Running& running) {
+    // The kernel's loss is log-sum-exp minus a logit: of the target where it is in this block, else of the block's
+    // first id.
+    std::vector<std::int64_t> local(static_cast<std::size_t>(count));
+    std::vector<float> loss(static_cast<std::size_t>(count));
+    const bool whole = size == m_decoder.spec().vocabSize;
+    at::parallel_for(0, count, 64, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t id = m_rows.targets[static_cast<std::size_t>(firstToken + i)] - firstId;
+            local[static_cast<std::size_t>(i)] = id >= 0 && id < size ? id : 0;
+        }
+        model::cpuKernels().crossEntropy(end - begin, size, logits + begin * size, local.data() + begin,
+                                         loss.data() + begin, 0);
+        for (std::int64_t i = begin; i < end; ++i) {
+            const auto token = static_cast<std::size_t>(firstToken + i);
+            const float* row = logits + i * size;
+            const float reference = row[local[static_cast<std::size_t>(i)]];
+            const std::int64_t id = m_rows.targets[token] - firstId;
+            if (whole) {
+                running.logSum[token] = static_cast<double>(loss[static_cast<std::size_t>(i)]);
+            } else {
+                running.logSum[token] =
+                    logAddExp(running.logSum[token],
+                              static_cast<double>(loss[static_cast<std::size_t>(i)]) + static_cast<double>(reference));
+                if (id >= 0 && id < size)
+                    running.target[token] = reference;
+            }
+            if (m_greedy)
+                argmax(row, size, firstId, running.best[token], running.bestId[token]);
+        }
+    });
+}
+
+void HeadLoss::reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t firstId, Running& running) {
+    const std::int64_t count = logits.size(0), size = logits.size(1);
+    if (logits.device().is_cpu()) {
+        reduceOnCpu(logits.mutable_data_ptr<float>(), count, size, firstToken, firstId, running);
+        return;
+    }
+    const at::Tensor targets =
+        at::from_blob(const_cast<std::int64_t*>(m_rows.targets.data()) + firstToken, {count}, at::kLong)
+            .to(logits.device());
+    const at::Tensor local = (targets - firstId).clamp(0, size - 1);
+    const at::Tensor sums = at::logsumexp(logits, 1).to(at::kDouble).cpu();
+    const at::Tensor picked = logits.gather(1, local.unsqueeze(1)).squeeze(1).cpu();
+    const auto [top, where] = logits.max(1);
+    const at::Tensor best = top.cpu(), bestId = where.cpu();
+    for (std::int64_t i = 0; i < count; ++i) {
+        const auto token = static_cast<std::size_t>(firstToken + i);
+        const std::int64_t id = m_rows.targets[token] - firstId;
+        running.logSum[token] = logAddExp(running.logSum[token], sums.const_data_ptr<double>()[i]);
+        if (id >= 0 && id < size)
+            running.target[token] = picked.const_data_ptr<float>()[i];
+        if (m_greedy && best.const_data_ptr<float>()[i] > running.best[token]) {
+            running.best[token] = best.const_data_ptr<float>()[i];
+            running.bestId[token] = static_cast<std::int32_t>(firstId + bestId.const_data_ptr<std::int64_t>()[i]);
+        }
+    }
+}
+
+void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::int64_t firstId, Running& running) {
+    const std::int64_t size = weight.size(0), tokens = x.size(0);
+    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size), 64, 1024);
+    for (std::int64_t token = 0; token < tokens; token += step) {
+        const std::int64_t count = std::min(step, tokens - token);
+        at::Tensor logits = m_decoder.buffer("logits", count, size);
+        m_decoder.product(x.narrow(0, token, count), weight, {}, logits);
+        reduce(logits, token, firstId, running);
+    }
+}
+
+Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, std::span<VersionLoss> losses,
+                           const JobContext& job) {
+    const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
+    const std::int64_t vocab = m_decoder.spec().vocabSize, width = m_decoder.spec().width;
+    const auto versions = static_cast<std::int64_t>(x.size());
+    std::vector<at::Tensor> scored = x;
+    if (tokens != x[0].size(0)) {
+        const at::Tensor index =
+            at::from_blob(const_cast<std::int64_t*>(m_rows.rows.data()), {tokens}, at::kLong).to(x[0].device());
+        for (at::Tensor& rows : scored)
+            rows = rows.index_select(0, index);
+    }
+    std::vector<Running> running(x.size());
+    for (Running& r : running) {
+        r.logSum.assign(static_cast<std::size_t>(tokens), -std::numeric_limits<double>::infinity());
+        r.target.assign(static_cast<std::size_t>(tokens), 0);
+        r.best.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, -std::numeric_limits<float>::infinity());
+        r.bestId.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, 0);
+    }
+    const std::int64_t rowBytes = width * static_cast<std::int64_t>(at::elementSize(m_decoder.weightType())) * versions;
+    const std::int64_t block = std::min(vocab, std::max(kLeastRows, m_headBytes / rowBytes));
+    const int tensor = headTensor(m_source.reader());
+    for (std::int64_t id = 0; id < vocab; id += block) {
+        if (job.stopRequested())
+            return stopped();
+        const std::int64_t size = std::min(block, vocab - id);
+        const at::Tensor all = m_decoder.buffer("head", versions * size, width, m_decoder.weightType());
+        std::vector<at::Tensor> weights;
+        for (std::int64_t k = 0; k < versions; ++k)
+            weights.push_back(all.narrow(0, k * size, size));
+        m_decoder.makeInto(m_source, tensor, id * width, firstVersion, weights);
+        for (std::size_t k = 0; k < x.size(); ++k)
+            blockOfRows(scored[k], weights[k], id, running[k]);
+    }
+    for (std::size_t k = 0; k < x.size(); ++k)
+        for (std::size_t t = 0; t < m_rows.output.size(); ++t) {
+            const auto out = static_cast<std::size_t>(m_rows.output[t]);
+            losses[k].tokenNats[out] =
+                static_cast<float>(running[k].logSum[t] - static_cast<double>(running[k].target[t]));
+            if (m_greedy)
+                losses[k].greedy[out] = running[k].bestId[t];
+        }
+    return {};
+}
+
+} // namespace crest::eval

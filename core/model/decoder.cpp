@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/model/decoder.h"
+
+#include <algorithm>
+
+namespace crest::model {
+
+using series::DecoderSpec;
+using series::MlpKind;
+using series::NormKind;
+using series::TensorSlot;
+
+namespace {
+
+constexpr std::int64_t kStagingElements = 1 << 16;
+constexpr std::int64_t kCacheBytes = 2 << 20; ///< what intermediate values of one chunk should fit in
+constexpr std::int64_t kChunkLow = 256, kChunkHigh = 2048;
+
+at::Tensor none() {
+    return {};
+}
+
+} // namespace
+
+Decoder::Decoder(const DecoderSpec& spec, const DecoderOptions& options)
+    : m_spec(spec)
+    , m_options(options) {}
+
+std::int64_t Decoder::blockBytes() const {
+    const std::int64_t qkv = (m_spec.heads + 2 * m_spec.kvHeads) * m_spec.headSize;
+    const std::int64_t mlpIn = (m_spec.mlp == MlpKind::Gated ? 2 : 1) * m_spec.mlpWidth;
+    const std::int64_t products = m_spec.width * (qkv + m_spec.heads * m_spec.headSize + mlpIn + m_spec.mlpWidth);
+    return products * (m_options.compute == Compute::BFloat16 ? 2 : 4);
+}
+
+std::int64_t Decoder::chunkTokens() const {
+    const std::int64_t qkv = (m_spec.heads + 2 * m_spec.kvHeads) * m_spec.headSize;
+    const std::int64_t mlp = (m_spec.mlp == MlpKind::Gated ? 3 : 2) * m_spec.mlpWidth;
+    const std::int64_t widest = 2 * m_spec.width + std::max(qkv + m_spec.heads * m_spec.headSize, mlp);
+    return std::clamp(kCacheBytes / (4 * widest), kChunkLow, kChunkHigh);
+}
+
+BlockWeights Decoder::allocateBlock() const {
+    const DecoderSpec& s = m_spec;
+    const auto matrix = at::TensorOptions().device(m_options.device).dtype(weightType());
+    const auto vector = at::TensorOptions().device(m_options.device).dtype(at::kFloat);
+    const std::int64_t query = s.heads * s.headSize, qkv = query + 2 * s.kvHeads * s.headSize;
+    const std::int64_t mlpIn = (s.mlp == MlpKind::Gated ? 2 : 1) * s.mlpWidth;
+    const auto bias = [&](bool wanted, std::int64_t size) { return wanted ? at::empty({size}, vector) : none(); };
+    BlockWeights w;
+    w.qkv = at::empty({qkv, s.width}, matrix);
+    w.attentionOutput = at::empty({s.width, query}, matrix);
+    w.mlpIn = at::empty({mlpIn, s.width}, matrix);
+    w.down = at::empty({s.width, s.mlpWidth}, matrix);
+    w.qkvBias = bias(s.qkvBias, qkv);
+    w.attentionOutputBias = bias(s.attentionOutputBias, s.width);
+    w.mlpInBias = bias(s.mlpBias, mlpIn);
+    w.downBias = bias(s.mlpBias, s.width);
+    w.inputNorm = bias(true, s.width);
+    w.mlpNorm = bias(true, s.width);
+    w.inputNormBias = bias(s.normBias, s.width);
+    w.mlpNormBias = bias(s.normBias, s.width);
+    return w;
+}
+
+namespace {
+
+/// The part of a block's buffers that holds one tensor of the checkpoint.
+at::Tensor partOf(const BlockWeights& w, const DecoderSpec& s, TensorSlot slot, bool bias) {
+    const std::int64_t query = s.heads * s.headSize, keyValue = s.kvHeads * s.headSize;
+    switch (slot) {
+    case TensorSlot::InputNorm:
+        return bias ? w.inputNormBias : w.inputNorm;
+    case TensorSlot::MlpNorm:
+        return bias ? w.mlpNormBias : w.mlpNorm;
+    case TensorSlot::Query:
+        return (bias ? w.qkvBias : w.qkv).narrow(0, 0, query);
+    case TensorSlot::Key:
+        return (bias ? w.qkvBias : w.qkv).narrow(0, query, keyValue);
+    case TensorSlot::Value:
+        return (bias ? w.qkvBias : w.qkv).narrow(0, query + keyValue, keyValue);
+    case TensorSlot::QueryKeyValue:
+        return bias ? w.qkvBias : w.qkv;
+    case TensorSlot::AttentionOutput:
+        return bias ? w.attentionOutputBias : w.attentionOutput;
+    case TensorSlot::Gate:
+        return (bias ? w.mlpInBias : w.mlpIn).narrow(0, 0, s.mlpWidth);
+    case TensorSlot::Up: {
+        const at::Tensor& all = bias ? w.mlpInBias : w.mlpIn;
+        return all.narrow(0, all.size(0) - s.mlpWidth, s.mlpWidth);
+    }
+    case TensorSlot::Down:
+        return bias ? w.downBias : w.down;
+    case TensorSlot::Embedding:
+    case TensorSlot::FinalNorm:
+    case TensorSlot::Head:
+        break;
+    }
+    return none();
+}
+
+} // namespace
+
+void Decoder::makeInto(WeightSource& source, int tensor, std::int64_t first, int firstVersion,
+                       std::span<at::Tensor> out) {
+    const std::int64_t count = out[0].numel();
+    std::vector<float*> pointers(out.size());
+    if (m_options.device.is_cpu() && out[0].scalar_type() == at::kFloat) {
+        for (std::size_t k = 0; k < out.size(); ++k)
+            pointers[k] = out[k].mutable_data_ptr<float>();
+        source.make(tensor, first, count, firstVersion, pointers);
+        return;
+    }
+    m_staging.resize(std::max(m_staging.size(), out.size()));
+    for (std::size_t k = 0; k < out.size(); ++k) {
+        m_staging[k].resize(static_cast<std::size_t>(kStagingElements));
+        pointers[k] = m_staging[k].data();
+    }
+    for (std::int64_t done = 0; done < count; done += kStagingElements) {
+        const std::int64_t part = std::min(kStagingElements, count - done);
+        source.make(tensor, first + done, part, firstVersion, pointers);
+        for (std::size_t k = 0; k < out.size(); ++k)
+            out[k].view({-1}).narrow(0, done, part).copy_(at::from_blob(pointers[k], {part}, at::kFloat));
+    }
+}
+
+void Decoder::loadBlock(WeightSource& source, int layer, int firstVersion, int count) {
+    while (static_cast<int>(m_blocks.size()) < count)
+        m_blocks.push_back(allocateBlock());
+    const auto& tensors = source.reader().tensors();
+    std::vector<at::Tensor> parts(static_cast<std::size_t>(count));
+    for (std::size_t t = 0; t < tensors.size(); ++t) {
+        if (tensors[t].layer != layer)
+            continue;
+        for (std::size_t k = 0; k < parts.size(); ++k)
+            parts[k] = partOf(m_blocks[k], m_spec, tensors[t].slot, tensors[t].isBias);
+        makeInto(source, static_cast<int>(t), 0, firstVersion, parts);
+    }
+}
+
+void Decoder::loadFinalNorm(WeightSource& source, int firstVersion, int count) {
+    const auto vector = at::TensorOptions().device(m_options.device).dtype(at::kFloat);
+    m_finalNorms.resize(std::max(m_finalNorms.size(), static_cast<std::size_t>(count)));
+    std::vector<at::Tensor> parts(static_cast<std::size_t>(count));
+    for (const bool bias : {false, true}) {
+        const int tensor = source.reader().find(TensorSlot::FinalNorm, -1, bias);
+        if (tensor < 0)
+            continue;
+        for (std::size_t k = 0; k < parts.size(); ++k) {
+            at::Tensor& kept = bias ? m_finalNorms[k].bias : m_finalNorms[k].gain;
+            if (!kept.defined())
+                kept = at::empty({m_spec.width}, vector);
+            parts[k] = kept;
+        }
+        makeInto(source, tensor, 0, firstVersion, parts);
+    }
+}
+
+at::Tensor Decoder::buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
+    at::Tensor& kept = m_buffers[name];
+    if (!kept.defined() || kept.numel() < rows * columns || kept.scalar_type() != type)
+        kept = at::empty({rows * columns}, at::TensorOptions().device(m_options.device).dtype(type));
+    return kept.narrow(0, 0, rows * columns).view({rows, columns});
+}
+
+void Decoder::product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
+                      bool accumulate) {
+    if (m_options.compute == Compute::Float32) {
+        linear(x, weight, bias, y, accumulate);
+        return;
+    }
+    at::Tensor in = buffer("product in", x.size(0), x.size(1), at::kBFloat16);
+    at::Tensor out = buffer("product out", y.size(0), y.size(1), at::kBFloat16);
+    in.copy_(x);
+    at::mm_out(out, in, weight.t());
+    if (accumulate)
+        y.add_(out);
+    else
+        y.copy_(out);
+    if (bias.defined())
+        y.add_(bias);
+}
+
+void Decoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) {
+    at::Tensor noMean, noScale;
+    if (m_spec.norm == NormKind::RmsNorm)
+        rmsNorm(x, gain, m_spec.normEps, y, noScale);
+    else
+        layerNorm(x, gain, bias, m_spec.normEps, y, noMean, noScale);
+}
+
+void Decoder::finalNorm(int buffer, at::Tensor& x) {
+    const FinalNorm& weights = m_finalNorms[static_cast<std::size_t>(buffer)];
+    norm(x, weights.gain, weights.bias, x);
+}
+
+void Decoder::rotaryFor(std::int64_t tokens) {
+    if (m_rotary.cos.defined() && m_rotary.cos.size(0) >= tokens)
+        return;
+    const std::int64_t positions = std::max<std::int64_t>(tokens, std::min<std::int64_t>(m_spec.contextLength, 4096));
+    m_rotary = rotaryTable(m_spec.ropeBase, m_spec.ropeDims, positions, m_options.device);
+}
+
+void Decoder::attention(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x, std::int64_t batch,
+                        std::int64_t tokens) {
+    const std::int64_t heads = m_spec.heads, kvHeads = m_spec.kvHeads, size = m_spec.headSize;
+    const std::int64_t row = (heads + 2 * kvHeads) * size;
+    at::Tensor qkv = buffer("qkv", x.size(0), row);
+    product(normed, w.qkv, w.qkvBias, qkv);
+    const std::int64_t head = m_spec.fusedQkv ? 3 * size : size; ///< from one head to the next
+    const std::int64_t keys = m_spec.fusedQkv ? size : heads * size,
+                       values = m_spec.fusedQkv ? 2 * size : (heads + kvHeads) * size;
+    at::Tensor q = qkv.as_strided({batch, tokens, heads, size}, {tokens * row, row, head, 1}, 0);
+    at::Tensor k = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, keys);
+    const at::Tensor v = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, values);
+    rotaryFor(tokens);
+    rope(q, m_rotary);
+    rope(k, m_rotary);
+    const at::Tensor joined = buffer("heads", x.size(0), heads * size);
+    at::Tensor out = joined.view({batch, tokens, heads, size});
+    at::Tensor noStatistics;
+    causalAttention(q, k, v, out, noStatistics);
+    product(joined, w.attentionOutput, w.attentionOutputBias, x, true);
+}
+
+void Decoder::mlp(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x) {
+    at::Tensor inner = buffer("mlp in", x.size(0), w.mlpIn.size(0));
+    product(normed, w.mlpIn, w.mlpInBias, inner);
+    if (m_spec.mlp == MlpKind::Gated) {
+        at::Tensor h = buffer("mlp", x.size(0), m_spec.mlpWidth);
+        gatedActivation(inner, m_spec.activation, h);
+        product(h, w.down, w.downBias, x, true);
+        return;
+    }
+    activation(inner, m_spec.activation, inner);
+    product(inner, w.down, w.downBias, x, true);
+}
+
+void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens) {
+    const BlockWeights& w = m_blocks[static_cast<std::size_t>(buffer)];
+    at::Tensor normed = this->buffer("normed", x.size(0), m_spec.width);
+    norm(x, w.inputNorm, w.inputNormBias, normed);
+    if (m_spec.parallelResidual) {
+        at::Tensor second = this->buffer("second norm", x.size(0), m_spec.width);
+        norm(x, w.mlpNorm, w.mlpNormBias, second);
+        attention(w, normed, x, batch, tokens);
+        mlp(w, second, x);
+        return;
+    }
+    attention(w, normed, x, batch, tokens);
+    norm(x, w.mlpNorm, w.mlpNormBias, normed);
+    mlp(w, normed, x);
+}
+
+} // namespace crest::model

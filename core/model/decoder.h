@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+// The forward pass of one decoder, block by block, over weights that the caller made: what scoring and probes are built
+// from. Any family that DecoderSpec can say; no family is asked for by name.
+//
+// Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs and outputs of every
+// product to bfloat16 and sums in float32; norms, rotary embedding, softmax, activations and the residual stream stay
+// float32. Nothing is allocated per step: buffers grow to the largest batch seen and are used again. One object per
+// thread.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "core/model/ops.h"
+#include "core/model/weight_source.h"
+
+namespace crest::model {
+
+enum class Compute { Float32, BFloat16 };
+
+struct DecoderOptions {
+    at::Device device = at::kCPU;
+    Compute compute = Compute::Float32;
+};
+
+/// Weights of one block (or the final norm) in one buffer, products in the compute type. Undefined where the decoder
+/// has none.
+struct BlockWeights {
+    at::Tensor qkv, qkvBias;                         ///< [(H + 2K) D, E], rows as stored: q | k | v, or fused per head
+    at::Tensor attentionOutput, attentionOutputBias; ///< [E, H D]
+    at::Tensor mlpIn, mlpInBias;                     ///< [2F, E] gate | up, or [F, E]
+    at::Tensor down, downBias;                       ///< [E, F]
+    at::Tensor inputNorm, inputNormBias, mlpNorm, mlpNormBias;
+};
+
+class Decoder {
+public:
+    Decoder(const series::DecoderSpec& spec, const DecoderOptions& options);
+
+    const series::DecoderSpec& spec() const { return m_spec; }
+    const DecoderOptions& options() const { return m_options; }
+
+    /// Bytes of one block's buffer.
+    std::int64_t blockBytes() const;
+    /// Tokens that go through a block at a time, so that its intermediate values stay in the cache.
+    std::int64_t chunkTokens() const;
+    /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1.
+    void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
+    /// x [B T, E] through the block in buffer `buffer`, in place.
+    void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
+
+    /// Makes the final norm of those versions, and applies it in place.
+    void loadFinalNorm(WeightSource& source, int firstVersion, int count);
+    void finalNorm(int buffer, at::Tensor& x);
+
+    /// y [n, rows of weight] = x weight^T in the compute type's rounding; weight in the compute type.
+    void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
+                 bool accumulate = false);
+    at::ScalarType weightType() const { return m_options.compute == Compute::BFloat16 ? at::kBFloat16 : at::kFloat; }
+
+    /// Makes elements [first, first + out[k].numel()) of a tensor into out[k] (weight type, contiguous) for each
+    /// version.
+    void makeInto(WeightSource& source, int tensor, std::int64_t first, int firstVersion, std::span<at::Tensor> out);
+
+    /// A float32 buffer [rows, columns] of this decoder, kept under `name` and grown when needed.
+    at::Tensor buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type = at::kFloat);
+
+private:
+    BlockWeights allocateBlock() const;
+    void rotaryFor(std::int64_t tokens);
+    void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y);
+    void attention(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x, std::int64_t batch,
+                   std::int64_t tokens);
+    void mlp(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x);
+
+    series::DecoderSpec m_spec;
+    DecoderOptions m_options;
+    RotaryTable m_rotary;
+    std::vector<BlockWeights> m_blocks;
+    struct FinalNorm {
+        at::Tensor gain, bias;
+    };
+    std::vector<FinalNorm> m_finalNorms;
+    std::map<std::string, at::Tensor> m_buffers;
+    std::vector<std::vector<float>> m_staging; ///< float32 stretches on their way to another type or device
+};
+
+/// Opens libtorch_cuda.so where there is one and a GPU driver; call once before the first use of LibTorch. Harmless
+/// elsewhere.
+void loadAccelerator();
+/// "cpu", "cuda", "cuda:1" as a device; Unsupported where this machine or build has none.
+Result<at::Device> deviceFromName(const std::string& name);
+
+} // namespace crest::model

@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tiny random decoders and what transformers makes of them: the live reference for tests/core/eval and tests/core/probe.
+
+  model_reference.py make FOLDER      one folder per shape: the checkpoint (save_pretrained), ids.json, logits.f32, nats.f32
+  model_reference.py noise FOLDER Z   losses of FOLDER's model with the given changes added to its weights: Z is a safetensors file
+                                      of float32 tensors by name; prints {"plus": [...], "minus": [...]}, nats per sequence
+Weights N(0, 0.3), norm gains 1 + N(0, 0.2): an initialisation of 0.02 hides errors.
+"""
+import json
+import os
+import sys
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+import numpy
+import torch
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+
+VOCAB = 331
+
+
+def llama(**changes):
+    settings = dict(vocab_size=VOCAB, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96,
+                    max_position_embeddings=64, tie_word_embeddings=False)
+    settings.update(changes)
+    return LlamaForCausalLM(LlamaConfig(**settings))
+
+
+def neox(**changes):
+    settings = dict(vocab_size=VOCAB, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=160,
+                    max_position_embeddings=64, tie_word_embeddings=False)
+    settings.update(changes)
+    return GPTNeoXForCausalLM(GPTNeoXConfig(**settings))
+
+
+CASES = {
+    "llama-mha": (lambda: llama(), torch.float32),
+    "llama-gqa-half": (lambda: llama(num_key_value_heads=2), torch.float16),
+    "llama-mqa-bfloat16": (lambda: llama(num_key_value_heads=1), torch.bfloat16),
+    "llama-tied": (lambda: llama(tie_word_embeddings=True, num_hidden_layers=3), torch.float32),
+    "llama-tied-half": (lambda: llama(tie_word_embeddings=True), torch.float16),
+    "llama-attention-bias": (lambda: llama(attention_bias=True), torch.float32),
+    "llama-mlp-bias": (lambda: llama(mlp_bias=True, attention_bias=True), torch.bfloat16),
+    "llama-head-size": (lambda: llama(head_dim=24, num_key_value_heads=2), torch.float32),
+    "llama-rope-base": (lambda: llama(rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
+                                      rms_norm_eps=1e-5), torch.float32),
+    "llama-sample": (lambda: llama(vocab_size=512, hidden_size=48, tie_word_embeddings=True), torch.float16),
+    "neox-parallel": (lambda: neox(), torch.float32),
+    "neox-sequential-half": (lambda: neox(use_parallel_residual=False), torch.float16),
+    "neox-rotary-all": (lambda: neox(rope_parameters={"rope_type": "default", "rope_theta": 10000.0,
+                                                      "partial_rotary_factor": 1.0}), torch.float32),
+    "neox-rotary-half-bfloat16": (lambda: neox(rope_parameters={"rope_type": "default", "rope_theta": 20000.0,
+                                                                "partial_rotary_factor": 0.5}), torch.bfloat16),
+    "neox-no-attention-bias": (lambda: neox(attention_bias=False, hidden_act="gelu_new"), torch.float32),
+    "neox-tied": (lambda: neox(tie_word_embeddings=True, layer_norm_eps=1e-3), torch.float32),
+}
+
+
+def randomise(model, seed):
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            draw = torch.randn(weight.shape, generator=generator)
+            is_gain = "norm" in name and name.endswith("weight")
+            weight.copy_(1 + 0.2 * draw if is_gain else 0.3 * draw)
+
+
+def sequences(seed, vocab):
+    generator = numpy.random.default_rng(seed)
+    return [generator.integers(0, vocab, size=n).tolist() for n in (33, 33, 9, 64, 2, 33, 17, 65)]
+
+
+def losses(model, rows):
+    nats, logits = [], []
+    with torch.no_grad():
+        for row in rows:
+            out = model(torch.tensor([row[:-1]])).logits[0].float()
+            logits.append(out)
+            nats.append(torch.nn.functional.cross_entropy(out.double(), torch.tensor(row[1:]), reduction="none"))
+    return logits, nats
+
+
+def make(folder):
+    for index, (name, (build, dtype)) in enumerate(CASES.items()):
+        torch.manual_seed(index)
+        model = build().eval()
+        randomise(model, index)
+        path = os.path.join(folder, name)
+        sharded = {"max_shard_size": "60KB"} if name == "llama-mha" else {}
+        model.to(dtype).save_pretrained(path, **sharded)
+        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+        rows = sequences(index, model.config.vocab_size)
+        logits, nats = losses(model, rows)
+        with open(os.path.join(path, "ids.json"), "w") as file:
+            json.dump(rows, file)
+        torch.cat(logits).numpy().astype("<f4").tofile(os.path.join(path, "logits.f32"))
+        torch.cat(nats).numpy().astype("<f4").tofile(os.path.join(path, "nats.f32"))
+
+
+def noise(folder, changes):
+    deltas = load_file(changes)
+    with open(os.path.join(folder, "ids.json")) as file:
+        rows = json.load(file)
+    out = {}
+    for key, sign in (("plus", 1.0), ("minus", -1.0)):
+        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        weights = dict(model.named_parameters())
+        missing = set(deltas)
+        with torch.no_grad():
+            for name, delta in deltas.items():
+                own = name if name in weights else name.replace("embed_out", "lm_head")
+                weights[own].add_(sign * delta)
+                missing.discard(name)
+        if missing:
+            sys.exit(f"no such weights: {sorted(missing)}")
+        out[key] = [float(nats.sum()) for nats in losses(model, rows)[1]]
+    print(json.dumps(out))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    {"make": make, "noise": noise}[sys.argv[1]](*sys.argv[2:])
