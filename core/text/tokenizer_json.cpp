@@ -348,17 +348,17 @@ Result<void> Parser::readAddedTokens() {
         largestAdded = std::max(largestAdded, token.id);
         m_parts->largestId = std::max(m_parts->largestId, token.id);
         m_parts->idOfToken.emplace(token.content, token.id);
+        // The normalized form is what is looked for and what the id decodes to.
+        if (token.normalized && m_parts->nfc)
+            token.content = toNfc(token.content);
         m_parts->tokenOfId[token.id] = {token.content, fromByteAlphabet(token.content).value_or(token.content),
                                         token.special};
         m_added.push_back(std::move(token));
     }
     std::vector<AddedToken> raw;
     std::vector<AddedToken> normalized;
-    for (AddedToken token : m_added) {
-        if (token.normalized && m_parts->nfc)
-            token.content = toNfc(token.content);
-        (token.normalized ? normalized : raw).push_back(std::move(token));
-    }
+    for (const AddedToken& token : m_added)
+        (token.normalized ? normalized : raw).push_back(token);
     m_parts->rawAdded = AddedTokenMatcher(std::move(raw));
     m_parts->normalizedAdded = AddedTokenMatcher(std::move(normalized));
     return {};

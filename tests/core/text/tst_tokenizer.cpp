@@ -1,0 +1,306 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hand-worked cases, linear time, threads, and files that are broken or not ours to read.
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include <QTest>
+
+#include "core/base/json.h"
+#include "core/text/byte_alphabet.h"
+#include "core/text/normalizer.h"
+#include "core/text/pre_tokenizer.h"
+#include "core/text/tokenizer.h"
+#include "core/text/unicode.h"
+
+using namespace crest;
+using namespace crest::text;
+
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// All bytes (ids 0..255 in the order of bytes) and the tokens of `merges` (256 onwards).
+Json byteLevelFile(const std::vector<std::pair<std::string, std::string>>& merges) {
+    Json vocab;
+    for (int b = 0; b < 256; ++b)
+        vocab[toByteAlphabet(std::string(1, static_cast<char>(b)))] = b;
+    Json list = Json::array();
+    for (const auto& [left, right] : merges) {
+        vocab.emplace(left + right, vocab.size());
+        list.push_back({left, right});
+    }
+    Json file;
+    file["version"] = "1.0";
+    file["added_tokens"] = Json::array();
+    file["normalizer"] = nullptr;
+    file["pre_tokenizer"] = {
+        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
+    file["post_processor"] = nullptr;
+    file["decoder"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
+    file["model"] = {{"type", "BPE"}, {"vocab", vocab}, {"merges", list}};
+    return file;
+}
+
+Json addedToken(const std::string& content, bool special) {
+    return {{"id", 0},         {"content", content}, {"special", special},  {"normalized", false},
+            {"lstrip", false}, {"rstrip", false},    {"single_word", false}};
+}
+
+Tokenizer make(const Json& file) {
+    auto made = Tokenizer::fromJson(file.dump(), "test");
+    if (!made)
+        qFatal("%s", made.error().text().c_str());
+    return *made;
+}
+
+std::vector<std::string> pieces(PreStep step, std::string_view text) {
+    std::vector<std::string> out;
+    preTokenize({step}, text, [&](std::string_view piece) { out.emplace_back(piece); });
+    return out;
+}
+
+double millisecondsFor(const Tokenizer& tokenizer, const std::string& text) {
+    const auto start = std::chrono::steady_clock::now();
+    const Ids ids = tokenizer.encode(text);
+    const std::chrono::duration<double, std::milli> spent = std::chrono::steady_clock::now() - start;
+    return ids.empty() ? 1e9 : spent.count();
+}
+
+} // namespace
+
+class TokenizerTest : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void lowestRankFirstThenLeftmost() {
+        // aaaaa -> aa aa a (the pair is taken from the left), abc: "bc" ranks before "ab".
+        const Tokenizer tokenizer = make(byteLevelFile({{"a", "a"}, {"b", "c"}, {"a", "b"}}));
+        QCOMPARE(tokenizer.encode("aaaaa"), (Ids{256, 256, 'a'}));
+        QCOMPARE(tokenizer.encode("abc"), (Ids{'a', 257}));
+        QCOMPARE(tokenizer.encode("abab"), (Ids{258, 258}));
+        QCOMPARE(tokenizer.encode(""), Ids{});
+    }
+
+    void preTokensOfGpt2() {
+        using Pieces = std::vector<std::string>;
+        QCOMPARE(pieces(PreStep::Gpt2, "I'll go,  it's 42%\n\n end "),
+                 (Pieces{"I", "'ll", " go", ",", " ", " it", "'s", " 42", "%", "\n\n", " end", " "}));
+        QCOMPARE(pieces(PreStep::Gpt2, "'S x"), (Pieces{"'", "S", " x"}));
+    }
+
+    void preTokensOfCl100k() {
+        using Pieces = std::vector<std::string>;
+        QCOMPARE(pieces(PreStep::Cl100k, "I'LL 12345.\n\n\t(x"),
+                 (Pieces{"I", "'LL", " ", "123", "45", ".\n\n", "\t", "(x"}));
+        QCOMPARE(pieces(PreStep::Cl100k, "a \n \n  b"), (Pieces{"a", " \n \n", " ", " b"}));
+        QCOMPARE(pieces(PreStep::Qwen2, "x12"), (Pieces{"x", "1", "2"}));
+    }
+
+    void brokenUtf8BecomesReplacementCharacters() {
+        // One for each maximal invalid part: E2 82 is one, C3 before 28 is one, FF is one.
+        QCOMPARE(repairUtf8("\xE2\x82"
+                            "a\xC3(\xFF"),
+                 std::string("\xEF\xBF\xBD"
+                             "a\xEF\xBF\xBD(\xEF\xBF\xBD"));
+        QCOMPARE(repairUtf8("\xED\xA0\x80"), std::string("\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD"));
+        QVERIFY(isValidUtf8("gr\xC3\xBC\xC3\x9F"));
+        QVERIFY(!isValidUtf8("\xC0\xAF"));
+        QVERIFY(!isValidUtf8("\xF4\x90\x80\x80"));
+        const Tokenizer tokenizer = make(byteLevelFile({}));
+        QCOMPARE(tokenizer.encode("\xFF"), (Ids{0xEF, 0xBF, 0xBD}));
+        QCOMPARE(tokenizer.decode(Ids{0xE2, 0x82, 'a'}), std::string("\xEF\xBF\xBD"
+                                                                     "a"));
+    }
+
+    void addedTokensInTheText() {
+        Json file = byteLevelFile({});
+        file["added_tokens"] = {addedToken("<|end|>", true), addedToken("<|end|>!", false), addedToken("<w>", false)};
+        file["added_tokens"][2]["single_word"] = true;
+        file["added_tokens"][0]["lstrip"] = true;
+        const Tokenizer tokenizer = make(file);
+        QCOMPARE(tokenizer.encode("a  <|end|>b<|end|>!"), (Ids{'a', 256, 'b', 257}));
+        QCOMPARE(tokenizer.encode("x<w> <w>").front(), int('x'));
+        QCOMPARE(tokenizer.encode("x<w> <w>").back(), 258);
+        QCOMPARE(tokenizer.decode(Ids{'a', 256, 'b'}), std::string("a<|end|>b"));
+        QCOMPARE(tokenizer.decode(Ids{'a', 256, 'b'}, true), std::string("ab"));
+        QCOMPARE(tokenizer.vocabSize(), std::size_t(259));
+        QCOMPARE(tokenizer.idLimit(), std::size_t(259));
+        QCOMPARE(tokenizer.tokenToId("<w>"), std::optional<std::int32_t>(258));
+        QVERIFY(!tokenizer.tokenToId("nothing"));
+        QCOMPARE(tokenizer.idToToken(32), std::optional<std::string>("\xC4\xA0"));
+    }
+
+    void composes() {
+        QCOMPARE(toNfc("e\xCC\x81"), std::string("\xC3\xA9"));
+        QCOMPARE(toNfc("\xE2\x84\xAB"), std::string("\xC3\x85"));
+        QCOMPARE(toNfc("plain"), std::string("plain"));
+    }
+
+    void hashFollowsContentNotLayout() {
+        const Json file = byteLevelFile({{"a", "a"}, {"b", "c"}});
+        const std::string hash = make(file).contentHash();
+        QCOMPARE(Tokenizer::fromJson(file.dump(4), "elsewhere")->contentHash(), hash);
+        Json lines = file;
+        lines["model"]["merges"] = {"a a", "b c"};
+        QCOMPARE(make(lines).contentHash(), hash);
+        Json swapped = file;
+        std::swap(swapped["model"]["merges"][0], swapped["model"]["merges"][1]);
+        QVERIFY(make(swapped).contentHash() != hash);
+        Json composed = file;
+        composed["normalizer"] = {{"type", "NFC"}};
+        QVERIFY(make(composed).contentHash() != hash);
+        Json more = file;
+        more["added_tokens"].push_back(addedToken("<|x|>", true));
+        QVERIFY(make(more).contentHash() != hash);
+    }
+
+    void endOfTextFromConfigThenFromHabit() {
+        Json file = byteLevelFile({});
+        file["added_tokens"] = {addedToken("<|endoftext|>", true), addedToken("<eos>", true)};
+        QCOMPARE(make(file).eosId(), std::optional<std::int32_t>(256));
+        const auto configured =
+            Tokenizer::fromJson(file.dump(), "test", R"({"eos_token":{"content":"<eos>"},"bos_token":null})");
+        QVERIFY(configured);
+        QCOMPARE(configured->eosId(), std::optional<std::int32_t>(257));
+        QVERIFY(!configured->bosId());
+        QVERIFY(!configured->templateAddsBos());
+    }
+
+    void linearTime_data() {
+        QTest::addColumn<std::string>("unit");
+        QTest::newRow("one letter") << std::string("a");
+        QTest::newRow("blanks") << std::string(" ");
+        QTest::newRow("line ends") << std::string("\n");
+        QTest::newRow("blank and line end") << std::string(" \n");
+        QTest::newRow("digits") << std::string("7");
+        QTest::newRow("apostrophes") << std::string("'");
+        QTest::newRow("marks") << std::string("\xCC\x81");
+        QTest::newRow("letters that merge in turn") << std::string("abc");
+    }
+
+    void linearTime() {
+        QFETCH(std::string, unit);
+        std::vector<std::pair<std::string, std::string>> merges{{"a", "b"}, {"b", "c"}};
+        for (std::string run : {std::string("a"), toByteAlphabet(" "), toByteAlphabet("\n"), std::string("7")})
+            for (int level = 0; level < 8; ++level, run += run)
+                merges.emplace_back(run, run);
+        Json file = byteLevelFile(merges);
+        file["added_tokens"] = {addedToken("    ", false)};
+        Json split = file;
+        split["normalizer"] = {{"type", "NFC"}};
+        split["pre_tokenizer"] = {{"type", "Sequence"},
+                                  {"pretokenizers",
+                                   {{{"type", "Split"},
+                                     {"pattern", {{"Regex", kCl100kPattern}}},
+                                     {"behavior", "Isolated"},
+                                     {"invert", false}},
+                                    {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
+        std::string text;
+        while (text.size() < 1'000'000)
+            text += unit;
+        for (const Tokenizer& tokenizer : {make(file), make(split)}) {
+            const double spent = millisecondsFor(tokenizer, text);
+            QVERIFY2(spent < 1000, std::to_string(spent).c_str());
+        }
+    }
+
+    void threadsShareOneTokenizer() {
+        const Tokenizer tokenizer = make(byteLevelFile({{"a", "a"}, {"t", "h"}, {"th", "e"}}));
+        std::string text;
+        for (int i = 0; i < 3000; ++i)
+            text += "the word" + std::to_string(i % 700) + " aaa ";
+        const Ids expected = tokenizer.encode(text);
+        std::atomic<int> equal = 0;
+        {
+            std::vector<std::jthread> threads;
+            for (int t = 0; t < 4; ++t)
+                threads.emplace_back([&] {
+                    equal += make(byteLevelFile({{"a", "a"}, {"t", "h"}, {"th", "e"}})).encode(text) == expected &&
+                             tokenizer.encode(text) == expected;
+                });
+        }
+        QCOMPARE(equal.load(), 4);
+    }
+
+    void refusedFiles_data() {
+        QTest::addColumn<std::string>("text");
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<std::string>("names");
+        const auto row = [](const char* name, std::string text, ErrorKind kind, const char* names) {
+            QTest::newRow(name) << std::move(text) << static_cast<int>(kind) << std::string(names);
+        };
+        const auto with = [](const char* pointer, Json value) {
+            Json file = byteLevelFile({{"a", "a"}});
+            file[Json::json_pointer(pointer)] = std::move(value);
+            return file.dump();
+        };
+        row("empty", "", ErrorKind::Malformed, "JSON");
+        row("no JSON", "tokens", ErrorKind::Malformed, "JSON");
+        row("list", "[]", ErrorKind::Malformed, "object");
+        row("no model", R"({"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false}})", ErrorKind::Malformed,
+            "model");
+        row("cut off", byteLevelFile({}).dump().substr(0, 2000), ErrorKind::Malformed, "JSON");
+        row("deep", std::string(100'000, '['), ErrorKind::Malformed, "deep");
+        row("many values", std::string(20'000'000, ','), ErrorKind::Malformed, "values");
+        row("Unigram", with("/model/type", "Unigram"), ErrorKind::Unsupported, "Unigram");
+        row("WordPiece", with("/model/type", "WordPiece"), ErrorKind::Unsupported, "WordPiece");
+        row("byte_fallback", with("/model/byte_fallback", true), ErrorKind::Unsupported, "byte_fallback");
+        row("suffix", with("/model/end_of_word_suffix", "</w>"), ErrorKind::Unsupported, "end_of_word_suffix");
+        row("dropout", with("/model/dropout", 0.1), ErrorKind::Unsupported, "dropout");
+        row("negative id", with("/model/vocab/a", -1), ErrorKind::Malformed, "id");
+        row("huge id", with("/model/vocab/a", 99'999'999'999LL), ErrorKind::Malformed, "id");
+        row("fractional id", with("/model/vocab/a", 1.5), ErrorKind::Malformed, "id");
+        row("same id twice", with("/model/vocab/a", 98), ErrorKind::Malformed, "98");
+        row("merge of three", with("/model/merges/0", Json{"a", "a", "a"}), ErrorKind::Malformed, "merge 0");
+        row("merge without space", with("/model/merges/0", "aa"), ErrorKind::Malformed, "merge 0");
+        row("merge of a number", with("/model/merges/0", 7), ErrorKind::Malformed, "merge 0");
+        row("merge out of vocabulary", with("/model/merges/0", Json{"a", "z"}), ErrorKind::Malformed, "merge 0");
+        row("merges missing", with("/model/merges", nullptr), ErrorKind::Malformed, "merges");
+        row("unk_token missing", with("/model/unk_token", "<unk>"), ErrorKind::Malformed, "unk_token");
+        row("Metaspace", with("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "_"}}), ErrorKind::Unsupported,
+            "Metaspace");
+        row("no pre-tokenizer", with("/pre_tokenizer", nullptr), ErrorKind::Unsupported, "ByteLevel");
+        row("pre-tokenizer without type", with("/pre_tokenizer", Json::object()), ErrorKind::Malformed, "type");
+        row("unknown regex",
+            with("/pre_tokenizer",
+                 {{"type", "Split"}, {"pattern", {{"Regex", "a+b"}}}, {"behavior", "Isolated"}, {"invert", false}}),
+            ErrorKind::Unsupported, "a+b");
+        row("NFKC", with("/normalizer", {{"type", "NFKC"}}), ErrorKind::Unsupported, "NFKC");
+        row("normalizer a text", with("/normalizer", "NFC"), ErrorKind::Malformed, "normalizer");
+        row("Metaspace decoder", with("/decoder", {{"type", "Metaspace"}}), ErrorKind::Unsupported, "Metaspace");
+        row("BERT template", with("/post_processor", {{"type", "BertProcessing"}}), ErrorKind::Unsupported,
+            "BertProcessing");
+        row("template without list", with("/post_processor", {{"type", "TemplateProcessing"}}), ErrorKind::Malformed,
+            "single");
+        row("added token without flags", with("/added_tokens", {{{"id", 1}, {"content", "x"}}}), ErrorKind::Malformed,
+            "special");
+        row("added tokens an object", with("/added_tokens", Json::object()), ErrorKind::Malformed, "added_tokens");
+        row("added token twice", with("/added_tokens", {addedToken("x", true), addedToken("x", true)}),
+            ErrorKind::Malformed, "twice");
+        row("added token huge", with("/added_tokens", Json::array({addedToken(std::string(5000, 'x'), true)})),
+            ErrorKind::Malformed, "4096");
+    }
+
+    void refusedFiles() {
+        QFETCH(std::string, text);
+        QFETCH(int, kind);
+        QFETCH(std::string, names);
+        const auto start = std::chrono::steady_clock::now();
+        const auto made = Tokenizer::fromJson(text, "some/tokenizer.json");
+        QVERIFY(std::chrono::steady_clock::now() - start < std::chrono::seconds(2));
+        QVERIFY(!made);
+        QVERIFY2(static_cast<int>(made.error().kind) == kind, made.error().text().c_str());
+        QCOMPARE(made.error().where, std::string("some/tokenizer.json"));
+        QVERIFY2(made.error().message.find(names) != std::string::npos, made.error().text().c_str());
+    }
+
+    void missingFileIsSaid() {
+        const auto none = Tokenizer::load("no/such/folder");
+        QVERIFY(!none);
+        QCOMPARE(none.error().kind, ErrorKind::NotFound);
+    }
+};
+
+QTEST_APPLESS_MAIN(TokenizerTest)
+#include "tst_tokenizer.moc"
