@@ -28,7 +28,7 @@ std::string_view takeLine(std::string_view& rest) {
 }
 
 bool isBlank(std::string_view line) {
-    return line.find_first_not_of(" \t\r\f\v") == std::string_view::npos;
+    return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
 }
 
 TextFormat formatOf(const std::filesystem::path& file) {

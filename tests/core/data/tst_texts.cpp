@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <fstream>
+
+#include <QTemporaryDir>
+#include <QTest>
+
+#include "core/data/texts.h"
+
+using namespace crest;
+using namespace crest::data;
+
+using Documents = std::vector<std::string>;
+
+class TextsTest : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void jsonl() {
+        const auto texts = parseTexts("{\"text\":\"one\",\"id\":3}\n\n{\"text\":\"t\\u00fc\\nx\"}\r\n{\"text\":\"\"}",
+                                      "a.jsonl", TextFormat::Jsonl);
+        QVERIFY(texts);
+        QCOMPARE(texts->documents, (Documents{"one", "t\xC3\xBC\nx"}));
+        QCOMPARE(texts->bytes, std::int64_t(3 + 5));
+        QCOMPARE(texts->badLines, std::int64_t(0));
+    }
+
+    void anotherField() {
+        ReadOptions options;
+        options.field = "content";
+        const auto texts = parseTexts("{\"content\":\"one\",\"text\":\"two\"}", "a.jsonl", TextFormat::Jsonl, options);
+        QVERIFY(texts);
+        QCOMPARE(texts->documents, Documents{"one"});
+    }
+
+    void badLinesAreCountedThenRefused() {
+        std::string content;
+        for (int i = 0; i < 300; ++i)
+            content += i == 41 ? "{\"text\":7}\n" : i == 99 ? "not json\n" : "{\"text\":\"x\"}\n";
+        const auto texts = parseTexts(content, "a.jsonl", TextFormat::Jsonl);
+        QVERIFY(texts);
+        QCOMPARE(texts->documents.size(), std::size_t(298));
+        QCOMPARE(texts->badLines, std::int64_t(2));
+        QCOMPARE(texts->badExamples.at(0).line, std::int64_t(42));
+        QCOMPARE(texts->badExamples.at(1).line, std::int64_t(100));
+        ReadOptions strict;
+        strict.maxBadShare = 0.005;
+        const auto refused = parseTexts(content, "a.jsonl", TextFormat::Jsonl, strict);
+        QVERIFY(!refused);
+        QCOMPARE(refused.error().kind, ErrorKind::Malformed);
+        QVERIFY2(refused.error().message.find("line 42") != std::string::npos, refused.error().message.c_str());
+    }
+
+    void paragraphs() {
+        const auto texts =
+            parseTexts("\xEF\xBB\xBFone\r\nstill one\r\n\r\n \t\n\ntwo\n", "a.txt", TextFormat::Paragraphs);
+        QVERIFY(texts);
+        QCOMPARE(texts->documents, (Documents{"one\nstill one", "two"}));
+    }
+
+    void wholeFile() {
+        const auto texts = parseTexts("one\r\n\r\ntwo\n", "a.txt", TextFormat::WholeFile);
+        QVERIFY(texts);
+        QCOMPARE(texts->documents, Documents{"one\n\ntwo\n"});
+        QCOMPARE(parseTexts("one\n\ntwo", "a.txt", TextFormat::WholeFile)->documents, Documents{"one\n\ntwo"});
+    }
+
+    void refused_data() {
+        QTest::addColumn<std::string>("content");
+        QTest::addColumn<int>("format");
+        QTest::addColumn<std::string>("says");
+        const auto row = [](const char* name, std::string content, TextFormat format, const char* says) {
+            QTest::newRow(name) << std::move(content) << static_cast<int>(format) << std::string(says);
+        };
+        row("empty", "", TextFormat::Jsonl, "empty");
+        row("mark only", "\xEF\xBB\xBF", TextFormat::Paragraphs, "empty");
+        row("blank", " \n\n\t\n", TextFormat::Paragraphs, "no text");
+        row("blank whole", " \n", TextFormat::WholeFile, "no text");
+        row("text as JSONL", "Call me Ishmael.\n", TextFormat::Jsonl, "line 1");
+        row("a list", "[1]\n", TextFormat::Jsonl, "object");
+        row("other field", "{\"body\":\"x\"}\n", TextFormat::Jsonl, "\"text\"");
+        row("only empty texts", "{\"text\":\"\"}\n", TextFormat::Jsonl, "no line with text");
+        row("broken UTF-8", "good\nbad \xE9t\xE9\n", TextFormat::Paragraphs, "line 2");
+        row("zip", std::string("PK\x03\x04\xFF\xFE", 6), TextFormat::WholeFile, "UTF-8");
+    }
+
+    void refused() {
+        QFETCH(std::string, content);
+        QFETCH(int, format);
+        QFETCH(std::string, says);
+        const auto texts = parseTexts(content, "some/file", static_cast<TextFormat>(format));
+        QVERIFY(!texts);
+        QCOMPARE(texts.error().kind, ErrorKind::Malformed);
+        QCOMPARE(texts.error().where, std::string("some/file"));
+        QVERIFY2(texts.error().message.find(says) != std::string::npos, texts.error().message.c_str());
+    }
+
+    void hashFollowsDocumentsOnly() {
+        const auto lines = parseTexts("{\"text\":\"one\"}\n{\"text\":\"two\"}\n", "a.jsonl", TextFormat::Jsonl);
+        const auto paragraphs = parseTexts("one\r\n\r\ntwo\r\n", "b.txt", TextFormat::Paragraphs);
+        const auto joined = parseTexts("{\"text\":\"onetwo\"}\n", "c.jsonl", TextFormat::Jsonl);
+        const auto flipped = parseTexts("{\"text\":\"one\"}\n{\"text\":\"twp\"}\n", "a.jsonl", TextFormat::Jsonl);
+        QVERIFY(lines && paragraphs && joined && flipped);
+        QCOMPARE(lines->contentHash, paragraphs->contentHash);
+        QVERIFY(lines->contentHash != joined->contentHash);
+        QVERIFY(lines->contentHash != flipped->contentHash);
+    }
+
+    void filesByName() {
+        QTemporaryDir folder;
+        const std::filesystem::path base = folder.path().toStdString();
+        std::ofstream(base / "a.jsonl") << "{\"text\":\"one\"}\n";
+        std::ofstream(base / "a.txt") << "one\n\ntwo\n";
+        QCOMPARE(readTexts(base / "a.jsonl")->documents, Documents{"one"});
+        QCOMPARE(readTexts(base / "a.txt")->documents, (Documents{"one", "two"}));
+        QCOMPARE(readTexts(base / "a.txt")->name, std::string("a.txt"));
+        QCOMPARE(readTexts(base / "missing.txt").error().kind, ErrorKind::NotFound);
+        ReadOptions small;
+        small.maxBytes = 3;
+        QVERIFY(!readTexts(base / "a.txt", small));
+    }
+};
+
+QTEST_APPLESS_MAIN(TextsTest)
+#include "tst_texts.moc"
