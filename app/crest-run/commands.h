@@ -9,5 +9,6 @@ class App;
 namespace crest {
 
 void addInspectCommand(CLI::App& app, int& exitCode);
+void addPretrainCommand(CLI::App& app, int& exitCode);
 
 } // namespace crest

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     int exitCode = 0;
     crest::addInspectCommand(app, exitCode);
+    crest::addPretrainCommand(app, exitCode);
     CLI11_PARSE(app, argc, argv);
     return exitCode;
 }

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/train/pretrain_config.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+#include <optional>
+#include <set>
+
+#include "core/io/files.h"
+
+namespace crest::train {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Reads keys of one JSON object, remembers the first error and which keys were asked for.
+class KeyReader {
+public:
+    KeyReader(const Json& object, std::string where)
+        : m_object(object)
+        , m_where(std::move(where)) {
+        if (!object.is_object())
+            error("must be an object");
+    }
+    const Json* find(const char* key) {
+        m_known.insert(key);
+        if (!m_object.is_object())
+            return nullptr;
+        const auto it = m_object.find(key);
+        return it == m_object.end() ? nullptr : &*it;
+    }
+    const Json* require(const char* key) {
+        const Json* value = find(key);
+        if (!value)
+            error(std::string("the key \"") + key + "\" is missing");
+        return value;
+    }
+    void integer(const char* key, std::int64_t& into, std::int64_t low, std::int64_t high, bool required = false) {
+        const Json* value = required ? require(key) : find(key);
+        if (!value)
+            return;
+        if (!value->is_number_integer() || value->get<double>() < static_cast<double>(low) ||
+            value->get<double>() > static_cast<double>(high))
+            return error(std::string("\"") + key + "\" must be a whole number from " + std::to_string(low) + " to " +
+                         std::to_string(high));
+        into = value->get<std::int64_t>();
+    }
+    void number(const char* key, double& into, double low, double high) {
+        const Json* value = find(key);
+        if (value && (!value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high)))
+            return error(std::string("\"") + key + "\" must be a number from " + Json(low).dump() + " to " +
+                         Json(high).dump());
+        if (value)
+            into = value->get<double>();
+    }
+    void flag(const char* key, bool& into) {
+        const Json* value = find(key);
+        if (value && !value->is_boolean())
+            return error(std::string("\"") + key + "\" must be true or false");
+        if (value)
+            into = value->get<bool>();
+    }
+    void text(const char* key, std::string& into, bool required = false) {
+        const Json* value = required ? require(key) : find(key);
+        if (value && (!value->is_string() || value->get<std::string>().empty()))
+            return error(std::string("\"") + key + "\" must be a text that is not empty");
+        if (value)
+            into = value->get<std::string>();
+    }
+    /// One of `names`, in the order of an enum.
+    template<class E> void choice(const char* key, E& into, std::initializer_list<const char*> names) {
+        std::string given;
+        text(key, given);
+        if (given.empty())
+            return;
+        std::string all;
+        int index = 0;
+        for (const char* name : names) {
+            if (given == name) {
+                into = static_cast<E>(index);
+                return;
+            }
+            all += std::string(index++ ? ", " : "") + "\"" + name + "\"";
+        }
+        error(std::string("\"") + key + "\" must be one of " + all);
+    }
+    /// A number, or the named rule (which leaves 0).
+    void numberOrRule(const char* key, double& into, const char* rule) {
+        const Json* value = find(key);
+        if (!value || (value->is_string() && value->get<std::string>() == rule))
+            return;
+        if (!value->is_number() || !(value->get<double>() > 0 && value->get<double>() <= 10))
+            return error(std::string("\"") + key + "\" must be a number above 0, or \"" + rule + "\"");
+        into = value->get<double>();
+    }
+    void integers(const char* key, std::vector<std::int64_t>& into, std::int64_t low, std::int64_t high) {
+        const Json* value = require(key);
+        if (!value)
+            return;
+        const auto inRange = [&](const Json& e) {
+            return e.is_number_integer() && e.get<double>() >= static_cast<double>(low) &&
+                   e.get<double>() <= static_cast<double>(high);
+        };
+        if (!value->is_array() || value->empty() || !std::all_of(value->begin(), value->end(), inRange))
+            return error(std::string("\"") + key + "\" must be a list of whole numbers from " + std::to_string(low) +
+                         " to " + std::to_string(high));
+        into = value->get<std::vector<std::int64_t>>();
+        std::vector<std::int64_t> sorted = into;
+        std::sort(sorted.begin(), sorted.end());
+        if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
+            error(std::string("\"") + key + "\" holds a number twice");
+    }
+    void error(const std::string& message) {
+        if (!m_error)
+            m_error = Error{ErrorKind::OutOfRange, message + ".", m_where};
+    }
+    Result<void> finish() {
+        if (m_object.is_object())
+            for (const auto& [key, value] : m_object.items())
+                if (!m_known.contains(key))
+                    error("the key \"" + key + "\" is unknown");
+        if (m_error)
+            return fail(*m_error);
+        return {};
+    }
+
+private:
+    const Json& m_object;
+    std::string m_where;
+    std::set<std::string> m_known;
+    std::optional<Error> m_error;
+};
+
+Result<void> readShape(const Json& json, const std::string& where, const std::string& family,
+                       series::DecoderSpec& spec) {
+    constexpr std::int64_t most = std::int64_t{1} << 20;
+    KeyReader keys(json, where + ", shape");
+    const bool neox = family == "gpt_neox";
+    if (!neox && family != "llama")
+        return fail(ErrorKind::Unsupported, "\"family\" must be \"llama\" or \"gpt_neox\".", where);
+    spec.family = family;
+    keys.integer("width", spec.width, 1, most, true);
+    keys.integer("layers", spec.layers, 1, 1024, true);
+    keys.integer("heads", spec.heads, 1, most, true);
+    keys.integer("mlp_width", spec.mlpWidth, 1, most, true);
+    keys.integer("context", spec.contextLength, 2, most, true);
+    spec.kvHeads = spec.heads;
+    keys.integer("kv_heads", spec.kvHeads, 1, most);
+    spec.headSize = spec.heads > 0 ? spec.width / spec.heads : 0;
+    keys.integer("head_size", spec.headSize, 1, most);
+    keys.flag("tied_head", spec.tiedHead);
+    spec.normEps = 1e-5;
+    keys.number("norm_eps", spec.normEps, 1e-12, 0.1);
+    keys.number("rope_theta", spec.ropeBase, 1, 1e9);
+    double rotaryShare = neox ? 0.25 : 1.0;
+    keys.number("rotary_share", rotaryShare, 0, 1);
+    spec.parallelResidual = neox;
+    keys.flag("parallel_residual", spec.parallelResidual);
+    CREST_CHECK(keys.finish());
+    spec.norm = neox ? series::NormKind::LayerNorm : series::NormKind::RmsNorm;
+    spec.mlp = neox ? series::MlpKind::Plain : series::MlpKind::Gated;
+    spec.activation = neox ? series::Activation::GeluErf : series::Activation::Silu;
+    spec.fusedQkv = spec.qkvBias = spec.attentionOutputBias = spec.mlpBias = spec.normBias = neox;
+    spec.ropeDims = static_cast<std::int64_t>(static_cast<double>(spec.headSize) * rotaryShare);
+    const auto refuse = [&](const char* message) { return fail(ErrorKind::OutOfRange, message, where + ", shape"); };
+    if (spec.heads % spec.kvHeads != 0)
+        return refuse("\"heads\" must be a multiple of \"kv_heads\".");
+    if (neox && (spec.kvHeads != spec.heads || spec.heads * spec.headSize != spec.width))
+        return refuse("gpt_neox needs kv_heads = heads and heads * head_size = width.");
+    if (!neox && (spec.parallelResidual || rotaryShare != 1.0))
+        return refuse("\"parallel_residual\" and \"rotary_share\" are settings of gpt_neox only.");
+    if (spec.ropeDims % 2 != 0)
+        return refuse("the rotated dimensions of a head (head_size * rotary_share) must be even.");
+    return {};
+}
+
+Result<fs::path> locate(const std::string& name, const fs::path& configFile, const fs::path& textsFolder) {
+    const fs::path given(name);
+    std::error_code ignored;
+    if (!textsFolder.empty() && fs::exists(textsFolder / given, ignored))
+        return textsFolder / given;
+    const fs::path beside = configFile.parent_path() / given;
+    if (fs::exists(beside, ignored))
+        return beside;
+    return fail(ErrorKind::NotFound,
+                "The file is not there; the config asks for it" +
+                    std::string(textsFolder.empty() ? " (name its folder with --texts)." : "."),
+                (textsFolder.empty() ? beside : textsFolder / given).string());
+}
+
+Result<void> readTokenizerPart(const Json& json, const std::string& where, const fs::path& configFile,
+                               PretrainConfig& config) {
+    KeyReader keys(json, where + ", tokenizer");
+    std::string kind, file;
+    std::int64_t vocab = 0;
+    keys.text("train", kind);
+    keys.text("file", file);
+    keys.text("end_token", config.endToken);
+    keys.integer("vocab", vocab, 257, 1'000'000);
+    CREST_CHECK(keys.finish());
+    if (kind.empty() == file.empty() || (!kind.empty() && (kind != "byte-level-bpe" || vocab == 0)))
+        return fail(ErrorKind::OutOfRange,
+                    "needs either \"train\": \"byte-level-bpe\" with \"vocab\", or \"file\" with a tokenizer.json.",
+                    where + ", tokenizer");
+    config.trainTokenizer = file.empty();
+    config.tokenizerVocab = static_cast<std::int32_t>(vocab);
+    if (!file.empty()) {
+        CREST_TRY(path, locate(file, configFile, {}));
+        config.tokenizerFile = path;
+    }
+    return {};
+}
+
+Result<void> readTextsPart(KeyReader& keys, const std::string& where, const fs::path& configFile,
+                           const fs::path& textsFolder, PretrainConfig& config) {
+    const auto isText = [](const Json& e) { return e.is_string(); };
+    if (const Json* texts = keys.require("texts")) {
+        if (!texts->is_array() || texts->empty() || !std::all_of(texts->begin(), texts->end(), isText))
+            return fail(ErrorKind::OutOfRange, "\"texts\" must be a list of file names.", where);
+        for (const Json& text : *texts) {
+            CREST_TRY(path, locate(text.get<std::string>(), configFile, textsFolder));
+            config.texts.push_back(path);
+        }
+    }
+    if (const Json* heldout = keys.find("heldout")) {
+        if (!heldout->is_object() || !std::all_of(heldout->begin(), heldout->end(), isText))
+            return fail(ErrorKind::OutOfRange, "\"heldout\" must map names to file names.", where);
+        for (const auto& [name, text] : heldout->items()) {
+            CREST_TRY(path, locate(text.get<std::string>(), configFile, textsFolder));
+            config.heldout[name] = path;
+        }
+    }
+    return {};
+}
+
+Result<void> readInit(const Json& json, const std::string& where, InitRule& init) {
+    KeyReader keys(json, where + ", init");
+    keys.number("embedding_std", init.embeddingStd, 1e-6, 10);
+    keys.numberOrRule("linear_std", init.linearStd, "1/sqrt(fan_in)");
+    keys.numberOrRule("output_scale", init.outputScale, "1/sqrt(2*layers)");
+    return keys.finish();
+}
+
+void readOptimizer(KeyReader& keys, OptimizerConfig& o) {
+    keys.number("learning_rate", o.learningRate, 1e-9, 10);
+    keys.number("warmup_share", o.warmupShare, 0, 1);
+    keys.number("final_share", o.finalShare, 0, 1);
+    keys.choice("schedule", o.schedule, {"cosine", "linear", "constant"});
+    keys.number("epsilon", o.epsilon, 1e-20, 1);
+    keys.number("weight_decay", o.weightDecay, 0, 10);
+    keys.number("clip_norm", o.clipNorm, 0, 1e6);
+    const Json* betas = keys.find("betas");
+    if (!betas)
+        return;
+    const auto isBeta = [](const Json& b) { return b.is_number() && b.get<double>() >= 0 && b.get<double>() < 1; };
+    if (!betas->is_array() || betas->size() != 2 || !isBeta((*betas)[0]) || !isBeta((*betas)[1]))
+        return keys.error("\"betas\" must be two numbers from 0 to below 1");
+    o.beta1 = (*betas)[0].get<double>();
+    o.beta2 = (*betas)[1].get<double>();
+}
+
+Result<void> checkWhole(const PretrainConfig& c, const std::string& where) {
+    const bool plainName = std::all_of(c.series.begin(), c.series.end(), [](unsigned char ch) {
+        return std::isalnum(ch) || ch == '-' || ch == '_' || ch == '.';
+    });
+    if (!plainName || c.series.front() == '.')
+        return fail(ErrorKind::OutOfRange, "\"series\" may hold letters, digits, '-', '_' and '.'.", where);
+    if (c.sequenceLength > c.spec.contextLength)
+        return fail(ErrorKind::OutOfRange, "\"sequence_length\" is longer than shape.context.", where);
+    for (const std::int64_t budget : c.budgetsTokens)
+        if (c.steps(budget) < 1)
+            return fail(ErrorKind::OutOfRange,
+                        "the budget of " + std::to_string(budget) + " tokens is less than one step of " +
+                            std::to_string(c.tokensPerStep()) + " tokens (batch_sequences * sequence_length).",
+                        where);
+    if (c.batchSequences % c.gradientLanes != 0)
+        return fail(ErrorKind::OutOfRange, "\"batch_sequences\" must be a multiple of \"gradient_lanes\".", where);
+    const std::int64_t lane = c.batchSequences / c.gradientLanes;
+    if (c.microSequences > 0 && lane % c.microSequences != 0)
+        return fail(ErrorKind::OutOfRange,
+                    "batch_sequences / gradient_lanes must be a multiple of \"micro_sequences\".", where);
+    return {};
+}
+
+} // namespace
+
+Result<PretrainConfig> parsePretrainConfig(const Json& json, const fs::path& configFile, const fs::path& textsFolder) {
+    const std::string where = configFile.string();
+    PretrainConfig c;
+    c.source = json;
+    KeyReader keys(json, where);
+    std::string family;
+    keys.text("series", c.series, true);
+    keys.text("family", family, true);
+    const Json* shape = keys.require("shape");
+    const Json* tokenizer = keys.require("tokenizer");
+    if (shape)
+        CREST_CHECK(readShape(*shape, where, family, c.spec));
+    if (tokenizer)
+        CREST_CHECK(readTokenizerPart(*tokenizer, where, configFile, c));
+    CREST_CHECK(readTextsPart(keys, where, configFile, textsFolder, c));
+    if (const Json* init = keys.find("init"))
+        CREST_CHECK(readInit(*init, where, c.init));
+    keys.integer("batch_sequences", c.batchSequences, 1, 1 << 20);
+    c.sequenceLength = c.spec.contextLength;
+    keys.integer("sequence_length", c.sequenceLength, 2, 1 << 20);
+    keys.integers("budgets_tokens", c.budgetsTokens, 1, std::int64_t{1} << 50);
+    keys.integers("seeds", c.seeds, 0, std::int64_t{1} << 53);
+    readOptimizer(keys, c.optimizer);
+    keys.choice("compute", c.compute, {"float32", "bfloat16"});
+    keys.choice("save_dtype", c.saveType, {"float32", "float16", "bfloat16"});
+    keys.integer("micro_sequences", c.microSequences, 0, 1 << 20);
+    if (c.batchSequences % 2 != 0)
+        c.gradientLanes = 1;
+    keys.integer("gradient_lanes", c.gradientLanes, 1, 256);
+    keys.number("state_seconds", c.stateSeconds, 0, 1e6);
+    keys.integer("heldout_tokens", c.heldoutTokens, 0, std::int64_t{1} << 50);
+    CREST_CHECK(keys.finish());
+    CREST_CHECK(checkWhole(c, where));
+    return c;
+}
+
+Result<PretrainConfig> readPretrainConfig(const fs::path& file, const fs::path& textsFolder) {
+    CREST_TRY(text, io::readTextFile(file, 10'000'000));
+    CREST_TRY(json, parseJson(text, file.string()));
+    return parsePretrainConfig(json, file, textsFolder);
+}
+
+double learningRateAt(const OptimizerConfig& config, std::int64_t step, std::int64_t steps) {
+    const auto warmup = static_cast<std::int64_t>(std::ceil(config.warmupShare * static_cast<double>(steps)));
+    if (step < warmup)
+        return config.learningRate * static_cast<double>(step + 1) / static_cast<double>(warmup);
+    const double done =
+        static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(steps - warmup, 1));
+    double share = 1;
+    if (config.schedule == Schedule::Cosine)
+        share = config.finalShare + (1 - config.finalShare) * 0.5 * (1 + std::cos(std::numbers::pi * done));
+    else if (config.schedule == Schedule::Linear)
+        share = 1 - (1 - config.finalShare) * done;
+    return config.learningRate * share;
+}
+
+} // namespace crest::train

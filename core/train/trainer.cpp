@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/train/trainer.h"
+
+#include <cmath>
+#include <thread>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/_fused_adamw.h>
+
+#include "core/train/random.h"
+
+namespace crest::train {
+
+using series::TensorRole;
+
+namespace {
+/// Activations of one pass: about what a core's own cache and its share of the last level hold without going to memory.
+constexpr std::int64_t kActivationBytes = 4'000'000;
+} // namespace
+
+double initialStd(const InitRule& rule, const series::DecoderSpec& spec, const series::TensorInfo& tensor) {
+    if (tensor.shape.size() != 2)
+        return 0;
+    const double linear = rule.linearStd > 0 ? rule.linearStd : 1.0 / std::sqrt(static_cast<double>(tensor.shape[1]));
+    switch (tensor.role) {
+    case TensorRole::Embedding:
+        return rule.embeddingStd;
+    case TensorRole::ResidualOutput:
+        return linear *
+               (rule.outputScale > 0 ? rule.outputScale : 1.0 / std::sqrt(2.0 * static_cast<double>(spec.layers)));
+    default:
+        return linear;
+    }
+}
+
+void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec, const ParameterLayout& layout,
+                          std::int64_t seed, at::Tensor& flat) {
+    for (const ParameterSlot& slot : layout.slots) {
+        at::Tensor values = flat.narrow(0, slot.offset, slot.elements);
+        if (slot.info.role == TensorRole::NormGain && !slot.info.isBias)
+            values.fill_(1);
+        else if (slot.info.shape.size() != 2)
+            values.fill_(0);
+        else
+            fillNormal(values, seed, slot.info.name, initialStd(rule, spec, slot.info));
+    }
+}
+
+Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed)
+    : m_config(config)
+    , m_steps(steps)
+    , m_layout(parameterLayout(config.spec)) {
+    m_state = at::zeros({3, m_layout.total}, at::kFloat);
+    at::Tensor flat = parameters();
+    initialiseParameters(config.init, config.spec, m_layout, seed, flat);
+    m_weights = decoderTensors(config.spec, m_layout, flat);
+    const std::int64_t perLane = config.batchSequences / config.gradientLanes;
+    m_microSequences = config.microSequences > 0 ? config.microSequences
+                                                 : DecoderPass::sequencesWithin(config.spec, config.sequenceLength,
+                                                                                perLane, kActivationBytes);
+    const std::int64_t rows = m_microSequences * config.sequenceLength;
+    for (std::int64_t i = 0; i < config.gradientLanes; ++i) {
+        Lane lane;
+        lane.pass =
+            std::make_unique<DecoderPass>(config.spec, m_microSequences, config.sequenceLength, at::kFloat, true);
+        lane.gradients = at::zeros({m_layout.total}, at::kFloat);
+        lane.views = decoderTensors(config.spec, m_layout, lane.gradients);
+        lane.ids = at::zeros({rows}, at::kLong);
+        lane.targets = at::zeros({rows}, at::kLong);
+        m_lanes.push_back(std::move(lane));
+    }
+}
+
+void Trainer::runLane(Lane& lane, std::span<const std::int64_t> rows) {
+    const std::int64_t tokens = m_config.sequenceLength, row = tokens + 1;
+    const auto sequences = static_cast<std::int64_t>(rows.size()) / row;
+    const double scale = 1.0 / static_cast<double>(m_config.tokensPerStep());
+    lane.gradients.zero_();
+    lane.loss = 0;
+    std::int64_t* ids = lane.ids.mutable_data_ptr<std::int64_t>();
+    std::int64_t* targets = lane.targets.mutable_data_ptr<std::int64_t>();
+    for (std::int64_t first = 0; first < sequences; first += m_microSequences) {
+        for (std::int64_t s = 0; s < m_microSequences; ++s) {
+            const std::int64_t* from = rows.data() + (first + s) * row;
+            std::copy_n(from, tokens, ids + s * tokens);
+            std::copy_n(from + 1, tokens, targets + s * tokens);
+        }
+        const at::Tensor& loss = lane.pass->forwardBackward(m_weights, lane.views, lane.ids, lane.targets, scale);
+        lane.loss += loss.sum(at::kDouble).item<double>() * scale;
+    }
+}
+
+StepReport Trainer::step(std::span<const std::int64_t> batch, int threads) {
+    const std::size_t share = batch.size() / m_lanes.size();
+    const auto runShare = [&](std::size_t first, std::size_t stride) {
+        for (std::size_t i = first; i < m_lanes.size(); i += stride)
+            runLane(m_lanes[i], batch.subspan(i * share, share));
+    };
+    const std::size_t workers = std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), m_lanes.size());
+    {
+        std::vector<std::jthread> others;
+        for (std::size_t w = 1; w < workers; ++w)
+            others.emplace_back([&, w] {
+                at::set_num_threads(1);
+                runShare(w, workers);
+            });
+        runShare(0, workers);
+    }
+    StepReport report;
+    at::Tensor& sum = m_lanes[0].gradients;
+    for (std::size_t i = 0; i < m_lanes.size(); ++i) {
+        report.loss += m_lanes[i].loss;
+        if (i > 0)
+            sum.add_(m_lanes[i].gradients);
+    }
+    report.gradientNorm = std::sqrt(at::dot(sum, sum).item<double>());
+    if (m_config.optimizer.clipNorm > 0) {
+        const double factor = m_config.optimizer.clipNorm / (report.gradientNorm + 1e-6);
+        if (factor < 1)
+            sum.mul_(factor);
+    }
+    if (std::isfinite(report.loss) && std::isfinite(report.gradientNorm))
+        update(sum);
+    return report;
+}
+
+void Trainer::update(const at::Tensor& gradients) {
+    const OptimizerConfig& o = m_config.optimizer;
+    const double rate = learningRateAt(o, m_step, m_steps);
+    ++m_step;
+    const std::int64_t borders[] = {0, m_layout.decayed, m_layout.total};
+    for (int part = 0; part < 2; ++part) {
+        const std::int64_t begin = borders[part], count = borders[part + 1] - begin;
+        if (count == 0)
+            continue;
+        const at::Tensor state = m_state.narrow(1, begin, count);
+        const at::Tensor step = at::scalar_tensor(static_cast<double>(m_step), at::kFloat);
+        const std::vector<at::Tensor> weights{state.select(0, 0)}, grads{gradients.narrow(0, begin, count)},
+            first{state.select(0, 1)}, second{state.select(0, 2)}, steps{step};
+        at::_fused_adamw_(weights, grads, first, second, {}, steps, rate, o.beta1, o.beta2,
+                          part == 0 ? o.weightDecay : 0.0, o.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+    }
+}
+
+double Trainer::evaluate(std::span<const std::int64_t> inputs, std::span<const std::int64_t> targets) {
+    Lane& lane = m_lanes[0];
+    const std::int64_t chunk = lane.ids.numel();
+    double sum = 0;
+    std::int64_t counted = 0;
+    for (std::size_t begin = 0; begin < inputs.size(); begin += static_cast<std::size_t>(chunk)) {
+        const std::size_t n = std::min(static_cast<std::size_t>(chunk), inputs.size() - begin);
+        lane.ids.zero_();
+        lane.targets.fill_(-1);
+        std::copy_n(inputs.data() + begin, n, lane.ids.mutable_data_ptr<std::int64_t>());
+        std::copy_n(targets.data() + begin, n, lane.targets.mutable_data_ptr<std::int64_t>());
+        sum += lane.pass->forward(m_weights, lane.ids, lane.targets).sum(at::kDouble).item<double>();
+        counted += lane.targets.ge(0).sum().item<std::int64_t>();
+    }
+    return sum / static_cast<double>(std::max<std::int64_t>(counted, 1));
+}
+
+} // namespace crest::train

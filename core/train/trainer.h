@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// One training run: weights, moments and the optimiser step. Deterministic: the result depends on the settings, the
+// data and the instruction set, not on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include <ATen/ATen.h>
+
+#include "core/train/decoder_pass.h"
+#include "core/train/parameters.h"
+#include "core/train/pretrain_config.h"
+
+namespace crest::train {
+
+/// Standard deviation each tensor starts with; 0 for norms (gain 1) and biases (0).
+double initialStd(const InitRule& rule, const series::DecoderSpec& spec, const series::TensorInfo& tensor);
+
+/// Fills `flat` [layout.total] with the start of `seed`.
+void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec, const ParameterLayout& layout,
+                          std::int64_t seed, at::Tensor& flat);
+
+struct StepReport {
+    double loss = 0;         ///< mean nats per token of the batch, before the update
+    double gradientNorm = 0; ///< before clipping
+};
+
+/// AdamW (Loshchilov and Hutter 2019) with clipping by global norm over flat buffers. Batches are cut into
+/// `gradientLanes` parts with their own gradients, which are summed in order.
+class Trainer {
+public:
+    Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed);
+
+    /// One step on `batch`: batchSequences rows of sequenceLength + 1 ids. `threads` lanes run side by side.
+    StepReport step(std::span<const std::int64_t> batch, int threads);
+
+    /// Mean nats per token of rows of sequenceLength inputs with targets (-1: not counted), like `batch` in layout
+    /// [rows, T].
+    double evaluate(std::span<const std::int64_t> inputs, std::span<const std::int64_t> targets);
+
+    std::int64_t stepsDone() const { return m_step; }
+    const ParameterLayout& layout() const { return m_layout; }
+    at::Tensor parameters() const { return m_state.select(0, 0); }
+
+    /// Parameters, first and second moments as [3, total] float32: with the step, all that a resume needs.
+    at::Tensor& state() { return m_state; }
+    void setStepsDone(std::int64_t step) { m_step = step; }
+
+private:
+    struct Lane {
+        std::unique_ptr<DecoderPass> pass;
+        at::Tensor gradients, ids, targets;
+        DecoderTensors views;
+        double loss = 0;
+    };
+    void runLane(Lane& lane, std::span<const std::int64_t> rows);
+    void update(const at::Tensor& gradients);
+
+    const PretrainConfig& m_config;
+    std::int64_t m_steps, m_step = 0, m_microSequences;
+    ParameterLayout m_layout;
+    at::Tensor m_state;
+    DecoderTensors m_weights;
+    std::vector<Lane> m_lanes;
+};
+
+} // namespace crest::train
