@@ -5,6 +5,7 @@
 #include <unordered_set>
 
 #include "core/study/journal_reader.h"
+#include "core/study/published.h"
 
 namespace crest::study {
 
@@ -30,6 +31,16 @@ Result<std::vector<ResultRow>> ResultReader::poll() {
             if (state.keys.insert(row.key).second)
                 fresh.push_back(std::move(row));
     };
+    std::error_code ignored;
+    if (!state.begun && std::filesystem::exists(state.published, ignored)) {
+        if (auto published = readPublished(state.published)) {
+            take(std::move(published->rows));
+            state.journals.startAt(published->reach);
+        } else {
+            state.publishedProblems.push_back({state.published.filename().string(),
+                                               "Cannot be read (" + published.error().message + "); the journals are read instead. The next run writes it anew."});
+        }
+    }
     state.begun = true;
     CREST_TRY(rows, state.journals.poll());
     take(std::move(rows));

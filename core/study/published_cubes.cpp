@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+// results.h5 for xarray: per series, modification and task one group with the variables loss(checkpoint, strength, seed) and base_loss(checkpoint).
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <set>
+#include <tuple>
+
+#include <fmt/format.h>
+
+#include "core/study/published.h"
+
+namespace crest::study {
+namespace {
+
+constexpr double kMissing = std::numeric_limits<double>::quiet_NaN();
+
+/// What may stand on one pair of axes. The base belongs to every modification of the same task.
+struct CubeKey {
+    std::string series, modification, noiseScale, compute, task, taskHash;
+    int numerics = 0;
+    auto operator<=>(const CubeKey&) const = default;
+};
+
+CubeKey keyOf(const ResultRow& row) { return {row.series, row.modification, row.noiseScale, row.compute, row.task, row.taskHash, row.numerics}; }
+
+CubeKey baseKeyOf(CubeKey key) {
+    key.modification = "none";
+    key.noiseScale.clear();
+    return key;
+}
+
+using Rows = std::vector<const ResultRow*>;
+using Groups = std::map<CubeKey, Rows>;
+
+/// A checkpoint is its content: two of one name are told apart.
+struct CheckpointKey {
+    std::int64_t tokens = 0, pretrainSeed = 0;
+    std::string name, weights;
+    auto operator<=>(const CheckpointKey&) const = default;
+};
+CheckpointKey checkpointOf(const ResultRow& row) { return {row.tokens.value_or(-1), row.pretrainSeed.value_or(-1), row.checkpoint, row.weights}; }
+
+std::string pathPart(std::string text) {
+    std::ranges::replace(text, '/', '_');
+    return text.empty() || text == "." || text == ".." ? "_" + text : text;
+}
+
+std::string groupPath(const CubeKey& key, const Groups& groups) {
+    std::string modification = key.modification == "none" ? "base" : key.modification;
+    for (const std::string& part : {key.noiseScale, key.compute})
+        if (!part.empty())
+            modification += " " + part;
+    modification += fmt::format(" numerics {}", key.numerics);
+    std::string task = key.task;
+    const auto ambiguous = std::ranges::count_if(groups, [&](const auto& other) {
+        CubeKey same = other.first;
+        same.taskHash = key.taskHash;
+        return same == key;
+    });
+    if (ambiguous > 1) // the text or the scoring changed under the same name
+        task += "@" + key.taskHash.substr(0, 8);
+    return "/cubes/" + pathPart(key.series) + "/" + pathPart(modification) + "/" + pathPart(task);
+}
+
+template <class T> std::map<T, std::uint64_t> indexed(const std::set<T>& values) {
+    std::map<T, std::uint64_t> index;
+    for (const T& value : values)
+        index.emplace(value, index.size());
+    return index;
+}
+
+struct Axes {
+    std::map<CheckpointKey, std::uint64_t> checkpoints;
+    std::map<double, std::uint64_t> strengths;
+    std::map<std::int64_t, std::uint64_t> seeds;
+};
+
+Axes axesOf(const Rows& modified, const Rows& base) {
+    std::set<CheckpointKey> checkpoints;
+    std::set<double> strengths;
+    std::set<std::int64_t> seeds;
+    for (const ResultRow* row : modified) {
+        checkpoints.insert(checkpointOf(*row));
+        strengths.insert(row->strength);
+        seeds.insert(row->seed);
+    }
+    for (const ResultRow* row : base)
+        checkpoints.insert(checkpointOf(*row));
+    return {indexed(checkpoints), indexed(strengths), indexed(seeds)};
+}
+
+Result<void> writeCheckpoints(io::Hdf5Writer& file, const std::string& group, const Axes& axes) {
+    std::vector<std::string> labels, weights;
+    std::vector<std::int64_t> tokens, seeds;
+    std::map<std::string, int> names;
+    for (const auto& [checkpoint, index] : axes.checkpoints)
+        ++names[checkpoint.name];
+    for (const auto& [checkpoint, index] : axes.checkpoints) {
+        labels.push_back(names[checkpoint.name] > 1 ? checkpoint.name + "@" + checkpoint.weights.substr(0, 8) : checkpoint.name);
+        weights.push_back(checkpoint.weights);
+        tokens.push_back(checkpoint.tokens);
+        seeds.push_back(checkpoint.pretrainSeed);
+    }
+    CREST_CHECK(file.array(group + "/checkpoint", labels));
+    CREST_CHECK(file.makeScale(group + "/checkpoint", "checkpoint"));
+    CREST_CHECK(file.array(group + "/tokens", std::span<const std::int64_t>(tokens), {tokens.size()}));
+    CREST_CHECK(file.attribute(group + "/tokens", "units", "1"));
+    CREST_CHECK(file.attribute(group + "/tokens", "long_name", "pretraining tokens; -1 unknown"));
+    CREST_CHECK(file.array(group + "/pretrain_seed", std::span<const std::int64_t>(seeds), {seeds.size()}));
+    CREST_CHECK(file.attribute(group + "/pretrain_seed", "long_name", "seed of the pretraining run; -1 unknown"));
+    CREST_CHECK(file.array(group + "/weights", weights));
+    for (const char* name : {"/tokens", "/pretrain_seed", "/weights"})
+        CREST_CHECK(file.attachScale(group + name, 0, group + "/checkpoint"));
+    return {};
+}
+
+Result<void> writeVariable(io::Hdf5Writer& file, const std::string& group, const std::string& name, const std::vector<double>& values,
+                           const std::vector<std::pair<std::string, std::uint64_t>>& dimensions, const char* longName) {
+    std::vector<std::uint64_t> shape;
+    for (const auto& [dimension, length] : dimensions)
+        shape.push_back(length);
+    CREST_CHECK(file.array(group + "/" + name, std::span<const double>(values), shape));
+    CREST_CHECK(file.attribute(group + "/" + name, "units", "nats/token"));
+    CREST_CHECK(file.attribute(group + "/" + name, "long_name", longName));
+    CREST_CHECK(file.attribute(group + "/" + name, "coordinates", "tokens pretrain_seed weights"));
+    for (unsigned axis = 0; axis < dimensions.size(); ++axis)
+        CREST_CHECK(file.attachScale(group + "/" + name, axis, group + "/" + dimensions[axis].first));
+    return {};
+}
+
+Result<void> writeBase(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& base) {
+    std::vector<double> loss(axes.checkpoints.size(), kMissing), error = loss;
+    for (const ResultRow* row : base) {
+        const std::uint64_t at = axes.checkpoints.at(checkpointOf(*row));
+        loss[at] = row->value;
+        error[at] = row->stderr_;
+    }
+    CREST_CHECK(writeVariable(file, group, "base_loss", loss, {{"checkpoint", loss.size()}}, "loss of the unmodified checkpoint"));
+    return writeVariable(file, group, "base_stderr", error, {{"checkpoint", loss.size()}}, "standard error of base_loss over sequences");
+}
+
+Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& modified) {
+    const std::uint64_t strengths = axes.strengths.size(), seeds = axes.seeds.size();
+    std::vector<double> strengthAxis(strengths), loss(axes.checkpoints.size() * strengths * seeds, kMissing), error = loss;
+    std::vector<std::int64_t> seedAxis(seeds);
+    for (const auto& [strength, index] : axes.strengths)
+        strengthAxis[index] = strength;
+    for (const auto& [seed, index] : axes.seeds)
+        seedAxis[index] = seed;
+    for (const ResultRow* row : modified) {
+        const std::uint64_t at = (axes.checkpoints.at(checkpointOf(*row)) * strengths + axes.strengths.at(row->strength)) * seeds + axes.seeds.at(row->seed);
+        loss[at] = row->value;
+        error[at] = row->stderr_;
+    }
+    CREST_CHECK(file.array(group + "/strength", std::span<const double>(strengthAxis), {strengths}));
+    CREST_CHECK(file.makeScale(group + "/strength", "strength"));
+    CREST_CHECK(file.array(group + "/seed", std::span<const std::int64_t>(seedAxis), {seeds}));
+    CREST_CHECK(file.makeScale(group + "/seed", "seed"));
+    const std::vector<std::pair<std::string, std::uint64_t>> dimensions = {{"checkpoint", axes.checkpoints.size()}, {"strength", strengths}, {"seed", seeds}};
+    CREST_CHECK(writeVariable(file, group, "loss", loss, dimensions, "loss of the modified checkpoint, mean of both members of an antithetic pair"));
+    return writeVariable(file, group, "stderr", error, dimensions, "standard error of loss over sequences");
+}
+
+} // namespace
+
+Result<void> writeCubes(io::Hdf5Writer& file, const std::vector<ResultRow>& rows) {
+    Groups groups;
+    for (const ResultRow& row : rows)
+        groups[keyOf(row)].push_back(&row);
+    std::set<CubeKey> basesShown;
+    for (const auto& [key, modified] : groups)
+        if (key.modification != "none")
+            basesShown.insert(baseKeyOf(key));
+    CREST_CHECK(file.group("/cubes"));
+    for (const auto& [key, members] : groups) {
+        const bool onlyBase = key.modification == "none";
+        if (onlyBase && basesShown.contains(key))
+            continue;
+        const auto baseAt = groups.find(baseKeyOf(key));
+        const Rows none, &base = baseAt == groups.end() ? none : baseAt->second;
+        const Axes axes = axesOf(onlyBase ? none : members, base);
+        const std::string group = groupPath(key, groups);
+        CREST_CHECK(file.group(group));
+        CREST_CHECK(file.attribute(group, "task", key.task));
+        CREST_CHECK(file.attribute(group, "task_hash", key.taskHash));
+        CREST_CHECK(writeCheckpoints(file, group, axes));
+        CREST_CHECK(writeBase(file, group, axes, base));
+        if (!onlyBase)
+            CREST_CHECK(writeModified(file, group, axes, members));
+    }
+    return {};
+}
+
+} // namespace crest::study
