@@ -38,7 +38,11 @@ void mark(Checkpoint& checkpoint, CheckpointState state, const std::string& reas
     if (!worse)
         return;
     checkpoint.state = state;
-    checkpoint.reason = reason;
+    // Rows and issues name the checkpoint already: only the file within it is left.
+    const std::string folder = checkpoint.path.string();
+    const bool inside = reason.starts_with(folder) && reason.size() > folder.size() + 1;
+    const bool itself = inside && reason.substr(folder.size()).starts_with(": ");
+    checkpoint.reason = !inside ? reason : reason.substr(folder.size() + (itself ? 2 : 1));
 }
 
 std::optional<std::int64_t> optionalInt(const Json& object, const char* key, const std::string& where, std::int64_t low,
@@ -194,12 +198,12 @@ CheckpointRead readCheckpoint(const fs::path& folder) {
     if (!checkpoint.path.has_filename())
         checkpoint.path = checkpoint.path.parent_path();
     checkpoint.name = checkpoint.path.filename().string();
-    checkDownload(folder, checkpoint);
-    out.recordedSeries = readRecord(folder, checkpoint);
-    readConfig(folder, checkpoint);
-    readWeights(folder, checkpoint);
-    checkTokenizer(folder, checkpoint);
-    readTrainerState(folder, checkpoint);
+    checkDownload(checkpoint.path, checkpoint);
+    out.recordedSeries = readRecord(checkpoint.path, checkpoint);
+    readConfig(checkpoint.path, checkpoint);
+    readWeights(checkpoint.path, checkpoint);
+    checkTokenizer(checkpoint.path, checkpoint);
+    readTrainerState(checkpoint.path, checkpoint);
     const ParsedName parsed = parseCheckpointName(checkpoint.name);
     if (!checkpoint.step)
         checkpoint.step = parsed.step;

@@ -130,6 +130,12 @@ GroupKey keyOf(const CheckpointRead& read) {
     return {parent.string(), name};
 }
 
+/// A model alone, whose name says nothing of a series.
+bool isNoPoint(const Checkpoint& checkpoint) {
+    const ParsedName name = parseCheckpointName(checkpoint.name);
+    return !name.step && !name.tokens && !name.final;
+}
+
 /// Splits a group by config. Checkpoints whose config cannot be read stay with the largest part.
 std::vector<Series> splitByConfig(const std::string& name, std::vector<Checkpoint> checkpoints) {
     std::vector<Series> parts;
@@ -173,7 +179,7 @@ Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
 
     ScanResult result;
     Walk walk(job, result.issues);
-    walk.visit(fs::absolute(folder).lexically_normal(), 0);
+    walk.visit(fs::absolute(folder, error).lexically_normal(), 0);
     std::map<GroupKey, std::vector<Checkpoint>> groups;
     for (std::size_t i = 0; i < walk.checkpoints.size() && !job.stopRequested(); ++i) {
         CheckpointRead read = readCheckpoint(walk.checkpoints[i]);
@@ -188,6 +194,8 @@ Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
     for (auto& [key, checkpoints] : groups)
         for (Series& series : splitByConfig(key.name, std::move(checkpoints))) {
             series.path = commonFolder(series);
+            if (!key.folder.empty() && series.checkpoints.size() == 1 && isNoPoint(series.checkpoints.front()))
+                series.name = series.checkpoints.front().name;
             orderSeries(series, result.issues);
             result.series.push_back(std::move(series));
         }
