@@ -50,7 +50,8 @@ void printTable(const series::ScanResult& scan) {
         std::size_t width = 10;
         for (const series::Checkpoint& checkpoint : one.checkpoints)
             width = std::max(width, checkpoint.name.size());
-        fmt::print("{}  ({}, {} checkpoints)\n", one.name, one.path.string(), one.checkpoints.size());
+        fmt::print("{}  ({}, {} {})\n", one.name, one.path.string(), one.checkpoints.size(),
+                   one.checkpoints.size() == 1 ? "checkpoint" : "checkpoints");
         fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}\n", "checkpoint", width, "tokens", "step", "seed",
                    "weights", "family", "state");
         for (const series::Checkpoint& checkpoint : one.checkpoints)
