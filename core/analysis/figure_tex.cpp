@@ -40,7 +40,7 @@ std::string escaped(std::string_view text) {
 }
 
 /// Braces keep commas and brackets of a text out of pgfplots' key lists.
-std::string braced(std::string_view text) { return "{" + escaped(text) + "}"; }
+std::string braced(std::string_view text) { return fmt::format("{{{}}}", escaped(text)); }
 
 std::string number(double value) { return fmt::format("{:.8g}", value); }
 
@@ -74,14 +74,23 @@ std::string coordinates(const Axis& x, const Axis& y, const std::vector<XY>& lin
     return out;
 }
 
-void appendTicks(std::string& out, const char* name, const Axis& axis) {
+/// Height in mm of the strip at the bottom of a plot that is kept free of curves for the marks.
+double stripMm(const FigurePanel& panel) {
+    const auto shown = std::count_if(panel.marks.begin(), panel.marks.end(), [&](const FigureMark& mark) {
+        return std::any_of(panel.curves.begin(), panel.curves.end(), [&](const auto& curve) { return curve.id == mark.curve && curve.visible; });
+    });
+    return shown == 0 ? 0 : 1.2 + 2.0 * static_cast<double>(shown);
+}
+
+void appendTicks(std::string& out, const char* name, const Axis& axis, double lowest) {
     std::string at, labels;
     for (const Tick& tick : visibleTicks(axis)) {
-        at += (at.empty() ? "" : ",") + number(tick.value);
-        labels += (labels.empty() ? "" : ",") + braced(tick.label);
+        const char* comma = at.empty() ? "" : ",";
+        at += fmt::format("{}{}", comma, number(tick.value));
+        labels += fmt::format("{}{}", comma, braced(tick.label));
     }
     out += fmt::format("  {0}tick={{{1}}}, {0}ticklabels={{{2}}}, {0}min={3}, {0}max={4}, {0}mode={5},\n", name, at, labels,
-                       number(axis.low), number(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
+                       number(lowest), number(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
 }
 
 void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& curve, const std::string& color) {
@@ -113,20 +122,22 @@ void appendLegend(std::string& out, const Figure& figure, const std::map<std::st
                                markName(curve.marker), curve.dashed ? ", densely dashed" : "", braced(curve.label));
 }
 
-void appendMarks(std::string& out, const FigurePanel& panel, const std::map<std::string, std::string>& colors) {
+void appendMarks(std::string& out, const FigurePanel& panel, double plotMm, const std::map<std::string, std::string>& colors) {
     int k = 0;
     for (const FigureMark& mark : panel.marks) {
         const auto curve = std::find_if(panel.curves.begin(), panel.curves.end(), [&](const auto& each) { return each.id == mark.curve; });
         if (curve == panel.curves.end() || !curve->visible)
             continue;
         const std::string& color = colors.at(mark.curve);
-        const double height = 0.03 + 0.035 * k++;
+        const double height = 1.4 + 2.0 * k++;
         const double low = std::max(mark.low, panel.x.low), high = std::min(mark.high, panel.x.high);
-        const auto at = [&](double x, double y) { return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", number(x), number(panel.y.high), number(y)); };
+        const auto at = [&](double x, double mm) {
+            return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", number(x), number(panel.y.high), number(mm / plotMm));
+        };
         if (low < high)
-            out += fmt::format("\\draw[{}, opacity=0.55, line width=2.4pt] {} -- {};\n", color, at(low, height), at(high, height));
+            out += fmt::format("\\draw[{}, opacity=0.55, line width=2.6pt] {} -- {};\n", color, at(low, height), at(high, height));
         if (inRange(panel.x, mark.x))
-            out += fmt::format("\\draw[{}, line width=1pt] {} -- {};\n", color, at(mark.x, height - 0.02), at(mark.x, height + 0.02));
+            out += fmt::format("\\draw[{}, line width=1pt] {} -- {};\n", color, at(mark.x, height - 1), at(mark.x, height + 1));
     }
 }
 
@@ -141,23 +152,25 @@ std::map<std::string, std::string> defineColors(const Figure& figure, std::strin
     return names;
 }
 
-void appendPanel(std::string& out, const Figure& figure, std::size_t index, const std::map<std::string, std::string>& colors) {
+void appendPanel(std::string& out, const Figure& figure, std::size_t index, double plotMm, const std::map<std::string, std::string>& colors) {
     const FigurePanel& panel = figure.panels[index];
     std::string title = "\\textbf" + braced(panel.title);
     if (!panel.badge.empty())
         title += " \\,{\\scriptsize [" + escaped(panel.badge) + "]}";
     for (const std::string& note : panelNotes(panel))
         title += "\\\\[-2pt]{\\scriptsize " + escaped(note) + "}";
-    out += fmt::format("\\nextgroupplot[\n  title={{{}}},\n  xlabel={}, ylabel={},\n", title, braced(panel.x.title), braced(panel.y.title));
-    appendTicks(out, "x", panel.x);
-    appendTicks(out, "y", panel.y);
+    const bool lowest = index + static_cast<std::size_t>(std::max(1, figure.columns)) >= figure.panels.size();
+    out += fmt::format("\\nextgroupplot[\n  title={{{}}},\n  xlabel={}, ylabel={},\n", title, braced(lowest ? panel.x.title : ""), braced(panel.y.title));
+    const double low = axisPosition(panel.y, panel.y.low), high = axisPosition(panel.y, panel.y.high), strip = stripMm(panel);
+    appendTicks(out, "x", panel.x, panel.x.low);
+    appendTicks(out, "y", panel.y, axisValue(panel.y, low - (high - low) * strip / std::max(1.0, plotMm - strip)));
     if (panel.badge == "ID")
         out += "  axis background/.style={fill=crestTint},\n";
     out += "]\n";
     for (const FigureCurve& curve : panel.curves)
         if (curve.visible)
             appendCurve(out, panel, curve, colors.at(curve.id));
-    appendMarks(out, panel, colors);
+    appendMarks(out, panel, plotMm, colors);
     if (index == 0)
         appendLegend(out, figure, colors);
 }
@@ -193,17 +206,22 @@ std::string figureToTex(const Figure& figure, double widthMm, double panelHeight
     const int count = static_cast<int>(figure.panels.size()), columns = std::clamp(figure.columns, 1, std::max(1, count));
     const int rows = std::max(1, (count + columns - 1) / columns);
     const double gapMm = 16, plotMm = std::max(15.0, (widthMm - gapMm * columns) / columns);
+    std::size_t notes = 0;
+    for (const FigurePanel& panel : figure.panels)
+        notes = std::max(notes, panelNotes(panel).size());
+    const double betweenMm = 18 + 3.2 * static_cast<double>(notes), heightMm = std::max(15.0, panelHeightMm - 18);
     std::string out = fmt::format("% {}{}\n", kRecordMark, figureRecord(figure)) + kHead + "\\definecolor{crestTint}{RGB}{241,248,245}\n";
     const auto colors = defineColors(figure, out);
     out += "\\setbox\\crestBox=\\hbox{%\n\\begin{tikzpicture}\n\\begin{groupplot}[\n";
-    out += fmt::format("  group style={{group size={} by {}, horizontal sep={}mm, vertical sep=19mm}},\n", columns, rows, number(gapMm));
-    out += fmt::format("  width={}mm, height={}mm, scale only axis,\n", number(plotMm), number(std::max(15.0, panelHeightMm - 19)));
-    out += "  tick label style={font=\\footnotesize}, label style={font=\\footnotesize}, title style={align=left, font=\\small},\n"
+    out += fmt::format("  group style={{group size={} by {}, horizontal sep={}mm, vertical sep={}mm}},\n", columns, rows, number(gapMm), number(betweenMm));
+    out += fmt::format("  width={}mm, height={}mm, scale only axis,\n", number(plotMm), number(heightMm));
+    out += "  tick label style={font=\\footnotesize}, label style={font=\\footnotesize}, title style={align=left, font=\\small, at={(0,1)}, anchor=south west, inner xsep=0pt},\n"
            "  axis lines*=left, tick align=outside, ymajorgrids, grid style={black!10},\n"
-           "  legend columns=4, legend cell align=left,\n"
-           "  legend style={draw=none, fill=none, font=\\footnotesize, at={(0,1)}, yshift=12mm, anchor=south west},\n]\n";
+           "  legend columns=5, legend cell align=left,\n"
+           "  legend style={draw=none, fill=none, /tikz/every even column/.append style={column sep=3mm}, font=\\footnotesize, at={(0,1)}, yshift=" +
+           number(7 + 3.2 * static_cast<double>(notes)) + "mm, anchor=south west},\n]\n";
     for (std::size_t i = 0; i < figure.panels.size(); ++i)
-        appendPanel(out, figure, i, colors);
+        appendPanel(out, figure, i, heightMm, colors);
     return out + kTail;
 }
 

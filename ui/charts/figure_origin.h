@@ -10,7 +10,7 @@
 namespace crest::ui {
 
 /// Where the record (core/analysis/figure_record.h) stands in each format.
-inline constexpr const char* kRecordNamespace = "https://crest.invalid/ns/figure/1";
+inline constexpr const char* kRecordNamespace = "urn:crest:figure:1";
 inline constexpr const char* kPngRecordKey = "crest-figure";
 
 /// The record of a PDF (XMP), SVG (metadata), PNG (text chunk), CSV or TeX file (comment line). The format is told by the

@@ -157,7 +157,7 @@ void PanelChart::refresh() {
         if (!item.at.empty())
             markers.push_back(std::move(item));
     }
-    if (analysis::isDrawable(m_panel.x) && analysis::isDrawable(m_panel.y)) {
+    if (!m_plot.isEmpty() && analysis::isDrawable(m_panel.x) && analysis::isDrawable(m_panel.y)) {
         m_xAxis->setRange(axisPosition(m_panel.x, m_panel.x.low), axisPosition(m_panel.x, m_panel.x.high));
         m_yAxis->setRange(fromItem(m_plot.bottomLeft()).y, fromItem(m_plot.topLeft()).y);
     }
