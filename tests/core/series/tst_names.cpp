@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+// The self-test table of formats.md 1.2, and what else a name tells.
+#include <QtTest>
+
+#include "core/series/names.h"
+#include "core/series/series.h"
+
+using namespace crest::series;
+
+namespace {
+
+constexpr double kNone = -1;
+
+struct NameRow {
+    const char* name;
+    double step, tokens;
+    int stage = -1, branch = -1;
+    double resolution = 0;
+};
+constexpr NameRow kRows[] = {
+    {"step20000-tokens84B", 20000, 84e9, -1, -1, 1e9},
+    {"stage1-step928646-tokens3896B", 928646, 3896e9, 1, -1, 1e9},
+    {"stage2-ingredient3-step11931-tokens50B", 11931, 50e9, 2, 3, 1e9},
+    {"ckpt_358", 358, kNone},
+    {"step143000", 143000, kNone},
+    {"pythia-160m-deduped-step1000", 1000, kNone},
+    {"TinyLlama-1.1B-step-50K-105b", 50000, 105e9, -1, -1, 1e9},
+    {"TinyLlama-1.1B-intermediate-step-715k-1.5T", 715000, 1.5e12, -1, -1, 1e11},
+    {"TinyLlama-1.1B-intermediate-step-955k-token-2T", 955000, 2e12, -1, -1, 1e12},
+    {"step-480k-token-1007B", 480000, 1007e9, -1, -1, 1e9},
+    {"stage3-step-4720000", 4720000, kNone, 3},
+    {"step0753851", 753851, kNone},
+    {"extension_step0001220", 1220, kNone},
+    {"step-024000_tokens-0100B-phase1", 24000, 100e9, 1, -1, 1e9},
+    {"step2627139-tokens15T", 2627139, 15e12, -1, -1, 1e12},
+    {"global_step143000", 143000, kNone},
+    {"checkpoint-500", 500, kNone},
+    {"iter_0005000", 5000, kNone},
+    {"ckpt_20000.pt", 20000, kNone},
+    {"step1000-unsharded", 1000, kNone},
+    {"step0", 0, kNone},
+    {"tokens-4M", kNone, 4e6, -1, -1, 1e6},
+    {"ckpt.pt", kNone, kNone},
+    {"llama-7b", kNone, kNone},
+    {"OLMo-2-0425-1B", kNone, kNone},
+    {"epoch3", kNone, kNone},
+    {"pythia-1.4b", kNone, kNone},
+    {"", kNone, kNone},
+};
+
+} // namespace
+
+class TestNames : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void parses_data() {
+        QTest::addColumn<int>("row");
+        for (int i = 0; i < static_cast<int>(std::size(kRows)); ++i)
+            QTest::newRow(kRows[i].name) << i;
+    }
+    void parses() {
+        QFETCH(int, row);
+        const NameRow& expected = kRows[row];
+        const ParsedName parsed = parseCheckpointName(expected.name);
+        QCOMPARE(parsed.step ? static_cast<double>(*parsed.step) : kNone, expected.step);
+        QCOMPARE(parsed.tokens.value_or(kNone), expected.tokens);
+        QCOMPARE(parsed.stage.value_or(-1), expected.stage);
+        QCOMPARE(parsed.branch.value_or(-1), expected.branch);
+        QCOMPARE(parsed.tokensResolution, expected.resolution);
+        QVERIFY(!parsed.final);
+    }
+    void finals() {
+        for (const char* name : {"main", "master", "final", "last", "best", "annealed", "latest", "Final"})
+            QVERIFY2(parseCheckpointName(name).final, name);
+        QVERIFY(!parseCheckpointName("final2").final);
+        QVERIFY(!parseCheckpointName("domain").final);
+    }
+    void numbersThatDoNotFitAreLeftOut() {
+        QVERIFY(!parseCheckpointName("step99999999999999999999").step);
+        QVERIFY(!parseCheckpointName("step9223372036854775807k").step);
+        QVERIFY(!parseCheckpointName("step1-tokens99999999999999999999T").tokens);
+        QVERIFY(!parseCheckpointName(std::string(100'000, '-') + "step5").step);
+    }
+    void theSeriesPart_data() {
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<QString>("part");
+        for (const auto& [name, part] : std::initializer_list<std::pair<const char*, const char*>>{
+                 {"TinyLlama-1.1B-step-50K-105b", "TinyLlama-1.1B"},
+                 {"TinyLlama-1.1B-intermediate-step-715k-1.5T", "TinyLlama-1.1B"},
+                 {"TinyLlama-1.1B-intermediate-step-955k-token-2T", "TinyLlama-1.1B"},
+                 {"pythia-160m-deduped-step1000", "pythia-160m-deduped"},
+                 {"step20000-tokens84B", ""},
+                 {"stage2-ingredient3-step11931-tokens50B", ""},
+                 {"extension_step0001220", ""},
+                 {"global_step143000", ""},
+                 {"step1000-unsharded", ""},
+                 {"main", ""},
+                 {"llama-7b", ""}})
+            QTest::newRow(name) << QString(name) << QString(part);
+    }
+    void theSeriesPart() {
+        QFETCH(QString, name);
+        QFETCH(QString, part);
+        QCOMPARE(QString::fromStdString(seriesPartOfName(name.toStdString())), part);
+    }
+    void naturalOrder() {
+        std::vector<std::string> names{"step10", "step9", "a", "step010", "step1000", "step", "b2", "b10"};
+        std::stable_sort(names.begin(), names.end(), naturalLess);
+        QCOMPARE(names, (std::vector<std::string>{"a", "b2", "b10", "step", "step9", "step10", "step010", "step1000"}));
+    }
+};
+
+QTEST_APPLESS_MAIN(TestNames)
+#include "tst_names.moc"
