@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/core/run/study_fixture.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cmath>
+#include <thread>
+
+#include <unistd.h>
+
+#include "core/io/files.h"
+
+using namespace crest;
+using study::RunCommand;
+using study::RunState;
+
+namespace {
+
+bool eventually(const std::function<bool()>& condition, int milliseconds = 10'000) {
+    for (int i = 0; i < milliseconds / 10; ++i) {
+        if (condition())
+            return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return condition();
+}
+
+} // namespace
+
+class TestExecutor : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void init() { pretend::resetCounts(); }
+
+    void computesEachCellOnce() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        QCOMPARE(study.status(id).state, RunState::Queued);
+        const auto summary = study.work();
+        QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
+        // 4 checkpoints x (base + 2 gammas x 4 seeds)
+        QCOMPARE(summary->freshCells, std::int64_t{36});
+        QCOMPARE(summary->failedCells, std::int64_t{0});
+        const auto status = study.status(id);
+        QCOMPARE(status.state, RunState::Done);
+        QCOMPARE(status.doneCells, std::int64_t{36});
+        std::vector<std::string> problems;
+        const auto rows = study.rows(&problems);
+        QVERIFY(problems.empty());
+        QCOMPARE(rows.size(), std::size_t{72});
+        QCOMPARE(pretend::computedTwice(), 0);
+        // The whole way of a number: formula -> journal -> results.h5 -> row. Base of 2 M tokens: 2 + 3 * 2^-0.3 + up to 0.1.
+        for (const auto& [key, row] : rows)
+            if (row.modification == "none" && row.tokens == 2'000'000 && row.task == "task 0") {
+                QVERIFY(row.value > 2 + 3 * std::pow(2, -0.3) && row.value < 2.1 + 3 * std::pow(2, -0.3));
+                QCOMPARE(row.sequenceNats.size(), std::size_t{8});
+                QCOMPARE(row.sequenceTokens, std::vector<std::int32_t>(8, 15));
+                QCOMPARE(row.scoredTokens, std::int64_t{120});
+            }
+        const auto again = study.work();
+        QVERIFY(again);
+        QCOMPARE(again->runs, 0);
+    }
+
+    void overlappingProbeComputesOnlyWhatIsNew() {
+        const pretend::Shape first;
+        StudyFixture study(first);
+        study.queue(first);
+        QVERIFY(study.work());
+        pretend::resetCounts();
+        pretend::Shape second = first;
+        second.strengths = {0.05, 0.1, 0.2};
+        second.seeds = 6;
+        const std::string id = study.queue(second);
+        const auto before = study.status(id);
+        QCOMPARE(before.cachedCells, std::int64_t{36});
+        const auto summary = study.work();
+        QVERIFY(summary);
+        // new: 4 checkpoints x (0.2 x 6 seeds + 2 gammas x 2 seeds)
+        QCOMPARE(summary->freshCells, std::int64_t{40});
+        QCOMPARE(pretend::computedCount(), std::int64_t{80});
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void queuedTwiceComputesOnce() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        const std::string second = study.queue(shape); // planned before the first has run: nothing is cached yet
+        QVERIFY(study.work());
+        QCOMPARE(pretend::computedTwice(), 0);
+        QCOMPARE(study.status(second).state, RunState::Done);
+        QCOMPARE(study.status(second).cachedCells, std::int64_t{0});
+    }
+
+    void twoRunnersShareARun() {
+        const pretend::Shape shape{.checkpoints = 6, .seeds = 8, .seedsPerBatch = 1};
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        Result<run::RunSummary> one, two;
+        const pretend::Behaviour slow{.microsPerResult = 500};
+        {
+            std::jthread a([&] { one = study.work({}, slow); });
+            std::jthread b([&] { two = study.work({}, slow); });
+        }
+        QVERIFY(one && two);
+        QCOMPARE(pretend::computedTwice(), 0);
+        QCOMPARE(one->freshCells + two->freshCells, std::int64_t{6 * 17});
+        QVERIFY2(one->freshCells > 0 && two->freshCells > 0, "one runner did everything");
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void shardsNeedNoClaims() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        for (int k = 0; k < 3; ++k) {
+            run::WorkOptions options;
+            options.shard = k;
+            options.shards = 3;
+            QVERIFY(study.work(options));
+        }
+        QCOMPARE(pretend::computedTwice(), 0);
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void failedCellsAreRecordedAndTheOthersGoOn_data() {
+        QTest::addColumn<bool>("throws");
+        QTest::newRow("error") << false;
+        QTest::newRow("exception") << true;
+    }
+    void failedCellsAreRecordedAndTheOthersGoOn() {
+        QFETCH(bool, throws);
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        const auto summary = study.work({}, {.failCheckpoint = "step1", .throws = throws});
+        QVERIFY(summary);
+        const auto status = study.status(id);
+        QCOMPARE(status.state, RunState::Failed);
+        QCOMPARE(status.doneCells + static_cast<std::int64_t>(status.failed.size()), status.totalCells);
+        QVERIFY(!status.failed.empty());
+        QVERIFY(status.failed.front().message.find(throws ? "pretended exception" : "step1: pretended failure") != std::string::npos);
+        QCOMPARE(study.work()->runs, 0); // not tried again by itself
+        run::WorkOptions again;
+        again.runId = id;
+        const auto repaired = study.work(again);
+        QVERIFY(repaired);
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QCOMPARE(study.rows().size(), std::size_t{72});
+    }
+
+    void notFiniteIsStoredAsSuch() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        QVERIFY(study.work({}, {.notFiniteStrength = 0.1}));
+        int gaps = 0;
+        for (const auto& [key, row] : study.rows())
+            if (row.strength == 0.1) {
+                QVERIFY(std::isnan(row.value));
+                QCOMPARE(row.cause, std::string("pretended overflow"));
+                ++gaps;
+            }
+        QCOMPARE(gaps, 4 * 4 * 2);
+    }
+
+    void pauseStopAndGoOn() {
+        const pretend::Shape shape{.checkpoints = 6, .seeds = 10, .seedsPerBatch = 1};
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        Result<run::RunSummary> summary;
+        std::jthread worker([&] { summary = study.work({}, {.microsPerResult = 15'000}); });
+        QVERIFY(eventually([&] { return study.status(id).state == RunState::Running && study.status(id).doneCells > 2; }));
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Pause));
+        QVERIFY(eventually([&] { return study.status(id).state == RunState::Paused; }));
+        std::this_thread::sleep_for(std::chrono::milliseconds(400)); // results on their way are stored
+        const auto paused = study.status(id).doneCells;
+        std::this_thread::sleep_for(std::chrono::milliseconds(400));
+        QCOMPARE(study.status(id).doneCells, paused);
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Run));
+        QVERIFY(eventually([&] { return study.status(id).state == RunState::Running; }));
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Stop));
+        worker.join();
+        QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
+        QVERIFY(summary->stopped);
+        const auto stopped = study.status(id);
+        QCOMPARE(stopped.state, RunState::Stopped);
+        QVERIFY(stopped.doneCells >= paused && stopped.doneCells < stopped.totalCells);
+        QCOMPARE(study.work()->runs, 0); // a stopped run waits for the user
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Run));
+        QCOMPARE(study.status(id).state, RunState::Interrupted);
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QCOMPARE(pretend::computedTwice(), 0);
+    }
+
+    void aSignalStopsAndKeeps() {
+        const pretend::Shape shape{.checkpoints = 6, .seeds = 10, .seedsPerBatch = 5};
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        std::stop_source stop;
+        Result<run::RunSummary> summary;
+        std::jthread worker([&] { summary = study.work({}, {.microsPerResult = 5'000}, JobContext(stop.get_token())); });
+        QVERIFY(eventually([&] { return study.status(id).doneCells > 2; }));
+        stop.request_stop();
+        worker.join();
+        QVERIFY(summary && summary->stopped);
+        QCOMPARE(study.status(id).state, RunState::Interrupted);
+        QVERIFY(study.work());
+        QCOMPARE(pretend::computedTwice(), 0);
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void fullDiskPausesAndGoesOn() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        std::atomic<bool> full{true};
+        run::WorkOptions options;
+        options.journalCalls.write = [&](int file, const void* data, std::size_t size) -> ssize_t {
+            if (!full)
+                return ::write(file, data, size);
+            errno = ENOSPC; // a piece still fits
+            return size > 100 ? ::write(file, data, 100) : -1;
+        };
+        Result<run::RunSummary> summary;
+        std::jthread worker([&] { summary = study.work(options); });
+        QVERIFY(eventually([&] { return study.status(id).state == RunState::Paused; }));
+        const std::string message = study.status(id).message;
+        QVERIFY2(study.status(id).doneCells == 0, "a result counted that is not on the disk");
+        QVERIFY(study.rows().empty());
+        full = false;
+        worker.join();
+        QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
+        std::vector<std::string> problems;
+        QCOMPARE(study.rows(&problems).size(), std::size_t{72});
+        QVERIFY2(problems.empty(), problems.empty() ? "" : problems.front().c_str());
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QCOMPARE(pretend::computedTwice(), 0);
+        QVERIFY2(message.find("full") != std::string::npos && message.find("Free some space") != std::string::npos, message.c_str());
+    }
+
+    void stopOnAFullDiskLosesOnlyWhatNeverCounted() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        run::WorkOptions options;
+        options.journalCalls.write = [](int, const void*, std::size_t) -> ssize_t {
+            errno = ENOSPC;
+            return -1;
+        };
+        Result<run::RunSummary> summary;
+        std::jthread worker([&] { summary = study.work(options); });
+        QVERIFY(eventually([&] { return study.status(id).state == RunState::Paused; }));
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Stop));
+        worker.join();
+        QVERIFY2(summary && summary->stopped, summary ? "" : summary.error().text().c_str());
+        QCOMPARE(study.status(id).state, RunState::Stopped);
+        QVERIFY(study::controlRun(study.folder, id, RunCommand::Run));
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void aFailingDiskEndsTheRunAndSaysSo() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        run::WorkOptions options;
+        options.journalCalls.sync = [](int) {
+            errno = EIO;
+            return -1;
+        };
+        const auto summary = study.work(options);
+        QVERIFY(!summary);
+        QCOMPARE(summary.error().kind, ErrorKind::Io);
+        const auto status = study.status(id);
+        QCOMPARE(status.state, RunState::Interrupted);
+        QVERIFY(!status.message.empty());
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
+    }
+
+    void aStudyThatCannotBeWrittenIsRefused() {
+        StudyFixture study;
+        study.folder.makeReadOnly();
+        const auto summary = study.work();
+        QVERIFY(!summary);
+        QVERIFY(summary.error().text().find("cannot be written") != std::string::npos);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestExecutor)
+#include "tst_executor.moc"

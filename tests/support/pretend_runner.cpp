@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/pretend_runner.h"
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <stdexcept>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/study/planner.h"
+#include "core/study/study_json.h"
+
+namespace crest::pretend {
+namespace {
+
+std::mutex g_mutex;
+std::map<std::string, int> g_computed;
+
+/// A number in [0, 1) that depends on everything given (splitmix64).
+double uniform(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
+    std::uint64_t x = a * 0x9e3779b97f4a7c15u + b * 0xbf58476d1ce4e5b9u + c * 0x94d049bb133111ebu;
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1p-53;
+}
+
+class PretendRunner final : public run::BatchRunner {
+public:
+    explicit PretendRunner(Behaviour behaviour) : m_behaviour(std::move(behaviour)) {}
+
+    Result<void> run(const run::BatchRequest& request, const JobContext& job, const std::function<Result<void>(run::Measurement)>& emit) override {
+        const auto& checkpoint = request.plan->checkpoints[request.checkpoint];
+        std::int64_t tokens = 0;
+        bool first = true;
+        for (const auto& wanted : request.wanted)
+            for (const int task : wanted.tasks) {
+                if (job.stopRequested())
+                    return stopped();
+                if (m_behaviour.microsPerResult > 0)
+                    std::this_thread::sleep_for(std::chrono::microseconds(m_behaviour.microsPerResult));
+                if (!first && checkpoint.name == m_behaviour.failCheckpoint) {
+                    if (m_behaviour.throws)
+                        throw std::runtime_error("pretended exception");
+                    return fail(ErrorKind::NonFinite, "pretended failure", checkpoint.name);
+                }
+                first = false;
+                CREST_CHECK(emit(measure(*request.plan, wanted.cell, task)));
+                tokens += request.plan->taskTokens[task];
+                job.report(tokens, 0, "tokens");
+            }
+        return {};
+    }
+
+private:
+    Behaviour m_behaviour;
+
+    run::Measurement measure(const study::Plan& plan, int cellIndex, int task) {
+        const study::Cell& cell = plan.cells[cellIndex];
+        {
+            const std::scoped_lock lock(g_mutex);
+            ++g_computed[cell.keys[task]];
+        }
+        run::Measurement result;
+        result.cell = cellIndex;
+        result.task = task;
+        const double tokens = static_cast<double>(plan.checkpoints[cell.checkpoint].tokens.value_or(1));
+        const double mean = 2 + 3 * std::pow(tokens / 1e6, -0.3) + cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task;
+        const std::int64_t sequences = plan.taskTokens[task] / plan.tasks[task].windowTokens;
+        double sum = 0, squares = 0;
+        for (std::int64_t s = 0; s < sequences; ++s) {
+            const double loss = mean + 0.1 * uniform(static_cast<std::uint64_t>(s), static_cast<std::uint64_t>(cell.seed), static_cast<std::uint64_t>(task));
+            result.sequenceTokens.push_back(static_cast<std::int32_t>(plan.tasks[task].windowTokens - 1));
+            result.sequenceNats.push_back(static_cast<float>(loss) * static_cast<float>(result.sequenceTokens.back()));
+            result.scoredTokens += result.sequenceTokens.back();
+            sum += loss;
+            squares += loss * loss;
+        }
+        const auto n = static_cast<double>(sequences);
+        result.value = sum / n;
+        result.stderr_ = std::sqrt(std::max(0.0, squares / n - result.value * result.value) / n);
+        if (cell.strength == m_behaviour.notFiniteStrength) {
+            result.value = std::numeric_limits<double>::quiet_NaN();
+            result.cause = "pretended overflow";
+        }
+        return result;
+    }
+};
+
+study::Probe probeOf(const Shape& shape) {
+    study::Probe probe;
+    probe.name = "noise";
+    probe.series = "pretended";
+    probe.strengths = shape.strengths;
+    probe.firstSeed = shape.firstSeed;
+    probe.seeds = shape.seeds;
+    for (int t = 0; t < shape.tasks; ++t)
+        probe.tasks.push_back({fmt::format("task {}", t), t == 0 ? study::Role::InDistribution : study::Role::OutOfDistribution});
+    return probe;
+}
+
+} // namespace
+
+run::BatchRunnerFactory makeFactory(const Behaviour& behaviour) {
+    return [behaviour](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> { return std::make_unique<PretendRunner>(behaviour); };
+}
+
+int computedTwice() {
+    const std::scoped_lock lock(g_mutex);
+    int twice = 0;
+    for (const auto& [key, count] : g_computed)
+        twice += count > 1;
+    return twice;
+}
+std::int64_t computedCount() {
+    const std::scoped_lock lock(g_mutex);
+    return static_cast<std::int64_t>(g_computed.size());
+}
+void resetCounts() {
+    const std::scoped_lock lock(g_mutex);
+    g_computed.clear();
+}
+
+study::Study makeStudy(const Shape& shape) {
+    study::Study study;
+    study.name = "pretended";
+    study.series.push_back({"pretended", "series", {}});
+    for (int t = 0; t < shape.tasks; ++t)
+        study.tasks.push_back({fmt::format("task {}", t), fmt::format("text-{}.jsonl", t), sha256Hex(std::to_string(t)), 16, 16, shape.sequences});
+    study.probes.push_back(probeOf(shape));
+    return study;
+}
+
+study::Plan makePlan(const Shape& shape, const std::function<bool(const std::string&)>& stored) {
+    study::Plan plan;
+    plan.createdAt = study::utcNow();
+    plan.probe = probeOf(shape);
+    plan.tasks = makeStudy(shape).tasks;
+    for (const study::Task& task : plan.tasks)
+        plan.taskTokens.push_back(task.windowTokens * task.maxWindows);
+    for (int c = 0; c < shape.checkpoints; ++c) {
+        const std::int64_t tokens = std::int64_t{1'000'000} << c;
+        plan.checkpoints.push_back({"pretended", fmt::format("step{}", c), fmt::format("series/step{}", c), sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"),
+                                    sha256Hex("init"), tokens, c * 100, 1});
+        const auto add = [&](double strength, std::int64_t seed) {
+            study::Cell cell{c, strength, seed, {}, {}};
+            for (const study::Task& task : plan.tasks) {
+                cell.keys.push_back(study::resultKey(plan.checkpoints.back(), plan.probe, task, strength, seed));
+                cell.cached.push_back(stored && stored(cell.keys.back()) ? 1 : 0);
+            }
+            plan.cells.push_back(std::move(cell));
+            return static_cast<int>(plan.cells.size()) - 1;
+        };
+        const auto wanted = [&](int cell) { return std::ranges::count(plan.cells[cell].cached, 0) > 0; };
+        if (const int base = add(0, 0); wanted(base))
+            plan.batches.push_back({base});
+        for (std::int64_t first = 0; first < shape.seeds; first += shape.seedsPerBatch) {
+            std::vector<int> batch;
+            for (std::int64_t s = first; s < std::min(shape.seeds, first + shape.seedsPerBatch); ++s)
+                for (const double strength : shape.strengths)
+                    if (const int cell = add(strength, shape.firstSeed + s); wanted(cell))
+                        batch.push_back(cell);
+            if (!batch.empty())
+                plan.batches.push_back(std::move(batch));
+        }
+    }
+    return plan;
+}
+
+} // namespace crest::pretend
