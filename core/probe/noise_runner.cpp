@@ -171,7 +171,7 @@ Result<void> NoiseRunner::prepare(const Plan& plan, int checkpoint, const JobCon
     if (m_checkpoint && m_checkpoint->path == planned.path && m_checkpoint->weights == planned.weights)
         return {};
     m_checkpoint.reset();
-    CREST_TRY(loaded, loadCheckpoint(planned, job));
+    CREST_TRY(loaded, loadCheckpoint(planned, JobContext(job.token())));
     m_checkpoint = std::move(loaded);
     return {};
 }
@@ -213,7 +213,7 @@ Result<void> NoiseRunner::runPass(const run::BatchRequest& request, const Pass& 
     std::vector<Sequence> sequences;
     std::vector<std::size_t> firstSequence; // of each task, and the end
     for (const int task : pass.tasks) {
-        CREST_TRY(text, textOf(*m_checkpoint, plan.tasks[static_cast<std::size_t>(task)], job));
+        CREST_TRY(text, textOf(*m_checkpoint, plan.tasks[static_cast<std::size_t>(task)], JobContext(job.token())));
         firstSequence.push_back(sequences.size());
         const std::vector<Sequence> more = text->sequences();
         sequences.insert(sequences.end(), more.begin(), more.end());

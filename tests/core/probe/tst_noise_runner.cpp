@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// The noise runner's bookkeeping: pairs, bases, tasks, what it refuses; and that it never touches a checkpoint.
+#include <cmath>
+
+#include <ATen/Parallel.h>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include "core/base/hash.h"
+#include "core/eval/text_loss.h"
+#include "core/io/files.h"
+#include "core/probe/gaussian_noise.h"
+#include "core/probe/noise_runner.h"
+#include "core/series/weights.h"
+#include "tests/core/probe/small_checkpoint.h"
+
+using namespace crest;
+using run::Measurement;
+
+namespace {
+
+run::BatchRequest everything(const study::Plan& plan) {
+    run::BatchRequest request;
+    request.plan = &plan;
+    for (std::size_t cell = 0; cell < plan.cells.size(); ++cell)
+        request.wanted.push_back({static_cast<int>(cell), {0, 1}});
+    return request;
+}
+
+Result<std::vector<Measurement>> compute(const run::BatchRequest& request, int threads = 1,
+                                         const JobContext& job = {}) {
+    CREST_TRY(runner, probe::makeNoiseRunner({"cpu", threads}));
+    std::vector<Measurement> all;
+    CREST_CHECK(runner->run(request, job, [&](Measurement measurement) -> Result<void> {
+        all.push_back(std::move(measurement));
+        return {};
+    }));
+    return all;
+}
+
+const Measurement& find(const std::vector<Measurement>& all, int cell, int task) {
+    for (const Measurement& measurement : all)
+        if (measurement.cell == cell && measurement.task == task)
+            return measurement;
+    qFatal("no measurement of cell %d, task %d", cell, task);
+}
+
+bool same(const Measurement& a, const Measurement& b) {
+    return a.value == b.value && a.sequenceNats == b.sequenceNats && a.sequenceTokens == b.sequenceTokens;
+}
+
+} // namespace
+
+class NoiseRunnerTest : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase() {
+        at::set_num_threads(1);
+        QVERIFY(m_temporary.isValid());
+        auto made = test::makeSmallCheckpoint(m_temporary.path().toStdString());
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
+        m_checkpoint = std::move(*made);
+    }
+
+    /// The modified loss, computed here by hand: a checkpoint whose weights already are w +- gamma std z, and its plain
+    /// loss.
+    void pairIsTheMeanOfBothMembers() {
+        const double gamma = 0.3;
+        const study::Plan plan = test::smallPlan(m_checkpoint, {gamma}, 1);
+        const auto all = compute(everything(plan));
+        QVERIFY2(all, all ? "" : all.error().text().c_str());
+        for (int task = 0; task < 2; ++task) {
+            std::vector<std::vector<double>> members;
+            for (const double sign : {1.0, -1.0}) {
+                QTemporaryDir folder;
+                auto changed = test::makeSmallCheckpoint(folder.path().toStdString());
+                for (const auto& [name, std] : m_checkpoint.initStd) {
+                    std::vector<float>& values = changed->weights[name];
+                    std::vector<float> z(values.size());
+                    probe::fillNormals(probe::noiseStream(1, name), 0, z);
+                    for (std::size_t i = 0; i < values.size(); ++i)
+                        values[i] += static_cast<float>(sign * gamma * std) * z[i];
+                }
+                QVERIFY(test::writeSmallWeights(*changed));
+                const study::Plan basePlan = test::smallPlan(*changed, {}, 0);
+                const auto base = compute(everything(basePlan));
+                QVERIFY2(base, base ? "" : base.error().text().c_str());
+                const auto& nats = find(*base, 0, task).sequenceNats;
+                members.emplace_back(nats.begin(), nats.end());
+            }
+            const Measurement& pair = find(*all, 1, task);
+            QCOMPARE(pair.sequenceNats.size(), members[0].size());
+            double total = 0;
+            for (std::size_t s = 0; s < members[0].size(); ++s) {
+                const double mean = (members[0][s] + members[1][s]) / 2;
+                QVERIFY(std::abs(static_cast<double>(pair.sequenceNats[s]) - mean) < 1e-5 * mean);
+                total += mean;
+            }
+            QVERIFY(std::abs(pair.value - total / static_cast<double>(pair.scoredTokens)) < 1e-5);
+            QVERIFY(std::abs(pair.value - find(*all, 0, task).value) > 1e-3); // noise that does nothing would pass, too
+        }
+    }
+
+    void tasksKeepTheirWindows() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        const auto all = compute(everything(plan));
+        QVERIFY(all);
+        QCOMPARE(find(*all, 1, 0).sequenceTokens, std::vector<std::int32_t>(6, 64));
+        QCOMPARE(find(*all, 1, 1).sequenceTokens.size(), 9u);
+        QCOMPARE(find(*all, 1, 1).sequenceTokens[0], 32); // the first window scores all, later ones their stride
+        QCOMPARE(find(*all, 1, 1).sequenceTokens[1], 16);
+        for (const Measurement& measurement : *all) {
+            QVERIFY(measurement.cause.empty() && std::isfinite(measurement.value) && measurement.stderr_ > 0);
+            std::int64_t tokens = 0;
+            for (const std::int32_t count : measurement.sequenceTokens)
+                tokens += count;
+            QCOMPARE(measurement.scoredTokens, tokens);
+        }
+    }
+
+    /// A cell's numbers are its own: alone, in another order, or with other gammas.
+    void cellsDoNotDependOnTheBatch() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.05, 0.1, 0.2}, 2);
+        const auto all = compute(everything(plan));
+        QVERIFY(all);
+        for (const int cell : {0, 2, 6})
+            for (const int task : {0, 1}) {
+                run::BatchRequest one;
+                one.plan = &plan;
+                one.wanted.push_back({cell, {task}});
+                const auto alone = compute(one);
+                QVERIFY(alone && alone->size() == 1);
+                QVERIFY(same(alone->front(), find(*all, cell, task)));
+            }
+    }
+
+    void threadsChangeNothing() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 2);
+        const auto one = compute(everything(plan), 1), two = compute(everything(plan), 2);
+        at::set_num_threads(1);
+        QVERIFY(one && two && one->size() == two->size());
+        for (const Measurement& measurement : *one)
+            QVERIFY(same(measurement, find(*two, measurement.cell, measurement.task)));
+    }
+
+    void anotherScaleIsAnotherProbe() {
+        study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        const auto init = compute(everything(plan));
+        plan.probe.noiseScale = study::NoiseScale::TensorRms;
+        const auto rms = compute(everything(plan));
+        QVERIFY(init && rms);
+        QVERIFY(find(*init, 0, 0).value == find(*rms, 0, 0).value);
+        QVERIFY(find(*init, 1, 0).value != find(*rms, 1, 0).value);
+    }
+
+    void unknownInitStdNamesTheFallback() {
+        QTemporaryDir folder;
+        const auto checkpoint = test::makeSmallCheckpoint(folder.path().toStdString(), false);
+        QVERIFY(checkpoint);
+        study::Plan plan = test::smallPlan(*checkpoint, {0.1}, 1);
+        const auto refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().message.find("RMS") != std::string::npos);
+        QVERIFY(refused.error().message.find("embed_tokens") != std::string::npos);
+        plan.probe.noiseScale = study::NoiseScale::TensorRms;
+        QVERIFY(compute(everything(plan)));
+    }
+
+    void nanWeightsAreNamed() {
+        QTemporaryDir folder;
+        auto checkpoint = test::makeSmallCheckpoint(folder.path().toStdString());
+        checkpoint->weights["model.layers.1.mlp.up_proj.weight"][17] = std::nanf("");
+        QVERIFY(test::writeSmallWeights(*checkpoint));
+        const study::Plan plan = test::smallPlan(*checkpoint, {0.1}, 1);
+        const auto refused = compute(everything(plan));
+        QVERIFY(!refused);
+        QCOMPARE(refused.error().kind, ErrorKind::NonFinite);
+        QVERIFY(refused.error().message.find("model.layers.1.mlp.up_proj.weight") != std::string::npos);
+        QVERIFY(refused.error().message.find("17") != std::string::npos);
+    }
+
+    void lossesThatOverflowAreRecorded() {
+        QTemporaryDir folder;
+        auto checkpoint = test::makeSmallCheckpoint(folder.path().toStdString());
+        for (const char* name : {"model.layers.1.mlp.down_proj.weight", "model.layers.1.mlp.up_proj.weight"})
+            for (float& value : checkpoint->weights[name])
+                value *= 1e20f;
+        QVERIFY(test::writeSmallWeights(*checkpoint));
+        const study::Plan plan = test::smallPlan(*checkpoint, {}, 0);
+        const auto all = compute(everything(plan));
+        QVERIFY2(all, all ? "" : all.error().text().c_str());
+        QVERIFY(!std::isfinite(find(*all, 0, 0).value));
+        QVERIFY(find(*all, 0, 0).cause.find("not finite") != std::string::npos);
+    }
+
+    void changedInputsAreRefused() {
+        study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        const auto weights = series::CheckpointWeights::open(m_checkpoint.folder, m_checkpoint.spec);
+        plan.checkpoints[0].weights = *series::fingerprintWeights(*weights, m_checkpoint.spec);
+        plan.tasks[0].dataHash = plan.tasks[1].dataHash = sha256Hex(*io::readTextFile(m_checkpoint.texts));
+        QVERIFY(compute(everything(plan)));
+        plan.tasks[1].dataHash[0] = plan.tasks[1].dataHash[0] == 'a' ? 'b' : 'a';
+        auto refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().kind == ErrorKind::Mismatch);
+        plan.checkpoints[0].weights[0] = plan.checkpoints[0].weights[0] == 'a' ? 'b' : 'a';
+        refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().kind == ErrorKind::Mismatch &&
+                refused.error().message.find("weights") != std::string::npos);
+    }
+
+    void badWindowsAreNamed() {
+        study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        plan.tasks[0].windowTokens = 65;
+        auto refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().message.find("context") != std::string::npos);
+        plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        const std::string shortText = m_temporary.filePath("short.txt").toStdString();
+        test::writeText(shortText, "water");
+        plan.tasks[0].textsPath = shortText;
+        refused = compute(everything(plan));
+        QVERIFY(!refused);
+    }
+
+    void tinyGammasNeedFloat32() {
+        study::Plan plan = test::smallPlan(m_checkpoint, {0.01}, 1);
+        plan.probe.compute = study::ComputeType::BFloat16;
+        const auto refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().kind == ErrorKind::OutOfRange);
+        plan = test::smallPlan(m_checkpoint, {0.2}, 1);
+        const auto exact = compute(everything(plan));
+        plan.probe.compute = study::ComputeType::BFloat16;
+        const auto rounded = compute(everything(plan));
+        QVERIFY(exact && rounded);
+        const double difference = std::abs(find(*exact, 1, 0).value - find(*rounded, 1, 0).value);
+        QVERIFY2(difference > 0 && difference < 0.02, qPrintable(QString::number(difference)));
+    }
+
+    void stopsBetweenSteps() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 3);
+        std::stop_source stop;
+        std::int64_t reported = 0;
+        const JobContext job(stop.get_token(), [&](const Progress& progress) {
+            reported = progress.done;
+            stop.request_stop();
+        });
+        const auto stoppedEarly = compute(everything(plan), 1, job);
+        QVERIFY(!stoppedEarly && stoppedEarly.error().kind == ErrorKind::Stopped);
+        QVERIFY(reported > 0);
+    }
+
+    /// Progress counts every token of every pass: bases once, pairs twice.
+    void progressCountsTokens() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.1, 0.2}, 2);
+        std::int64_t reported = 0;
+        const JobContext job({}, [&](const Progress& progress) { reported = progress.done; });
+        QVERIFY(compute(everything(plan), 1, job));
+        const std::int64_t onePass = 6 * 64 + 9 * 32;
+        QVERIFY(std::abs(reported - onePass * (1 + 2 * 2 * 2)) <= 2);
+    }
+
+    void pristineAfterAThousandSeeds() {
+        const std::string before = sha256Hex(*io::readTextFile(m_checkpoint.folder / "model.safetensors"));
+        const auto reader = model::WeightReader::open(m_checkpoint.folder, m_checkpoint.spec);
+        QVERIFY(reader);
+        const auto std = probe::noiseStd(*reader, m_checkpoint.initStd);
+        QVERIFY(std);
+        const auto noise = probe::makeGaussianNoise(*reader, *std);
+        model::PristineWeights base(*reader);
+        model::Decoder decoder(m_checkpoint.spec, {});
+        const std::vector<std::int32_t> ids{1, 5, 9, 2};
+        const std::vector<eval::Sequence> sequences{{ids, 1}};
+        const auto first = eval::sequenceLosses(decoder, base, sequences, {}, {});
+        QVERIFY(first);
+        for (std::int64_t seed = 1; seed <= 1000; ++seed) {
+            const std::vector<double> gammas{0.1};
+            const auto versions = noise->versions(gammas, seed);
+            QVERIFY(versions && eval::sequenceLosses(decoder, **versions, sequences, {}, {}));
+        }
+        const auto last = eval::sequenceLosses(decoder, base, sequences, {}, {});
+        QVERIFY(last && last->front().tokenNats == first->front().tokenNats);
+        QCOMPARE(sha256Hex(*io::readTextFile(m_checkpoint.folder / "model.safetensors")), before);
+    }
+
+    void unknownDevicesAreNamed() {
+        const auto runner = probe::makeNoiseRunner({"abacus", 1});
+        QVERIFY(!runner && runner.error().message.find("abacus") != std::string::npos);
+        QVERIFY(!probe::makeNoiseRunner({"cpu", 0}));
+    }
+
+private:
+    QTemporaryDir m_temporary;
+    test::SmallCheckpoint m_checkpoint;
+};
+
+QTEST_GUILESS_MAIN(NoiseRunnerTest)
+#include "tst_noise_runner.moc"
