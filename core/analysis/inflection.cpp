@@ -21,7 +21,7 @@ using detail::PairwiseError;
 
 /// Shares of the error that is allowed, 1 - level: a tenth to leave out budgets that are clearly worse, a tenth in
 /// reserve because the pooled spread is an approximation, the rest for the comparisons.
-constexpr double kSelectionShare = 0.1, kComparisonShare = 0.8;
+constexpr double kSelectionShare = 0.1, kComparisonShare = 0.75;
 
 /// One-sided p values of all ordered pairs: [row][column] is small where budget `row` is worse than budget `column`.
 using Comparisons = std::vector<std::vector<double>>;

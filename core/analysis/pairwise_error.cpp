@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/analysis/pairwise_error.h"
 
+#include <algorithm>
+
 namespace crest::analysis::detail {
 
 namespace {
@@ -66,12 +68,12 @@ PairwiseError::PairwiseError(const BudgetTable& table, bool betweenRuns)
 
 ErrorComponent PairwiseError::pooledRunVariance(std::size_t budget) const {
     const std::size_t count = m_runVariance.size();
+    // Own variance as heavy as both neighbours together, heavier where it is known better; a missing neighbour counts
+    // as own.
     std::vector<double> weight(count, 0.0);
-    weight[budget] = 2;
-    if (budget > 0)
-        weight[budget - 1] = 1;
-    if (budget + 1 < count)
-        weight[budget + 1] = 1;
+    weight[budget] = std::max(2.0, m_runVariance[budget].df);
+    weight[budget > 0 ? budget - 1 : budget] += 1;
+    weight[budget + 1 < count ? budget + 1 : budget] += 1;
     ErrorComponent variance = pool(m_runVariance, weight);
     if (variance.df == 0)
         variance = pool(m_runVariance, std::vector<double>(count, 1.0));

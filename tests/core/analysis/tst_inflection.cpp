@@ -145,8 +145,8 @@ private Q_SLOTS:
         QVERIFY(found->evidence.find("2 non-finite values left out") != std::string::npos);
     }
     void pooledVarianceByHand() {
-        // Variances of runs 0.01, 0.04, 0.09 with df 2. Middle: (0.01 + 2 * 0.04 + 0.09) / 4 = 0.045; first: (2 * 0.01
-        // + 0.04) / 3 = 0.02.
+        // Variances of runs 0.01, 0.04, 0.09 with df 2. Middle: (0.01 + 2 * 0.04 + 0.09) / 4 = 0.045.
+        // First: (3 * 0.01 + 0.04) / 4 = 0.0175.
         std::vector<Observation> cells;
         const double spreads[] = {0.1, 0.2, 0.3};
         for (int budget = 0; budget < 3; ++budget)
@@ -155,12 +155,11 @@ private Q_SLOTS:
         const auto tables = detail::tabulate(cells);
         const detail::PairwiseError error(tables->front(), true);
         const ErrorComponent first = error.difference(0, 1);
-        QVERIFY(close(first.variance, (0.02 + 0.045) / 3));
-        // df of each by Satterthwaite with parts (0.02/3*2... ) written out: first budget 0.04/6 and 0.04/3 of 0.02, df
-        // 2 each.
-        const double dfFirst = 0.02 * 0.02 / ((std::pow(0.02 / 3, 2) + std::pow(0.04 / 3, 2)) / 2);
-        const double dfMiddle = 0.045 * 0.045 / ((std::pow(0.0025, 2) + std::pow(0.02, 2) + std::pow(0.0225, 2)) / 2);
-        const double df = 0.065 * 0.065 / (0.02 * 0.02 / dfFirst + 0.045 * 0.045 / dfMiddle);
+        QVERIFY(close(first.variance, (0.0175 + 0.045) / 3));
+        // Satterthwaite, twice: the shares of each budget's variance with df 2, then the two budgets.
+        const double dfFirst = 0.0175 * 0.0175 / ((0.0075 * 0.0075 + 0.01 * 0.01) / 2);
+        const double dfMiddle = 0.045 * 0.045 / ((0.0025 * 0.0025 + 0.02 * 0.02 + 0.0225 * 0.0225) / 2);
+        const double df = 0.0625 * 0.0625 / (0.0175 * 0.0175 / dfFirst + 0.045 * 0.045 / dfMiddle);
         QVERIFY(close(first.df, df));
     }
     void budgetWithOneRunBorrows() {
