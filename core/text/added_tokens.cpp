@@ -22,8 +22,9 @@ bool standsAlone(std::string_view text, std::size_t begin, std::size_t end) {
     return before && after;
 }
 
-std::size_t spaceBegin(std::string_view text, std::size_t end) {
-    while (end > 0) {
+/// Where the white space in front of `end` begins, not before `limit`.
+std::size_t spaceBegin(std::string_view text, std::size_t end, std::size_t limit) {
+    while (end > limit) {
         const std::size_t previous = previousCodePoint(text, end);
         if (!hasClassAt(text, previous, kSpace))
             break;
@@ -63,10 +64,14 @@ std::ptrdiff_t AddedTokenMatcher::longestAt(std::string_view text, std::size_t a
         if (low == high || at + depth >= text.size())
             break;
         const unsigned char next = byteAt(text, at + depth);
-        const auto byte = [depth](const AddedToken& token) { return byteAt(token.content, depth); };
-        const auto range = std::ranges::equal_range(low, high, next, {}, byte);
-        low = range.begin();
-        high = range.end();
+        const auto before = [depth](const AddedToken& token, unsigned char b) {
+            return byteAt(token.content, depth) < b;
+        };
+        low = std::lower_bound(low, high, next, before);
+        const auto behind = [depth](unsigned char b, const AddedToken& token) {
+            return b < byteAt(token.content, depth);
+        };
+        high = std::upper_bound(low, high, next, behind);
     }
     return best;
 }
@@ -86,7 +91,7 @@ void AddedTokenMatcher::split(std::string_view text, std::vector<Segment>& out) 
         if (token.singleWord && !standsAlone(text, begin, end))
             continue;
         if (token.lstrip)
-            begin = std::max(spaceBegin(text, begin), done);
+            begin = std::max(spaceBegin(text, begin, done), done);
         if (token.rstrip)
             end = spaceEnd(text, end);
         if (done < begin)

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <bit>
+#include <functional>
 #include <queue>
 
 #include "core/text/subword_model.h"
@@ -27,12 +29,38 @@ struct ViewHash {
     std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
 };
 
-/// A pair that may be merged; the first of the queue is the one of lowest rank, then leftmost.
-struct Candidate {
-    std::uint32_t rank;
-    std::uint32_t left;
-    std::int32_t result;
-    bool operator<(const Candidate& other) const { return rank != other.rank ? rank > other.rank : left > other.left; }
+/// A pair that may be merged: its rank and where its left symbol stands, so that the least is the next one to merge.
+using Candidate = std::uint64_t;
+
+Candidate candidate(std::uint32_t rank, std::uint32_t left) {
+    return (static_cast<std::uint64_t>(rank) << 32) | left;
+}
+
+/// Candidates in ascending order. Those of the start are sorted once, so that the heap holds only what merging adds:
+/// half the time of one heap on a long run.
+class MergeQueue {
+public:
+    explicit MergeQueue(std::vector<Candidate> initial)
+        : m_initial(std::move(initial)) {
+        std::ranges::sort(m_initial);
+    }
+
+    void push(Candidate next) { m_added.push(next); }
+    std::optional<Candidate> pop() {
+        const bool fromInitial = m_taken < m_initial.size() && (m_added.empty() || m_initial[m_taken] < m_added.top());
+        if (fromInitial)
+            return m_initial[m_taken++];
+        if (m_added.empty())
+            return std::nullopt;
+        const Candidate top = m_added.top();
+        m_added.pop();
+        return top;
+    }
+
+private:
+    std::vector<Candidate> m_initial;
+    std::size_t m_taken = 0;
+    std::priority_queue<Candidate, std::vector<Candidate>, std::greater<>> m_added;
 };
 
 constexpr std::uint32_t kNone = 0xFFFFFFFFU;
@@ -126,32 +154,31 @@ std::vector<ByteBpe::Symbol> ByteBpe::symbolsOf(std::string_view piece) const {
 }
 
 void ByteBpe::mergeAll(std::vector<Symbol>& symbols) const {
-    std::vector<Candidate> storage;
-    storage.reserve(symbols.size());
-    std::priority_queue<Candidate> queue(std::less<Candidate>{}, std::move(storage));
+    std::vector<Candidate> initial;
+    for (std::uint32_t i = 0; i + 1 < symbols.size(); ++i)
+        if (const Rank* found = find(symbols[i].id, symbols[i + 1].id))
+            initial.push_back(candidate(found->rank, i));
+    MergeQueue queue(std::move(initial));
     const auto offer = [&](std::uint32_t left) {
         if (const Rank* found = find(symbols[left].id, symbols[symbols[left].next].id))
-            queue.push({found->rank, left, found->result});
+            queue.push(candidate(found->rank, left));
     };
-    for (std::uint32_t i = 0; i + 1 < symbols.size(); ++i)
-        offer(i);
-    while (!queue.empty()) {
-        const Candidate top = queue.top();
-        queue.pop();
-        Symbol& left = symbols[top.left];
+    while (const std::optional<Candidate> top = queue.pop()) {
+        const auto at = static_cast<std::uint32_t>(*top);
+        Symbol& left = symbols[at];
         if (left.id < 0 || left.next == kNone)
             continue;
         Symbol& right = symbols[left.next];
         // The pair may have changed since it was offered.
         const Rank* now = find(left.id, right.id);
-        if (now == nullptr || now->result != top.result)
+        if (now == nullptr || now->rank != static_cast<std::uint32_t>(*top >> 32))
             continue;
-        left.id = top.result;
+        left.id = now->result;
         right.id = -1;
         left.next = right.next;
         if (left.next != kNone) {
-            symbols[left.next].previous = top.left;
-            offer(top.left);
+            symbols[left.next].previous = at;
+            offer(at);
         }
         if (left.previous != kNone)
             offer(left.previous);
