@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/docks/issues_dock.h"
+
+#include <algorithm>
+
+#include <QAction>
+#include <QClipboard>
+#include <QGuiApplication>
+#include <QHeaderView>
+#include <QTableView>
+
+#include "ui/window/icons.h"
+
+namespace crest::ui {
+
+IssuesDock::IssuesDock(StudySession& session, QWidget* parent) : QDockWidget(tr("Issues"), parent), m_session(session), m_table(new QTableView) {
+    setObjectName(QStringLiteral("issuesDock"));
+    setupTable();
+    connect(&m_session, &StudySession::issuesChanged, this, &IssuesDock::showIssues);
+    connect(&m_session, &StudySession::closed, this, &IssuesDock::showIssues);
+}
+
+void IssuesDock::setupTable() {
+    m_table->setModel(&m_model);
+    m_table->setAccessibleName(tr("Issues"));
+    m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
+    m_table->setWordWrap(true);
+    m_table->setShowGrid(false);
+    m_table->verticalHeader()->hide();
+    m_table->horizontalHeader()->setStretchLastSection(true);
+    m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
+    m_table->setColumnWidth(IssuesModel::Where, 320);
+    m_table->setTextElideMode(Qt::ElideLeft);
+    auto* copy = new QAction(icon(QStringLiteral("copy")), tr("&Copy text"), m_table);
+    copy->setShortcut(QKeySequence::Copy);
+    copy->setShortcutContext(Qt::WidgetShortcut);
+    m_table->addAction(copy);
+    m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
+    connect(copy, &QAction::triggered, this, &IssuesDock::copySelected);
+    setWidget(m_table);
+}
+
+void IssuesDock::showIssues() {
+    m_model.setIssues(m_session.issues());
+    m_table->resizeRowsToContents();
+    const int count = m_model.rowCount();
+    setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
+}
+
+void IssuesDock::copySelected() {
+    QModelIndexList rows = m_table->selectionModel()->selectedRows();
+    std::sort(rows.begin(), rows.end());
+    QStringList lines;
+    for (const QModelIndex& row : rows)
+        lines << row.siblingAtColumn(IssuesModel::Where).data().toString() + QStringLiteral(": ") + row.siblingAtColumn(IssuesModel::Message).data().toString();
+    if (!lines.isEmpty())
+        QGuiApplication::clipboard()->setText(lines.join(u'\n'));
+}
+
+} // namespace crest::ui

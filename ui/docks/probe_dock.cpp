@@ -1,0 +1,361 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/docks/probe_dock.h"
+
+#include <algorithm>
+
+#include <QComboBox>
+#include <QFileDialog>
+#include <QFormLayout>
+#include <QLabel>
+#include <QPushButton>
+#include <QScrollArea>
+#include <QSpinBox>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include "ui/data/format.h"
+#include "ui/data/sample_study.h"
+#include "ui/dialogs/text_dialog.h"
+#include "ui/docks/gamma_edit.h"
+#include "ui/docks/task_roles.h"
+#include "ui/window/actions.h"
+#include "ui/window/icons.h"
+#include "ui/window/theme.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr int kPlanDelayMs = 150; ///< after the last keystroke
+
+QFrame* line() {
+    auto* made = new QFrame;
+    made->setFrameShape(QFrame::HLine);
+    made->setFrameShadow(QFrame::Sunken);
+    return made;
+}
+
+const series::Series* seriesNamed(const StudySession& session, const std::string& name) {
+    for (const series::Series& one : session.series())
+        if (one.name == name)
+            return &one;
+    return nullptr;
+}
+
+bool hasInitStd(const series::Series& one) {
+    return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& c) { return !c.initStd.empty(); });
+}
+
+std::int64_t contextOf(const StudySession& session) {
+    for (const series::Series& one : session.series())
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            if (checkpoint.spec)
+                return checkpoint.spec->contextLength;
+    return 0;
+}
+
+} // namespace
+
+ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
+    : QDockWidget(tr("Probe"), parent)
+    , m_session(session)
+    , m_series(new QComboBox)
+    , m_scale(new QComboBox)
+    , m_compute(new QComboBox)
+    , m_seeds(new QSpinBox)
+    , m_gammas(new GammaEdit)
+    , m_tasks(new TaskRoles)
+    , m_scaleHelp(new QLabel)
+    , m_cost(new QLabel)
+    , m_problem(new QLabel)
+    , m_run(new QPushButton) {
+    setObjectName(QStringLiteral("probeDock"));
+    setupFields();
+    setupLayout(actions);
+    connectFields();
+    connectSession(actions);
+    loadStudy();
+}
+
+void ProbeDock::setupFields() {
+    m_series->setAccessibleName(tr("Series"));
+    m_series->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_seeds->setRange(1, 100'000);
+    m_seeds->setAlignment(Qt::AlignRight);
+    m_seeds->setKeyboardTracking(false);
+    m_seeds->setAccessibleName(tr("Noise draws"));
+    m_seeds->setToolTip(tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens."));
+    m_scale->addItem(tr("initialisation std"), static_cast<int>(study::NoiseScale::InitStd));
+    m_scale->addItem(tr("tensor RMS"), static_cast<int>(study::NoiseScale::TensorRms));
+    m_scale->setAccessibleName(tr("What gamma multiplies"));
+    m_compute->addItem(tr("float32"), static_cast<int>(study::ComputeType::Float32));
+    m_compute->addItem(tr("bfloat16"), static_cast<int>(study::ComputeType::BFloat16));
+    m_compute->setAccessibleName(tr("Number format"));
+    for (QLabel* label : {m_scaleHelp, m_cost, m_problem}) {
+        label->setWordWrap(true);
+        label->setTextFormat(Qt::PlainText);
+    }
+    QFont small = font();
+    small.setPointSizeF(small.pointSizeF() * 0.9);
+    m_scaleHelp->setFont(small);
+    m_scaleHelp->setForegroundRole(QPalette::PlaceholderText);
+    m_cost->setAccessibleName(tr("Cost of the probe"));
+    m_run->setIcon(icon(QStringLiteral("run"), QColor(Qt::white)));
+    m_run->setMinimumHeight(4 * kRhythm);
+    m_planTimer.setSingleShot(true);
+    m_planTimer.setInterval(kPlanDelayMs);
+}
+
+QFormLayout* ProbeDock::formOfFields(Actions& actions) {
+    auto* addText = new QToolButton;
+    addText->setDefaultAction(actions.at(ActionId::AddText));
+    addText->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    addText->setAutoRaise(true);
+    auto* form = new QFormLayout;
+    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
+    form->setHorizontalSpacing(kRhythm);
+    form->setVerticalSpacing(kRhythm);
+    auto* kind = new QLabel(tr("Gaussian noise"));
+    form->addRow(tr("Kind"), kind);
+    form->addRow(tr("Series"), m_series);
+    form->addRow(tr("&Gamma"), m_gammas);
+    form->addRow(tr("&Draws"), m_seeds);
+    form->addRow(tr("S&cale"), m_scale);
+    form->addRow(m_scaleHelp);
+    form->addRow(tr("C&ompute"), m_compute);
+    form->addRow(line());
+    form->addRow(m_tasks);
+    form->addRow(addText);
+    return form;
+}
+
+void ProbeDock::setupLayout(Actions& actions) {
+    auto* fields = new QWidget;
+    auto* fieldColumn = new QVBoxLayout(fields);
+    fieldColumn->setContentsMargins(kRhythm, kRhythm, kRhythm, 0);
+    fieldColumn->addLayout(formOfFields(actions));
+    fieldColumn->addStretch(1);
+    auto* scroll = new QScrollArea;
+    scroll->setWidget(fields);
+    scroll->setWidgetResizable(true);
+    scroll->setFrameShape(QFrame::NoFrame);
+    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    auto* foot = new QVBoxLayout;
+    foot->setContentsMargins(kRhythm, 0, kRhythm, kRhythm);
+    foot->setSpacing(kRhythm);
+    for (QWidget* widget : {static_cast<QWidget*>(line()), static_cast<QWidget*>(m_cost), static_cast<QWidget*>(m_problem), static_cast<QWidget*>(m_run)})
+        foot->addWidget(widget);
+    auto* content = new QWidget;
+    auto* column = new QVBoxLayout(content);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(scroll, 1);
+    column->addLayout(foot);
+    content->setMinimumWidth(31 * kRhythm);
+    setWidget(content);
+}
+
+void ProbeDock::connectFields() {
+    connect(m_gammas, &GammaEdit::gammasEdited, this, &ProbeDock::edited);
+    connect(m_gammas, &QLineEdit::editingFinished, this, &ProbeDock::store); // one step of undo for a whole list
+    const auto editedAndStored = [this] {
+        edited();
+        store();
+    };
+    connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
+    connect(m_scale, &QComboBox::activated, this, editedAndStored);
+    connect(m_compute, &QComboBox::activated, this, editedAndStored);
+    connect(m_tasks, &TaskRoles::rolesEdited, this, editedAndStored);
+    connect(m_tasks, &TaskRoles::previewAsked, this, &ProbeDock::previewAsked);
+    connect(m_series, &QComboBox::activated, this, &ProbeDock::loadProbe);
+    connect(&m_planTimer, &QTimer::timeout, this, &ProbeDock::askPlan);
+}
+
+void ProbeDock::connectSession(Actions& actions) {
+    connect(&m_session, &StudySession::studyChanged, this, &ProbeDock::loadStudy);
+    connect(&m_session, &StudySession::seriesChanged, this, &ProbeDock::loadStudy);
+    connect(&m_session, &StudySession::closed, this, &ProbeDock::loadStudy);
+    connect(&m_session, &StudySession::runsChanged, this, &ProbeDock::runsChanged);
+    connect(&m_session, &StudySession::probeChanged, this, &ProbeDock::showPlan);
+    connect(&m_session, &StudySession::planReady, this, &ProbeDock::takePlan);
+    connect(&m_session, &StudySession::checkProgress, this, [this](int done, int total) {
+        if (!m_plan && total > 0)
+            m_cost->setText(tr("Checking weights: %1 of %2").arg(done).arg(total));
+    });
+    connect(m_run, &QPushButton::clicked, actions.at(ActionId::Run), &QAction::trigger);
+    connect(actions.at(ActionId::Run), &QAction::changed, this, [this, action = actions.at(ActionId::Run)] { m_run->setEnabled(action->isEnabled()); });
+    connect(actions.at(ActionId::Run), &QAction::triggered, this, &ProbeDock::run);
+    connect(actions.at(ActionId::AddText), &QAction::triggered, this, &ProbeDock::addText);
+}
+
+void ProbeDock::loadStudy() {
+    const QString before = m_series->currentText();
+    m_series->clear();
+    for (const series::Series& one : m_session.series())
+        m_series->addItem(toQString(one.name));
+    m_series->setCurrentIndex(std::max(0, m_series->findText(before)));
+    widget()->setEnabled(m_session.isOpen());
+    m_tasks->setTasks(m_session.study().tasks);
+    loadProbe();
+}
+
+void ProbeDock::loadProbe() {
+    const std::string name = m_series->currentText().toStdString();
+    const study::Study& study = m_session.study();
+    const auto stored = std::find_if(study.probes.rbegin(), study.probes.rend(), [&](const study::Probe& probe) { return probe.series == name; });
+    if (stored != study.probes.rend()) {
+        m_probe = *stored;
+    } else {
+        std::vector<study::TaskInProbe> roles;
+        for (const study::Task& task : study.tasks)
+            roles.push_back({task.name, roles.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+        m_probe = defaultNoiseProbe(name, roles);
+        if (const series::Series* one = seriesNamed(m_session, name); one && !hasInitStd(*one))
+            m_probe.noiseScale = study::NoiseScale::TensorRms;
+    }
+    showProbe();
+    m_plan.reset();
+    m_planTimer.start();
+    showPlan();
+}
+
+void ProbeDock::showProbe() {
+    m_showing = true;
+    if (m_gammas->gammas().values != m_probe.strengths)
+        m_gammas->setGammas(m_probe.strengths);
+    m_seeds->setValue(static_cast<int>(m_probe.seeds));
+    m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
+    m_compute->setCurrentIndex(m_compute->findData(static_cast<int>(m_probe.compute)));
+    m_tasks->setRoles(m_probe.tasks);
+    showScaleHelp();
+    m_showing = false;
+}
+
+void ProbeDock::showScaleHelp() {
+    const series::Series* one = seriesNamed(m_session, m_probe.series);
+    if (m_probe.noiseScale == study::NoiseScale::TensorRms)
+        m_scaleHelp->setText(tr("Noise of gamma times each tensor's RMS: for checkpoints whose initialisation is not known. It is another probe, and is never "
+                                "drawn with the first kind."));
+    else if (one && !hasInitStd(*one))
+        m_scaleHelp->setText(tr("These checkpoints do not record how they were initialised: choose tensor RMS."));
+    else
+        m_scaleHelp->setText(tr("Noise of gamma times the std each tensor was initialised with. Norms and biases are left alone."));
+}
+
+void ProbeDock::edited() {
+    if (m_showing)
+        return;
+    m_plan.reset();
+    const GammaList gammas = m_gammas->gammas();
+    if (gammas.problem.isEmpty()) {
+        study::Probe changed = m_probe;
+        changed.strengths = gammas.values;
+        changed.seeds = m_seeds->value();
+        changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
+        changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
+        changed.tasks = m_tasks->roles();
+        m_probe = changed;
+        showScaleHelp();
+    }
+    m_planTimer.start();
+    showPlan();
+}
+
+/// Into the study, as one undoable edit; comes back by studyChanged.
+void ProbeDock::store() {
+    if (!m_showing && m_session.writable() && !m_probe.series.empty() && m_gammas->gammas().problem.isEmpty())
+        m_session.setProbe(study::Probe(m_probe));
+}
+
+void ProbeDock::askPlan() {
+    if (m_session.isOpen() && m_gammas->gammas().problem.isEmpty() && !m_probe.series.empty())
+        m_request = m_session.requestPlan(m_probe);
+}
+
+void ProbeDock::takePlan(const PlanPreview& preview) {
+    if (preview.request != m_request || m_planTimer.isActive())
+        return;
+    m_plan = preview;
+    showPlan();
+}
+
+void ProbeDock::runsChanged() {
+    QString states;
+    for (const study::RunStatus& run : m_session.runs())
+        states += QString::number(static_cast<int>(run.state));
+    if (states == m_runStates)
+        return;
+    m_runStates = states;
+    m_planTimer.start();
+    showPlan();
+}
+
+bool ProbeDock::shownRunIsThisProbe() const {
+    const auto& results = m_session.probeView().results;
+    if (!results || !(results->plan.probe == m_probe))
+        return false;
+    for (const study::RunStatus& run : m_session.runs())
+        if (run.id == m_session.shownRun().toStdString())
+            return run.state == study::RunState::Running || run.state == study::RunState::Queued || run.state == study::RunState::Paused ||
+                   run.state == study::RunState::Stopping;
+    return false;
+}
+
+void ProbeDock::showPlan() {
+    const GammaList gammas = m_gammas->gammas();
+    QString problem = gammas.problem, button = tr("Run");
+    if (problem.isEmpty() && m_plan)
+        problem = m_plan->problem;
+    const bool known = m_plan && m_plan->plan && problem.isEmpty();
+    const bool atWork = shownRunIsThisProbe();
+    m_ready = known && m_plan->cost.fresh > 0 && !atWork;
+    if (atWork)
+        button = tr("This probe is at work");
+    else if (known)
+        button = m_plan->cost.fresh > 0 ? tr("Run %1 cells").arg(m_plan->cost.fresh) : tr("Nothing new to run");
+    m_run->setText(button);
+    m_run->setAccessibleName(button);
+    if (known)
+        m_cost->setText(costText(m_plan->cost));
+    else if (!m_session.isOpen() || !problem.isEmpty())
+        m_cost->clear();
+    else if (!m_plan && m_cost->text().isEmpty())
+        m_cost->setText(tr("Planning..."));
+    m_cost->setVisible(!m_cost->text().isEmpty());
+    m_problem->setText(m_session.isOpen() ? problem : QString());
+    m_problem->setVisible(!m_problem->text().isEmpty());
+    QPalette colored = palette();
+    colored.setColor(QPalette::WindowText, stateColors(palette()).bad);
+    m_problem->setPalette(colored);
+    Q_EMIT planChanged();
+}
+
+void ProbeDock::run() {
+    if (!m_ready || !m_plan || !m_plan->plan)
+        return;
+    const study::Plan plan = *m_plan->plan;
+    m_ready = false;
+    m_plan.reset();
+    m_session.run(plan);
+    showPlan();
+}
+
+void ProbeDock::addText() {
+    const QString file = QFileDialog::getOpenFileName(this, tr("Add a text"), {}, tr("Texts (*.jsonl *.json *.txt *.md);;All files (*)"));
+    if (file.isEmpty())
+        return;
+    QStringList taken;
+    for (const study::Task& task : m_session.study().tasks)
+        taken << toQString(task.name);
+    auto* dialog = new TextDialog(file, taken, contextOf(m_session), this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog] {
+        study::Probe changed = m_probe;
+        const study::Task task = dialog->task();
+        changed.tasks.push_back({task.name, changed.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+        m_session.addTask(task);
+        m_session.setProbe(changed);
+    });
+    dialog->open();
+}
+
+} // namespace crest::ui

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Where a probe is set up: gammas, draws, scale, number format, texts with their roles; what it will cost stands on it before it is started.
+#pragma once
+
+#include <optional>
+
+#include <QDockWidget>
+#include <QTimer>
+
+#include "ui/data/study_session.h"
+
+class QComboBox;
+class QFormLayout;
+class QLabel;
+class QPushButton;
+class QSpinBox;
+
+namespace crest::ui {
+
+class Actions;
+class GammaEdit;
+class TaskRoles;
+
+class ProbeDock : public QDockWidget {
+    Q_OBJECT
+public:
+    ProbeDock(StudySession& session, Actions& actions, QWidget* parent);
+
+    /// Whether Run makes sense: the plan is known, can run, and has new cells.
+    bool planReady() const { return m_ready; }
+    const study::Probe& probe() const { return m_probe; }
+
+Q_SIGNALS:
+    void planChanged();
+    void previewAsked(const QString& task);
+
+private:
+    void setupFields();
+    void setupLayout(Actions& actions);
+    QFormLayout* formOfFields(Actions& actions);
+    void connectFields();
+    void connectSession(Actions& actions);
+
+    void loadStudy();
+    void loadProbe();
+    void showProbe();
+    void edited();
+    void store();
+    void askPlan();
+    void takePlan(const PlanPreview& preview);
+    void runsChanged();
+    void showPlan();
+    void showScaleHelp();
+    bool shownRunIsThisProbe() const;
+    void run();
+    void addText();
+
+    StudySession& m_session;
+    study::Probe m_probe;
+    std::optional<PlanPreview> m_plan; ///< of m_probe as it stands
+    quint64 m_request = 0;
+    bool m_ready = false;
+    bool m_showing = false;
+    QString m_runStates; ///< of the last look, to plan again when a run ends
+    QTimer m_planTimer;
+
+    QComboBox *m_series, *m_scale, *m_compute;
+    QSpinBox* m_seeds;
+    GammaEdit* m_gammas;
+    TaskRoles* m_tasks;
+    QLabel *m_scaleHelp, *m_cost, *m_problem;
+    QPushButton* m_run;
+};
+
+} // namespace crest::ui

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/docks/series_dock.h"
+
+#include <QHeaderView>
+#include <QLabel>
+#include <QLineEdit>
+#include <QMenu>
+#include <QTreeView>
+#include <QVBoxLayout>
+
+#include "ui/window/actions.h"
+#include "ui/window/icons.h"
+#include "ui/window/theme.h"
+
+namespace crest::ui {
+namespace {
+
+struct StateLook {
+    QString icon;
+    QColor color;
+};
+
+StateLook lookOf(series::CheckpointState state, const StateColors& colors) {
+    switch (state) {
+    case series::CheckpointState::Ok: return {QStringLiteral("state-ok"), colors.good};
+    case series::CheckpointState::Suspect: return {QStringLiteral("warning"), colors.warning};
+    case series::CheckpointState::Broken: return {QStringLiteral("state-broken"), colors.bad};
+    case series::CheckpointState::Excluded: return {QStringLiteral("state-excluded"), colors.muted};
+    }
+    return {};
+}
+
+} // namespace
+
+QVariant SeriesProxy::data(const QModelIndex& index, int role) const {
+    if (role != Qt::DecorationRole && role != Qt::ForegroundRole)
+        return QSortFilterProxyModel::data(index, role);
+    const QVariant state = QSortFilterProxyModel::data(index, SeriesModel::CheckpointStateRole);
+    if (!state.isValid())
+        return {};
+    const auto known = static_cast<series::CheckpointState>(state.toInt());
+    const auto* view = qobject_cast<const QWidget*>(parent());
+    const StateLook look = lookOf(known, stateColors(view ? view->palette() : QPalette()));
+    if (role == Qt::DecorationRole)
+        return index.column() == SeriesModel::Name ? QVariant(icon(look.icon, look.color)) : QVariant();
+    const bool colored = index.column() == SeriesModel::State && known != series::CheckpointState::Ok;
+    return colored || known == series::CheckpointState::Excluded ? QVariant(look.color) : QVariant();
+}
+
+bool SeriesProxy::filterAcceptsRow(int row, const QModelIndex& parent) const {
+    if (!parent.isValid() || filterRegularExpression().pattern().isEmpty())
+        return true; // series stay, so that it is seen where nothing matches
+    for (const int column : {SeriesModel::Name, SeriesModel::Tokens, SeriesModel::State})
+        if (sourceModel()->index(row, column, parent).data().toString().contains(filterRegularExpression()))
+            return true;
+    return false;
+}
+
+SeriesDock::SeriesDock(StudySession& session, Actions& actions, QWidget* parent)
+    : QDockWidget(tr("Series"), parent)
+    , m_session(session)
+    , m_actions(actions)
+    , m_proxy(this)
+    , m_filter(new QLineEdit)
+    , m_tree(new QTreeView)
+    , m_summary(new QLabel) {
+    setObjectName(QStringLiteral("seriesDock"));
+    setupTree();
+    setupLayout();
+    connectSignals();
+}
+
+void SeriesDock::setupTree() {
+    m_proxy.setSourceModel(&m_model);
+    m_proxy.setFilterCaseSensitivity(Qt::CaseInsensitive);
+    m_tree->setModel(&m_proxy);
+    m_tree->setAccessibleName(tr("Checkpoints"));
+    m_tree->setUniformRowHeights(true);
+    m_tree->setAlternatingRowColors(true);
+    m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
+    m_tree->setIndentation(2 * kRhythm);
+    QHeaderView* header = m_tree->header();
+    header->setStretchLastSection(false);
+    header->setMinimumSectionSize(5 * kRhythm);
+    header->setSectionResizeMode(QHeaderView::ResizeToContents);
+    header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
+    header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
+}
+
+void SeriesDock::setupLayout() {
+    m_filter->setPlaceholderText(tr("Filter by name, tokens, state"));
+    m_filter->setClearButtonEnabled(true);
+    m_filter->setAccessibleName(tr("Filter checkpoints"));
+    m_filter->addAction(icon(QStringLiteral("search")), QLineEdit::LeadingPosition);
+    m_summary->setWordWrap(true);
+    m_summary->setText(tr("No study is open."));
+    auto* content = new QWidget;
+    auto* column = new QVBoxLayout(content);
+    column->setContentsMargins(kRhythm, kRhythm, kRhythm, kRhythm);
+    column->setSpacing(kRhythm);
+    column->addWidget(m_filter);
+    column->addWidget(m_tree, 1);
+    column->addWidget(m_summary);
+    setWidget(content);
+}
+
+void SeriesDock::connectSignals() {
+    connect(m_filter, &QLineEdit::textChanged, this, [this](const QString& text) {
+        m_proxy.setFilterRegularExpression(QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
+    });
+    connect(&m_session, &StudySession::seriesChanged, this, &SeriesDock::showSeries);
+    connect(&m_session, &StudySession::closed, this, &SeriesDock::showSeries);
+    connect(&m_session, &StudySession::runsChanged, this, [this] { m_model.refreshMeasured(); });
+    connect(&m_session, &StudySession::scanProgress, this, [this](int found, bool finished) {
+        if (!finished)
+            m_summary->setText(tr("Looking for checkpoints: %1 found").arg(found));
+    });
+    connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &SeriesDock::selectionChanged);
+    connect(m_tree, &QTreeView::customContextMenuRequested, this, &SeriesDock::showMenu);
+    connect(m_actions.at(ActionId::Exclude), &QAction::triggered, this, [this] { setSelectedExcluded(true); });
+    connect(m_actions.at(ActionId::Include), &QAction::triggered, this, [this] { setSelectedExcluded(false); });
+}
+
+void SeriesDock::showSeries() {
+    m_model.setSeries(m_session.series(), [this](const QString& name) { return m_session.measuredResults(name); });
+    m_tree->expandAll();
+    std::size_t count = 0, usable = 0;
+    for (const series::Series& one : m_session.series())
+        for (const series::Checkpoint& checkpoint : one.checkpoints) {
+            ++count;
+            usable += checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+        }
+    m_summary->setText(m_session.isOpen() ? tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count) : tr("No study is open."));
+    Q_EMIT selectionChanged();
+}
+
+std::optional<SeriesDock::Selected> SeriesDock::selected() const {
+    const QModelIndex index = m_tree->currentIndex();
+    const QVariant name = index.data(SeriesModel::CheckpointNameRole);
+    if (!name.isValid())
+        return std::nullopt;
+    return Selected{index.data(SeriesModel::SeriesNameRole).toString(), name.toString(),
+                    static_cast<series::CheckpointState>(index.data(SeriesModel::CheckpointStateRole).toInt())};
+}
+
+void SeriesDock::focusFilter() {
+    show();
+    m_filter->setFocus(Qt::ShortcutFocusReason);
+    m_filter->selectAll();
+}
+
+void SeriesDock::showMenu(const QPoint& at) {
+    QMenu menu(this);
+    menu.addAction(m_actions.at(ActionId::Exclude));
+    menu.addAction(m_actions.at(ActionId::Include));
+    menu.addSeparator();
+    menu.addAction(m_actions.at(ActionId::AddSeries));
+    menu.addAction(m_actions.at(ActionId::Rescan));
+    menu.exec(m_tree->viewport()->mapToGlobal(at));
+}
+
+void SeriesDock::setSelectedExcluded(bool excluded) {
+    if (const auto wanted = selected())
+        m_session.setExcluded(wanted->series, wanted->checkpoint, excluded);
+}
+
+} // namespace crest::ui

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The checkpoints of the study as a tree: tokens, step, size, state and why, what has been measured; filter, exclude and include.
+#pragma once
+
+#include <optional>
+
+#include <QDockWidget>
+#include <QSortFilterProxyModel>
+
+#include "ui/data/series_model.h"
+#include "ui/data/study_session.h"
+
+class QLabel;
+class QLineEdit;
+class QTreeView;
+
+namespace crest::ui {
+
+class Actions;
+
+/// Filters by name, tokens and state, and adds state icons and colours.
+class SeriesProxy : public QSortFilterProxyModel {
+    Q_OBJECT
+public:
+    using QSortFilterProxyModel::QSortFilterProxyModel;
+    QVariant data(const QModelIndex& index, int role) const override;
+
+protected:
+    bool filterAcceptsRow(int row, const QModelIndex& parent) const override;
+};
+
+class SeriesDock : public QDockWidget {
+    Q_OBJECT
+public:
+    SeriesDock(StudySession& session, Actions& actions, QWidget* parent);
+
+    struct Selected {
+        QString series, checkpoint;
+        series::CheckpointState state;
+    };
+    /// The checkpoint that is selected, if one is.
+    std::optional<Selected> selected() const;
+    void focusFilter();
+
+Q_SIGNALS:
+    void selectionChanged();
+
+private:
+    void setupTree();
+    void setupLayout();
+    void connectSignals();
+    void showSeries();
+    void showMenu(const QPoint& at);
+    void setSelectedExcluded(bool excluded);
+
+    StudySession& m_session;
+    Actions& m_actions;
+    SeriesModel m_model;
+    SeriesProxy m_proxy;
+    QLineEdit* m_filter;
+    QTreeView* m_tree;
+    QLabel* m_summary;
+};
+
+} // namespace crest::ui

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The window: pages in the middle, docks around them, menus, one study.
+#pragma once
+
+#include <memory>
+
+#include <QApplication>
+#include <QMainWindow>
+
+#include "ui/data/study_session.h"
+#include "ui/window/actions.h"
+
+class QLabel;
+class QStackedWidget;
+class QTabWidget;
+
+namespace crest::ui {
+
+class CurvesPage;
+class InflectionPage;
+class IssuesDock;
+class MessageBar;
+class ProbeDock;
+class RunsDock;
+class SeriesDock;
+class StartPage;
+
+struct WindowOptions {
+    QString open;        ///< a study or a folder of checkpoints; "" for the start page
+    bool sample = false; ///< open the sample study
+    QString theme;       ///< "light", "dark", or "" for the desktop's
+};
+
+class MainWindow : public QMainWindow {
+    Q_OBJECT
+public:
+    explicit MainWindow(QWidget* parent = nullptr);
+    ~MainWindow() override;
+
+    StudySession& session() { return *m_session; }
+    Actions& actions() { return *m_actions; }
+    /// What decides which actions make sense now.
+    WindowState state() const;
+    QString message() const;
+
+Q_SIGNALS:
+    /// Once, when the window has been painted for the first time; slow work starts only then.
+    void firstPainted();
+
+protected:
+    void closeEvent(QCloseEvent* event) override;
+    void dragEnterEvent(QDragEnterEvent* event) override;
+    void dropEvent(QDropEvent* event) override;
+    bool event(QEvent* event) override;
+
+private:
+    void setupPages();
+    void setupDocks();
+    void setupMenus();
+    void setupToolBar();
+    void setupStatusBar();
+    void restoreLayout();
+    void connectSession();
+    void connectFileActions();
+    void connectViewActions();
+    void connectState();
+
+    void openFolder();
+    void addSeries();
+    void saveAs();
+    void exportFigure();
+    void showFullScreen(bool full);
+    void showAbout();
+    void studyOpened();
+    void studyClosed();
+    void offerToContinue();
+    void updateActions();
+    QList<QAction*> allActions() const;
+
+    StudySession* m_session;
+    Actions* m_actions;
+    StartPage* m_start = nullptr;
+    CurvesPage* m_curves = nullptr;
+    InflectionPage* m_inflection = nullptr;
+    QStackedWidget* m_stack = nullptr;
+    QTabWidget* m_tabs = nullptr;
+    MessageBar* m_message = nullptr;
+    SeriesDock* m_series = nullptr;
+    ProbeDock* m_probe = nullptr;
+    RunsDock* m_runs = nullptr;
+    IssuesDock* m_issues = nullptr;
+    QLabel* m_status = nullptr;
+    WindowState m_state;
+    QString m_continueRun; ///< the interrupted run that the message bar offers to continue
+    bool m_painted = false, m_offered = false;
+};
+
+/// Shows the window and runs the event loop.
+int runWindow(QApplication& application, const WindowOptions& options);
+
+} // namespace crest::ui

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/pages/curves_page.h"
+
+#include <QCheckBox>
+#include <QClipboard>
+#include <QComboBox>
+#include <QFontDatabase>
+#include <QGuiApplication>
+#include <QHBoxLayout>
+#include <QLabel>
+#include <QPlainTextEdit>
+#include <QStackedLayout>
+#include <QToolButton>
+#include <QVBoxLayout>
+
+#include "ui/data/format.h"
+#include "ui/window/actions.h"
+#include "ui/window/icons.h"
+#include "ui/window/theme.h"
+
+namespace crest::ui {
+
+using analysis::AxisScale;
+
+CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
+    : QWidget(parent)
+    , m_session(session)
+    , m_actions(actions)
+    , m_making(this)
+    , m_bar(new QWidget)
+    , m_run(new QComboBox)
+    , m_x(new QComboBox)
+    , m_spread(new QComboBox)
+    , m_inflections(new QCheckBox(tr("Inflections")))
+    , m_grid(new PanelGrid)
+    , m_empty(new QLabel)
+    , m_recipe(new QWidget)
+    , m_recipeText(new QPlainTextEdit) {
+    setAccessibleName(tr("Curves"));
+    setupBar();
+    setupRecipe();
+    setupLayout();
+    connectSession();
+    connectView(actions);
+    showEmpty();
+}
+
+void CurvesPage::setupBar() {
+    m_run->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_run->setMinimumContentsLength(24);
+    m_run->setAccessibleName(tr("Run whose curves are shown"));
+    m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
+    m_x->addItem(tr("tokens per parameter"), static_cast<int>(analysis::XQuantity::TokensPerParameter));
+    m_x->addItem(tr("FLOPs"), static_cast<int>(analysis::XQuantity::Flops));
+    m_x->setAccessibleName(tr("Quantity on the x axis"));
+    m_spread->addItem(tr("95 % interval"), static_cast<int>(analysis::Spread::Confidence95));
+    m_spread->addItem(tr("standard deviation"), static_cast<int>(analysis::Spread::Deviation));
+    m_spread->setAccessibleName(tr("What the band shows"));
+    m_inflections->setChecked(true);
+    m_inflections->setToolTip(tr("Draw the inflection point with its interval where the data support one"));
+    auto* row = new QHBoxLayout(m_bar);
+    row->setContentsMargins(kRhythm, kRhythm / 2, kRhythm, kRhythm / 2);
+    row->setSpacing(kRhythm);
+    const auto add = [row](const QString& text, QWidget* field) {
+        auto* label = new QLabel(text);
+        label->setBuddy(field);
+        row->addWidget(label);
+        row->addWidget(field);
+    };
+    add(tr("R&un"), m_run);
+    row->addSpacing(kRhythm);
+    add(tr("&x"), m_x);
+    add(tr("&Band"), m_spread);
+    row->addWidget(m_inflections);
+    row->addStretch(1);
+}
+
+void CurvesPage::setupRecipe() {
+    m_recipeText->setReadOnly(true);
+    m_recipeText->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
+    m_recipeText->setAccessibleName(tr("Recipe of the pinned point"));
+    m_recipeText->setFixedHeight(13 * kRhythm);
+    m_recipeText->setFrameShape(QFrame::NoFrame);
+    auto* copy = new QToolButton;
+    copy->setIcon(icon(QStringLiteral("copy")));
+    copy->setToolTip(tr("Copy the recipe"));
+    auto* close = new QToolButton;
+    close->setIcon(icon(QStringLiteral("close")));
+    close->setToolTip(tr("Hide the recipe"));
+    for (QToolButton* button : {copy, close}) {
+        button->setAutoRaise(true);
+        button->setAccessibleName(button->toolTip());
+    }
+    auto* buttons = new QVBoxLayout;
+    buttons->addWidget(close);
+    buttons->addWidget(copy);
+    buttons->addStretch(1);
+    auto* row = new QHBoxLayout(m_recipe);
+    row->setContentsMargins(kRhythm, 0, kRhythm / 2, kRhythm / 2);
+    row->addWidget(m_recipeText, 1);
+    row->addLayout(buttons);
+    m_recipe->hide();
+    connect(copy, &QToolButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_recipeText->toPlainText()); });
+    connect(close, &QToolButton::clicked, m_recipe, &QWidget::hide);
+}
+
+void CurvesPage::setupLayout() {
+    m_empty->setAlignment(Qt::AlignCenter);
+    m_empty->setWordWrap(true);
+    m_empty->setMargin(4 * kRhythm);
+    auto* shown = new QWidget;
+    m_stack = new QStackedLayout(shown);
+    m_stack->addWidget(m_empty);
+    m_stack->addWidget(m_grid);
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(0);
+    column->addWidget(m_bar);
+    column->addWidget(shown, 1);
+    column->addWidget(m_recipe);
+}
+
+void CurvesPage::connectSession() {
+    connect(&m_session, &StudySession::runsChanged, this, &CurvesPage::fillRuns);
+    connect(&m_session, &StudySession::probeChanged, this, [this] {
+        fillRuns();
+        requestFigure();
+    });
+    connect(&m_session, &StudySession::closed, this, [this] {
+        fillRuns();
+        m_grid->setFigure({});
+        m_recipe->hide();
+        showEmpty();
+        Q_EMIT figureChanged();
+    });
+    connect(m_run, &QComboBox::activated, this, [this] { m_session.showRun(m_run->currentData().toString()); });
+    for (QComboBox* box : {m_x, m_spread})
+        connect(box, &QComboBox::activated, this, [this] {
+            m_options.x = static_cast<analysis::XQuantity>(m_x->currentData().toInt());
+            m_options.spread = static_cast<analysis::Spread>(m_spread->currentData().toInt());
+            requestFigure();
+        });
+    connect(m_inflections, &QCheckBox::toggled, this, [this](bool on) {
+        m_options.inflections = on;
+        requestFigure();
+    });
+}
+
+void CurvesPage::connectView(Actions& actions) {
+    const auto showY = [this](analysis::YQuantity wanted) {
+        m_options.y = wanted;
+        requestFigure();
+    };
+    connect(actions.at(ActionId::ShowValue), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Value); });
+    connect(actions.at(ActionId::ShowChange), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Change); });
+    connect(actions.at(ActionId::ShowBoth), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Both); });
+    connect(actions.at(ActionId::LogX), &QAction::triggered, this, [this] { m_grid->toggleLog(analysis::Dimension::X); });
+    connect(actions.at(ActionId::LogY), &QAction::triggered, this, [this] { m_grid->toggleLog(analysis::Dimension::Y); });
+    connect(actions.at(ActionId::ResetZoom), &QAction::triggered, m_grid, &PanelGrid::resetZoom);
+    connect(actions.at(ActionId::PreviousZoom), &QAction::triggered, this, [this] {
+        for (CurvePanel* panel : m_grid->panels())
+            panel->previousZoom();
+    });
+    connect(m_grid, &PanelGrid::figureChanged, this, &CurvesPage::showScales);
+    connect(m_grid, &PanelGrid::pointPinned, this, &CurvesPage::pin);
+    connect(m_grid, &PanelGrid::pointReleased, m_recipe, &QWidget::hide);
+}
+
+void CurvesPage::fillRuns() {
+    const auto& runs = m_session.runs();
+    bool same = m_run->count() == static_cast<int>(runs.size());
+    for (std::size_t i = 0; same && i < runs.size(); ++i)
+        same = m_run->itemData(static_cast<int>(runs.size() - 1 - i)).toString() == toQString(runs[i].id);
+    if (!same) {
+        m_run->clear();
+        for (auto run = runs.rbegin(); run != runs.rend(); ++run)
+            m_run->addItem(toQString(run->id), toQString(run->id));
+    }
+    m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
+    m_run->setEnabled(m_run->count() > 1);
+    if (!hasFigure())
+        showEmpty();
+}
+
+/// One figure is made at a time; what came in meanwhile makes one more.
+void CurvesPage::requestFigure() {
+    if (m_busy) {
+        m_again = true;
+        return;
+    }
+    const ProbeView view = m_session.probeView();
+    if (!view.results)
+        return;
+    m_busy = true;
+    m_making.start(
+        [view, options = m_options](const JobContext&) { return analysis::curvesFigure(*view.results, options, view.inflections); },
+        [this](Result<analysis::Figure> figure) { takeFigure(std::move(figure)); });
+}
+
+void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
+    m_busy = false;
+    if (!m_session.isOpen())
+        return;
+    if (figure) {
+        m_grid->setFigure(*figure);
+        m_stack->setCurrentIndex(figure->panels.empty() ? 0 : 1);
+        showEmpty();
+    } else {
+        m_empty->setText(toQString(figure.error().text()));
+        m_stack->setCurrentIndex(0);
+    }
+    if (std::exchange(m_again, false))
+        requestFigure();
+}
+
+void CurvesPage::showEmpty() {
+    if (!m_session.isOpen())
+        m_stack->setCurrentIndex(0);
+    if (m_session.runs().empty())
+        m_empty->setText(tr("No run yet.\nSet up the probe on the right, look at its cost, and click Run: the curves fill while it runs."));
+    else
+        m_empty->setText(tr("No result yet. The first ones come within seconds of the start of a run."));
+    m_bar->setEnabled(m_session.isOpen() && !m_session.runs().empty());
+}
+
+void CurvesPage::showScales() {
+    if (hasFigure()) {
+        m_actions.at(ActionId::LogX)->setChecked(figure().panels.front().x.scale == AxisScale::Log);
+        m_actions.at(ActionId::LogY)->setChecked(figure().panels.front().y.scale == AxisScale::Log);
+    }
+    Q_EMIT figureChanged();
+}
+
+void CurvesPage::pin(const QString& recipe) {
+    m_recipeText->setPlainText(recipe);
+    m_recipe->setVisible(!recipe.isEmpty());
+}
+
+} // namespace crest::ui

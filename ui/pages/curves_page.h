@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The curves of one run: small multiples, what the axes show, and the recipe of a pinned point.
+#pragma once
+
+#include <QWidget>
+
+#include "core/analysis/probe_figures.h"
+#include "ui/charts/panel_grid.h"
+#include "ui/data/background.h"
+#include "ui/data/study_session.h"
+
+class QCheckBox;
+class QComboBox;
+class QLabel;
+class QPlainTextEdit;
+class QStackedLayout;
+
+namespace crest::ui {
+
+class Actions;
+
+class CurvesPage : public QWidget {
+    Q_OBJECT
+public:
+    CurvesPage(StudySession& session, Actions& actions, QWidget* parent);
+
+    bool hasFigure() const { return !m_grid->figure().panels.empty(); }
+    /// As it is seen.
+    const analysis::Figure& figure() const { return m_grid->figure(); }
+    PanelGrid* grid() const { return m_grid; }
+
+Q_SIGNALS:
+    void figureChanged();
+    void failed(const QString& message);
+
+private:
+    void setupBar();
+    void setupRecipe();
+    void setupLayout();
+    void connectSession();
+    void connectView(Actions& actions);
+
+    void fillRuns();
+    void requestFigure();
+    void takeFigure(Result<analysis::Figure> figure);
+    void showEmpty();
+    void showScales();
+    void pin(const QString& recipe);
+
+    StudySession& m_session;
+    Actions& m_actions;
+    analysis::FigureOptions m_options;
+    Background m_making;
+    bool m_busy = false, m_again = false;
+    QString m_figureRun; ///< the run whose curves are shown
+
+    QWidget* m_bar;
+    QComboBox *m_run, *m_x, *m_spread;
+    QCheckBox* m_inflections;
+    PanelGrid* m_grid;
+    QLabel* m_empty;
+    QWidget* m_recipe;
+    QPlainTextEdit* m_recipeText;
+    QStackedLayout* m_stack = nullptr;
+};
+
+} // namespace crest::ui
