@@ -78,6 +78,8 @@ SessionOutcome RunSession::finish() {
     m_outcome.stopped = m_mode == Mode::Stop;
     m_outcome.othersWorking = std::ranges::count(m_batches, BatchState::Left) > 0;
     m_status.state = study::WriterState::Ended;
+    if (m_status.activeSeconds > 0) // over all, for the next plan's cost
+        m_status.tokensPerSecond = static_cast<double>(m_tokens.load()) / m_status.activeSeconds;
     m_status.message = m_error ? m_error->text() : m_outcome.stopped ? "Stopped; what was finished is kept." : "";
     m_log.add({study::RunEvent::Type::Ended, {}, m_status.message, ""});
     m_log.setStatus(m_status);

@@ -2,6 +2,7 @@
 #include "core/study/journal_writer.h"
 
 #include <system_error>
+#include <vector>
 
 #include "core/base/hash.h"
 #include "core/io/files.h"
@@ -30,9 +31,12 @@ Result<void> JournalWriter::beginFiles() {
     m_files.reset();
     const std::string stem = m_fileNumber == 0 ? m_runner : m_runner + "-" + std::to_string(m_fileNumber + 1);
     const std::filesystem::path lines = m_folder / (stem + ".jsonl"), arrays = m_folder / (stem + ".bin");
+    std::vector<std::filesystem::path> created; // by this call: another writer's files are never touched
     const auto make = [&]() -> Result<void> {
         CREST_TRY(arrayFile, AppendFile::create(arrays, m_calls));
+        created.push_back(arrays);
         CREST_TRY(lineFile, AppendFile::create(lines, m_calls));
+        created.push_back(lines);
         CREST_CHECK(lineFile.append(formatHeaderLine(m_runner)));
         CREST_CHECK(io::syncFolder(m_folder));
         m_files.emplace(Files{std::move(lineFile), std::move(arrayFile), 1, {}});
@@ -40,9 +44,10 @@ Result<void> JournalWriter::beginFiles() {
     };
     auto made = make();
     if (!made) { // nothing counts yet: leave no half-made pair, so that the same names can be tried again
-        std::error_code ignored;
-        std::filesystem::remove(lines, ignored);
-        std::filesystem::remove(arrays, ignored);
+        for (const auto& file : created) {
+            std::error_code ignored;
+            std::filesystem::remove(file, ignored);
+        }
         return made;
     }
     ++m_fileNumber;

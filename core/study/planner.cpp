@@ -122,7 +122,7 @@ fs::path fingerprintCache(const StudyFolder& folder) {
     return error ? folder.path() / "fingerprints.json" : base / "crest" / "fingerprints.json";
 }
 
-Result<std::string> initStdHash(const series::Checkpoint& checkpoint, const Probe& probe) {
+Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Probe& probe) {
     if (probe.noiseScale != NoiseScale::InitStd)
         return std::string();
     if (checkpoint.initStd.empty())
@@ -130,7 +130,7 @@ Result<std::string> initStdHash(const series::Checkpoint& checkpoint, const Prob
                     "The standard deviation that its tensors were initialised with is not known (crest.json has no init_std, and the family is not in "
                     "Crest's table). Use the noise scale tensor-rms, which multiplies each tensor's root mean square instead; it is another quantity.",
                     checkpoint.path.string());
-    return sha256Hex(canonicalJson(Json(checkpoint.initStd)));
+    return study::initStdHash(checkpoint.initStd);
 }
 
 Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series::Checkpoint& checkpoint, const Probe& probe, const std::string& seriesName,
@@ -142,7 +142,7 @@ Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series:
     planned.tokens = checkpoint.tokens;
     planned.step = checkpoint.step;
     planned.pretrainSeed = checkpoint.pretrainSeed;
-    CREST_TRY(initStd, initStdHash(checkpoint, probe));
+    CREST_TRY(initStd, knownInitStd(checkpoint, probe));
     planned.initStd = std::move(initStd);
     CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder), JobContext(job.token())));
     planned.weights = std::move(weights);
@@ -166,6 +166,7 @@ Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& j
         const fs::path file = folder.resolve(task.textsPath);
         CREST_TRY(hash, hashFile(file, job));
         task.dataHash = std::move(hash);
+        task.textsPath = file.string(); // a runner knows no study folder
         std::error_code error;
         const std::uintmax_t bytes = fs::file_size(file, error);
         if (error)
@@ -252,6 +253,8 @@ Result<void> checkProbe(const Probe& probe, const Study& study) {
         return outOfRange("The first seed must be 1 or more.");
     return checkTasks(probe, study);
 }
+
+std::string initStdHash(const std::map<std::string, double>& initStd) { return sha256Hex(canonicalJson(Json(initStd))); }
 
 std::string taskHash(const Task& task) { return sha256Hex(canonicalJson(taskIdentity(task))); }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,9 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
 
 /// What a task measures, without its name: SHA-256 of data hash and scoring settings (ResultRow::taskHash).
 std::string taskHash(const Task& task);
+
+/// PlannedCheckpoint::initStd of these standard deviations.
+std::string initStdHash(const std::map<std::string, double>& initStd);
 
 /// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their fingerprints (remembered; progress
 /// through `job`) and the texts for their hashes. `stored` says whether a key is stored already.

@@ -166,6 +166,26 @@ void RunFollower::State::addRates(RunStatus& status) const {
         status.secondsLeft = static_cast<double>(left) / cellsPerSecond;
 }
 
+double measuredRate(const StudyFolder& folder) {
+    std::vector<std::string> ids = listRuns(folder);
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+        double rate = 0;
+        std::error_code error;
+        for (fs::directory_iterator entry(folder.runFolder(*id), error), end; !error && entry != end; entry.increment(error)) {
+            if (entry->path().extension() != ".status")
+                continue;
+            const ReadDescriptor file(entry->path());
+            std::string content(kStatusBytes, '\0');
+            if (file.readAt(content.data(), content.size(), 0) == static_cast<std::int64_t>(kStatusBytes))
+                if (const auto status = parseStatus(content, entry->path().string()))
+                    rate = std::max(rate, status->tokensPerSecond);
+        }
+        if (rate > 0)
+            return rate;
+    }
+    return 0;
+}
+
 RunFollower::RunFollower(const StudyFolder& folder, std::string runId) : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}}) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;

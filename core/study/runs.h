@@ -58,6 +58,9 @@ Result<void> controlRun(const StudyFolder& folder, const std::string& runId, Run
 RunCommand readControl(const StudyFolder& folder, const std::string& runId);
 const char* runCommandName(RunCommand command); ///< "run", "pause", "stop", "stop_now"
 
+/// Tokens a second that the last run in this study reached; 0 where none is known.
+double measuredRate(const StudyFolder& folder);
+
 /// Follows one run: call poll() from time to time, from one thread.
 class RunFollower {
 public:

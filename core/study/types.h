@@ -70,7 +70,7 @@ struct PlannedCheckpoint {
     std::string series, name, path;
     std::string weights;   ///< fingerprint of weights and config
     std::string tokenizer; ///< content hash
-    /// SHA-256 of the per-tensor standard deviations that gamma multiplies, where the probe uses them (NoiseScale::InitStd); "" otherwise.
+    /// Hash (initStdHash) of the per-tensor standard deviations that gamma multiplies, where the probe uses them (NoiseScale::InitStd); "" otherwise.
     std::string initStd;
     std::optional<std::int64_t> tokens, step, pretrainSeed;
     bool operator==(const PlannedCheckpoint&) const = default;
@@ -92,7 +92,7 @@ struct Plan {
     std::string id; ///< the run's id, "" before it is queued
     std::string createdAt; ///< ISO 8601 UTC
     Probe probe;
-    std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash
+    std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash and absolute textsPath
     /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where maxWindows is 0.
     std::vector<std::int64_t> taskTokens;
     std::vector<PlannedCheckpoint> checkpoints;

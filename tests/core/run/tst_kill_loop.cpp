@@ -75,9 +75,9 @@ private Q_SLOTS:
             const std::string id = study.queue(shape);
             std::set<std::string> acknowledged;
             for (;;) {
-                const Child child = start(study.folder.path().string(), 1000);
+                const Child child = start(study.folder.path().string(), 300);
                 QVERIFY(child.pid > 0);
-                ::usleep(std::uniform_int_distribution<useconds_t>(1'000, 60'000)(random));
+                ::usleep(std::uniform_int_distribution<useconds_t>(1'000, 200'000)(random));
                 ::kill(child.pid, SIGKILL);
                 int status = 0;
                 ::waitpid(child.pid, &status, 0);
