@@ -113,6 +113,18 @@ fs::path commonFolder(const Series& series) {
     return series.checkpoints.size() == 1 ? series.checkpoints.front().path : common;
 }
 
+/// Folders of replicates often bear the same names (seed1/step100, seed2/step100): then the names say the way from the series' folder, so
+/// that a name means one checkpoint.
+void nameApart(Series& series) {
+    std::set<std::string> names;
+    for (const Checkpoint& checkpoint : series.checkpoints)
+        names.insert(checkpoint.name);
+    if (names.size() == series.checkpoints.size())
+        return;
+    for (Checkpoint& checkpoint : series.checkpoints)
+        checkpoint.name = checkpoint.path.lexically_relative(series.path).string();
+}
+
 /// What must agree for two checkpoints to be of one series.
 struct GroupKey {
     std::string folder; ///< "" where crest.json names the series
@@ -196,6 +208,7 @@ Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
             series.path = commonFolder(series);
             if (!key.folder.empty() && series.checkpoints.size() == 1 && isNoPoint(series.checkpoints.front()))
                 series.name = series.checkpoints.front().name;
+            nameApart(series);
             orderSeries(series, result.issues);
             result.series.push_back(std::move(series));
         }
