@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run results STUDY: what is stored, as a table or as JSON lines.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <map>
+#include <string>
+#include <tuple>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/crest-run/commands.h"
+#include "core/base/json.h"
+#include "core/base/units.h"
+#include "core/study/results.h"
+#include "core/study/runs.h"
+#include "core/study/study_json.h"
+
+namespace crest {
+namespace {
+
+/// The role of a task is a matter of the probe that measured it.
+class Roles {
+public:
+    explicit Roles(const study::StudyFolder& folder) : m_folder(folder) {}
+
+    std::string of(const study::ResultRow& row) {
+        const auto [at, isNew] = m_runs.try_emplace(row.run);
+        if (isNew)
+            if (const auto plan = study::readPlan(m_folder, row.run))
+                for (const study::TaskInProbe& task : plan->probe.tasks)
+                    at->second[task.task] = study::roleName(task.role);
+        const auto role = at->second.find(row.task);
+        return role == at->second.end() ? "" : role->second;
+    }
+
+private:
+    const study::StudyFolder& m_folder;
+    std::map<std::string, std::map<std::string, std::string>> m_runs;
+};
+
+Json finiteOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+Json toJson(const study::ResultRow& row, const std::string& role) {
+    return {{"series", row.series},
+            {"checkpoint", row.checkpoint},
+            {"tokens", row.tokens ? Json(*row.tokens) : Json()},
+            {"modification", row.modification},
+            {"strength", row.strength},
+            {"seed", row.seed},
+            {"task", row.task},
+            {"role", role.empty() ? Json() : Json(role)},
+            {"metric", row.metric},
+            {"unit", row.unit},
+            {"value", finiteOrNull(row.value)},
+            {"stderr", finiteOrNull(row.stderr_)},
+            {"n", row.n},
+            {"cached_at", row.cachedAt}};
+}
+
+void printTable(const std::vector<study::ResultRow>& rows, Roles& roles) {
+    std::size_t checkpoint = 10, task = 4;
+    for (const study::ResultRow& row : rows) {
+        checkpoint = std::max(checkpoint, row.checkpoint.size());
+        task = std::max(task, row.task.size());
+    }
+    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}\n", "checkpoint", checkpoint, "tokens", "modification", "strength", "seed", "task",
+               task, "role", "nats/token", "stderr", "n");
+    for (const study::ResultRow& row : rows)
+        fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}{}\n", row.checkpoint, checkpoint,
+                   row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-", row.modification, formatNumber(row.strength), row.seed, row.task, task,
+                   roles.of(row), std::isfinite(row.value) ? fmt::format("{:.6f}", row.value) : "not finite", fmt::format("{:.6f}", row.stderr_), row.n,
+                   row.cause.empty() ? "" : "  " + row.cause);
+}
+
+int results(const std::string& path, bool json) {
+    const auto folder = study::StudyFolder::open(path);
+    if (!folder) {
+        fmt::print(stderr, "crest-run results: {}\n", folder.error().text());
+        return 1;
+    }
+    study::ResultReader reader(*folder);
+    auto rows = reader.poll();
+    if (!rows) {
+        fmt::print(stderr, "crest-run results: {}\n", rows.error().text());
+        return 1;
+    }
+    std::ranges::sort(*rows, {}, [](const study::ResultRow& row) {
+        return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed, row.key);
+    });
+    Roles roles(*folder);
+    if (json)
+        for (const study::ResultRow& row : *rows)
+            fmt::print("{}\n", canonicalJson(toJson(row, roles.of(row))));
+    else
+        printTable(*rows, roles);
+    for (const study::ReadProblem& problem : reader.problems())
+        fmt::print(stderr, "{}: {}\n", problem.where, problem.message);
+    return 0;
+}
+
+} // namespace
+
+void addResultsCommand(CLI::App& app, int& exitCode) {
+    struct Options {
+        std::string study;
+        bool json = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("results", "Tables of what is stored in a study");
+    command->add_option("study", options->study, "Study folder")->required();
+    command->add_flag("--json", options->json, "One JSON object on each line");
+    command->callback([options, &exitCode] { exitCode = results(options->study, options->json); });
+}
+
+} // namespace crest

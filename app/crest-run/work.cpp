@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run work STUDY: runs what is queued in a study. crest-run publish STUDY (hidden): writes results.h5, in a process of its own.
+#include "app/crest-run/work.h"
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+#include <map>
+#include <set>
+#include <thread>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "app/crest-run/commands.h"
+#include "core/base/units.h"
+#include "core/probe/noise_runner.h"
+#include "core/study/results.h"
+#include "core/study/runs.h"
+
+namespace crest {
+namespace {
+
+using study::RunState;
+using study::RunStatus;
+
+std::string progressLine(const RunStatus& status) {
+    std::string line = fmt::format("{}  {}/{} cells", study::runStateName(status.state), status.doneCells, status.totalCells);
+    if (!status.failed.empty())
+        line += fmt::format(", {} failed", status.failed.size());
+    if (!status.phase.empty())
+        line += "  " + status.phase;
+    if (status.tokensPerSecond > 0)
+        line += fmt::format("  {} tokens/s", formatTokens(status.tokensPerSecond));
+    if (status.secondsLeft)
+        line += "  " + formatDuration(*status.secondsLeft) + " left";
+    return status.message.empty() ? line : line + "  " + status.message;
+}
+
+/// Shows where the runs are, from the study folder as everyone sees it: on a terminal one line that changes, else a line now and then.
+class ProgressLine {
+public:
+    ProgressLine(const study::StudyFolder& folder, bool shown) : m_folder(folder), m_terminal(::isatty(STDERR_FILENO) == 1) {
+        if (shown)
+            m_thread = std::jthread([this](std::stop_token stop) { show(stop); });
+    }
+
+private:
+    const study::StudyFolder& m_folder;
+    bool m_terminal;
+    std::jthread m_thread;
+
+    void show(const std::stop_token& stop) {
+        using namespace std::chrono;
+        std::map<std::string, study::RunFollower> followers;
+        auto last = steady_clock::now();
+        while (!stop.stop_requested()) {
+            std::this_thread::sleep_for(milliseconds(250));
+            for (const std::string& id : study::listRuns(m_folder)) {
+                const auto status = followers.try_emplace(id, m_folder, id).first->second.poll();
+                const bool going = status && (status->state == RunState::Running || status->state == RunState::Paused || status->state == RunState::Stopping);
+                if (!going || status->writers.empty() || (!m_terminal && steady_clock::now() - last < seconds(10)))
+                    continue;
+                last = steady_clock::now();
+                fmt::print(stderr, "{}{}{}", m_terminal ? "\r\x1b[K" : "", progressLine(*status), m_terminal ? "" : "\n");
+                std::fflush(stderr);
+                break;
+            }
+        }
+        if (m_terminal)
+            fmt::print(stderr, "\r\x1b[K");
+    }
+};
+
+Json toJson(const RunStatus& status) {
+    Json failed = Json::array();
+    for (const study::FailedCell& cell : status.failed)
+        failed.push_back({{"cell", cell.cell}, {"message", cell.message}});
+    return {{"run", status.id},         {"state", study::runStateName(status.state)},
+            {"cells", status.totalCells}, {"done", status.doneCells},
+            {"cached", status.cachedCells}, {"failed", failed},
+            {"seconds", status.secondsElapsed}, {"tokens_per_second", status.tokensPerSecond},
+            {"message", status.message}};
+}
+
+void report(const study::StudyFolder& folder, const std::string& id, bool json) {
+    study::RunFollower follower(folder, id);
+    const auto status = follower.poll();
+    if (!status) {
+        fmt::print(stderr, "{}\n", status.error().text());
+        return;
+    }
+    if (json)
+        return fmt::print("{}\n", canonicalJson(toJson(*status)));
+    fmt::print("{}  {}: {} of {} cells stored ({} were there before), {}\n", id, study::runStateName(status->state), status->doneCells, status->totalCells,
+               status->cachedCells, formatDuration(status->secondsElapsed));
+    std::set<std::string> said;
+    for (const study::FailedCell& cell : status->failed)
+        if (said.insert(cell.message).second)
+            fmt::print(stderr, "failed: {}\n", cell.message);
+    if (!status->message.empty())
+        fmt::print(stderr, "{}\n", status->message);
+}
+
+Result<void> parseShard(const std::string& text, run::WorkOptions& options) {
+    if (text.empty())
+        return {};
+    const auto read = [](std::string_view part, int& value) {
+        const auto [end, error] = std::from_chars(part.data(), part.data() + part.size(), value);
+        return error == std::errc() && end == part.data() + part.size();
+    };
+    const auto slash = text.find('/');
+    if (slash == std::string::npos || !read(std::string_view(text).substr(0, slash), options.shard) || !read(std::string_view(text).substr(slash + 1), options.shards))
+        return fail(ErrorKind::OutOfRange, "--shard must be k/n with k from 0 to n-1, for instance 0/4.");
+    return {};
+}
+
+std::set<std::string> runsNotDone(const study::StudyFolder& folder) {
+    std::set<std::string> ids;
+    for (const std::string& id : study::listRuns(folder)) {
+        study::RunFollower follower(folder, id);
+        if (const auto status = follower.poll(); status && status->state != RunState::Done)
+            ids.insert(id);
+    }
+    return ids;
+}
+
+int publish(const std::string& path) {
+    const auto folder = study::StudyFolder::open(path);
+    const auto published = folder ? study::publishResults(*folder) : Result<void>(fail(folder.error()));
+    if (!published)
+        fmt::print(stderr, "{}\n", published.error().text());
+    std::fflush(nullptr);
+    ::_exit(published ? 0 : 1); // no exit handlers: HDF5's own can crash after a failed write
+}
+
+} // namespace
+
+int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, const run::StopSignals& signals) {
+    run::WorkOptions options;
+    options.device = request.device;
+    options.workers = request.workers;
+    options.threadsPerWorker = request.threads;
+    options.runId = request.runId;
+    options.publishCommand = {"/proc/self/exe", "publish", folder.path().string()};
+    options.abandon = [] { ::_exit(kExitStopped); };
+    if (const auto parsed = parseShard(request.shard, options); !parsed) {
+        fmt::print(stderr, "crest-run: {}\n", parsed.error().text());
+        return 1;
+    }
+    run::lowerPriority();
+    const std::set<std::string> waiting = request.runId.empty() ? runsNotDone(folder) : std::set<std::string>{request.runId};
+    Result<run::RunSummary> summary;
+    {
+        const ProgressLine progress(folder, !request.json);
+        summary = run::workStudy(folder, options, probe::makeNoiseRunner, JobContext(signals.token()));
+    }
+    for (const std::string& id : waiting)
+        report(folder, id, request.json);
+    if (!summary) {
+        fmt::print(stderr, "crest-run: {}\n", summary.error().text());
+        return 1;
+    }
+    if (!summary->message.empty())
+        fmt::print(stderr, "{}\n", summary->message);
+    if (summary->othersWorking)
+        fmt::print(stderr, "The rest of a run is with another runner.\n");
+    if (summary->runs == 0 && !request.json)
+        fmt::print("Nothing is queued in this study.\n");
+    return summary->stopped ? kExitStopped : summary->failedCells > 0 ? 1 : 0;
+}
+
+void addWorkCommand(CLI::App& app, int& exitCode) {
+    struct Options {
+        std::string study;
+        WorkRequest request;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("work", "Run what is queued in a study");
+    command->add_option("study", options->study, "Study folder")->required();
+    command->add_option("--device", options->request.device, "cpu or cuda:0")->capture_default_str();
+    command->add_option("--workers", options->request.workers, "Batches side by side (default: by model size and cores)");
+    command->add_option("--threads", options->request.threads, "Threads of each worker");
+    command->add_option("--shard", options->request.shard, "k/n: the k-th of n parts (k from 0), for a cluster's job array");
+    command->add_option("--run", options->request.runId, "Just this run, also where it was stopped or had failed cells");
+    command->add_flag("--json", options->request.json, "One JSON object for each run");
+    command->callback([options, &exitCode] {
+        const run::StopSignals signals;
+        const auto folder = study::StudyFolder::open(options->study);
+        if (!folder) {
+            fmt::print(stderr, "crest-run work: {}\n", folder.error().text());
+            exitCode = 1;
+            return;
+        }
+        exitCode = workOnStudy(*folder, options->request, signals);
+    });
+
+    const auto published = std::make_shared<std::string>();
+    CLI::App* publisher = app.add_subcommand("publish", "Write results.h5 from the journals")->group("");
+    publisher->add_option("study", *published)->required();
+    publisher->callback([published, &exitCode] { exitCode = publish(*published); });
+}
+
+} // namespace crest
