@@ -2,6 +2,7 @@
 #include "ui/main_window.h"
 
 #include <QCloseEvent>
+#include <QDir>
 #include <QDragEnterEvent>
 #include <QFileDialog>
 #include <QFileInfo>
@@ -20,6 +21,7 @@
 #include "ui/dialogs/cheat_sheet.h"
 #include "ui/dialogs/command_search.h"
 #include "ui/dialogs/export_dialog.h"
+#include "ui/dialogs/text_preview.h"
 #include "ui/docks/issues_dock.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/runs_dock.h"
@@ -100,7 +102,7 @@ void MainWindow::setupDocks() {
     addDockWidget(Qt::BottomDockWidgetArea, m_issues);
     tabifyDockWidget(m_runs, m_issues);
     m_runs->raise();
-    resizeDocks({m_series, m_probe}, {34 * kRhythm, 33 * kRhythm}, Qt::Horizontal);
+    resizeDocks({m_series, m_probe}, {38 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
     resizeDocks({m_runs}, {17 * kRhythm}, Qt::Vertical);
 }
 
@@ -191,6 +193,7 @@ void MainWindow::connectFileActions() {
     on(ActionId::Rescan, [this] { m_session->rescan(); });
     on(ActionId::Undo, [this] { m_session->undoStack()->undo(); });
     on(ActionId::Redo, [this] { m_session->undoStack()->redo(); });
+    connect(m_probe, &ProbeDock::previewAsked, this, &MainWindow::showTextPreview);
 }
 
 void MainWindow::connectViewActions() {
@@ -304,6 +307,18 @@ void MainWindow::exportFigure() {
         m_status->setText(tr("%1 files written to %2").arg(files.size()).arg(QFileInfo(files.value(0)).absolutePath()));
     });
     dialog->open();
+}
+
+/// With the tokenizer of the first checkpoint that can be read.
+void MainWindow::showTextPreview(const QString& task) {
+    for (const study::Task& one : m_session->study().tasks)
+        for (const series::Series& series : m_session->series())
+            for (const series::Checkpoint& checkpoint : series.checkpoints)
+                if (toQString(one.name) == task && checkpoint.state == series::CheckpointState::Ok) {
+                    const std::filesystem::path text = std::filesystem::path(m_session->folder().toStdString()) / one.textsPath;
+                    (new TextPreview(one, text, checkpoint.path, this))->open();
+                    return;
+                }
 }
 
 void MainWindow::showFullScreen(bool full) { setWindowState(windowState().setFlag(Qt::WindowFullScreen, full)); }

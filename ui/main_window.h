@@ -69,6 +69,7 @@ private:
     void addSeries();
     void saveAs();
     void exportFigure();
+    void showTextPreview(const QString& task);
     void showFullScreen(bool full);
     void showAbout();
     void studyOpened();

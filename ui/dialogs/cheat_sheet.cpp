@@ -61,7 +61,8 @@ CheatSheet::CheatSheet(const QList<QAction*>& actions, QWidget* parent) : QDialo
     columns->setSpacing(5 * kRhythm);
     columns->addLayout(columnOf(tr("Window"), keys));
     columns->addLayout(columnOf(tr("Panels of curves"), panel));
-    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
+    auto* buttons = new QDialogButtonBox;
+    buttons->addButton(tr("Close"), QDialogButtonBox::RejectRole);
     auto* all = new QVBoxLayout(this);
     all->setContentsMargins(2 * kRhythm, 2 * kRhythm, 2 * kRhythm, 2 * kRhythm);
     all->setSpacing(2 * kRhythm);

@@ -122,7 +122,9 @@ QFormLayout* ExportDialog::sizeForm() {
     auto* form = new QFormLayout;
     form->setHorizontalSpacing(2 * kRhythm);
     form->setVerticalSpacing(kRhythm);
-    form->addRow(tr("&Folder"), folder);
+    auto* folderLabel = new QLabel(tr("&Folder"));
+    folderLabel->setBuddy(m_folder);
+    form->addRow(folderLabel, folder);
     form->addRow(tr("&Name"), m_name);
     form->addRow(tr("Formats"), formats);
     form->addRow(QString(), m_eachPanel);
@@ -143,8 +145,9 @@ void ExportDialog::setupLayout() {
     m_problem->setWordWrap(true);
     m_problem->hide();
     m_progress->hide();
-    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Cancel);
+    auto* buttons = new QDialogButtonBox;
     m_export = buttons->addButton(tr("Export"), QDialogButtonBox::AcceptRole);
+    buttons->addButton(tr("Cancel"), QDialogButtonBox::RejectRole)->setAutoDefault(false);
     m_export->setDefault(true);
     connect(buttons, &QDialogButtonBox::accepted, this, &ExportDialog::start);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);

@@ -53,7 +53,8 @@ LogDialog::LogDialog(const QString& studyFolder, const study::RunStatus& run, QW
     m_text->setAccessibleName(windowTitle());
     m_text->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
     m_text->setPlainText(headText(run));
-    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Close);
+    auto* buttons = new QDialogButtonBox;
+    buttons->addButton(tr("Close"), QDialogButtonBox::RejectRole);
     auto* copy = buttons->addButton(tr("Copy all"), QDialogButtonBox::ActionRole);
     auto* column = new QVBoxLayout(this);
     column->addWidget(m_text);

@@ -55,7 +55,8 @@ void TextDialog::setupLayout() {
                                "is scored once."));
     help->setWordWrap(true);
     m_problem->setWordWrap(true);
-    auto* buttons = new QDialogButtonBox(QDialogButtonBox::Cancel);
+    auto* buttons = new QDialogButtonBox;
+    buttons->addButton(tr("Cancel"), QDialogButtonBox::RejectRole);
     m_add = buttons->addButton(tr("Add text"), QDialogButtonBox::AcceptRole);
     auto* form = new QFormLayout(this);
     form->setHorizontalSpacing(2 * kRhythm);

@@ -99,7 +99,6 @@ void ProbeDock::setupFields() {
     m_scaleHelp->setFont(small);
     m_scaleHelp->setForegroundRole(QPalette::PlaceholderText);
     m_cost->setAccessibleName(tr("Cost of the probe"));
-    m_run->setIcon(icon(QStringLiteral("run"), QColor(Qt::white)));
     m_run->setMinimumHeight(4 * kRhythm);
     m_planTimer.setSingleShot(true);
     m_planTimer.setInterval(kPlanDelayMs);
@@ -313,6 +312,7 @@ void ProbeDock::showPlan() {
     else if (known)
         button = m_plan->cost.fresh > 0 ? tr("Run %1 cells").arg(m_plan->cost.fresh) : tr("Nothing new to run");
     m_run->setText(button);
+    styleRun();
     m_run->setAccessibleName(button);
     if (known)
         m_cost->setText(costText(m_plan->cost));
@@ -327,6 +327,17 @@ void ProbeDock::showPlan() {
     colored.setColor(QPalette::WindowText, stateColors(palette()).bad);
     m_problem->setPalette(colored);
     Q_EMIT planChanged();
+}
+
+/// The one coloured button of the window, while it can be clicked.
+void ProbeDock::styleRun() {
+    QPalette colors = palette();
+    if (m_ready) {
+        colors.setColor(QPalette::Button, colors.color(QPalette::Highlight));
+        colors.setColor(QPalette::ButtonText, colors.color(QPalette::HighlightedText));
+    }
+    m_run->setPalette(colors);
+    m_run->setIcon(icon(QStringLiteral("run"), m_ready ? std::optional(colors.color(QPalette::ButtonText)) : std::nullopt));
 }
 
 void ProbeDock::run() {

@@ -50,6 +50,7 @@ private:
     void takePlan(const PlanPreview& preview);
     void runsChanged();
     void showPlan();
+    void styleRun();
     void showScaleHelp();
     bool shownRunIsThisProbe() const;
     void run();

@@ -44,12 +44,15 @@ void ProgressDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
     painter->save();
     painter->setRenderHint(QPainter::Antialiasing);
     painter->setPen(Qt::NoPen);
-    painter->setBrush(option.palette.color(QPalette::Mid));
+    QColor rest = option.palette.color(QPalette::Mid);
+    rest.setAlphaF(0.5);
+    painter->setBrush(rest);
     painter->drawRoundedRect(groove, 1.5, 1.5);
-    painter->setBrush(runStateColor(state, option.palette));
-    painter->drawRoundedRect(QRectF(groove.topLeft(), QSizeF(groove.width() * index.data(ProgressRole).toDouble(), groove.height())), 1.5, 1.5);
     const bool selected = option.state & QStyle::State_Selected;
-    painter->setPen(option.palette.color(selected ? QPalette::HighlightedText : QPalette::Text));
+    const QColor onSelection = option.palette.color(QPalette::HighlightedText);
+    painter->setBrush(selected ? onSelection : runStateColor(state, option.palette));
+    painter->drawRoundedRect(QRectF(groove.topLeft(), QSizeF(groove.width() * index.data(ProgressRole).toDouble(), groove.height())), 1.5, 1.5);
+    painter->setPen(selected ? onSelection : option.palette.color(QPalette::Text));
     painter->drawText(bar.adjusted(0, 0, 0, -4), Qt::AlignLeft | Qt::AlignVCenter, text);
     painter->restore();
 }

@@ -78,7 +78,7 @@ void SeriesDock::setupTree() {
     m_tree->setUniformRowHeights(true);
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
-    m_tree->setIndentation(2 * kRhythm);
+    m_tree->setIndentation(kRhythm + kRhythm / 2);
     QHeaderView* header = m_tree->header();
     header->setStretchLastSection(false);
     header->setMinimumSectionSize(5 * kRhythm);

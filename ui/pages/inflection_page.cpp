@@ -53,6 +53,7 @@ void InflectionPage::setupTable() {
     m_table->setSelectionBehavior(QAbstractItemView::SelectRows);
     m_table->setAlternatingRowColors(true);
     m_table->setShowGrid(false);
+    m_table->setWordWrap(false);
     m_table->verticalHeader()->hide();
     m_table->horizontalHeader()->setHighlightSections(false);
     m_table->horizontalHeader()->setStretchLastSection(true);
@@ -86,13 +87,12 @@ void InflectionPage::showRows() {
     if (view.version == m_version && m_session.isOpen() && m_model.rowCount() > 0)
         return;
     m_version = view.version;
-    const int row = m_table->currentIndex().row();
+    const int row = std::max(0, m_table->currentIndex().row());
     m_model.setRows(view.inflections);
     m_summary->setText(summaryOf(view.inflections));
     m_table->setVisible(!view.inflections.empty());
     m_table->resizeColumnsToContents();
-    if (row >= 0)
-        m_table->setCurrentIndex(m_sorted.index(row, 0));
+    m_table->setCurrentIndex(m_sorted.index(row, 0)); // nothing where there is no row
     showDetail();
 }
 

@@ -1,0 +1,374 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The whole path by clicks, with a runner that pretends: open a series, set up a probe, run, kill the runner, reopen, continue, compare the curves
+// with what is stored, export.
+#include <csignal>
+
+#include <QCheckBox>
+#include <QDir>
+#include <QElapsedTimer>
+#include <QImage>
+#include <QLabel>
+#include <QLineEdit>
+#include <QListWidget>
+#include <QProgressBar>
+#include <QPushButton>
+#include <QSignalSpy>
+#include <QSpinBox>
+#include <QTest>
+#include <QTreeView>
+#include <QXmlStreamReader>
+
+#include "core/study/results.h"
+#include "tests/ui/window/window_fixture.h"
+#include "ui/dialogs/command_search.h"
+#include "ui/dialogs/export_dialog.h"
+#include "ui/docks/gamma_edit.h"
+#include "ui/main_window.h"
+#include "ui/pages/curves_page.h"
+#include "ui/pages/start_page.h"
+
+using namespace crest;
+using namespace crest::ui;
+using crest::test::named;
+
+namespace {
+
+QElapsedTimer g_sinceMain;
+constexpr int kLongMs = 30'000;
+
+QPushButton* buttonWith(const QWidget* parent, const QString& text) {
+    for (QPushButton* button : parent->findChildren<QPushButton*>())
+        if (button->text().startsWith(text))
+            return button;
+    return nullptr;
+}
+
+std::optional<study::RunState> lastRunState(MainWindow& window) {
+    return window.session().runs().empty() ? std::nullopt : std::optional(window.session().runs().back().state);
+}
+
+QByteArray contentOf(const QString& path) {
+    QFile file(path);
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+}
+
+} // namespace
+
+class WindowTest : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void firstPaintIsQuick();
+    void startPageHasWhatItNeeds();
+    void gammasAreChecked_data();
+    void gammasAreChecked();
+    void folderWithoutCheckpointsSaysSo();
+    void actionsFollowTheState();
+    void commandSearchRunsAnAction();
+    void wholePath();
+    void undoTakesAnEditBack();
+    void everyFieldHasAName();
+
+private:
+    static std::unique_ptr<MainWindow> openWindow(const QString& folder);
+    static void setUpProbe(MainWindow& window, const test::SeriesFixture& fixture);
+    static void killRunnerHalfWay(MainWindow& window, const test::SeriesFixture& fixture);
+    static void compareWithStored(MainWindow& window);
+    static void tryLegendAndKeys(MainWindow& window);
+    static void exportAndRead(MainWindow& window, const QString& folder);
+};
+
+std::unique_ptr<MainWindow> WindowTest::openWindow(const QString& folder) {
+    auto window = std::make_unique<MainWindow>();
+    window->show();
+    if (QTest::qWaitForWindowExposed(window.get()) && !folder.isEmpty())
+        test::dropFolder(window.get(), folder);
+    return window;
+}
+
+void WindowTest::firstPaintIsQuick() {
+    const qint64 before = g_sinceMain.elapsed();
+    MainWindow window;
+    QSignalSpy painted(&window, &MainWindow::firstPainted);
+    const qint64 built = g_sinceMain.elapsed();
+    window.show();
+    QVERIFY(painted.wait(5000));
+    const qint64 shown = g_sinceMain.elapsed();
+    qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld)", shown, before, built - before, shown - built);
+    QVERIFY2(shown < 400, "the first window must come at once; 150 ms on an idle machine");
+}
+
+void WindowTest::startPageHasWhatItNeeds() {
+    auto window = openWindow({});
+    auto* page = window->findChild<StartPage*>();
+    QVERIFY(page && page->isVisible());
+    QVERIFY(named<QWidget>(page, QStringLiteral("Open a checkpoint folder")));
+    QVERIFY(named<QWidget>(page, QStringLiteral("Open the sample study")));
+    QVERIFY(!window->actions().at(ActionId::Run)->isEnabled());
+    QVERIFY(!window->actions().at(ActionId::Export)->isEnabled());
+    QVERIFY(window->actions().at(ActionId::OpenFolder)->isEnabled());
+}
+
+void WindowTest::gammasAreChecked_data() {
+    QTest::addColumn<QString>("text");
+    QTest::addColumn<QList<double>>("gammas");
+    QTest::addColumn<QString>("problem");
+    QTest::newRow("blanks") << "0.1 0.05" << QList<double>{0.05, 0.1} << "";
+    QTest::newRow("commas, twice") << "0.1, 0.2;0.1" << QList<double>{0.1, 0.2} << "";
+    QTest::newRow("word") << "0.1 big" << QList<double>{} << "big";
+    QTest::newRow("zero") << "0" << QList<double>{} << "out of range";
+    QTest::newRow("negative") << "-0.1" << QList<double>{} << "out of range";
+    QTest::newRow("nan") << "nan" << QList<double>{} << "nan";
+    QTest::newRow("huge") << "11" << QList<double>{} << "out of range";
+    QTest::newRow("empty") << "  " << QList<double>{} << "at least one";
+}
+
+void WindowTest::gammasAreChecked() {
+    QFETCH(QString, text);
+    QFETCH(QList<double>, gammas);
+    QFETCH(QString, problem);
+    const GammaList list = parseGammas(text);
+    QCOMPARE(QList<double>(list.values.begin(), list.values.end()), gammas);
+    QVERIFY2(problem.isEmpty() ? list.problem.isEmpty() : list.problem.contains(problem), qPrintable(list.problem));
+}
+
+void WindowTest::folderWithoutCheckpointsSaysSo() {
+    QTemporaryDir empty;
+    auto window = openWindow(empty.path());
+    QTRY_VERIFY(window->message().contains(empty.path()));
+    QVERIFY(!window->session().isOpen());
+}
+
+void WindowTest::actionsFollowTheState() {
+    WindowState state;
+    QVERIFY(!isEnabled(ActionId::Run, state));
+    state.open = state.writable = state.planReady = true;
+    QVERIFY(isEnabled(ActionId::Run, state));
+    state.run = study::RunState::Interrupted;
+    QVERIFY(isEnabled(ActionId::Continue, state));
+    QVERIFY(!isEnabled(ActionId::Pause, state));
+    state.run = study::RunState::Running;
+    QVERIFY(isEnabled(ActionId::Pause, state) && isEnabled(ActionId::Stop, state) && isEnabled(ActionId::StopNow, state));
+    QVERIFY(!isEnabled(ActionId::Continue, state));
+    state.run = study::RunState::Paused;
+    QVERIFY(isEnabled(ActionId::Continue, state));
+    state.writable = false;
+    QVERIFY(!isEnabled(ActionId::Run, state) && !isEnabled(ActionId::Stop, state));
+}
+
+void WindowTest::commandSearchRunsAnAction() {
+    auto window = openWindow({});
+    window->actions().at(ActionId::CommandSearch)->trigger();
+    auto* search = window->findChild<CommandSearch*>();
+    QVERIFY(search);
+    auto* line = named<QLineEdit>(search, QStringLiteral("Search commands"));
+    QSignalSpy asked(window->actions().at(ActionId::FullScreen), &QAction::triggered);
+    QTest::keyClicks(line, QStringLiteral("full scr"));
+    QCOMPARE(search->findChild<QListWidget*>()->count(), 1);
+    QTest::keyClick(line, Qt::Key_Return);
+    QTRY_COMPARE(asked.count(), 1);
+    QVERIFY(window->isFullScreen());
+}
+
+void WindowTest::setUpProbe(MainWindow& window, const test::SeriesFixture& fixture) {
+    QTRY_COMPARE(static_cast<int>(window.session().series().size()), 1);
+    auto* tree = named<QTreeView>(&window, QStringLiteral("Checkpoints"));
+    QCOMPARE(tree->model()->rowCount(tree->model()->index(0, 0)), test::SeriesFixture::kCheckpoints + 1);
+    QTRY_VERIFY(!window.session().issues().empty());
+    for (const Issue& issue : window.session().issues()) // all of the one that is cut short
+        QVERIFY2((issue.where + issue.message).contains(QStringLiteral("tokens-64M")), qPrintable(issue.where + QStringLiteral(": ") + issue.message));
+    study::Task text;
+    text.name = "heldout";
+    text.textsPath = fixture.textFile.toStdString();
+    text.windowTokens = text.strideTokens = 16;
+    text.maxWindows = 8;
+    window.session().addTask(text);
+    QCheckBox* box = nullptr;
+    QTRY_VERIFY((box = named<QCheckBox>(&window, QStringLiteral("heldout: ID"))));
+    if (!box->isChecked())
+        QTest::mouseClick(box, Qt::LeftButton);
+    auto* gammas = named<QLineEdit>(&window, QStringLiteral("Gammas"));
+    gammas->setFocus();
+    gammas->selectAll();
+    QTest::keyClicks(gammas, QStringLiteral("0.4 0.8"));
+    QTest::keyClick(gammas, Qt::Key_Return);
+    auto* draws = named<QSpinBox>(&window, QStringLiteral("Noise draws"));
+    draws->setValue(4);
+}
+
+void WindowTest::killRunnerHalfWay(MainWindow& window, const test::SeriesFixture& fixture) {
+    QProgressBar* bar = named<QProgressBar>(&window, QStringLiteral("Progress of the run"));
+    QTRY_VERIFY_WITH_TIMEOUT(bar->isVisible() && bar->value() > 0, kLongMs);
+    QVERIFY(bar->value() < bar->maximum());
+    QVERIFY(fixture.runnerPid() > 0);
+    QCOMPARE(::kill(static_cast<pid_t>(fixture.runnerPid()), SIGKILL), 0);
+    QTRY_VERIFY_WITH_TIMEOUT(lastRunState(window) == study::RunState::Interrupted, kLongMs);
+}
+
+void WindowTest::compareWithStored(MainWindow& window) {
+    const auto folder = study::StudyFolder::open(window.session().folder().toStdString());
+    QVERIFY(folder.has_value());
+    study::ResultReader reader(*folder);
+    const auto rows = reader.poll();
+    QVERIFY(rows.has_value());
+    std::map<std::pair<double, double>, std::pair<double, int>> sums; // (gamma, tokens) -> sum, count
+    for (const study::ResultRow& row : *rows) {
+        auto& [sum, count] = sums[{row.strength, static_cast<double>(*row.tokens)}];
+        sum += row.value;
+        ++count;
+    }
+    const analysis::Figure& figure = window.findChild<CurvesPage*>()->figure();
+    int compared = 0;
+    QVERIFY(!figure.panels.empty());
+    for (const analysis::FigureCurve& curve : figure.panels.front().curves)
+        for (const auto& segment : curve.segments)
+            for (const analysis::FigurePoint& point : segment) {
+                const double gamma = curve.id == "base" ? 0 : std::stod(curve.id.substr(curve.id.find('=') + 1));
+                const auto& [sum, count] = sums.at({gamma, point.x});
+                QCOMPARE(count, gamma == 0 ? 1 : 4);
+                QVERIFY(std::abs(point.y - sum / count) < 1e-9 * std::abs(point.y));
+                ++compared;
+            }
+    QCOMPARE(compared, test::SeriesFixture::kCheckpoints * 3);
+}
+
+void WindowTest::tryLegendAndKeys(MainWindow& window) {
+    PanelGrid* grid = window.findChild<CurvesPage*>()->grid();
+    QTRY_VERIFY(grid->isUpToDate());
+    LegendButton* base = grid->legend()->button("base");
+    QVERIFY(base);
+    QTest::mouseClick(base, Qt::LeftButton);
+    QVERIFY(!grid->figure().panels.front().curves.front().visible);
+    QTest::mouseClick(grid->legend()->button("base"), Qt::LeftButton);
+    QVERIFY(grid->figure().panels.front().curves.front().visible);
+    const auto before = grid->figure().panels.front().x.scale;
+    grid->setFocus();
+    QTest::keyClick(grid, Qt::Key_G);
+    QTRY_VERIFY(grid->figure().panels.front().x.scale != before);
+    QCOMPARE(window.actions().at(ActionId::LogX)->isChecked(), grid->figure().panels.front().x.scale == analysis::AxisScale::Log);
+    window.actions().at(ActionId::LogX)->trigger();
+    QTRY_VERIFY(grid->figure().panels.front().x.scale == before);
+    window.actions().at(ActionId::ShowBoth)->trigger();
+    QTRY_COMPARE(static_cast<int>(grid->figure().panels.size()), 2);
+    window.actions().at(ActionId::ShowValue)->trigger();
+    QTRY_COMPARE(static_cast<int>(grid->figure().panels.size()), 1);
+    QTRY_VERIFY(grid->isUpToDate());
+}
+
+void WindowTest::exportAndRead(MainWindow& window, const QString& folder) {
+    window.actions().at(ActionId::Export)->trigger();
+    auto* dialog = window.findChild<ExportDialog*>();
+    QVERIFY(dialog);
+    named<QLineEdit>(dialog, QStringLiteral("Folder"))->setText(folder);
+    named<QLineEdit>(dialog, QStringLiteral("File name without ending"))->setText(QStringLiteral("figure"));
+    QSignalSpy exported(dialog, &ExportDialog::exported);
+    QTest::mouseClick(buttonWith(dialog, QStringLiteral("Export")), Qt::LeftButton);
+    QVERIFY(exported.wait(kLongMs));
+    QCOMPARE(exported.first().first().toStringList().size(), 5);
+    const QDir out(folder);
+    QVERIFY(contentOf(out.filePath(QStringLiteral("figure.pdf"))).startsWith("%PDF"));
+    const QByteArray svg = contentOf(out.filePath(QStringLiteral("figure.svg")));
+    QXmlStreamReader xml(svg);
+    while (!xml.atEnd())
+        xml.readNext();
+    QVERIFY2(!xml.hasError(), qPrintable(xml.errorString()));
+    QVERIFY(svg.contains("heldout"));
+    const QImage png(out.filePath(QStringLiteral("figure.png")));
+    QVERIFY(!png.isNull());
+    QVERIFY(!png.textKeys().isEmpty());
+    const QByteArray csv = contentOf(out.filePath(QStringLiteral("figure.csv")));
+    int rows = 0;
+    for (const QByteArray& row : csv.split('\n'))
+        rows += !row.isEmpty() && !row.startsWith('#');
+    QCOMPARE(rows, 1 + test::SeriesFixture::kCheckpoints * 3);
+    QVERIFY(contentOf(out.filePath(QStringLiteral("figure.tex"))).contains("\\begin{tikzpicture}"));
+}
+
+void WindowTest::wholePath() {
+    test::SeriesFixture fixture;
+    fixture.useRunner(30'000);
+    auto window = openWindow(fixture.seriesFolder);
+    setUpProbe(*window, fixture);
+    if (QTest::currentTestFailed())
+        return;
+    const int cells = test::SeriesFixture::kCheckpoints * (1 + 2 * 4);
+    QPushButton* run = buttonWith(window.get(), QStringLiteral("Run"));
+    QTRY_COMPARE_WITH_TIMEOUT(run->text(), QStringLiteral("Run %1 cells").arg(cells), kLongMs);
+    QVERIFY(run->isEnabled());
+    auto* watched = static_cast<test::WatchedApplication*>(qApp);
+    watched->startWatching();
+    QTest::mouseClick(run, Qt::LeftButton);
+    killRunnerHalfWay(*window, fixture);
+    if (QTest::currentTestFailed())
+        return;
+    qInfo("longest event while a run is at work: %.1f ms, %.1f ms of processor (%s)", watched->longestWallMs(), watched->longestCpuMs(),
+          qPrintable(watched->longestWhat()));
+    QVERIFY2(watched->longestCpuMs() < 50, qPrintable(watched->longestWhat()));
+
+    const QString study = window->session().folder();
+    window.reset(); // the window is closed
+    fixture.useRunner(1000);
+    window = openWindow(study);
+    QTRY_VERIFY_WITH_TIMEOUT(window->message().contains(QStringLiteral("cut short")), kLongMs);
+    QTest::mouseClick(buttonWith(window.get(), QStringLiteral("Continue with the rest")), Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(lastRunState(*window) == study::RunState::Done, kLongMs);
+    QCOMPARE(window->session().runs().back().doneCells, static_cast<std::int64_t>(cells));
+    QTRY_COMPARE_WITH_TIMEOUT(window->findChild<CurvesPage*>()->hasFigure(), true, kLongMs);
+    const auto pointCount = [&] {
+        std::size_t count = 0;
+        for (const auto& curve : window->findChild<CurvesPage*>()->figure().panels.front().curves)
+            for (const auto& segment : curve.segments)
+                count += segment.size();
+        return static_cast<int>(count);
+    };
+    QTRY_COMPARE_WITH_TIMEOUT(pointCount(), test::SeriesFixture::kCheckpoints * 3, kLongMs);
+    QTest::qWait(1200); // the last results' means, too
+    compareWithStored(*window);
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(window.get(), QStringLiteral("Nothing new to run")), kLongMs);
+    if (!QTest::currentTestFailed())
+        tryLegendAndKeys(*window);
+    if (!QTest::currentTestFailed())
+        exportAndRead(*window, fixture.dir.filePath(QStringLiteral("figures")));
+}
+
+void WindowTest::undoTakesAnEditBack() {
+    test::SeriesFixture fixture;
+    auto window = openWindow(fixture.seriesFolder);
+    QTRY_COMPARE(static_cast<int>(window->session().series().size()), 1);
+    auto* gammas = named<QLineEdit>(window.get(), QStringLiteral("Gammas"));
+    auto* draws = named<QSpinBox>(window.get(), QStringLiteral("Noise draws"));
+    const int before = draws->value();
+    draws->setValue(before + 1);
+    draws->setValue(before + 2);
+    QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier);
+    QTRY_COMPARE(draws->value(), before + 1);
+    QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier | Qt::ShiftModifier);
+    QTRY_COMPARE(draws->value(), before + 2);
+    gammas->setText(QStringLiteral("0.1 what"));
+    Q_EMIT gammas->textEdited(gammas->text());
+    QVERIFY(!window->actions().at(ActionId::Run)->isEnabled());
+}
+
+void WindowTest::everyFieldHasAName() {
+    auto window = openWindow({});
+    QStringList nameless;
+    for (const QWidget* widget : window->findChildren<QWidget*>()) {
+        const bool isField = qobject_cast<const QLineEdit*>(widget) || qobject_cast<const QAbstractItemView*>(widget) ||
+                             qobject_cast<const QAbstractSpinBox*>(widget) || widget->inherits("QComboBox") || widget->inherits("QPlainTextEdit");
+        const bool isPart = widget->inherits("QHeaderView") || widget->objectName().startsWith(QStringLiteral("qt_")) || widget->parentWidget()->inherits("QComboBoxPrivateContainer");
+        if (isField && !isPart && widget->accessibleName().isEmpty())
+            nameless << QLatin1String(widget->metaObject()->className()) + QStringLiteral(" in ") + widget->parentWidget()->objectName();
+    }
+    QVERIFY2(nameless.isEmpty(), qPrintable(nameless.join(QStringLiteral("; "))));
+}
+
+int main(int argc, char** argv) {
+    g_sinceMain.start();
+    QTemporaryDir home;
+    for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
+        qputenv(variable, (home.path() + QLatin1Char('/') + QLatin1String(variable)).toUtf8());
+    test::WatchedApplication application(argc, argv);
+    WindowTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "tst_window.moc"
