@@ -10,5 +10,11 @@ namespace crest {
 
 void addInspectCommand(CLI::App& app, int& exitCode);
 void addPretrainCommand(CLI::App& app, int& exitCode);
+void addProbeCommand(CLI::App& app, int& exitCode);
+void addResultsCommand(CLI::App& app, int& exitCode);
+void addScoreCommand(CLI::App& app, int& exitCode);
+void addSelfcheckCommand(CLI::App& app, int& exitCode);
+void addTokenizeCommand(CLI::App& app, int& exitCode);
+void addWorkCommand(CLI::App& app, int& exitCode); ///< and the hidden `publish`
 
 } // namespace crest

@@ -12,6 +12,12 @@ int main(int argc, char** argv) {
     int exitCode = 0;
     crest::addInspectCommand(app, exitCode);
     crest::addPretrainCommand(app, exitCode);
+    crest::addProbeCommand(app, exitCode);
+    crest::addScoreCommand(app, exitCode);
+    crest::addSelfcheckCommand(app, exitCode);
+    crest::addTokenizeCommand(app, exitCode);
+    crest::addWorkCommand(app, exitCode);
+    crest::addResultsCommand(app, exitCode);
     CLI11_PARSE(app, argc, argv);
     return exitCode;
 }

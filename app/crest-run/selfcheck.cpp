@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run selfcheck: does this machine compute what it must? Known answers of the noise, fused operations against
+// plain ones, and the device against the CPU, on a random decoder made here.
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+
+#include "app/crest-run/commands.h"
+#include "core/base/json.h"
+#include "core/base/philox.h"
+#include "core/eval/loss.h"
+#include "core/io/safetensors.h"
+#include "core/model/kernels.h"
+#include "core/probe/noise_fill.h"
+
+namespace crest {
+namespace {
+
+struct Check {
+    std::string name;
+    bool passed = false;
+    std::string detail;
+};
+
+Check philoxCheck() {
+    const bool equal =
+        philox4x32({0, 0, 0, 0}, {0, 0}) == PhiloxCounter{0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u};
+    return {"Philox known answers", equal, "counter and key zero"};
+}
+
+/// All instruction sets of this machine give the same bits.
+Check noiseCheck() {
+    std::vector<float> reference(10'000), other(10'000);
+    const probe::NoiseStream stream = probe::noiseStream(1, "selfcheck");
+    bool equal = true;
+    std::string names;
+    for (const char* variant : probe::noiseVariants()) {
+        probe::fillNormalsWith(variant, stream, 0, names.empty() ? reference : other);
+        equal = equal && (names.empty() || std::memcmp(reference.data(), other.data(), 4 * other.size()) == 0);
+        names += (names.empty() ? "" : ", ") + std::string(variant);
+    }
+    return {"noise has the same bits", equal, names};
+}
+
+series::DecoderSpec checkedSpec() {
+    series::DecoderSpec spec;
+    spec.family = "llama";
+    spec.vocabSize = 700, spec.width = 96, spec.layers = 3, spec.heads = 4, spec.kvHeads = 2, spec.headSize = 24;
+    spec.mlpWidth = 256, spec.contextLength = 128, spec.ropeDims = 24;
+    return spec;
+}
+
+/// A folder with random weights, gone with the object.
+struct RandomModel {
+    std::filesystem::path folder;
+    ~RandomModel() {
+        std::error_code ignored;
+        std::filesystem::remove_all(folder, ignored);
+    }
+};
+
+Result<std::unique_ptr<RandomModel>> makeRandomModel(const series::DecoderSpec& spec) {
+    std::string pattern = (std::filesystem::temp_directory_path() / "crest-selfcheck-XXXXXX").string();
+    if (!mkdtemp(pattern.data()))
+        return fail(ErrorKind::Io, "no temporary folder can be made", pattern);
+    auto made = std::make_unique<RandomModel>();
+    made->folder = pattern;
+    std::vector<std::vector<float>> values;
+    std::vector<io::TensorToWrite> tensors;
+    const auto infos = series::expectedTensors(spec);
+    values.reserve(infos.size());
+    for (const series::TensorInfo& info : infos) {
+        std::int64_t elements = 1;
+        for (const std::int64_t size : info.shape)
+            elements *= size;
+        std::vector<float>& tensor = values.emplace_back(static_cast<std::size_t>(elements));
+        probe::fillNormals(probe::noiseStream(2, info.name), 0, tensor);
+        for (float& value : tensor)
+            value = info.role == series::TensorRole::NormGain ? 1 + 0.2f * value : 0.2f * value;
+        tensors.push_back({info.name, io::DType::F32, info.shape, std::as_bytes(std::span(tensor))});
+    }
+    CREST_CHECK(io::writeSafetensors(made->folder / "model.safetensors", tensors));
+    return made;
+}
+
+Result<at::Tensor> logitsOn(const model::WeightReader& reader, at::Device device, model::Compute compute) {
+    model::Decoder decoder(reader.spec(), {device, compute});
+    model::PristineWeights source(reader);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < 100; ++i)
+        ids.push_back(i * 37 % 700);
+    return eval::sequenceLogits(decoder, source, ids);
+}
+
+Check compare(std::string name, const Result<at::Tensor>& a, const at::Tensor& reference, double tolerance) {
+    if (!a)
+        return {std::move(name), false, a.error().text()};
+    const double difference = (*a - reference).abs().max().item<double>() / reference.abs().max().item<double>();
+    return {std::move(name), difference <= tolerance,
+            fmt::format("largest difference {:.1e} of the largest logit", difference)};
+}
+
+Result<std::vector<Check>> selfcheck(const std::string& deviceName) {
+    CREST_TRY(device, model::deviceFromName(deviceName));
+    const series::DecoderSpec spec = checkedSpec();
+    CREST_TRY(folder, makeRandomModel(spec));
+    CREST_TRY(reader, model::WeightReader::open(folder->folder, spec));
+    CREST_TRY(fused, logitsOn(reader, at::kCPU, model::Compute::Float32));
+    model::setReferenceOps(true);
+    const auto plain = logitsOn(reader, at::kCPU, model::Compute::Float32);
+    model::setReferenceOps(false);
+    std::vector<Check> checks{philoxCheck(), noiseCheck()};
+    checks.push_back(compare(fmt::format("fused kernels ({}) against LibTorch's operations", model::cpuKernels().isa),
+                             plain, fused, 1e-5));
+    checks.push_back(
+        compare("bfloat16 against float32", logitsOn(reader, at::kCPU, model::Compute::BFloat16), fused, 5e-2));
+    if (!device.is_cpu()) {
+        checks.push_back(compare(deviceName + " against the CPU, float32",
+                                 logitsOn(reader, device, model::Compute::Float32), fused, 1e-4));
+        checks.push_back(compare(deviceName + " against the CPU, bfloat16",
+                                 logitsOn(reader, device, model::Compute::BFloat16), fused, 5e-2));
+    }
+    return checks;
+}
+
+int report(const std::string& device, bool json) {
+    const auto checks = selfcheck(device);
+    if (!checks) {
+        fmt::print(stderr, "crest-run selfcheck: {}\n", checks.error().text());
+        return 1;
+    }
+    int failures = 0;
+    for (const Check& check : *checks) {
+        failures += check.passed ? 0 : 1;
+        if (json)
+            fmt::print("{}\n",
+                       canonicalJson(Json{{"check", check.name}, {"passed", check.passed}, {"detail", check.detail}}));
+        else
+            fmt::print("{:<6} {}: {}\n", check.passed ? "ok" : "FAILED", check.name, check.detail);
+    }
+    return failures == 0 ? 0 : 1;
+}
+
+} // namespace
+
+void addSelfcheckCommand(CLI::App& app, int& exitCode) {
+    struct Options {
+        std::string device = "cpu";
+        bool json = false;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("selfcheck", "Check that this machine computes what it must");
+    command->add_option("--device", options->device, "Device to compare with the CPU: cuda, cuda:0");
+    command->add_flag("--json", options->json, "Print one JSON object a check");
+    command->callback([options, &exitCode] { exitCode = report(options->device, options->json); });
+}
+
+} // namespace crest

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Texts that a command takes: one JSON object a line, answered line by line.
+#pragma once
+
+#include <iostream>
+#include <iterator>
+#include <string>
+#include <vector>
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/io/files.h"
+
+namespace crest {
+
+/// The "text" of every line of a JSONL file ("-": standard input); blank lines are left out. Malformed names file and
+/// line.
+inline Result<std::vector<std::string>> readTextLines(const std::string& file) {
+    std::string content;
+    if (file == "-") {
+        content.assign(std::istreambuf_iterator<char>(std::cin), {});
+    } else {
+        CREST_TRY(read, io::readTextFile(file, std::uint64_t{8'000'000'000}));
+        content = std::move(read);
+    }
+    std::vector<std::string> texts;
+    std::size_t number = 0;
+    for (std::size_t begin = 0; begin < content.size();) {
+        const std::size_t end = std::min(content.find('\n', begin), content.size());
+        const std::string_view line(content.data() + begin, end - begin);
+        begin = end + 1;
+        ++number;
+        if (line.find_first_not_of(" \t\r") == std::string_view::npos)
+            continue;
+        const std::string where = file + ", line " + std::to_string(number);
+        CREST_TRY(object, parseJson(line, where));
+        CREST_TRY(text, requireString(object, "text", where));
+        texts.push_back(std::move(text));
+    }
+    return texts;
+}
+
+} // namespace crest
