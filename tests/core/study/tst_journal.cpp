@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <cerrno>
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include <unistd.h>
+
+#include "core/base/hash.h"
+#include "core/io/files.h"
+#include "core/study/journal_line.h"
+#include "core/study/journal_reader.h"
+#include "core/study/journal_writer.h"
+
+using namespace crest;
+using namespace crest::study;
+namespace fs = std::filesystem;
+
+namespace {
+
+ResultRow rowOf(int i) {
+    ResultRow row;
+    row.key = sha256Hex(std::to_string(i));
+    row.run = "run";
+    row.checkpoint = "step\n" + std::to_string(i); // a newline in a name must not break lines
+    row.modification = "none";
+    row.task = "heldout";
+    row.value = 1.0 / (i + 3);
+    row.n = 5;
+    row.cachedAt = "2026-11-22T17:53:00.000Z";
+    for (int s = 0; s < 5; ++s) {
+        row.sequenceNats.push_back(static_cast<float>(i) + 0.1f * static_cast<float>(s));
+        row.sequenceTokens.push_back(127);
+    }
+    return row;
+}
+
+std::vector<ResultRow> rowsOf(int first, int count) {
+    std::vector<ResultRow> rows;
+    for (int i = 0; i < count; ++i)
+        rows.push_back(rowOf(first + i));
+    return rows;
+}
+
+struct Folder {
+    QTemporaryDir dir;
+    fs::path journal = fs::path(dir.path().toStdString()) / "journal", runners = fs::path(dir.path().toStdString()) / "runners";
+    Folder() {
+        fs::create_directories(journal);
+        fs::create_directories(runners);
+    }
+    std::vector<ResultRow> read(std::vector<ReadProblem>* problems = nullptr) const {
+        JournalReader reader(journal, runners);
+        auto rows = reader.poll();
+        if (problems)
+            *problems = reader.problems();
+        return rows ? *rows : std::vector<ResultRow>();
+    }
+};
+
+std::string slurp(const fs::path& file) { return *io::readTextFile(file); }
+void spill(const fs::path& file, const std::string& text) { std::ofstream(file, std::ios::binary | std::ios::trunc) << text; }
+
+enum class Fault { NoSpace, IoError, Interrupted, Short, ShortThenNoSpace };
+enum class Call { Write, Sync, Truncate };
+
+/// The n-th call of one kind (from 0) goes wrong, or all from the n-th on.
+struct Faulty {
+    Call call;
+    Fault fault;
+    int nth;
+    bool persistent;
+    int seen = 0, hit = 0;
+
+    bool now(Call made) {
+        if (made != call)
+            return false;
+        const int index = seen++;
+        const bool wrong = index == nth || (persistent && index > nth);
+        hit += wrong;
+        return wrong;
+    }
+    FileCalls calls() {
+        return {[this](int file, const void* data, std::size_t size) -> ssize_t {
+                    if (!now(Call::Write))
+                        return ::write(file, data, size);
+                    if (fault == Fault::Short || (fault == Fault::ShortThenNoSpace && seen % 2 == 1))
+                        return ::write(file, data, std::max<std::size_t>(1, size / 2));
+                    errno = fault == Fault::IoError ? EIO : fault == Fault::Interrupted && !persistent ? EINTR : ENOSPC;
+                    return -1;
+                },
+                [this](int) {
+                    if (!now(Call::Sync))
+                        return 0; // this test is about failing calls, not about the disk: no need to wait for it
+                    errno = EIO;
+                    return -1;
+                },
+                [this](int file, off_t size) {
+                    if (!now(Call::Truncate))
+                        return ::ftruncate(file, size);
+                    errno = EIO;
+                    return -1;
+                }};
+    }
+};
+
+} // namespace
+
+class TestJournal : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void lineHasChecksumOfItsJson() {
+        // CRC-32C of "[1,2]" by an independent bitwise implementation (reflected polynomial 82f63b78).
+        std::uint32_t crc = 0xffffffff;
+        for (const char c : std::string("[1,2]")) {
+            crc ^= static_cast<unsigned char>(c);
+            for (int bit = 0; bit < 8; ++bit)
+                crc = (crc >> 1) ^ (crc & 1 ? 0x82f63b78u : 0u);
+        }
+        char expected[20];
+        std::snprintf(expected, sizeof expected, "%08x [1,2]\n", ~crc);
+        QCOMPARE(formatLine(Json::array({1, 2})), std::string(expected));
+    }
+
+    void rowsComeBackAsTheyWere() {
+        Folder folder;
+        auto rows = rowsOf(0, 20);
+        rows[3].value = std::numeric_limits<double>::quiet_NaN();
+        rows[3].cause = "overflow";
+        rows[4].sequenceNats.clear();
+        rows[4].sequenceTokens.clear();
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit({rows.data(), 12}));
+        QVERIFY(writer.commit({rows.data() + 12, 8}));
+        const auto read = folder.read();
+        QCOMPARE(read.size(), rows.size());
+        for (std::size_t i = 0; i < rows.size(); ++i)
+            if (i == 3)
+                QVERIFY(std::isnan(read[i].value) && read[i].cause == "overflow" && read[i].sequenceNats == rows[i].sequenceNats);
+            else
+                QVERIFY(read[i] == rows[i]);
+        // Equal token counts are stored once: 20 x 5 nats, 5 counts, 4 bytes each (the empty row has none).
+        QCOMPARE(fs::file_size(folder.journal / "w.bin"), std::uintmax_t{(19 * 5 + 5) * 4});
+    }
+
+    void readerTakesOnlyWhatIsNew() {
+        Folder folder;
+        JournalWriter one(folder.journal, "one"), two(folder.journal, "two");
+        JournalReader reader(folder.journal, folder.runners);
+        QVERIFY(reader.poll()->empty());
+        QVERIFY(one.commit(rowsOf(0, 3)));
+        QCOMPARE(reader.poll()->size(), std::size_t{3});
+        QVERIFY(one.commit(rowsOf(3, 1)));
+        QVERIFY(two.commit(rowsOf(4, 2)));
+        QCOMPARE(reader.poll()->size(), std::size_t{3});
+        QVERIFY(reader.poll()->empty());
+        JournalReader later(folder.journal, folder.runners);
+        later.startAt(reader.positions());
+        QVERIFY(two.commit(rowsOf(6, 1)));
+        const auto rest = later.poll();
+        QCOMPARE(rest->size(), std::size_t{1});
+        QVERIFY(rest->front() == rowOf(6));
+        QVERIFY(later.problems().empty());
+    }
+
+    void tornTailIsDroppedAndReported() {
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit(rowsOf(0, 4)));
+        const std::string whole = slurp(folder.journal / "w.jsonl");
+        const std::size_t lastLine = whole.rfind('\n', whole.size() - 2) + 1;
+        for (std::size_t cut = lastLine; cut < whole.size(); cut += 7) {
+            spill(folder.journal / "w.jsonl", whole.substr(0, cut));
+            std::vector<ReadProblem> problems;
+            QCOMPARE(folder.read(&problems).size(), std::size_t{3});
+            QCOMPARE(problems.size(), std::size_t{cut > lastLine ? 1u : 0u});
+            if (cut > lastLine)
+                QVERIFY(problems[0].where.find("w.jsonl, line 5") != std::string::npos && problems[0].message.find("torn") != std::string::npos);
+        }
+    }
+
+    void livingWritersTailIsNoProblem() {
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit(rowsOf(0, 2)));
+        std::ofstream(folder.journal / "w.jsonl", std::ios::app) << "0123";
+        const auto lock = io::FileLock::tryLock(folder.runners / "w.lock");
+        QVERIFY(lock);
+        std::vector<ReadProblem> problems;
+        QCOMPARE(folder.read(&problems).size(), std::size_t{2});
+        QVERIFY(problems.empty());
+    }
+
+    void anyFlippedByteCostsItsLineOnly() {
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit(rowsOf(0, 3)));
+        const std::string whole = slurp(folder.journal / "w.jsonl");
+        const std::size_t second = whole.find('\n', whole.find('\n') + 1) + 1, third = whole.find('\n', second) + 1;
+        for (std::size_t at = second; at < third - 1; at += 3) { // the second result's line
+            std::string bad = whole;
+            bad[at] = static_cast<char>(bad[at] ^ 0x04);
+            spill(folder.journal / "w.jsonl", bad);
+            std::vector<ReadProblem> problems;
+            const auto rows = folder.read(&problems);
+            // A flip can make a newline out of a byte: then the line is bad in two pieces.
+            QCOMPARE(rows.size(), std::size_t{2});
+            QVERIFY(!problems.empty() && problems[0].where == "w.jsonl, line 3");
+            QVERIFY(rows[0] == rowOf(0) && rows[1] == rowOf(2));
+        }
+    }
+
+    void damagedArraysAreNoticed() {
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit(rowsOf(0, 3)));
+        std::string bytes = slurp(folder.journal / "w.bin");
+        bytes[1] = static_cast<char>(bytes[1] ^ 1); // nats of the first row
+        spill(folder.journal / "w.bin", bytes);
+        std::vector<ReadProblem> problems;
+        QCOMPARE(folder.read(&problems).size(), std::size_t{2});
+        QCOMPARE(problems.size(), std::size_t{1});
+        spill(folder.journal / "w.bin", bytes.substr(0, 10));
+        QCOMPARE(folder.read().size(), std::size_t{0});
+        fs::remove(folder.journal / "w.bin");
+        QCOMPARE(folder.read(&problems).size(), std::size_t{0});
+        QCOMPARE(problems.size(), std::size_t{3});
+    }
+
+    void hostileLinesAreErrors_data() {
+        QTest::addColumn<QByteArray>("payload");
+        QTest::newRow("offset beyond the file") << QByteArray(R"("nats":{"offset":9000000000000000000,"count":5,"crc":"00000000"})");
+        QTest::newRow("count") << QByteArray(R"("nats":{"offset":0,"count":100000000,"crc":"00000000"})");
+        QTest::newRow("negative") << QByteArray(R"("nats":{"offset":-4,"count":5,"crc":"00000000"})");
+        QTest::newRow("crc") << QByteArray(R"("nats":{"offset":0,"count":5,"crc":"0000000G"})");
+        QTest::newRow("lengths differ") << QByteArray(R"("nats":{"offset":0,"count":4,"crc":"00000000"})");
+    }
+    void hostileLinesAreErrors() {
+        QFETCH(QByteArray, payload);
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        QVERIFY(writer.commit(rowsOf(0, 1)));
+        std::string text = slurp(folder.journal / "w.jsonl");
+        const std::size_t begin = text.find('\n') + 1;
+        std::string json = text.substr(begin + 9, text.size() - begin - 10);
+        const std::size_t at = json.find("\"nats\":"), end = json.find('}', at);
+        json.replace(at, end - at + 1, payload.toStdString());
+        spill(folder.journal / "w.jsonl", text.substr(0, begin) + hex(crc32c(json), 8) + " " + json + "\n"); // its checksum is right
+        std::vector<ReadProblem> problems;
+        QCOMPARE(folder.read(&problems).size(), std::size_t{0});
+        QCOMPARE(problems.size(), std::size_t{1});
+    }
+
+    void everyFailingCallIsSurvived_data() {
+        QTest::addColumn<int>("call");
+        QTest::addColumn<int>("fault");
+        for (const bool persistent : {false, true})
+            for (const auto& [call, fault, name] : {std::tuple{Call::Write, Fault::NoSpace, "write: no space"}, {Call::Write, Fault::IoError, "write: EIO"},
+                                                    {Call::Write, Fault::Interrupted, "write: EINTR"}, {Call::Write, Fault::Short, "write: short"},
+                                                    {Call::Write, Fault::ShortThenNoSpace, "write: short, then no space"}, {Call::Sync, Fault::IoError, "sync: EIO"}})
+                QTest::addRow("%s, %s", name, persistent ? "from then on" : "once") << static_cast<int>(call) << (static_cast<int>(fault) + (persistent ? 100 : 0));
+    }
+    /// For each n: the n-th call fails. Whatever commit() said is stored must be read back; after a failure that went away it must go on.
+    void everyFailingCallIsSurvived() {
+        QFETCH(int, call);
+        QFETCH(int, fault);
+        int faultsHit = 0;
+        for (int nth = 0; nth < 24; ++nth)
+            for (const bool truncateFails : {false, true}) {
+                Folder folder;
+                Faulty faulty{static_cast<Call>(call), static_cast<Fault>(fault % 100), nth, fault >= 100};
+                FileCalls calls = faulty.calls();
+                if (truncateFails)
+                    calls.truncate = [](int, off_t) {
+                        errno = EIO;
+                        return -1;
+                    };
+                JournalWriter writer(folder.journal, "w", calls);
+                std::map<std::string, ResultRow> acknowledged;
+                for (int group = 0; group < 5; ++group) {
+                    const auto rows = rowsOf(group * 3, 3);
+                    auto stored = writer.commit(rows);
+                    if (!stored) {
+                        QVERIFY(stored.error().kind == ErrorKind::NoSpace || stored.error().kind == ErrorKind::Io);
+                        QVERIFY(stored.error().where.find("journal") != std::string::npos);
+                        if (!faulty.persistent) { // gone: the same rows are taken now
+                            stored = writer.commit(rows);
+                            QVERIFY2(stored, stored ? "" : stored.error().text().c_str());
+                        }
+                    }
+                    if (stored)
+                        for (const ResultRow& row : rows)
+                            acknowledged.emplace(row.key, row);
+                }
+                faultsHit += faulty.hit > 0;
+                std::map<std::string, ResultRow> read;
+                for (const ResultRow& row : folder.read())
+                    read.emplace(row.key, row);
+                for (const auto& [key, row] : acknowledged) {
+                    QVERIFY2(read.contains(key), "an acknowledged result is lost");
+                    QVERIFY(read.at(key) == row);
+                }
+                if (!faulty.persistent)
+                    QCOMPARE(acknowledged.size(), std::size_t{15});
+                if (!truncateFails && faulty.call == Call::Write)
+                    for (const auto& [key, row] : read)
+                        QVERIFY2(acknowledged.contains(key), "a result was stored that was never acknowledged");
+            }
+        QVERIFY2(faultsHit >= 16, "the faults never happened");
+    }
+
+    void aFailedSyncIsNeverTriedAgainOnTheSameFile() {
+        Folder folder;
+        Faulty faulty{Call::Sync, Fault::IoError, 3, false};
+        JournalWriter writer(folder.journal, "w", faulty.calls());
+        QVERIFY(writer.commit(rowsOf(0, 2)));
+        QCOMPARE(writer.fileName(), std::string("w.jsonl"));
+        QVERIFY(writer.commit(rowsOf(2, 2)));
+        QCOMPARE(writer.fileName(), std::string("w-2.jsonl"));
+        QVERIFY(fs::exists(folder.journal / "w-2.bin"));
+    }
+
+    void aWriterNeverSharesItsFiles() {
+        Folder folder;
+        JournalWriter one(folder.journal, "w"), two(folder.journal, "w");
+        QVERIFY(one.commit(rowsOf(0, 1)));
+        const std::string before = slurp(folder.journal / "w.jsonl");
+        QVERIFY(!two.commit(rowsOf(1, 1)));
+        QCOMPARE(slurp(folder.journal / "w.jsonl"), before);
+    }
+};
+
+QTEST_APPLESS_MAIN(TestJournal)
+#include "tst_journal.moc"

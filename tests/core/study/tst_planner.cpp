@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <fstream>
+#include <set>
+
+#include "core/io/safetensors.h"
+#include "core/series/series.h"
+#include "core/study/planner.h"
+#include "core/study/study_json.h"
+
+using namespace crest;
+using namespace crest::study;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr const char* kConfig =
+    R"({"model_type":"llama","architectures":["LlamaForCausalLM"],"vocab_size":32,"hidden_size":8,"num_hidden_layers":1,"num_attention_heads":2,)"
+    R"("num_key_value_heads":2,"intermediate_size":16,"max_position_embeddings":32,"rms_norm_eps":1e-6,"hidden_act":"silu","tie_word_embeddings":true,)"
+    R"("rope_theta":10000.0,"torch_dtype":"float32"})";
+
+void spill(const fs::path& file, const std::string& text) {
+    fs::create_directories(file.parent_path());
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
+}
+
+/// A small llama checkpoint; `flip` changes one weight's lowest bit, `shards` spreads the same tensors over so many files.
+void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = false, int shards = 1, double initStd = 0.02) {
+    spill(folder / "config.json", kConfig);
+    spill(folder / "tokenizer.json", R"({"version":"1.0","model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
+    const auto spec = *series::decoderSpecFromConfig(*parseJson(kConfig, "config.json"), "config.json");
+    const auto tensors = series::expectedTensors(spec);
+    std::vector<std::vector<float>> values;
+    Json initStds;
+    for (const series::TensorInfo& tensor : tensors) {
+        std::int64_t count = 1;
+        for (const std::int64_t length : tensor.shape)
+            count *= length;
+        std::vector<float> list(static_cast<std::size_t>(count));
+        for (std::size_t i = 0; i < list.size(); ++i)
+            list[i] = 0.01f * static_cast<float>((i * 37 + values.size() * 11 + static_cast<std::size_t>(tokens % 97)) % 101);
+        values.push_back(std::move(list));
+        initStds[tensor.name] = initStd;
+    }
+    if (flip)
+        reinterpret_cast<std::uint32_t&>(values[1][3]) ^= 1;
+    Json weightMap;
+    for (int shard = 0; shard < shards; ++shard) {
+        std::vector<io::TensorToWrite> part;
+        const std::string name = shards == 1 ? "model.safetensors" : "model-0000" + std::to_string(shard + 1) + "-of-0000" + std::to_string(shards) + ".safetensors";
+        for (std::size_t t = static_cast<std::size_t>(shard); t < tensors.size(); t += static_cast<std::size_t>(shards)) {
+            part.push_back({tensors[t].name, io::DType::F32, tensors[t].shape, std::as_bytes(std::span(values[t]))});
+            weightMap[tensors[t].name] = name;
+        }
+        const auto written = io::writeSafetensors(folder / name, std::move(part));
+        if (!written)
+            qFatal("%s", written.error().text().c_str());
+    }
+    if (shards > 1)
+        spill(folder / "model.safetensors.index.json", Json{{"metadata", {{"total_size", 1}}}, {"weight_map", weightMap}}.dump());
+    spill(folder / "crest.json", Json{{"format", 1}, {"series", "tiny"}, {"tokens", tokens}, {"step", tokens / 1000}, {"pretrain_seed", 1}, {"annealed", true}, {"init_std", initStds}}.dump());
+}
+
+struct Place {
+    QTemporaryDir dir;
+    fs::path root = fs::path(dir.path().toStdString());
+    fs::path checkpoints = root / "tiny";
+    Study study;
+    Probe probe;
+
+    Place() {
+        qputenv("XDG_CACHE_HOME", (dir.path() + "/cache").toUtf8());
+        writeCheckpoint(checkpoints / "t1", 1'000'000);
+        writeCheckpoint(checkpoints / "t2", 2'000'000);
+        spill(root / "held.txt", std::string(4000, 'a'));
+        spill(root / "verse.txt", std::string(3000, 'b'));
+        study.name = "tiny";
+        study.series.push_back({"tiny", checkpoints.string(), {}});
+        study.tasks.push_back({"held", (root / "held.txt").string(), "", 16, 16, 8});
+        study.tasks.push_back({"verse", (root / "verse.txt").string(), "", 16, 16, 8});
+        probe.name = "noise";
+        probe.series = "tiny";
+        probe.strengths = {0.05, 0.1};
+        probe.seeds = 4;
+        probe.tasks = {{"held", Role::InDistribution}, {"verse", Role::OutOfDistribution}};
+    }
+    Result<Plan> plan(const std::function<bool(const std::string&)>& stored = {}) {
+        const fs::path folder = root / ("study" + std::to_string(m_count++));
+        CREST_TRY(opened, StudyFolder::create(folder, study));
+        CREST_TRY(scan, series::scanFolder(checkpoints));
+        if (scan.series.size() != 1)
+            return fail(ErrorKind::Internal, "the test's series was not found");
+        return planProbe(opened, probe, scan.series.front(), stored);
+    }
+    std::set<std::string> keys() {
+        const auto made = plan();
+        if (!made)
+            qFatal("%s", made.error().text().c_str());
+        std::set<std::string> all;
+        for (const Cell& cell : made->cells)
+            all.insert(cell.keys.begin(), cell.keys.end());
+        return all;
+    }
+
+private:
+    int m_count = 0;
+};
+
+std::size_t common(const std::set<std::string>& a, const std::set<std::string>& b) {
+    return static_cast<std::size_t>(std::ranges::count_if(a, [&](const std::string& key) { return b.contains(key); }));
+}
+
+} // namespace
+
+class TestPlanner : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void planHasEveryCellOnce() {
+        Place place;
+        const auto plan = place.plan();
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+        QCOMPARE(plan->checkpoints.size(), std::size_t{2});
+        QCOMPARE(plan->checkpoints[0].tokens, std::optional<std::int64_t>(1'000'000));
+        QCOMPARE(plan->cellCount(), std::int64_t{2 * (1 + 2 * 4)});
+        QCOMPARE(plan->cachedCellCount(), std::int64_t{0});
+        std::set<std::string> keys;
+        for (const Cell& cell : plan->cells)
+            for (const std::string& key : cell.keys) {
+                QCOMPARE(key.size(), std::size_t{64});
+                keys.insert(key);
+            }
+        QCOMPARE(keys.size(), std::size_t{36});
+        // Each cell in one batch, batches of one checkpoint, a seed's whole ladder together, bases first.
+        std::multiset<int> batched;
+        for (const auto& batch : plan->batches) {
+            std::map<std::int64_t, int> perSeed;
+            for (const int cell : batch) {
+                QCOMPARE(plan->cells[cell].checkpoint, plan->cells[batch.front()].checkpoint);
+                ++perSeed[plan->cells[cell].seed];
+                batched.insert(cell);
+            }
+            for (const auto& [seed, count] : perSeed)
+                QCOMPARE(count, seed == 0 ? 1 : 2);
+        }
+        QCOMPARE(batched.size(), plan->cells.size());
+        QCOMPARE(std::set<int>(batched.begin(), batched.end()).size(), plan->cells.size());
+        QVERIFY(plan->cells[plan->batches[0].front()].isBase() && plan->cells[plan->batches[1].front()].isBase());
+        // SHA-256 of 4,000 times "a", by sha256sum.
+        QProcess sum;
+        sum.start("sha256sum", {QString::fromStdString((place.root / "held.txt").string())});
+        QVERIFY(sum.waitForFinished());
+        QCOMPARE(QByteArray::fromStdString(plan->tasks[0].dataHash), sum.readAllStandardOutput().left(64));
+    }
+
+    void storedCellsAreCachedAndNotBatched() {
+        Place place;
+        const std::set<std::string> before = place.keys();
+        place.probe.strengths = {0.05, 0.1, 0.2};
+        const auto plan = place.plan([&](const std::string& key) { return before.contains(key); });
+        QVERIFY(plan);
+        QCOMPARE(plan->cachedCellCount(), std::int64_t{18});
+        std::size_t batched = 0;
+        for (const auto& batch : plan->batches)
+            for (const int cell : batch) {
+                QCOMPARE(plan->cells[cell].strength, 0.2);
+                ++batched;
+            }
+        QCOMPARE(batched, std::size_t{8});
+        const auto spec = *series::decoderSpecFromConfig(*parseJson(kConfig, "c"), "c");
+        const PlanCost cost = planCost(*plan, {spec}, 1000, 2);
+        QCOMPARE(cost.cached, std::int64_t{18});
+        QCOMPARE(cost.fresh, std::int64_t{8});
+        QCOMPARE(cost.forwardTokens, std::int64_t{8 * 2 * 2 * 8 * 16}); // cells x tasks x pair x windows x tokens
+        QCOMPARE(cost.seconds, static_cast<double>(cost.forwardTokens) / 1000);
+    }
+
+    void oneFlippedBitOfWeightsChangesThatCheckpointsKeys() {
+        Place place;
+        const auto before = place.keys();
+        writeCheckpoint(place.checkpoints / "t2", 2'000'000, true);
+        const auto after = place.keys();
+        QCOMPARE(common(before, after), std::size_t{18}); // those of t1
+        writeCheckpoint(place.checkpoints / "t2", 2'000'000);
+        QVERIFY(place.keys() == before);
+    }
+
+    void aReshardedCopyHasTheSameKeys() {
+        Place place;
+        const auto before = place.keys();
+        fs::remove(place.checkpoints / "t2" / "model.safetensors");
+        writeCheckpoint(place.checkpoints / "t2", 2'000'000, false, 3);
+        QVERIFY(place.keys() == before);
+        fs::rename(place.checkpoints / "t2", place.checkpoints / "other-name"); // and its place does not matter
+        QVERIFY(place.keys() == before);
+    }
+
+    void eachSettingChangesTheKeys_data() {
+        QTest::addColumn<int>("setting");
+        QTest::addColumn<int>("shared"); ///< keys that stay, of 36
+        QTest::newRow("one byte of a text") << 0 << 18;
+        QTest::newRow("window") << 1 << 18;
+        QTest::newRow("stride") << 2 << 18;
+        QTest::newRow("number of windows") << 3 << 18;
+        QTest::newRow("noise scale: bases stay") << 4 << 4;
+        QTest::newRow("compute type") << 5 << 0;
+        QTest::newRow("strength: the other one and bases stay") << 6 << 20;
+        QTest::newRow("seeds: three of four draws and bases stay") << 7 << 28;
+        QTest::newRow("tokenizer of one checkpoint") << 8 << 18;
+        QTest::newRow("initial std of one checkpoint: its base stays") << 9 << 20;
+        QTest::newRow("name of a task: all stay") << 10 << 36;
+        QTest::newRow("place of a text: all stay") << 11 << 36;
+        QTest::newRow("role: all stay") << 12 << 36;
+    }
+    void eachSettingChangesTheKeys() {
+        QFETCH(int, setting);
+        QFETCH(int, shared);
+        Place place;
+        const auto before = place.keys();
+        QCOMPARE(before.size(), std::size_t{36});
+        Task& task = place.study.tasks[1];
+        switch (setting) {
+        case 0: spill(place.root / "verse.txt", std::string(2999, 'b') + "c"); break;
+        case 1: task.windowTokens = 17; break;
+        case 2: task.strideTokens = 15; break;
+        case 3: task.maxWindows = 7; break;
+        case 4: place.probe.noiseScale = NoiseScale::TensorRms; break;
+        case 5: place.probe.compute = ComputeType::BFloat16; break;
+        case 6: place.probe.strengths[1] = 0.11; break;
+        case 7: place.probe.firstSeed = 2; break;
+        case 8: spill(place.checkpoints / "t2" / "tokenizer.json", R"({"version":"1.0","model":{"type":"BPE","vocab":{"b":0},"merges":[]}})"); break;
+        case 9: writeCheckpoint(place.checkpoints / "t2", 2'000'000, false, 1, 0.021); break;
+        case 10: task.name = place.probe.tasks[1].task = "poems"; break;
+        case 11:
+            fs::rename(place.root / "verse.txt", place.root / "moved.txt");
+            task.textsPath = (place.root / "moved.txt").string();
+            break;
+        case 12: place.probe.tasks[1].role = Role::InDistribution; break;
+        default: QFAIL("no such setting");
+        }
+        const auto after = place.keys();
+        QCOMPARE(after.size(), std::size_t{36});
+        QCOMPARE(common(before, after), static_cast<std::size_t>(shared));
+    }
+
+    void badProbesAreRefused_data() {
+        QTest::addColumn<int>("what");
+        QTest::addColumn<QString>("why");
+        QTest::newRow("no gamma") << 0 << "at least one gamma";
+        QTest::newRow("gamma 0") << 1 << "above 0";
+        QTest::newRow("gamma 11") << 2 << "at most 10";
+        QTest::newRow("gamma NaN") << 3 << "out of range";
+        QTest::newRow("descending") << 4 << "ascend";
+        QTest::newRow("bfloat16 below 0.02") << 5 << "float32";
+        QTest::newRow("no seeds") << 6 << "1 to 100,000";
+        QTest::newRow("too many seeds") << 7 << "1 to 100,000";
+        QTest::newRow("seed 0") << 8 << "first seed";
+        QTest::newRow("no task") << 9 << "at least one task";
+        QTest::newRow("unknown task") << 10 << "no task \"x\"";
+        QTest::newRow("no ID task") << 11 << "in-distribution";
+        QTest::newRow("unknown series") << 12 << "no series";
+        QTest::newRow("stride above window") << 13 << "stride";
+        QTest::newRow("unknown kind") << 14 << "kind";
+        QTest::newRow("twice the same text") << 15 << "same text in the same way";
+    }
+    void badProbesAreRefused() {
+        QFETCH(int, what);
+        QFETCH(QString, why);
+        Place place;
+        Probe& probe = place.probe;
+        switch (what) {
+        case 0: probe.strengths.clear(); break;
+        case 1: probe.strengths = {0}; break;
+        case 2: probe.strengths = {11}; break;
+        case 3: probe.strengths = {std::numeric_limits<double>::quiet_NaN()}; break;
+        case 4: probe.strengths = {0.2, 0.1}; break;
+        case 5: probe.strengths = {0.019}, probe.compute = ComputeType::BFloat16; break;
+        case 6: probe.seeds = 0; break;
+        case 7: probe.seeds = 100'001; break;
+        case 8: probe.firstSeed = 0; break;
+        case 9: probe.tasks.clear(); break;
+        case 10: probe.tasks[0].task = "x"; break;
+        case 11: probe.tasks[0].role = Role::OutOfDistribution; break;
+        case 12: probe.series = "x"; break;
+        case 13: place.study.tasks[0].strideTokens = 17; break;
+        case 14: probe.kind = "quantise"; break;
+        case 15: spill(place.root / "verse.txt", std::string(4000, 'a')); break;
+        default: QFAIL("no such case");
+        }
+        const auto plan = place.plan();
+        QVERIFY(!plan);
+        QVERIFY2(QString::fromStdString(plan.error().text()).contains(why), plan.error().text().c_str());
+    }
+
+    void missingFilesAreNamed() {
+        Place place;
+        fs::remove(place.root / "verse.txt");
+        auto plan = place.plan();
+        QVERIFY(!plan && plan.error().text().find("verse.txt") != std::string::npos);
+        spill(place.root / "verse.txt", "some verse, long enough for a window or two");
+        spill(place.checkpoints / "t1" / "crest.json", R"({"format":1,"series":"tiny","tokens":1000000,"step":1000,"pretrain_seed":1})");
+        plan = place.plan();
+        QVERIFY(!plan && plan.error().text().find("tensor-rms") != std::string::npos);
+        place.probe.noiseScale = NoiseScale::TensorRms;
+        plan = place.plan();
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+    }
+
+    void excludedCheckpointsAreLeftOut() {
+        Place place;
+        place.study.series[0].excluded = {"t1"};
+        const auto plan = place.plan();
+        QVERIFY(plan && plan->checkpoints.size() == 1 && plan->checkpoints[0].name == "t2");
+    }
+};
+
+QTEST_GUILESS_MAIN(TestPlanner)
+#include "tst_planner.moc"

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+
+#include "core/io/hdf5.h"
+#include "core/study/journal_writer.h"
+#include "core/study/published.h"
+#include "tests/core/run/study_fixture.h"
+
+using namespace crest;
+
+namespace {
+
+/// Equal, where NaN equals NaN.
+bool same(const study::ResultRow& a, const study::ResultRow& b) {
+    study::ResultRow left = a, right = b;
+    if (std::isnan(a.value) && std::isnan(b.value))
+        left.value = right.value = 0;
+    return left == right;
+}
+bool same(const std::map<std::string, study::ResultRow>& a, const std::map<std::string, study::ResultRow>& b) {
+    return a.size() == b.size() && std::ranges::all_of(a, [&](const auto& item) { return b.contains(item.first) && same(item.second, b.at(item.first)); });
+}
+
+} // namespace
+
+class TestPublished : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void holdsAllThatTheJournalsHold() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        QVERIFY(study.work({}, {.notFiniteStrength = 0.1}));
+        QVERIFY(std::filesystem::exists(study.folder.resultsFile()));
+        const auto both = study.rows();
+        QCOMPARE(both.size(), std::size_t{72});
+        std::filesystem::rename(study.folder.resultsFile(), study.folder.path() / "aside.h5");
+        const auto journals = study.rows();
+        std::filesystem::rename(study.folder.path() / "aside.h5", study.folder.resultsFile());
+        std::filesystem::rename(study.folder.journalFolder(), study.folder.path() / "aside");
+        const auto published = study.rows();
+        QVERIFY(same(journals, both));
+        QVERIFY(same(published, both));
+    }
+
+    void rebuiltItIsTheSame() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        QVERIFY(study.work());
+        pretend::Shape more = shape; // so that the file was published twice, the second time from the first and the rest
+        more.seeds = 6;
+        study.queue(more);
+        QVERIFY(study.work());
+        const auto before = study::readPublished(study.folder.resultsFile());
+        QVERIFY2(before, before ? "" : before.error().text().c_str());
+        std::filesystem::remove(study.folder.resultsFile());
+        QVERIFY(study::publishResults(study.folder));
+        const auto after = study::readPublished(study.folder.resultsFile());
+        QVERIFY(after);
+        QVERIFY(after->rows == before->rows);
+        QVERIFY(after->reach == before->reach);
+        QVERIFY(!std::filesystem::exists(study.folder.path() / "results.h5.tmp"));
+    }
+
+    void readersTakeTheRestFromTheJournals() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study::JournalWriter writer(study.folder.journalFolder(), "by-hand");
+        study::ResultRow row;
+        row.sequenceNats = {1, 2};
+        row.sequenceTokens = {3, 4};
+        row.n = 2;
+        row.key = "first";
+        QVERIFY(writer.commit({&row, 1}));
+        QVERIFY(study::publishResults(study.folder));
+        row.key = "second";
+        QVERIFY(writer.commit({&row, 1}));
+        study::ResultReader reader(study.folder);
+        const auto rows = reader.poll();
+        QCOMPARE(rows->size(), std::size_t{2});
+        QVERIFY(reader.has("first") && reader.has("second"));
+        QVERIFY(reader.problems().empty());
+        row.key = "third";
+        QVERIFY(writer.commit({&row, 1}));
+        QCOMPARE(reader.poll()->size(), std::size_t{1});
+    }
+
+    void aDamagedFileIsSaidAndTheJournalsAreRead() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        QVERIFY(study.work());
+        const auto before = study.rows();
+        const std::string whole = *io::readTextFile(study.folder.resultsFile());
+        for (const std::size_t keep : {std::size_t{0}, std::size_t{5}, std::size_t{100}, whole.size() / 2}) {
+            std::ofstream(study.folder.resultsFile(), std::ios::binary | std::ios::trunc) << whole.substr(0, keep);
+            std::vector<std::string> problems;
+            QVERIFY(same(study.rows(&problems), before));
+            QCOMPARE(problems.size(), std::size_t{1});
+            QVERIFY(problems[0].find("results.h5") != std::string::npos);
+        }
+        QVERIFY(study::publishResults(study.folder)); // and the next publication repairs it
+        std::vector<std::string> problems;
+        QVERIFY(same(study.rows(&problems), before));
+        QVERIFY(problems.empty());
+    }
+
+    void nothingPublishedStillOpens() {
+        StudyFixture study;
+        QVERIFY(study::publishResults(study.folder));
+        QVERIFY(study.rows().empty());
+        const auto empty = study::readPublished(study.folder.resultsFile());
+        QVERIFY2(empty && empty->rows.empty(), empty ? "" : empty.error().text().c_str());
+    }
+
+    void tableKeepsTextsWithAnyBytes() {
+        QTemporaryDir dir;
+        const std::filesystem::path path = (dir.path() + "/t.h5").toStdString();
+        const std::vector<io::Hdf5Column> columns = {{"a", std::vector<std::int64_t>{1, -5, INT64_MAX}}, {"b", std::vector<double>{0.1, -INFINITY, 3}},
+                                                     {"c", std::vector<std::string>{"", "\xc3\xa4 b", "long enough"}}};
+        {
+            auto file = io::Hdf5Writer::create(path);
+            QVERIFY(file && file->table("/deep/in/t", columns) && file->attribute("/deep", "note", "x") && file->close());
+        }
+        const auto file = io::Hdf5Reader::open(path);
+        const auto table = file->table("/deep/in/t");
+        QVERIFY(table && table->size() == 3);
+        for (std::size_t i = 0; i < 3; ++i)
+            QVERIFY((*table)[i].name == columns[i].name && (*table)[i].values == columns[i].values);
+        QCOMPARE(*file->textAttribute("/deep", "note"), std::string("x"));
+        QVERIFY(!file->table("/absent") && !file->floats("/absent") && !file->intAttribute("/", "absent"));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestPublished)
+#include "tst_published.moc"

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// results.h5 opened by h5py, pandas and xarray, and compared with what Crest reads.
+#include <QProcess>
+
+#include <cmath>
+
+#include "tests/core/run/study_fixture.h"
+
+#include "core/study/study_json.h"
+
+using namespace crest;
+
+class TestResultsOracle : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void h5pyPandasAndXarrayReadIt() {
+        const QString python = qEnvironmentVariable("CREST_PYTHON");
+        QVERIFY2(!python.isEmpty(), "This test needs Python with h5py, pandas, tables and xarray: set CREST_PYTHON (packaging/setup makes build/venv).");
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study.queue(shape);
+        QVERIFY(study.work({}, {.notFiniteStrength = 0.1}));
+        pretend::Shape part = shape; // a cube with holes: a third gamma for fewer seeds
+        part.strengths = {0.3};
+        part.seeds = 1;
+        study.queue(part);
+        QVERIFY(study.work());
+        const QString expected = study.dir.path() + "/expected.jsonl";
+        QFile file(expected);
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        for (const auto& [key, row] : study.rows()) {
+            Json json = study::toJson(row);
+            json["sequence_nats"] = row.sequenceNats;
+            json["sequence_tokens"] = row.sequenceTokens;
+            file.write(QByteArray::fromStdString(canonicalJson(json)) + "\n");
+        }
+        file.close();
+        QProcess process;
+        process.setProcessChannelMode(QProcess::MergedChannels);
+        process.start(python, {QString(CREST_SOURCE_DIR) + "/tests/oracle/results_h5.py", QString::fromStdString(study.folder.resultsFile().string()), expected});
+        QVERIFY(process.waitForFinished(60'000));
+        const QByteArray output = process.readAll();
+        QVERIFY2(process.exitCode() == 0, output.constData());
+        qInfo("%s", output.trimmed().constData());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestResultsOracle)
+#include "tst_results_oracle.moc"

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <cmath>
+#include <limits>
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/study/run_log.h"
+#include "core/study/runs.h"
+#include "core/study/study_folder.h"
+#include "core/study/study_json.h"
+
+using namespace crest;
+using namespace crest::study;
+
+namespace {
+
+Study exampleStudy() {
+    Study study;
+    study.name = "mine \"quoted\"";
+    study.series.push_back({"olmo", "/data/olmo", {"step3"}});
+    study.tasks.push_back({"heldout", "texts/held.jsonl", "ab12", 64, 32, 0});
+    Probe probe;
+    probe.name = "noise";
+    probe.series = "olmo";
+    probe.strengths = {0.05, 0.1};
+    probe.seeds = 4;
+    probe.noiseScale = NoiseScale::TensorRms;
+    probe.compute = ComputeType::BFloat16;
+    probe.tasks.push_back({"heldout", Role::OutOfDistribution});
+    study.probes.push_back(probe);
+    return study;
+}
+
+Plan examplePlan() {
+    const Study study = exampleStudy();
+    Plan plan;
+    plan.id = "run";
+    plan.createdAt = "2026-11-22T17:53:00.000Z";
+    plan.probe = study.probes[0];
+    plan.tasks = study.tasks;
+    plan.taskTokens = {640};
+    plan.checkpoints.push_back({"olmo", "step1", "/data/olmo/step1", "w", "t", "", 4'000'000'000'000, std::nullopt, 2});
+    plan.cells.push_back({0, 0, 0, {"k0"}, {1}});
+    plan.cells.push_back({0, 0.1, 3, {"k1"}, {0}});
+    plan.batches = {{1}};
+    return plan;
+}
+
+ResultRow exampleRow() {
+    ResultRow row;
+    row.key = "k1";
+    row.checkpoint = "step1";
+    row.tokens = 4'000'000'000'000;
+    row.modification = "gaussian-noise";
+    row.strength = 0.1;
+    row.seed = 3;
+    row.value = 1.0 / 3;
+    row.stderr_ = std::numeric_limits<double>::infinity();
+    row.n = 2;
+    return row;
+}
+
+} // namespace
+
+class TestStudyJson : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void everyStructReadsBack() {
+        const auto study = studyFromJson(*parseJson(canonicalJson(toJson(exampleStudy())), "s"), "s");
+        QVERIFY2(study, study ? "" : study.error().text().c_str());
+        QVERIFY(*study == exampleStudy());
+        const auto plan = planFromJson(*parseJson(canonicalJson(toJson(examplePlan())), "p"), "p");
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+        QVERIFY(*plan == examplePlan());
+        const auto row = rowFromJson(*parseJson(canonicalJson(toJson(exampleRow())), "r"), "r");
+        QVERIFY2(row, row ? "" : row.error().text().c_str());
+        QVERIFY(*row == exampleRow()); // 1/3 and infinity exactly
+    }
+
+    void refusesWhatItDoesNotKnow_data() {
+        QTest::addColumn<QString>("pointer");
+        QTest::addColumn<QString>("value");
+        QTest::addColumn<QString>("why");
+        QTest::newRow("unknown key") << "/extra" << "1" << "unknown key \"extra\"";
+        QTest::newRow("unknown key inside") << "/probes/0/extra" << "1" << "unknown key \"extra\"";
+        QTest::newRow("newer") << "/format" << "2" << "newer Crest";
+        QTest::newRow("format text") << "/format" << "\"1\"" << "format";
+        QTest::newRow("role") << "/probes/0/tasks/0/role" << "\"both\"" << "\"both\" is no role";
+        QTest::newRow("number for a text") << "/name" << "7" << "\"name\" must be a text";
+        QTest::newRow("text for a number") << "/tasks/0/window_tokens" << "\"64\"" << "window_tokens";
+        QTest::newRow("fraction") << "/tasks/0/window_tokens" << "64.5" << "window_tokens";
+        QTest::newRow("object for a list") << "/tasks" << "{}" << "\"tasks\" must be a list";
+    }
+    void refusesWhatItDoesNotKnow() {
+        QFETCH(QString, pointer);
+        QFETCH(QString, value);
+        QFETCH(QString, why);
+        Json json = toJson(exampleStudy());
+        json[Json::json_pointer(pointer.toStdString())] = *parseJson(value.toStdString(), "value");
+        const auto study = studyFromJson(json, "study.json");
+        QVERIFY(!study);
+        QVERIFY2(QString::fromStdString(study.error().text()).contains(why), study.error().text().c_str());
+        QVERIFY(QString::fromStdString(study.error().text()).contains("study.json"));
+    }
+
+    void aMissingKeyIsNamed() {
+        Json json = toJson(exampleStudy());
+        json["tasks"][0].erase("texts");
+        const auto study = studyFromJson(json, "study.json");
+        QVERIFY(!study && study.error().message.find("\"texts\" is missing") != std::string::npos);
+    }
+
+    void aPlanPointsNowhereElse_data() {
+        QTest::addColumn<QString>("pointer");
+        QTest::addColumn<QString>("value");
+        QTest::newRow("checkpoint") << "/cells/1/checkpoint" << "1";
+        QTest::newRow("keys") << "/cells/1/keys" << "[]";
+        QTest::newRow("batch") << "/batches/0/0" << "2";
+        QTest::newRow("empty batch") << "/batches/0" << "[]";
+        QTest::newRow("negative") << "/batches/0/0" << "-1";
+        QTest::newRow("tasks") << "/task_tokens" << "[1,2]";
+    }
+    void aPlanPointsNowhereElse() {
+        QFETCH(QString, pointer);
+        QFETCH(QString, value);
+        Json json = toJson(examplePlan());
+        json[Json::json_pointer(pointer.toStdString())] = *parseJson(value.toStdString(), "value");
+        QVERIFY(!planFromJson(json, "run.json"));
+    }
+
+    void folderIsMadeOpenedAndSaved() {
+        QTemporaryDir dir;
+        const std::filesystem::path path = (dir.path() + "/study").toStdString();
+        QVERIFY(!StudyFolder::open(path));
+        auto made = StudyFolder::create(path, exampleStudy());
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
+        QVERIFY(!StudyFolder::create(path, exampleStudy())); // never over an existing one
+        Study changed = exampleStudy();
+        changed.name = "other";
+        QVERIFY(made->save(changed));
+        const auto opened = StudyFolder::open(path);
+        QVERIFY(opened && opened->study() == changed && opened->writable());
+        QCOMPARE(opened->resolve("a/b"), path / "a/b");
+        QCOMPARE(opened->resolve("/a/b"), std::filesystem::path("/a/b"));
+    }
+
+    void newerStudyIsUnsupported() {
+        QTemporaryDir dir;
+        QFile file(dir.path() + "/study.json");
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write(R"({"format":99,"hologram":true})");
+        file.close();
+        const auto opened = StudyFolder::open(dir.path().toStdString());
+        QVERIFY(!opened);
+        QCOMPARE(opened.error().kind, ErrorKind::Unsupported);
+        QVERIFY(opened.error().text().find("99") != std::string::npos);
+    }
+
+    void readOnlyFolderCanBeLookedAt() {
+        if (::geteuid() == 0)
+            QSKIP("root may write everywhere");
+        QTemporaryDir dir;
+        const std::filesystem::path path = (dir.path() + "/study").toStdString();
+        QVERIFY(StudyFolder::create(path, exampleStudy()));
+        ::chmod(path.c_str(), 0555);
+        auto opened = StudyFolder::open(path);
+        QVERIFY(opened && !opened->writable() && !opened->save(exampleStudy()));
+        ::chmod(path.c_str(), 0755);
+    }
+
+    void oneWindowAtATime() {
+        QTemporaryDir dir;
+        auto folder = StudyFolder::create((dir.path() + "/study").toStdString(), exampleStudy());
+        QVERIFY(folder);
+        {
+            const auto first = WindowLock::tryLock(*folder);
+            QVERIFY(first);
+            const auto second = WindowLock::tryLock(*folder);
+            QVERIFY(!second && second.error().message.find("Another window") != std::string::npos);
+        }
+        QVERIFY(WindowLock::tryLock(*folder));
+        folder->makeReadOnly();
+        QVERIFY(!folder->save(exampleStudy()));
+        QVERIFY(!queueRun(*folder, examplePlan()));
+    }
+
+    void controlSaysWhatWasWritten() {
+        QTemporaryDir dir;
+        auto folder = StudyFolder::create((dir.path() + "/study").toStdString(), exampleStudy());
+        const auto id = queueRun(*folder, examplePlan());
+        QVERIFY2(id, id ? "" : id.error().text().c_str());
+        QCOMPARE(listRuns(*folder), std::vector<std::string>{*id});
+        Plan expected = examplePlan();
+        expected.id = *id;
+        QVERIFY(*readPlan(*folder, *id) == expected);
+        QCOMPARE(readControl(*folder, *id), RunCommand::Run);
+        for (const RunCommand command : {RunCommand::Pause, RunCommand::Stop, RunCommand::StopNow, RunCommand::Run}) {
+            QVERIFY(controlRun(*folder, *id, command));
+            QCOMPARE(readControl(*folder, *id), command);
+        }
+        QFile file(QString::fromStdString((folder->runFolder(*id) / "control.json").string()));
+        QVERIFY(file.open(QIODevice::WriteOnly));
+        file.write("{\"command\":\"dance\"}");
+        file.close();
+        QCOMPARE(readControl(*folder, *id), RunCommand::Pause); // not understood: no more work, nothing lost
+    }
+
+    void statusAndEventsReadBackAndTornOnesDoNot() {
+        WriterStatus status;
+        status.state = WriterState::Paused;
+        status.phase = "gamma 0.1, 16M tokens";
+        status.message = std::string(3000, '\x01'); // six characters each in JSON
+        status.tokensPerSecond = 12345.5;
+        status.freshCells = 7;
+        const std::string text = formatStatus(status);
+        QCOMPARE(text.size(), kStatusBytes);
+        const auto read = parseStatus(text, "status");
+        QVERIFY2(read, read ? "" : read.error().text().c_str());
+        QCOMPARE(read->state, status.state);
+        QCOMPARE(read->phase, status.phase);
+        QCOMPARE(read->tokensPerSecond, status.tokensPerSecond);
+        for (std::size_t cut : {0u, 5u, 9u, 40u, 100u}) {
+            std::string torn = text;
+            torn.resize(cut);
+            torn.resize(kStatusBytes, ' ');
+            QVERIFY(!parseStatus(torn, "status"));
+        }
+        const RunEvent event{RunEvent::Type::Failed, {3, 5}, "why", "2026-11-22T17:53:00.000Z"};
+        std::string line = formatEvent(event);
+        line.pop_back();
+        const auto same = parseEvent(line, "events");
+        QVERIFY(same && same->type == event.type && same->cells == event.cells && same->text == event.text && same->at == event.at);
+        line[20] ^= 1;
+        QVERIFY(!parseEvent(line, "events"));
+    }
+};
+
+QTEST_APPLESS_MAIN(TestStudyJson)
+#include "tst_study_json.moc"
