@@ -27,12 +27,22 @@ double logAddExp(double a, double b) {
     return std::isfinite(high) ? high + std::log1p(std::exp(low - high)) : a + b;
 }
 
+/// The first id of the largest logit; the maximum is searched in lanes, then the place.
 void argmax(const float* logits, std::int64_t size, std::int64_t firstId, float& best, std::int32_t& bestId) {
-    for (std::int64_t j = 0; j < size; ++j)
-        if (logits[j] > best) {
-            best = logits[j];
-            bestId = static_cast<std::int32_t>(firstId + j);
-        }
+    constexpr std::int64_t kLanes = 16;
+    float lanes[kLanes];
+    std::fill_n(lanes, kLanes, -std::numeric_limits<float>::infinity());
+    std::int64_t j = 0;
+    for (; j + kLanes <= size; j += kLanes)
+        for (std::int64_t lane = 0; lane < kLanes; ++lane)
+            lanes[lane] = logits[j + lane] > lanes[lane] ? logits[j + lane] : lanes[lane];
+    float top = *std::max_element(lanes, lanes + kLanes);
+    for (; j < size; ++j)
+        top = std::max(top, logits[j]);
+    if (!(top > best))
+        return;
+    best = top;
+    bestId = static_cast<std::int32_t>(firstId + (std::find(logits, logits + size, top) - logits));
 }
 
 } // namespace

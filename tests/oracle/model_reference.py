@@ -5,6 +5,8 @@
   model_reference.py noise FOLDER Z [FOLDER Z ...]
                                       losses of FOLDER's model with the given changes added to its weights: Z is a safetensors file
                                       of float32 tensors by name; prints [{"plus": [...], "minus": [...]}, ...], nats per sequence
+  model_reference.py score FOLDER TEXTS.jsonl [STRIDE]
+                                      ids by tokenizers, log-likelihood by transformers, one JSON object a line
 Weights N(0, 0.3), norm gains 1 + N(0, 0.2): an initialisation of 0.02 hides errors.
 """
 import json
@@ -118,6 +120,33 @@ def noise(*pairs):
     print(json.dumps([noisy_losses(*pair) for pair in zip(pairs[::2], pairs[1::2])]))
 
 
+def score(folder, texts, stride=0):
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    context, stride = model.config.max_position_embeddings, int(stride)
+    for line in open(texts):
+        ids = tokenizer.encode(json.loads(line)["text"]).ids
+        out = {"ids": ids, "loglikelihood": None, "greedy": None}
+        if len(ids) <= context or stride:
+            total, greedy, scored = 0.0, [], 0
+            for begin in range(0, max(1, len(ids)), stride or context):
+                end = min(begin + context, len(ids))
+                with torch.no_grad():
+                    logits = model(torch.tensor([ids[begin:end]])).logits[0].float()
+                logp = logits.double().log_softmax(-1)
+                for position in range(scored, end):
+                    greedy.append(int(logits[position - begin].argmax()))
+                    if position + 1 < len(ids):
+                        total += float(logp[position - begin, ids[position + 1]])
+                scored = end
+                if end == len(ids):
+                    break
+            out.update(loglikelihood=total, greedy=greedy)
+        print(json.dumps(out))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"make": make, "noise": noise}[sys.argv[1]](*sys.argv[2:])
+    {"make": make, "noise": noise, "score": score}[sys.argv[1]](*sys.argv[2:])
