@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Own float32 CPU kernels for what LibTorch does slowly on small decoders: products with short inner sizes, causal attention
-// with small heads, norms, gated activations and the softmax of the loss head, all without intermediate tensors.
-// The same source is compiled for three instruction sets; the best one that the machine has is chosen once, at run time.
+// Own float32 CPU kernels for what LibTorch does slowly on small decoders: products with short inner sizes, causal
+// attention with small heads, norms, gated activations and the softmax of the loss head, all without intermediate
+// tensors. The same source is compiled for three instruction sets; the best one that the machine has is chosen once, at
+// run time.
 //
-// Plain pointers and sizes, no LibTorch: core/model/ops.h checks shapes and calls these. Every function works on the calling
-// thread only, writes all of its outputs and keeps no state. Strides count floats. Sums run in float32 in a fixed order that
-// depends on shapes and instruction set alone, never on threads.
+// Plain pointers and sizes, no LibTorch: core/model/ops.h checks shapes and calls these. Every function works on the
+// calling thread only, writes all of its outputs and keeps no state. Strides count floats. Sums run in float32 in a
+// fixed order that depends on shapes and instruction set alone, never on threads.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 namespace crest::model {
 
 /// Causal attention of B sequences: query i of Tq sees keys 0 .. i + Tk - Tq. Head h of token t of sequence b is at
-/// base + b * ...Batch + t * ...Token + h * ...Head, its D values side by side. Query head h reads key head h / (H / K).
+/// base + b * ...Batch + t * ...Token + h * ...Head, its D values side by side. Query head h reads key head h / (H /
+/// K).
 struct AttentionShape {
     std::int64_t batch = 0, queries = 0, keys = 0, heads = 0, kvHeads = 0, headSize = 0;
     std::int64_t qBatch = 0, qToken = 0, qHead = 0;
@@ -26,7 +28,8 @@ struct AttentionShape {
 struct CpuKernels {
     const char* isa; ///< "avx512", "avx2" or "base"
 
-    /// C[m,n] = A B, or C += A B. A(i,p) = a[i * aRow + p * aCol], B(p,j) = b[p * bRow + j * bCol]; C row-major with ldc.
+    /// C[m,n] = A B, or C += A B. A(i,p) = a[i * aRow + p * aCol], B(p,j) = b[p * bRow + j * bCol]; C row-major with
+    /// ldc.
     void (*gemm)(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t aRow, std::int64_t aCol,
                  const float* b, std::int64_t bRow, std::int64_t bCol, float* c, std::int64_t ldc, bool accumulate);
 
@@ -65,10 +68,17 @@ struct CpuKernels {
     void (*gelu)(std::int64_t count, const float* x, bool tanhForm, float* y);
     void (*geluBackward)(std::int64_t count, const float* dy, const float* x, bool tanhForm, float* dx);
 
-    /// Cross-entropy of each row of logits [rows, V]: loss[row] = logsumexp - logit[target], in nats. With gradScale != 0
-    /// the logits are replaced by gradScale * (softmax - onehot). Targets below 0 are ignored: loss 0, gradient 0.
+    /// Cross-entropy of each row of logits [rows, V]: loss[row] = logsumexp - logit[target], in nats. With gradScale !=
+    /// 0 the logits are replaced by gradScale * (softmax - onehot). Targets below 0 are ignored: loss 0, gradient 0.
     void (*crossEntropy)(std::int64_t rows, std::int64_t vocab, float* logits, const std::int64_t* targets, float* loss,
                          float gradScale);
+
+    /// bfloat16 (as 16-bit words), rounded to nearest even; NaN stays NaN.
+    void (*toBFloat16)(std::int64_t count, const float* x, std::uint16_t* y);
+    /// y [columns, rows] = x [rows, columns] transposed and rounded.
+    void (*toBFloat16Transposed)(std::int64_t rows, std::int64_t columns, const float* x, std::uint16_t* y);
+    /// y = x, or y += x.
+    void (*fromBFloat16)(std::int64_t count, const std::uint16_t* x, float* y, bool accumulate);
 };
 
 /// The table for this machine; CREST_ISA=base|avx2|avx512 lowers it (for tests and reports).

@@ -2,6 +2,8 @@
 // Products, norms, rotary embedding, activations and embedding rows.
 #include "core/model/ops.h"
 
+#include <array>
+
 #include "core/model/ops_detail.h"
 
 namespace crest::model {
@@ -20,14 +22,62 @@ constexpr std::int64_t kOwnGemmWidth = 256;
 constexpr std::int64_t kRowBlock = 64;
 
 bool ownGemm(const at::Tensor& x, const at::Tensor& weight) {
-    return fusable(x) && std::min(weight.size(0), weight.size(1)) <= kOwnGemmWidth && x.is_contiguous() &&
-           weight.is_contiguous();
+    return fusable(x) && fusable(weight) && std::min(weight.size(0), weight.size(1)) <= kOwnGemmWidth &&
+           x.is_contiguous() && weight.is_contiguous();
+}
+
+/// bfloat16 buffers of the calling thread, kept between calls.
+at::Tensor words(int which, std::int64_t rows, std::int64_t columns) {
+    static thread_local std::array<at::Tensor, 4> buffers;
+    at::Tensor& buffer = buffers[static_cast<std::size_t>(which)];
+    if (!buffer.defined() || buffer.numel() < rows * columns)
+        buffer = at::empty({rows * columns}, at::kBFloat16);
+    return buffer.narrow(0, 0, rows * columns).view({rows, columns});
+}
+std::uint16_t* wordData(at::Tensor& t) {
+    return static_cast<std::uint16_t*>(t.mutable_data_ptr());
+}
+
+at::Tensor rounded(int which, const at::Tensor& x) {
+    at::Tensor y = words(which, x.size(0), x.size(1));
+    cpuKernels().toBFloat16(x.numel(), data(x), wordData(y));
+    return y;
+}
+
+/// Float32 outside, bfloat16 products: the weight's dtype asks for it.
+bool wordProducts(const at::Tensor& x, const at::Tensor& weight) {
+    return weight.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat && x.device().is_cpu() &&
+           x.is_contiguous();
+}
+
+void linearWords(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool accumulate) {
+    at::Tensor product = words(1, x.size(0), weight.size(0));
+    at::mm_out(product, rounded(0, x), weight.t());
+    cpuKernels().fromBFloat16(product.numel(), wordData(product), data(y), accumulate);
+}
+
+void linearBackwardWords(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
+                         at::Tensor& dWeight, bool accumulateDx) {
+    const std::int64_t rows = x.size(0), in = weight.size(1), out = weight.size(0);
+    if (dx.defined()) {
+        at::Tensor product = words(1, rows, in);
+        at::mm_out(product, rounded(0, dy), weight);
+        cpuKernels().fromBFloat16(product.numel(), wordData(product), data(dx), accumulateDx);
+    }
+    at::Tensor turned = words(2, out, rows), product = words(3, out, in);
+    cpuKernels().toBFloat16Transposed(rows, out, data(dy), wordData(turned));
+    at::mm_out(product, turned, rounded(0, x));
+    cpuKernels().fromBFloat16(product.numel(), wordData(product), data(dWeight), true);
 }
 
 } // namespace
 
-void setReferenceOps(bool on) { t_reference = on; }
-bool detail::referenceOps() { return t_reference; }
+void setReferenceOps(bool on) {
+    t_reference = on;
+}
+bool detail::referenceOps() {
+    return t_reference;
+}
 
 void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y, bool accumulate) {
     const std::int64_t in = weight.size(1), out = weight.size(0);
@@ -37,8 +87,15 @@ void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bia
         float* py = data(y);
         const std::int64_t ldc = y.stride(0);
         overRows(x.size(0), kRowBlock, [&](std::int64_t begin, std::int64_t end) {
-            cpuKernels().gemm(end - begin, out, in, px + begin * in, in, 1, pw, 1, in, py + begin * ldc, ldc, accumulate);
+            cpuKernels().gemm(end - begin, out, in, px + begin * in, in, 1, pw, 1, in, py + begin * ldc, ldc,
+                              accumulate);
         });
+        if (bias.defined())
+            y.add_(bias);
+        return;
+    }
+    if (wordProducts(x, weight) && y.is_contiguous()) {
+        linearWords(x, weight, y, accumulate);
         if (bias.defined())
             y.add_(bias);
         return;
@@ -71,6 +128,8 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
         overRows(out, 16, [&](std::int64_t begin, std::int64_t end) {
             cpuKernels().gemm(end - begin, in, rows, pdy + begin, 1, out, px, in, 1, pdw + begin * in, in, true);
         });
+    } else if (wordProducts(x, weight) && dy.is_contiguous()) {
+        linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
     } else {
         if (dx.defined() && accumulateDx)
             dx.addmm_(dy, weight);
@@ -173,8 +232,8 @@ void rope(at::Tensor& x, const RotaryTable& table, bool inverse) {
         const std::int64_t blocks = x.size(0);
         overRows(blocks, 1, [&](std::int64_t begin, std::int64_t end) {
             for (std::int64_t b = begin; b < end; ++b)
-                cpuKernels().rope(tokens, tokens, x.size(2), table.rotated, px + b * x.stride(0), x.stride(1), x.stride(2),
-                                  data(table.cos), data(table.sin), inverse);
+                cpuKernels().rope(tokens, tokens, x.size(2), table.rotated, px + b * x.stride(0), x.stride(1),
+                                  x.stride(2), data(table.cos), data(table.sin), inverse);
         });
         return;
     }
@@ -218,7 +277,9 @@ at::Tensor applyBackward(const at::Tensor& grad, const at::Tensor& x, Activation
     return at::threshold_backward(grad, x, 0);
 }
 
-bool isGelu(Activation kind) { return kind == Activation::GeluErf || kind == Activation::GeluTanh; }
+bool isGelu(Activation kind) {
+    return kind == Activation::GeluErf || kind == Activation::GeluTanh;
+}
 
 } // namespace
 
@@ -272,7 +333,9 @@ void activationBackward(const at::Tensor& dh, const at::Tensor& x, Activation ki
     });
 }
 
-void embedding(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) { at::index_select_out(y, table, 0, ids); }
+void embedding(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y) {
+    at::index_select_out(y, table, 0, ids);
+}
 
 void embeddingBackward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dTable) {
     if (!fusable(dy)) {

@@ -2,11 +2,12 @@
 // The numerical operations of a decoder, each as an explicit forward and backward pass over tensors that the caller has
 // allocated. No autograd: outputs are written in place, so a step allocates nothing.
 //
-// Letters: N rows (tokens), B sequences, T tokens, H heads, K key/value heads, D head size, E width, F MLP width, V vocabulary.
-// Tensors of one call share device and dtype. On a CPU in float32 the fused kernels of core/model/kernels.h run; everywhere else,
-// and with setReferenceOps(true), the same maths runs as LibTorch operations. Rows are shared among at::get_num_threads()
-// threads where there is more than one; results do not depend on how many. Gradients named "+=" are added to what is there.
-// Shapes are the caller's contract (checked by TORCH_INTERNAL_ASSERT_DEBUG_ONLY); user input is checked before it comes here.
+// Letters: N rows (tokens), B sequences, T tokens, H heads, K key/value heads, D head size, E width, F MLP width, V
+// vocabulary. Tensors of one call share device and dtype. On a CPU in float32 the fused kernels of core/model/kernels.h
+// run; everywhere else, and with setReferenceOps(true), the same maths runs as LibTorch operations. Rows are shared
+// among at::get_num_threads() threads where there is more than one; results do not depend on how many. Gradients named
+// "+=" are added to what is there. Shapes are the caller's contract (checked by TORCH_INTERNAL_ASSERT_DEBUG_ONLY); user
+// input is checked before it comes here.
 #pragma once
 
 #include <ATen/ATen.h>
@@ -18,8 +19,11 @@ namespace crest::model {
 /// Runs the LibTorch forms also where a fused kernel exists: the tests' second opinion. For the calling thread.
 void setReferenceOps(bool on);
 
-/// y [N, out] = x [N, in] weight^T + bias; weight [out, in], bias may be undefined. `accumulate`: y += ... .
-void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y, bool accumulate = false);
+/// y [N, out] = x [N, in] weight^T + bias; weight [out, in], bias may be undefined. `accumulate`: y += ... . On a CPU x
+/// and y may be float32 while weight is bfloat16: then the factors are rounded to bfloat16, products are summed in
+/// float32, rounded to bfloat16 and added to y; the backward pass does the same.
+void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
+            bool accumulate = false);
 /// dx [N, in] is overwritten (undefined: not wanted; accumulateDx: +=); dWeight +=; dBias += (may be undefined).
 void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
                     at::Tensor& dWeight, at::Tensor& dBias, bool accumulateDx = false);
@@ -45,12 +49,13 @@ struct RotaryTable {
 };
 RotaryTable rotaryTable(double base, std::int64_t rotated, std::int64_t positions, const at::Device& device);
 
-/// Rotates the first `rotated` dimensions of every head of x [B, T, H, D] in place (half-split form: p with p + rotated/2);
-/// token t uses row t of the table. `inverse` turns back: the backward pass.
+/// Rotates the first `rotated` dimensions of every head of x [B, T, H, D] in place (half-split form: p with p +
+/// rotated/2); token t uses row t of the table. `inverse` turns back: the backward pass.
 void rope(at::Tensor& x, const RotaryTable& table, bool inverse = false);
 
-/// Causal attention with scale 1/sqrt(D): q, out [B, Tq, H, D], k and v [B, Tk, K, D]; query i sees keys up to i + Tk - Tq; H is a
-/// multiple of K. Any strides, as long as the D values of a head lie side by side. lse [B, H, Tq] in float32 may be undefined.
+/// Causal attention with scale 1/sqrt(D): q, out [B, Tq, H, D], k and v [B, Tk, K, D]; query i sees keys up to i + Tk -
+/// Tq; H is a multiple of K. Any strides, as long as the D values of a head lie side by side. lse [B, H, Tq] in float32
+/// may be undefined.
 void causalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor& out, at::Tensor& lse);
 /// dq, dk, dv are overwritten and have the strides of q, k, v.
 void causalAttentionBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
@@ -70,8 +75,8 @@ void activationBackward(const at::Tensor& dh, const at::Tensor& x, series::Activ
 void embedding(const at::Tensor& ids, const at::Tensor& table, at::Tensor& y);
 void embeddingBackward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& dTable);
 
-/// Losses in nats of a linear head without the [N, V] logits: x [N, E], weight [V, E], targets [N] int64 (negative: ignored, loss 0),
-/// loss [N] float32. `scratch` [rows, V], dtype of x, holds the logits of `rows` rows at a time.
+/// Losses in nats of a linear head without the [N, V] logits: x [N, E], weight [V, E], targets [N] int64 (negative:
+/// ignored, loss 0), loss [N] float32. `scratch` [rows, V], dtype of x, holds the logits of `rows` rows at a time.
 void headLoss(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets, at::Tensor& scratch,
               at::Tensor& loss);
 /// The same, with the gradients of gradScale * sum of losses: dx [N, E] overwritten, dWeight [V, E] +=.

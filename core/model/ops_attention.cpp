@@ -65,11 +65,10 @@ void causalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
             float* scratch = scratchFloats(attentionScratch(one));
             for (std::int64_t i = begin; i < end; ++i) {
                 const std::int64_t b = i / s.heads, h = i % s.heads;
-                cpuKernels().attention(one, data(q) + b * s.qBatch + h * s.qHead,
-                                       data(k) + b * s.kBatch + (h / group) * s.kHead,
-                                       data(v) + b * s.vBatch + (h / group) * s.vHead,
-                                       data(out) + b * s.oBatch + h * s.oHead,
-                                       lse.defined() ? data(lse) + i * s.queries : nullptr, scratch);
+                cpuKernels().attention(
+                    one, data(q) + b * s.qBatch + h * s.qHead, data(k) + b * s.kBatch + (h / group) * s.kHead,
+                    data(v) + b * s.vBatch + (h / group) * s.vHead, data(out) + b * s.oBatch + h * s.oHead,
+                    lse.defined() ? data(lse) + i * s.queries : nullptr, scratch);
             }
         });
         return;

@@ -16,12 +16,16 @@ inline bool fusable(const at::Tensor& t) {
     return t.device().is_cpu() && t.scalar_type() == at::kFloat && !referenceOps();
 }
 
-inline float* data(at::Tensor& t) { return t.defined() ? t.mutable_data_ptr<float>() : nullptr; }
-inline const float* data(const at::Tensor& t) { return t.defined() ? t.const_data_ptr<float>() : nullptr; }
+inline float* data(at::Tensor& t) {
+    return t.defined() ? t.mutable_data_ptr<float>() : nullptr;
+}
+inline const float* data(const at::Tensor& t) {
+    return t.defined() ? t.const_data_ptr<float>() : nullptr;
+}
 
-/// f(begin, end) over [0, n): on this thread, or in whole blocks of `block` rows on several. f must give the same result for a row
-/// whatever range it comes in.
-template <class F> void overRows(std::int64_t n, std::int64_t block, const F& f) {
+/// f(begin, end) over [0, n): on this thread, or in whole blocks of `block` rows on several. f must give the same
+/// result for a row whatever range it comes in.
+template<class F> void overRows(std::int64_t n, std::int64_t block, const F& f) {
     if (at::get_num_threads() == 1 || at::in_parallel_region() || n <= block) {
         f(std::int64_t{0}, n);
         return;

@@ -7,8 +7,9 @@ using series::MlpKind;
 using series::NormKind;
 
 namespace {
-/// Rows of logits held at a time: enough to pack the head's matrix once for many rows, few enough to stay in cache.
-constexpr std::int64_t kLogitBytes = 1 << 19;
+/// Logits held at a time: within the cache where the head's matrix is, too; else enough rows to make reading it worth
+/// while.
+constexpr std::int64_t kLogitBytes = 1 << 19, kManyLogitBytes = 1 << 25, kSmallHead = 1 << 18;
 } // namespace
 
 std::int64_t DecoderPass::sequencesWithin(const series::DecoderSpec& spec, std::int64_t tokens, std::int64_t limit,
@@ -50,7 +51,8 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t sequences
         m_blocks.push_back(std::move(s));
     }
     m_last = matrix(spec.width), m_lastNormed = matrix(spec.width), m_lastMean = column(), m_lastRstd = column();
-    const std::int64_t chunk = std::clamp<std::int64_t>(kLogitBytes / (4 * spec.vocabSize), 64, 512);
+    const std::int64_t logitBytes = spec.vocabSize * spec.width <= kSmallHead ? kLogitBytes : kManyLogitBytes;
+    const std::int64_t chunk = std::clamp<std::int64_t>(logitBytes / (4 * spec.vocabSize), 64, 512);
     m_logits = at::zeros({std::min(rows, chunk), spec.vocabSize}, options);
     m_loss = column();
     if (!withGradients)

@@ -14,8 +14,11 @@ namespace crest::train {
 using series::TensorRole;
 
 namespace {
-/// Activations of one pass: about what a core's own cache and its share of the last level hold without going to memory.
-constexpr std::int64_t kActivationBytes = 4'000'000;
+/// Activations of one pass. Small models: what a core's own cache and its share of the last level hold. Large ones,
+/// whose weights and gradients do not fit there anyway: enough tokens to make reading them worth while.
+std::int64_t activationBytes(std::int64_t parameters) {
+    return std::clamp<std::int64_t>(32 * parameters, 4'000'000, 1'000'000'000);
+}
 } // namespace
 
 double initialStd(const InitRule& rule, const series::DecoderSpec& spec, const series::TensorInfo& tensor) {
@@ -55,9 +58,11 @@ Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t 
     initialiseParameters(config.init, config.spec, m_layout, seed, flat);
     m_weights = decoderTensors(config.spec, m_layout, flat);
     const std::int64_t perLane = config.batchSequences / config.gradientLanes;
-    m_microSequences = config.microSequences > 0 ? config.microSequences
-                                                 : DecoderPass::sequencesWithin(config.spec, config.sequenceLength,
-                                                                                perLane, kActivationBytes);
+    m_microSequences = config.microSequences > 0
+                           ? config.microSequences
+                           : DecoderPass::sequencesWithin(config.spec, config.sequenceLength, perLane,
+                                                          activationBytes(m_layout.total));
+    makeStepWeights();
     const std::int64_t rows = m_microSequences * config.sequenceLength;
     for (std::int64_t i = 0; i < config.gradientLanes; ++i) {
         Lane lane;
@@ -68,6 +73,21 @@ Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t 
         lane.ids = at::zeros({rows}, at::kLong);
         lane.targets = at::zeros({rows}, at::kLong);
         m_lanes.push_back(std::move(lane));
+    }
+}
+
+void Trainer::makeStepWeights() {
+    m_stepWeights = m_weights;
+    if (m_config.compute == ComputeType::Float32)
+        return;
+    m_rounded = at::zeros({m_layout.total}, at::kBFloat16);
+    const DecoderTensors rounded = decoderTensors(m_config.spec, m_layout, m_rounded);
+    m_stepWeights.head = rounded.head; // the embedding's rows are looked up in float32
+    for (std::size_t i = 0; i < rounded.blocks.size(); ++i) {
+        m_stepWeights.blocks[i].qkv = rounded.blocks[i].qkv;
+        m_stepWeights.blocks[i].attentionOut = rounded.blocks[i].attentionOut;
+        m_stepWeights.blocks[i].mlpIn = rounded.blocks[i].mlpIn;
+        m_stepWeights.blocks[i].down = rounded.blocks[i].down;
     }
 }
 
@@ -85,13 +105,15 @@ void Trainer::runLane(Lane& lane, std::span<const std::int64_t> rows) {
             std::copy_n(from, tokens, ids + s * tokens);
             std::copy_n(from + 1, tokens, targets + s * tokens);
         }
-        const at::Tensor& loss = lane.pass->forwardBackward(m_weights, lane.views, lane.ids, lane.targets, scale);
+        const at::Tensor& loss = lane.pass->forwardBackward(m_stepWeights, lane.views, lane.ids, lane.targets, scale);
         lane.loss += loss.sum(at::kDouble).item<double>() * scale;
     }
 }
 
 StepReport Trainer::step(std::span<const std::int64_t> batch, int threads) {
     const std::size_t share = batch.size() / m_lanes.size();
+    if (m_rounded.defined())
+        m_rounded.copy_(parameters());
     const auto runShare = [&](std::size_t first, std::size_t stride) {
         for (std::size_t i = first; i < m_lanes.size(); i += stride)
             runLane(m_lanes[i], batch.subspan(i * share, share));

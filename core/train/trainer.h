@@ -37,8 +37,8 @@ public:
     /// One step on `batch`: batchSequences rows of sequenceLength + 1 ids. `threads` lanes run side by side.
     StepReport step(std::span<const std::int64_t> batch, int threads);
 
-    /// Mean nats per token of rows of sequenceLength inputs with targets (-1: not counted), like `batch` in layout
-    /// [rows, T].
+    /// In float32, also where training computes in bfloat16: mean nats per token of rows of sequenceLength inputs with
+    /// targets (-1: not counted), like `batch` in layout [rows, T].
     double evaluate(std::span<const std::int64_t> inputs, std::span<const std::int64_t> targets);
 
     std::int64_t stepsDone() const { return m_step; }
@@ -58,12 +58,15 @@ private:
     };
     void runLane(Lane& lane, std::span<const std::int64_t> rows);
     void update(const at::Tensor& gradients);
+    void makeStepWeights();
 
     const PretrainConfig& m_config;
     std::int64_t m_steps, m_step = 0, m_microSequences;
     ParameterLayout m_layout;
     at::Tensor m_state;
     DecoderTensors m_weights;
+    at::Tensor m_rounded;         ///< bfloat16 copy of the matrices, made once per step
+    DecoderTensors m_stepWeights; ///< what a step multiplies with
     std::vector<Lane> m_lanes;
 };
 
