@@ -3,34 +3,24 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
+#include <map>
 #include <set>
-#include <unordered_set>
+#include <string_view>
+#include <tuple>
+#include <unordered_map>
 
 #include <fmt/format.h>
 
-#include "core/analysis/axis.h"
-#include "core/base/hash.h"
-#include "core/base/json.h"
+#include "core/analysis/figure_view.h"
+#include "core/analysis/probe_provenance.h"
 #include "core/base/units.h"
-#include "core/base/version.h"
 
 namespace crest::analysis {
 namespace {
 
 using study::ResultRow;
 using study::Role;
-
-/// The rows that the plan names, each key once.
-std::vector<const ResultRow*> rowsOfPlan(const ProbeResults& results) {
-    std::unordered_set<std::string> wanted;
-    for (const study::Cell& cell : results.plan.cells)
-        wanted.insert(cell.keys.begin(), cell.keys.end());
-    std::vector<const ResultRow*> rows;
-    for (const ResultRow& row : results.rows)
-        if (wanted.erase(row.key) > 0)
-            rows.push_back(&row);
-    return rows;
-}
 
 /// Tasks of the probe, ID first, otherwise in the user's order.
 std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
@@ -41,6 +31,17 @@ std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
     return tasks;
 }
 
+/// Which checkpoints have a place on the token axis: those with a token count; of copies with the same content there, the first.
+std::vector<char> countedCheckpoints(const study::Plan& plan) {
+    std::set<std::tuple<std::int64_t, std::int64_t, std::string>> seen;
+    std::vector<char> counted;
+    for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints)
+        counted.push_back(checkpoint.tokens && seen.emplace(*checkpoint.tokens, checkpoint.pretrainSeed.value_or(-1), checkpoint.weights).second);
+    return counted;
+}
+
+std::string counted(std::int64_t count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
+
 double xOf(double tokens, const ProbeResults& results, XQuantity x) {
     if (x == XQuantity::TokensPerParameter && results.parameters > 0)
         return tokens / static_cast<double>(results.parameters);
@@ -49,12 +50,14 @@ double xOf(double tokens, const ProbeResults& results, XQuantity x) {
     return tokens;
 }
 
+constexpr const char* kTokensTitle = "pretraining tokens";
+
 std::string xTitle(const ProbeResults& results, XQuantity x) {
     if (x == XQuantity::TokensPerParameter && results.parameters > 0)
         return "pretraining tokens per parameter";
     if (x == XQuantity::Flops && results.flopsPerToken > 0)
         return "pretraining compute (FLOPs)";
-    return "pretraining tokens";
+    return kTokensTitle;
 }
 
 std::string strengthLabel(double strength) { return "\u03b3 = " + formatNumber(strength); }
@@ -63,133 +66,116 @@ std::string curveId(double strength) { return strength == 0 ? "base" : "gamma=" 
 constexpr Marker kMarkers[] = {Marker::Circle,       Marker::Square,   Marker::Diamond, Marker::TriangleUp,
                                Marker::TriangleDown, Marker::Pentagon, Marker::Star};
 
-std::string pointDetail(const StrengthCurves& curve, const CurvePoint& point, bool change, const std::string& unit) {
-    std::string text = fmt::format("{}, {} tokens\n{} {} {}", curve.strength == 0 ? "base" : strengthLabel(curve.strength),
-                                   formatTokens(point.tokens), change ? "change from base" : "loss",
-                                   formatNumber(point.mean, 6), unit);
+std::string pointDetail(const StrengthCurves& curve, const CurvePoint& point, bool change) {
+    const bool base = curve.strength == 0;
+    std::string text = fmt::format("{}, {} tokens\n{} {} nats/token", base ? "base" : strengthLabel(curve.strength), formatTokens(point.tokens),
+                                   change ? "change from base" : "loss", formatNumber(point.mean, 6));
     if (point.band != BandKind::None)
         text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band), formatNumber(point.low, 5), formatNumber(point.high, 5));
-    text += fmt::format("\nN: {} pretraining {}, {} {}, {} sequences", point.seeds, point.seeds == 1 ? "run" : "runs", point.draws,
-                        curve.strength == 0 ? "value" : point.draws == 1 ? "noise draw (pair)" : "noise draws (pairs)", point.sequences);
+    text += "\nN: " + counted(point.seeds, "pretraining run");
+    if (!base)
+        text += ", " + counted(point.draws, "noise draw") + (point.draws == 1 ? " (pair)" : " (pairs)");
+    if (point.sequences > 0)
+        text += ", " + counted(point.sequences, "sequence");
     if (point.nonFinite > 0)
-        text += fmt::format("\n{} values are not finite and left out", point.nonFinite);
+        text += fmt::format("\n{} not finite and left out", counted(point.nonFinite, "value"));
     return text;
 }
 
-std::string pointRecipe(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point) {
-    const study::Probe& probe = results.plan.probe;
-    std::string text = fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, formatTokens(point.tokens), curve.task);
-    if (curve.strength == 0)
-        text += "modification: none (the base)\n";
-    else
-        text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n", formatNumber(curve.strength, 6),
-                            probe.noiseScale == study::NoiseScale::InitStd ? "the std each tensor was initialised with"
-                                                                           : "the RMS of each tensor (fallback)",
-                            probe.firstSeed, probe.firstSeed + probe.seeds - 1);
-    for (const study::Task& task : results.plan.tasks)
-        if (task.name == curve.task)
-            text += fmt::format("windows of {} tokens, stride {}, at most {}\ndata {}\n", task.windowTokens, task.strideTokens, task.maxWindows,
-                                task.dataHash.substr(0, 16));
-    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", probe.compute == study::ComputeType::Float32 ? "float32" : "bfloat16",
-                        kNumericsVersion, version(), results.studyCommand);
-    return text;
+FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point, bool change, double x) {
+    FigurePoint out;
+    out.x = x;
+    out.y = point.mean;
+    if (point.band != BandKind::None && std::isfinite(point.low) && std::isfinite(point.high)) {
+        out.low = point.low;
+        out.high = point.high;
+    }
+    out.n = point.seeds > 1 ? point.seeds : curve.strength == 0 ? point.sequences : point.draws;
+    out.detail = pointDetail(curve, point, change);
+    out.recipe = pointRecipe(results, curve.task, curve.strength, point.tokens);
+    return out;
 }
 
-FigureCurve makeCurve(const ProbeResults& results, const StrengthCurves& source, bool change, std::size_t index, std::size_t count,
-                      const FigureOptions& options, int& hidden) {
+/// `position`: of the strength on the probe's ladder of `count`. Points that are not finite end a segment and are counted in `hidden`.
+FigureCurve makeCurve(const ProbeResults& results, const StrengthCurves& source, bool change, std::size_t position, std::size_t count,
+                      XQuantity x, int& hidden) {
     FigureCurve curve;
     curve.id = curveId(source.strength);
     const bool base = source.strength == 0;
     curve.label = base ? "base" : strengthLabel(source.strength);
     curve.color = base ? CurveColor::Base : CurveColor::Ordered;
     curve.dashed = base;
-    curve.marker = base ? Marker::None : kMarkers[index % std::size(kMarkers)];
-    curve.colorPosition = count < 2 ? 0.3 : static_cast<double>(index) / static_cast<double>(count - 1);
+    curve.marker = base ? Marker::None : kMarkers[position % std::size(kMarkers)];
+    curve.colorPosition = count < 2 ? 0.3 : static_cast<double>(position) / static_cast<double>(count - 1);
     std::vector<FigurePoint> segment;
+    const auto endSegment = [&] {
+        if (!segment.empty())
+            curve.segments.push_back(std::move(segment));
+        segment.clear();
+    };
     for (const CurvePoint& point : (change ? source.sensitivity : source.value).points) {
-        const double x = xOf(point.tokens, results, options.x);
-        const bool drawable = std::isfinite(point.mean) && (options.yScale == AxisScale::Linear || point.mean > 0) &&
-                              (options.xScale == AxisScale::Linear || x > 0);
-        if (!drawable) {
-            ++hidden;
-            if (!segment.empty())
-                curve.segments.push_back(std::move(segment));
-            segment.clear();
+        if (std::isfinite(point.mean)) {
+            segment.push_back(makePoint(results, source, point, change, xOf(point.tokens, results, x)));
             continue;
         }
-        FigurePoint out;
-        out.x = x;
-        out.y = point.mean;
-        if (point.band != BandKind::None && std::isfinite(point.low) && std::isfinite(point.high)) {
-            out.low = point.low;
-            out.high = point.high;
-        }
-        out.n = point.seeds > 1 ? point.seeds : base ? point.sequences : point.draws;
-        out.detail = pointDetail(source, point, change, "nats/token");
-        out.recipe = pointRecipe(results, source, point);
-        segment.push_back(std::move(out));
+        ++hidden;
+        endSegment();
     }
-    if (!segment.empty())
-        curve.segments.push_back(std::move(segment));
+    endSegment();
     return curve;
 }
 
-/// The visible range with a margin; bands count, since they are drawn.
-void fitAxes(FigurePanel& panel, const FigureOptions& options) {
-    double xLow = INFINITY, xHigh = -INFINITY, yLow = INFINITY, yHigh = -INFINITY;
-    const bool logY = options.yScale == AxisScale::Log;
-    for (const FigureCurve& curve : panel.curves)
-        for (const auto& segment : curve.segments)
-            for (const FigurePoint& point : segment) {
-                xLow = std::min(xLow, point.x), xHigh = std::max(xHigh, point.x);
-                const double low = point.low.value_or(point.y), high = point.high.value_or(point.y);
-                yLow = std::min(yLow, logY && low <= 0 ? point.y : low), yHigh = std::max(yHigh, high);
-            }
-    if (!(xLow <= xHigh))
-        xLow = 1, xHigh = 10, yLow = 0, yHigh = 1;
-    const auto widen = [](double& low, double& high, AxisScale scale, double share) {
-        if (scale == AxisScale::Log) {
-            const double margin = high > low ? std::pow(high / low, share) : 1.3;
-            low /= margin, high *= margin;
-        } else {
-            const double margin = high > low ? (high - low) * share : std::max(std::abs(low) * 0.05, 0.5);
-            low -= margin, high += margin;
-        }
-    };
-    widen(xLow, xHigh, options.xScale, 0.035);
-    widen(yLow, yHigh, options.yScale, 0.05);
+void setAxes(FigurePanel& panel, const ProbeResults& results, bool change, const FigureOptions& options) {
+    panel.x.title = xTitle(results, options.x);
     panel.x.scale = options.xScale;
+    panel.x.format = panel.x.title == kTokensTitle ? TickFormat::Tokens : TickFormat::Number;
+    panel.y.title = change ? "increase over base (nats/token)" : "loss (nats/token)";
     panel.y.scale = options.yScale;
-    panel.x.low = xLow, panel.x.high = xHigh;
-    panel.y.low = yLow, panel.y.high = yHigh;
-    panel.x.ticks = tokenTicks(xLow, xHigh, options.xScale);
-    if (!logY) {
-        panel.y.ticks = numberTicks(yLow, yHigh);
-        return;
-    }
-    for (int exponent = static_cast<int>(std::floor(std::log10(yLow))); std::pow(10, exponent) <= yHigh; ++exponent)
-        for (const int digit : {1, 2, 5})
-            if (const double value = digit * std::pow(10, exponent);
-                value >= yLow && value <= yHigh && (digit == 1 || yHigh / yLow < 100))
-                panel.y.ticks.push_back({value, formatNumber(value)});
+    fitAxis(panel, Dimension::X);
+    fitAxis(panel, Dimension::Y);
 }
 
-/// What the band is and N, in words, from the curves as drawn; the most common kind speaks for the panel.
-std::string bandNote(const std::vector<const StrengthCurves*>& curves, bool change) {
+/// Runs, draws and sequences behind the points of `curves`: the most of any.
+struct Counts {
+    std::int64_t runs = 0, draws = 0, sequences = 0;
+};
+
+/// The band that most points have, with what it counts; "" where no point has one.
+std::string bandText(const std::vector<const Curve*>& curves, bool draws) {
     std::map<BandKind, int> kinds;
-    std::int64_t seeds = 0, draws = 0;
-    for (const StrengthCurves* curve : curves)
-        for (const CurvePoint& point : (change ? curve->sensitivity : curve->value).points)
-            if (curve->strength != 0 && point.band != BandKind::None) {
+    Counts counts;
+    for (const Curve* curve : curves)
+        for (const CurvePoint& point : curve->points)
+            if (point.band != BandKind::None) {
                 ++kinds[point.band];
-                seeds = std::max(seeds, point.seeds);
-                draws = std::max(draws, point.draws);
+                counts.runs = std::max(counts.runs, point.seeds);
+                counts.draws = std::max(counts.draws, point.draws);
+                counts.sequences = std::max(counts.sequences, point.sequences);
             }
     if (kinds.empty())
         return {};
     const auto most = std::max_element(kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    return fmt::format("band: {}; {} pretraining {}, {} noise {}", bandKindLabel(most->first), seeds, seeds == 1 ? "run" : "runs", draws,
-                       draws == 1 ? "draw" : "draws");
+    std::string text = fmt::format("{}; N: {}", bandKindLabel(most->first), counted(counts.runs, "pretraining run"));
+    if (draws)
+        text += ", " + counted(counts.draws, "noise draw") + (counts.draws == 1 ? " (pair)" : " (pairs)");
+    return counts.sequences > 0 ? text + ", " + counted(counts.sequences, "sequence") : text;
+}
+
+void addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change) {
+    std::vector<const Curve*> modified, base;
+    for (const StrengthCurves* curve : curves)
+        (curve->strength == 0 ? base : modified).push_back(change ? &curve->sensitivity : &curve->value);
+    if (const std::string text = bandText(modified, true); !text.empty())
+        panel.notes.push_back("band: " + text + (change ? "; each cell minus its base on the same sequences" : ""));
+    if (const std::string text = change ? "" : bandText(base, false); !text.empty())
+        panel.notes.push_back("band of the base: " + text);
+}
+
+Scope scopeOf(const std::string& task, const std::vector<InflectionRow>& rows) {
+    const auto weakest = std::find_if(rows.begin(), rows.end(), [&](const InflectionRow& row) {
+        return row.task == task && row.inflection.supported && row.inflection.scope == Scope::TheseCheckpoints;
+    });
+    return weakest == rows.end() ? Scope::Budgets : Scope::TheseCheckpoints;
 }
 
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task, const std::vector<InflectionRow>& rows,
@@ -207,25 +193,63 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
     }
     if (panel.marks.empty() && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.task == task; }))
         panel.notes.push_back("no inflection is supported by these data");
+    if (!panel.marks.empty())
+        panel.notes.push_back(fmt::format("inflection: lowest budget with its 95 % interval, {}", scopeLabel(scopeOf(task, rows))));
+}
+
+/// What else a reader must know of these results.
+void addCautions(FigurePanel& panel, const ProbeResults& results) {
+    if (results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
+        panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
+    const auto& checkpoints = results.plan.checkpoints;
+    if (const auto unknown = std::count_if(checkpoints.begin(), checkpoints.end(), [](const auto& one) { return !one.tokens; }); unknown > 0)
+        panel.notes.push_back(counted(unknown, "checkpoint") + " without a token count left out");
+    if (const std::set<std::string> devices = devicesOf(results); devices.size() > 1)
+        panel.notes.push_back(fmt::format("measured on different devices: {}", fmt::join(devices, ", ")));
+}
+
+FigurePanel makePanel(const ProbeResults& results, const study::TaskInProbe& task, const std::vector<const StrengthCurves*>& curves, bool change,
+                      const FigureOptions& options, const std::vector<InflectionRow>& inflections) {
+    const std::vector<double>& ladder = results.plan.probe.strengths;
+    FigurePanel panel;
+    panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : "loss");
+    panel.badge = task.role == Role::InDistribution ? "ID" : "OOD";
+    for (const StrengthCurves* curve : curves) {
+        if (change && curve->strength == 0)
+            continue;
+        const auto at = static_cast<std::size_t>(std::find(ladder.begin(), ladder.end(), curve->strength) - ladder.begin());
+        panel.curves.push_back(makeCurve(results, *curve, change, at, ladder.size(), options.x, panel.hiddenNonFinite));
+    }
+    setAxes(panel, results, change, options);
+    addBandNotes(panel, curves, change);
+    addCautions(panel, results);
+    if (options.inflections && !change)
+        addInflections(panel, results, task.task, inflections, options);
+    return panel;
 }
 
 } // namespace
 
 std::vector<Observation> observationsOf(const ProbeResults& results) {
+    const study::Plan& plan = results.plan;
+    std::unordered_map<std::string_view, const ResultRow*> stored;
+    for (const ResultRow& row : results.rows)
+        stored.emplace(row.key, &row);
+    const std::vector<char> counted = countedCheckpoints(plan);
     std::vector<Observation> out;
-    for (const ResultRow* row : rowsOfPlan(results)) {
-        if (!row->tokens)
+    for (const study::Cell& cell : plan.cells) {
+        if (!counted[static_cast<std::size_t>(cell.checkpoint)])
             continue;
-        Observation observation;
-        observation.tokens = static_cast<double>(*row->tokens);
-        observation.pretrainSeed = row->pretrainSeed.value_or(-1);
-        observation.task = row->task;
-        observation.strength = row->strength;
-        observation.drawSeed = row->seed;
-        observation.value = row->value;
-        observation.perSequenceNats = row->sequenceNats;
-        observation.perSequenceTokens = row->sequenceTokens;
-        out.push_back(std::move(observation));
+        // What the plan says of a key counts: the row may have been stored under another name of the task or series.
+        const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
+        for (std::size_t t = 0; t < cell.keys.size() && t < plan.tasks.size(); ++t) {
+            const auto found = stored.find(cell.keys[t]);
+            if (found == stored.end())
+                continue;
+            const ResultRow& row = *found->second;
+            out.push_back({static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1), plan.tasks[t].name, cell.strength, cell.seed,
+                           row.value, row.sequenceNats, row.sequenceTokens});
+        }
     }
     return out;
 }
@@ -250,84 +274,18 @@ Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& op
     Figure figure;
     figure.name = "curves";
     figure.title = results.plan.probe.name;
-    const study::Probe& probe = results.plan.probe;
-    for (const study::TaskInProbe& task : orderedTasks(probe)) {
+    for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         std::vector<const StrengthCurves*> own;
         for (const StrengthCurves& curve : curves)
             if (curve.task == task.task)
                 own.push_back(&curve);
-        for (const bool change : {false, true}) {
-            if ((change && options.y == YQuantity::Value) || (!change && options.y == YQuantity::Change))
-                continue;
-            FigurePanel panel;
-            panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : "loss");
-            panel.badge = task.role == Role::InDistribution ? "ID" : "OOD";
-            panel.x.title = xTitle(results, options.x);
-            panel.y.title = change ? "increase over base (nats/token)" : "loss (nats/token)";
-            for (const StrengthCurves* curve : own) {
-                if (change && curve->strength == 0)
-                    continue;
-                const auto at = std::find(probe.strengths.begin(), probe.strengths.end(), curve->strength);
-                panel.curves.push_back(makeCurve(results, *curve, change, static_cast<std::size_t>(at - probe.strengths.begin()) % 64,
-                                                 probe.strengths.size(), options, panel.hiddenNonFinite));
-            }
-            fitAxes(panel, options);
-            if (const std::string note = bandNote(own, change); !note.empty())
-                panel.notes.push_back(note);
-            if (probe.noiseScale == study::NoiseScale::TensorRms)
-                panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
-            if (options.inflections && !change)
-                addInflections(panel, results, task.task, inflections, options);
-            if (panel.hiddenNonFinite > 0)
-                panel.notes.push_back(fmt::format("{} points cannot be drawn and are left out", panel.hiddenNonFinite));
-            figure.panels.push_back(std::move(panel));
-        }
+        for (const bool change : {false, true})
+            if (change ? options.y != YQuantity::Value : options.y != YQuantity::Change)
+                figure.panels.push_back(makePanel(results, task, own, change, options, inflections));
     }
-    figure.columns = figure.panels.size() <= 1 ? 1 : figure.panels.size() <= 4 ? 2 : 3;
+    figure.columns = figure.panels.size() <= 1 ? 1 : figure.panels.size() <= 4 || options.y == YQuantity::Both ? 2 : 3;
     figure.provenance = figureProvenance(results, figure.name, options);
     return figure;
-}
-
-std::string figureProvenance(const ProbeResults& results, const std::string& figure, const FigureOptions& options) {
-    const study::Plan& plan = results.plan;
-    const std::vector<const ResultRow*> rows = rowsOfPlan(results);
-    std::vector<std::string> lines;
-    std::set<std::string> devices;
-    std::set<int> numerics;
-    for (const ResultRow* row : rows) {
-        lines.push_back(row->key + " " + canonicalJson(numberToJson(row->value)));
-        devices.insert(fmt::format("{} x{}", row->device, row->threads));
-        numerics.insert(row->numerics);
-    }
-    std::sort(lines.begin(), lines.end());
-    Sha256 hash;
-    for (const std::string& line : lines)
-        hash.update(line + "\n");
-    Json data = Json::object(), weights = Json::array();
-    for (const study::Task& task : plan.tasks)
-        data[task.name] = {{"sha256", task.dataHash}, {"window_tokens", task.windowTokens}, {"stride_tokens", task.strideTokens},
-                           {"max_windows", task.maxWindows}};
-    for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints)
-        weights.push_back({{"name", checkpoint.name}, {"weights", checkpoint.weights.substr(0, 16)}});
-    const study::Probe& probe = plan.probe;
-    const Json object = {
-        {"made_by", fmt::format("Crest {}", version())},
-        {"figure", figure},
-        {"study", results.studyName},
-        {"run", plan.id},
-        {"probe",
-         {{"name", probe.name}, {"kind", probe.kind}, {"series", probe.series}, {"gammas", probe.strengths}, {"first_seed", probe.firstSeed},
-          {"seeds", probe.seeds}, {"antithetic", true},
-          {"noise_scale", probe.noiseScale == study::NoiseScale::InitStd ? "init-std" : "tensor-rms"},
-          {"compute", probe.compute == study::ComputeType::Float32 ? "float32" : "bfloat16"}}},
-        {"tasks", data},
-        {"checkpoints", weights},
-        {"results", {{"rows", rows.size()}, {"sha256", hash.finishHex()}}},
-        {"devices", devices},
-        {"numerics_versions", numerics},
-        {"spread", options.spread == Spread::Confidence95 ? "95 % confidence" : "standard deviation"},
-        {"command", results.studyCommand}};
-    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 } // namespace crest::analysis

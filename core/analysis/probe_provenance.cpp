@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/probe_provenance.h"
+
+#include <algorithm>
+#include <unordered_set>
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/base/units.h"
+#include "core/base/version.h"
+
+namespace crest::analysis {
+namespace {
+
+using study::ResultRow;
+
+/// The rows that the plan names, each key once.
+std::vector<const ResultRow*> rowsOfPlan(const ProbeResults& results) {
+    std::unordered_set<std::string> wanted;
+    for (const study::Cell& cell : results.plan.cells)
+        wanted.insert(cell.keys.begin(), cell.keys.end());
+    std::vector<const ResultRow*> rows;
+    for (const ResultRow& row : results.rows)
+        if (wanted.erase(row.key) > 0)
+            rows.push_back(&row);
+    return rows;
+}
+
+/// SHA-256 over "key value" of every row in the order of the keys: equal for equal numbers, in whatever order they were stored.
+std::string resultsHash(const std::vector<const ResultRow*>& rows) {
+    std::vector<std::string> lines;
+    for (const ResultRow* row : rows)
+        lines.push_back(row->key + " " + canonicalJson(numberToJson(row->value)) + "\n");
+    std::sort(lines.begin(), lines.end());
+    Sha256 hash;
+    for (const std::string& line : lines)
+        hash.update(line);
+    return hash.finishHex();
+}
+
+const char* noiseScaleText(study::NoiseScale scale) { return scale == study::NoiseScale::InitStd ? "init-std" : "tensor-rms"; }
+const char* computeText(study::ComputeType compute) { return compute == study::ComputeType::Float32 ? "float32" : "bfloat16"; }
+
+const char* xText(XQuantity x) { return x == XQuantity::Tokens ? "tokens" : x == XQuantity::Flops ? "flops" : "tokens per parameter"; }
+const char* yText(YQuantity y) { return y == YQuantity::Value ? "value" : y == YQuantity::Change ? "change" : "both"; }
+
+Json probeRecord(const study::Probe& probe) {
+    return {{"name", probe.name},
+            {"kind", probe.kind},
+            {"series", probe.series},
+            {"gammas", probe.strengths},
+            {"first_seed", probe.firstSeed},
+            {"seeds", probe.seeds},
+            {"antithetic", true},
+            {"noise_scale", noiseScaleText(probe.noiseScale)},
+            {"compute", computeText(probe.compute)}};
+}
+
+} // namespace
+
+std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens) {
+    const study::Probe& probe = results.plan.probe;
+    std::string text = fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, formatTokens(tokens), task);
+    if (strength == 0)
+        text += "modification: none (the base)\n";
+    else
+        text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n", formatNumber(strength, 6),
+                            probe.noiseScale == study::NoiseScale::InitStd ? "the std each tensor was initialised with"
+                                                                           : "the RMS of each tensor (fallback)",
+                            probe.firstSeed, probe.firstSeed + probe.seeds - 1);
+    for (const study::Task& one : results.plan.tasks)
+        if (one.name == task)
+            text += fmt::format("windows of {} tokens, stride {}, {}\ndata {}\n", one.windowTokens, one.strideTokens,
+                                one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all", one.dataHash.substr(0, 16));
+    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion, version(), results.studyCommand);
+    return text;
+}
+
+std::set<std::string> devicesOf(const ProbeResults& results) {
+    std::set<std::string> devices;
+    for (const ResultRow* row : rowsOfPlan(results))
+        devices.insert(row->device);
+    return devices;
+}
+
+std::string figureProvenance(const ProbeResults& results, const std::string& figure, const FigureOptions& options) {
+    const study::Plan& plan = results.plan;
+    const std::vector<const ResultRow*> rows = rowsOfPlan(results);
+    std::set<std::string> devices;
+    std::set<int> numerics;
+    for (const ResultRow* row : rows) {
+        devices.insert(fmt::format("{} x{}", row->device, row->threads));
+        numerics.insert(row->numerics);
+    }
+    Json data = Json::object(), weights = Json::array();
+    for (const study::Task& task : plan.tasks)
+        data[task.name] = {{"sha256", task.dataHash},
+                           {"window_tokens", task.windowTokens},
+                           {"stride_tokens", task.strideTokens},
+                           {"max_windows", task.maxWindows}};
+    for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints)
+        weights.push_back({{"name", checkpoint.name}, {"weights", checkpoint.weights.substr(0, 16)}});
+    const Json object = {{"made_by", fmt::format("Crest {}", version())},
+                         {"figure", figure},
+                         {"study", results.studyName},
+                         {"run", plan.id},
+                         {"probe", probeRecord(plan.probe)},
+                         {"tasks", data},
+                         {"checkpoints", weights},
+                         {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}},
+                         {"devices", devices},
+                         {"numerics_versions", numerics},
+                         {"x", xText(options.x)},
+                         {"y", yText(options.y)},
+                         {"spread", options.spread == Spread::Confidence95 ? "95 % confidence" : "standard deviation"},
+                         {"command", results.studyCommand}};
+    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+} // namespace crest::analysis

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a figure of a probe says about its origin: the recipe of a point, and the record that exports carry. Pure functions; any thread.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "core/analysis/probe_figures.h"
+
+namespace crest::analysis {
+
+/// Settings, seeds, data, versions and the command behind one point, several lines for people.
+std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens);
+
+/// The devices that measured results of this probe ("cpu", "cuda:0 ..."), without threads.
+std::set<std::string> devicesOf(const ProbeResults& results);
+
+} // namespace crest::analysis

@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: Apache-2.0
+// From stored rows to figures: numbers worked by hand, pairing, order, gaps, what is left out, and what the record says.
+#include <cmath>
+#include <limits>
+
+#include <QTest>
+
+#include "core/analysis/figure_view.h"
+#include "core/analysis/probe_figures.h"
+#include "core/base/json.h"
+
+using namespace crest;
+using namespace crest::analysis;
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+/// 97.5 % point of Student's t with one degree of freedom (tan(0.475 pi)).
+const double kStudent1 = std::tan(0.475 * M_PI);
+
+bool near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(1.0, std::abs(b)); }
+
+struct Budget {
+    std::int64_t tokens = 0;
+    std::int64_t seed = -1; ///< of pretraining; -1: not recorded
+    double base = 0;
+    std::vector<double> draws; ///< at each strength the same, plus the strength's number
+};
+
+/// A probe on one series with two tasks, the out-of-distribution one named first. Task "far" has the losses of "near" plus 1.
+ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<double>& strengths = {0.1}) {
+    ProbeResults results;
+    study::Plan& plan = results.plan;
+    plan.id = "run-1";
+    plan.probe.name = "noise on s";
+    plan.probe.series = "s";
+    plan.probe.strengths = strengths;
+    plan.probe.firstSeed = 1;
+    plan.probe.seeds = static_cast<std::int64_t>(budgets.front().draws.size());
+    plan.probe.tasks = {{"far", study::Role::OutOfDistribution}, {"near", study::Role::InDistribution}};
+    plan.tasks = {{"far", "far.jsonl", std::string(64, 'f')}, {"near", "near.jsonl", std::string(64, 'e')}};
+    const auto add = [&](int checkpoint, double strength, std::int64_t seed, double value) {
+        study::Cell cell{checkpoint, strength, seed, {}, {}};
+        for (const study::Task& task : plan.tasks) {
+            study::ResultRow row;
+            row.key = std::to_string(checkpoint) + "/" + std::to_string(strength) + "/" + std::to_string(seed) + "/" + task.name;
+            row.task = task.name;
+            row.strength = strength;
+            row.seed = seed;
+            row.value = value + (task.name == "far" ? 1 : 0);
+            row.device = "cpu";
+            row.threads = 2;
+            row.numerics = 7;
+            cell.keys.push_back(row.key);
+            cell.cached.push_back(0);
+            results.rows.push_back(row);
+        }
+        plan.cells.push_back(cell);
+    };
+    for (std::size_t b = 0; b < budgets.size(); ++b) {
+        study::PlannedCheckpoint checkpoint;
+        checkpoint.name = "step" + std::to_string(b);
+        checkpoint.weights = "weights" + std::to_string(b);
+        checkpoint.tokens = budgets[b].tokens;
+        if (budgets[b].seed >= 0)
+            checkpoint.pretrainSeed = budgets[b].seed;
+        plan.checkpoints.push_back(checkpoint);
+        add(static_cast<int>(b), 0, 0, budgets[b].base);
+        for (std::size_t s = 0; s < strengths.size(); ++s)
+            for (std::size_t d = 0; d < budgets[b].draws.size(); ++d)
+                add(static_cast<int>(b), strengths[s], static_cast<std::int64_t>(d + 1), budgets[b].draws[d] + static_cast<double>(s));
+    }
+    results.studyName = "my study";
+    results.studyCommand = "crest export my-study --figure curves -o curves.pdf";
+    return results;
+}
+
+Figure figureOf(const ProbeResults& results, const FigureOptions& options = {}, const std::vector<InflectionRow>& rows = {}) {
+    auto figure = curvesFigure(results, options, rows);
+    return figure ? *figure : Figure{};
+}
+
+bool says(const std::vector<std::string>& notes, const std::string& part) {
+    return std::any_of(notes.begin(), notes.end(), [&](const std::string& note) { return note.find(part) != std::string::npos; });
+}
+
+} // namespace
+
+class TestProbeFigures : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void inDistributionComesFirst() {
+        const Figure figure = figureOf(resultsOf({{1000, -1, 2, {3, 4}}}));
+        QCOMPARE(figure.panels.size(), 2u);
+        QCOMPARE(figure.panels[0].title, std::string("near: loss"));
+        QCOMPARE(figure.panels[0].badge, std::string("ID"));
+        QCOMPARE(figure.panels[1].title, std::string("far: loss"));
+        QCOMPARE(figure.panels[1].badge, std::string("OOD"));
+    }
+
+    void meanAndIntervalOverDraws() {
+        const Figure figure = figureOf(resultsOf({{1'000'000, -1, 2.5, {3.0, 3.2}}, {2'000'000, -1, 2.4, {3.0, 3.4}}}));
+        const FigurePanel& panel = figure.panels[0];
+        QCOMPARE(panel.curves.size(), 2u);
+        QVERIFY(panel.curves[0].dashed && panel.curves[0].color == CurveColor::Base && panel.curves[0].id == "base");
+        QVERIFY(!panel.curves[1].dashed && panel.curves[1].id == "gamma=0.1");
+        const FigurePoint& first = panel.curves[1].segments[0][0];
+        QCOMPARE(first.x, 1e6);
+        QVERIFY(near(first.y, 3.1));
+        // Standard error 0.1: SD of {3.0, 3.2} is 0.1 x sqrt(2), over sqrt(2) draws.
+        QVERIFY(near(*first.low, 3.1 - kStudent1 * 0.1) && near(*first.high, 3.1 + kStudent1 * 0.1));
+        QCOMPARE(first.n, 2);
+        QVERIFY(first.detail.find("3.1 nats/token") != std::string::npos);
+        QVERIFY(first.detail.find("2 noise draws (pairs)") != std::string::npos);
+        QVERIFY(first.recipe.find("gamma 0.1 x the std each tensor was initialised with") != std::string::npos);
+        QVERIFY(first.recipe.find("seeds 1 to 2") != std::string::npos);
+        QVERIFY(says(panel.notes, "for these checkpoints; N: 1 pretraining run, 2 noise draws (pairs)"));
+        QVERIFY(panel.x.low < 1e6 && panel.x.high > 2e6 && panel.x.format == TickFormat::Tokens);
+    }
+
+    void standardDeviationWhereAsked() {
+        FigureOptions options;
+        options.spread = Spread::Deviation;
+        const Figure figure = figureOf(resultsOf({{1000, -1, 2.5, {3.0, 3.2}}}), options);
+        const FigurePoint& point = figure.panels[0].curves[1].segments[0][0];
+        QVERIFY(near(*point.high - point.y, 0.1 * std::sqrt(2.0)));
+        QVERIFY(says(figure.panels[0].notes, "SD over noise draws"));
+    }
+
+    void changeIsPairedWithTheSameCheckpoint() {
+        FigureOptions options;
+        options.y = YQuantity::Change;
+        // Two pretraining runs at one budget whose bases differ by 1: the differences are 0.5 and 0.7.
+        const Figure figure = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}}), options);
+        QCOMPARE(figure.panels.size(), 2u);
+        QCOMPARE(figure.panels[0].curves.size(), 1u); // a base has no change
+        const FigurePoint& point = figure.panels[0].curves[0].segments[0][0];
+        QVERIFY(near(point.y, 0.6));
+        QVERIFY(near(*point.high, 0.6 + kStudent1 * 0.1));
+        QCOMPARE(point.n, 2);
+        QVERIFY(says(figure.panels[0].notes, "each cell minus its base on the same sequences"));
+        // The loss itself spreads by the bases: 2.5 and 3.7.
+        const FigurePoint& loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}})).panels[0].curves[1].segments[0][0];
+        QVERIFY(near(loss.y, 3.1) && near(*loss.high, 3.1 + kStudent1 * 0.6));
+    }
+
+    void bothSideBySide() {
+        FigureOptions options;
+        options.y = YQuantity::Both;
+        const Figure figure = figureOf(resultsOf({{1000, -1, 2, {3, 4}}}), options);
+        QCOMPARE(figure.panels.size(), 4u);
+        QCOMPARE(figure.columns, 2);
+        QCOMPARE(figure.panels[1].title, std::string("near: change from base"));
+    }
+
+    void nonFiniteValuesAreGaps() {
+        ProbeResults results = resultsOf({{1000, -1, 4, {5, 5.2}}, {2000, -1, 3, {kNan, kNan}}, {4000, -1, 2, {3, kNan}}, {8000, -1, 2, {3, 3.2}}});
+        const Figure figure = figureOf(results);
+        const FigurePanel& panel = figure.panels[0];
+        QCOMPARE(panel.curves[1].segments.size(), 2u);
+        QCOMPARE(panel.curves[1].segments[0].size(), 1u);
+        QCOMPARE(panel.curves[1].segments[1].size(), 2u);
+        QCOMPARE(panel.hiddenNonFinite, 1);
+        QVERIFY(near(panel.curves[1].segments[1][0].y, 3)); // the finite draw alone, never averaged with NaN
+        QVERIFY(panel.curves[1].segments[1][0].detail.find("1 value not finite and left out") != std::string::npos);
+        QVERIFY(says(panelNotes(panel), "1 point not finite: shown as gaps"));
+        QVERIFY(std::isfinite(panel.y.low) && std::isfinite(panel.y.high));
+    }
+
+    void pointsThatALogAxisCannotShowAreSaid() {
+        FigureOptions options;
+        options.y = YQuantity::Change;
+        options.yScale = AxisScale::Log;
+        const Figure figure = figureOf(resultsOf({{1000, -1, 3, {2.9, 2.9}}, {2000, -1, 2, {3, 3}}, {4000, -1, 2, {4, 4}}}), options);
+        QCOMPARE(undrawablePoints(figure.panels[0]), 1); // the change of -0.1
+        QVERIFY(figure.panels[0].y.low > 0 && figure.panels[0].y.low < 1 && figure.panels[0].y.high > 2);
+    }
+
+    void onlyResultsOfThePlanCount() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
+        const std::size_t rows = observationsOf(results).size();
+        QCOMPARE(rows, 6u); // 2 tasks x (base + 2 draws)
+        study::ResultRow other = results.rows.back();
+        other.key = "of another run";
+        other.value = 1000;
+        results.rows.insert(results.rows.begin(), other);
+        results.rows.push_back(results.rows.back()); // a key that two journals hold counts once
+        QCOMPARE(observationsOf(results).size(), rows);
+        QVERIFY(near(figureOf(results).panels[0].curves[1].segments[0][0].y, 3.5));
+    }
+
+    void namesComeFromThePlan() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
+        for (study::ResultRow& row : results.rows) // stored when the tasks had other names and the checkpoint no token count
+            row.task = "old " + row.task, row.tokens = 5;
+        const Figure figure = figureOf(results);
+        QCOMPARE(figure.panels[0].curves.size(), 2u);
+        QCOMPARE(figure.panels[0].curves[1].segments[0][0].x, 1000.0);
+    }
+
+    void copiesAndCheckpointsWithoutTokensAreLeftOut() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {1000, -1, 2, {3, 4}}, {4000, -1, 2, {3, 4}}});
+        results.plan.checkpoints[1].weights = results.plan.checkpoints[0].weights;
+        results.plan.checkpoints[2].tokens.reset();
+        const Figure figure = figureOf(results);
+        QCOMPARE(figure.panels[0].curves[1].segments[0].size(), 1u);
+        QCOMPARE(figure.panels[0].curves[1].segments[0][0].n, 2);
+        QVERIFY(says(figure.panels[0].notes, "1 checkpoint without a token count left out"));
+        results.plan.checkpoints[1].weights = "others"; // two different models at one point: not to be averaged in silence
+        QVERIFY(!curvesFigure(results, {}, {}).has_value());
+    }
+
+    void otherTokenAxes() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {4000, -1, 2, {3, 4}}});
+        FigureOptions options;
+        options.x = XQuantity::TokensPerParameter;
+        QCOMPARE(figureOf(results, options).panels[0].x.title, std::string("pretraining tokens")); // parameters unknown: said by the title
+        results.parameters = 500;
+        results.flopsPerToken = 3000;
+        Figure figure = figureOf(results, options);
+        QCOMPARE(figure.panels[0].curves[0].segments[0][1].x, 8.0);
+        QCOMPARE(figure.panels[0].x.title, std::string("pretraining tokens per parameter"));
+        options.x = XQuantity::Flops;
+        figure = figureOf(results, options);
+        QCOMPARE(figure.panels[0].curves[0].segments[0][1].x, 1.2e7);
+        QCOMPARE(figure.panels[0].x.title, std::string("pretraining compute (FLOPs)"));
+        QVERIFY(figure.panels[0].x.format == TickFormat::Number);
+    }
+
+    void strengthsLieOnTheOrderedScale() {
+        const Figure figure = figureOf(resultsOf({{1000, -1, 2, {3, 4}}}, {0.05, 0.1, 0.3}));
+        const auto& curves = figure.panels[1].curves;
+        QCOMPARE(curves.size(), 4u);
+        QCOMPARE(curves[1].colorPosition, 0.0);
+        QCOMPARE(curves[2].colorPosition, 0.5);
+        QCOMPARE(curves[3].colorPosition, 1.0);
+        QVERIFY(curves[1].marker != curves[2].marker && curves[2].marker != curves[3].marker);
+        QCOMPARE(curves[3].label, std::string("\u03b3 = 0.3"));
+    }
+
+    void inflectionIsMarkedWhereSupported() {
+        // Falls by 1, rises by 1, draws that differ by 0.01: the turn is at the third budget beyond any doubt.
+        const std::vector<double> losses{4, 3, 2, 3, 4};
+        std::vector<Budget> budgets;
+        for (std::size_t i = 0; i < losses.size(); ++i) {
+            budgets.push_back({std::int64_t{1'000'000} << i, -1, 5 - static_cast<double>(i), {}});
+            for (int d = 0; d < 8; ++d)
+                budgets.back().draws.push_back(losses[i] + 0.01 * ((d * 5 + static_cast<int>(i) * 3) % 8));
+        }
+        const ProbeResults results = resultsOf(budgets);
+        const auto rows = inflectionTable(results);
+        QVERIFY(rows.has_value());
+        QCOMPARE(rows->size(), 2u);
+        QCOMPARE((*rows)[0].task, std::string("near"));
+        QVERIFY2((*rows)[0].inflection.supported, (*rows)[0].inflection.evidence.c_str());
+        const Figure figure = figureOf(results, {}, *rows);
+        QCOMPARE(figure.panels[0].marks.size(), 1u);
+        QCOMPARE(figure.panels[0].marks[0].x, 4e6);
+        QCOMPARE(figure.panels[0].marks[0].curve, std::string("gamma=0.1"));
+        QVERIFY(figure.panels[0].marks[0].low <= 4e6 && figure.panels[0].marks[0].high >= 4e6);
+        QVERIFY(says(figure.panels[0].notes, "for these checkpoints"));
+        FigureOptions without;
+        without.inflections = false;
+        QVERIFY(figureOf(results, without, *rows).panels[0].marks.empty());
+    }
+
+    void noInflectionIsSaid() {
+        const ProbeResults results = resultsOf({{1000, -1, 5, {5, 5.2}}, {2000, -1, 4, {4, 4.2}}, {4000, -1, 3, {3, 3.2}}, {8000, -1, 2, {2, 2.2}}});
+        const auto rows = inflectionTable(results);
+        QVERIFY(rows.has_value() && !(*rows)[0].inflection.supported);
+        const Figure figure = figureOf(results, {}, *rows);
+        QVERIFY(figure.panels[0].marks.empty());
+        QVERIFY(says(figure.panels[0].notes, "no inflection is supported by these data"));
+    }
+
+    void nothingStoredYet() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
+        results.rows.clear();
+        const Figure figure = figureOf(results);
+        QCOMPARE(figure.panels.size(), 2u);
+        QVERIFY(figure.panels[0].curves.empty() && isDrawable(figure.panels[0].x) && isDrawable(figure.panels[0].y));
+        const auto rows = inflectionTable(results);
+        QVERIFY(rows.has_value() && !rows->front().inflection.supported);
+    }
+
+    void cautionsAreSaid() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
+        QVERIFY(!says(figureOf(results).panels[0].notes, "device"));
+        results.rows.back().device = "cuda:0";
+        results.plan.probe.noiseScale = study::NoiseScale::TensorRms;
+        const Figure figure = figureOf(results);
+        QVERIFY(says(figure.panels[0].notes, "measured on different devices: cpu, cuda:0"));
+        QVERIFY(says(figure.panels[0].notes, "RMS of each tensor (fallback)"));
+    }
+
+    void recordSaysWhatItIsMadeFrom() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
+        const auto record = [&] { return parseJson(figureOf(results).provenance, "record").value_or(Json::object()); };
+        const Json first = record();
+        const auto text = [&](const char* pointer) { return first.value(Json::json_pointer(pointer), Json()).dump(); };
+        QCOMPARE(text("/run"), std::string("\"run-1\""));
+        QCOMPARE(text("/study"), std::string("\"my study\""));
+        QCOMPARE(text("/command"), '"' + results.studyCommand + '"');
+        QCOMPARE(text("/probe/gammas"), std::string("[0.1]"));
+        QCOMPARE(text("/probe/seeds"), std::string("2"));
+        QCOMPARE(text("/probe/noise_scale"), std::string("\"init-std\""));
+        QCOMPARE(text("/tasks/near/sha256"), '"' + std::string(64, 'e') + '"');
+        QCOMPARE(text("/results/rows"), std::string("6"));
+        QCOMPARE(text("/devices"), std::string("[\"cpu x2\"]"));
+        QCOMPARE(text("/numerics_versions"), std::string("[7]"));
+        QCOMPARE(text("/y"), std::string("\"value\""));
+        const Json hash = first["results"]["sha256"];
+        QVERIFY(hash.is_string());
+        std::reverse(results.rows.begin(), results.rows.end());
+        QVERIFY(record()["results"]["sha256"] == hash); // the order of storing says nothing
+        results.rows[0].value += 1e-12;
+        QVERIFY(record()["results"]["sha256"] != hash);
+    }
+};
+
+QTEST_APPLESS_MAIN(TestProbeFigures)
+#include "tst_probe_figures.moc"
