@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one figure struct: what the screen, PDF, SVG, PNG, CSV and TeX all read. Numbers are tested on it, not on widgets.
+// The one figure struct: what the screen, PDF, SVG, PNG, CSV and TeX all read. Numbers are tested on it, not on
+// widgets.
 #pragma once
 
 #include <cstdint>
@@ -66,8 +67,9 @@ struct FigurePanel {
     Axis x, y;
     std::vector<FigureCurve> curves;
     std::vector<FigureMark> marks;
-    std::vector<std::string> notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
-    int hiddenNonFinite = 0;        ///< points left out as gaps; said in the panel
+    std::vector<std::string>
+        notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
+    int hiddenNonFinite = 0; ///< points left out as gaps; said in the panel
 };
 
 struct Figure {
@@ -75,14 +77,16 @@ struct Figure {
     std::string title;
     int columns = 2; ///< panels per row
     std::vector<FigurePanel> panels;
-    std::string provenance; ///< one JSON object as text: data hashes, settings, seeds, versions, command; embedded in every export
+    std::string provenance; ///< one JSON object as text: data hashes, settings, seeds, versions, command; embedded in
+                            ///< every export
 };
 
-/// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y, low,
-/// high, n; absent numbers are empty. Titles, axes, marks, notes and the record (figure_record.h) stand in `#` lines.
+/// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y,
+/// low, high, n; absent numbers are empty. Titles, axes, marks, notes and the record (figure_record.h) stand in `#`
+/// lines.
 std::string figureToCsv(const Figure& figure);
-/// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the outer
-/// width is about `widthMm`, each panel `panelHeightMm` high. The record stands in a `%` line.
+/// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the
+/// outer width is about `widthMm`, each panel `panelHeightMm` high. The record stands in a `%` line.
 std::string figureToTex(const Figure& figure, double widthMm, double panelHeightMm = 50);
 
 } // namespace crest::analysis

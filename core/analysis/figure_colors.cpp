@@ -9,7 +9,8 @@ namespace crest::analysis {
 namespace {
 
 constexpr Rgb rgb(std::uint32_t hex) {
-    return {static_cast<std::uint8_t>(hex >> 16), static_cast<std::uint8_t>(hex >> 8 & 255), static_cast<std::uint8_t>(hex & 255)};
+    return {static_cast<std::uint8_t>(hex >> 16), static_cast<std::uint8_t>(hex >> 8 & 255),
+            static_cast<std::uint8_t>(hex & 255)};
 }
 
 constexpr std::array<Rgb, 10> kViridis{rgb(0x440154), rgb(0x482878), rgb(0x3e4989), rgb(0x31688e), rgb(0x26828e),
@@ -28,7 +29,9 @@ Rgb orderedColor(double position, bool dark) {
     const auto index = std::min(static_cast<std::size_t>(at), kViridis.size() - 2);
     const double t = at - static_cast<double>(index);
     const Rgb &a = kViridis[index], &b = kViridis[index + 1];
-    const auto mix = [t](std::uint8_t u, std::uint8_t v) { return static_cast<std::uint8_t>(std::lround(u + t * (v - u))); };
+    const auto mix = [t](std::uint8_t u, std::uint8_t v) {
+        return static_cast<std::uint8_t>(std::lround(u + t * (v - u)));
+    };
     return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
 }
 

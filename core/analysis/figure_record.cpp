@@ -32,7 +32,7 @@ Json panelJson(const FigurePanel& panel) {
             if (mark.curve == curve.id)
                 marks.push_back({{"curve", curve.label}, {"label", mark.label}});
     }
-    return {{"title", panel.title}, {"role", panel.badge},       {"x", axisJson(panel.x)}, {"y", axisJson(panel.y)},
+    return {{"title", panel.title}, {"role", panel.badge},        {"x", axisJson(panel.x)}, {"y", axisJson(panel.y)},
             {"curves", curves},     {"notes", panelNotes(panel)}, {"marks", marks}};
 }
 

@@ -17,17 +17,21 @@ namespace {
 
 /// What titles and labels may hold beyond ASCII; pdflatex knows few of these by itself.
 constexpr std::pair<std::string_view, std::string_view> kSymbols[] = {
-    {"γ", "$\\gamma$"}, {"α", "$\\alpha$"}, {"σ", "$\\sigma$"}, {"μ", "$\\mu$"},    {"±", "$\\pm$"}, {"×", "$\\times$"},
-    {"·", "$\\cdot$"},  {"≤", "$\\le$"},    {"≥", "$\\ge$"},    {"−", "$-$"},       {"–", "--"},     {"…", "\\dots{}"},
-    {"⁰", "$^0$"},      {"¹", "$^1$"},      {"²", "$^2$"},      {"³", "$^3$"},      {"⁴", "$^4$"},   {"⁵", "$^5$"},
-    {"⁶", "$^6$"},      {"⁷", "$^7$"},      {"⁸", "$^8$"},      {"⁹", "$^9$"},      {"⁻", "$^-$"},   {"\\", "\\textbackslash{}"},
-    {"{", "\\{"},       {"}", "\\}"},       {"$", "\\$"},       {"&", "\\&"},       {"#", "\\#"},    {"%", "\\%"},
-    {"_", "\\_"},       {"^", "\\^{}"},     {"~", "\\~{}"},     {"\n", " "},        {"\r", " "}};
+    {"γ", "$\\gamma$"}, {"α", "$\\alpha$"}, {"σ", "$\\sigma$"}, {"μ", "$\\mu$"},
+    {"±", "$\\pm$"},    {"×", "$\\times$"}, {"·", "$\\cdot$"},  {"≤", "$\\le$"},
+    {"≥", "$\\ge$"},    {"−", "$-$"},       {"–", "--"},        {"…", "\\dots{}"},
+    {"⁰", "$^0$"},      {"¹", "$^1$"},      {"²", "$^2$"},      {"³", "$^3$"},
+    {"⁴", "$^4$"},      {"⁵", "$^5$"},      {"⁶", "$^6$"},      {"⁷", "$^7$"},
+    {"⁸", "$^8$"},      {"⁹", "$^9$"},      {"⁻", "$^-$"},      {"\\", "\\textbackslash{}"},
+    {"{", "\\{"},       {"}", "\\}"},       {"$", "\\$"},       {"&", "\\&"},
+    {"#", "\\#"},       {"%", "\\%"},       {"_", "\\_"},       {"^", "\\^{}"},
+    {"~", "\\~{}"},     {"\n", " "},        {"\r", " "}};
 
 std::string escaped(std::string_view text) {
     std::string out;
     while (!text.empty()) {
-        const auto symbol = std::find_if(std::begin(kSymbols), std::end(kSymbols), [&](const auto& s) { return text.starts_with(s.first); });
+        const auto symbol = std::find_if(std::begin(kSymbols), std::end(kSymbols),
+                                         [&](const auto& s) { return text.starts_with(s.first); });
         if (symbol != std::end(kSymbols)) {
             out += symbol->second;
             text.remove_prefix(symbol->first.size());
@@ -40,9 +44,13 @@ std::string escaped(std::string_view text) {
 }
 
 /// Braces keep commas and brackets of a text out of pgfplots' key lists.
-std::string braced(std::string_view text) { return fmt::format("{{{}}}", escaped(text)); }
+std::string braced(std::string_view text) {
+    return fmt::format("{{{}}}", escaped(text));
+}
 
-std::string number(double value) { return fmt::format("{:.8g}", value); }
+std::string number(double value) {
+    return fmt::format("{:.8g}", value);
+}
 
 /// As value of the key `mark`, further keys included.
 const char* markName(Marker marker) {
@@ -77,7 +85,8 @@ std::string coordinates(const Axis& x, const Axis& y, const std::vector<XY>& lin
 /// Height in mm of the strip at the bottom of a plot that is kept free of curves for the marks.
 double stripMm(const FigurePanel& panel) {
     const auto shown = std::count_if(panel.marks.begin(), panel.marks.end(), [&](const FigureMark& mark) {
-        return std::any_of(panel.curves.begin(), panel.curves.end(), [&](const auto& curve) { return curve.id == mark.curve && curve.visible; });
+        return std::any_of(panel.curves.begin(), panel.curves.end(),
+                           [&](const auto& curve) { return curve.id == mark.curve && curve.visible; });
     });
     return shown == 0 ? 0 : 1.2 + 2.0 * static_cast<double>(shown);
 }
@@ -89,8 +98,8 @@ void appendTicks(std::string& out, const char* name, const Axis& axis, double lo
         at += fmt::format("{}{}", comma, number(tick.value));
         labels += fmt::format("{}{}", comma, braced(tick.label));
     }
-    out += fmt::format("  {0}tick={{{1}}}, {0}ticklabels={{{2}}}, {0}min={3}, {0}max={4}, {0}mode={5},\n", name, at, labels,
-                       number(lowest), number(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
+    out += fmt::format("  {0}tick={{{1}}}, {0}ticklabels={{{2}}}, {0}min={3}, {0}max={4}, {0}mode={5},\n", name, at,
+                       labels, number(lowest), number(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
 }
 
 void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& curve, const std::string& color) {
@@ -98,8 +107,9 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
     for (const BandGeometry& band : geometry.bands) {
         std::vector<XY> outline = band.upper;
         outline.insert(outline.end(), band.lower.rbegin(), band.lower.rend());
-        out += fmt::format("\\addplot[draw=none, fill={}, fill opacity=0.2, forget plot] coordinates {{{}}} -- cycle;\n", color,
-                           coordinates(panel.x, panel.y, outline));
+        out +=
+            fmt::format("\\addplot[draw=none, fill={}, fill opacity=0.2, forget plot] coordinates {{{}}} -- cycle;\n",
+                        color, coordinates(panel.x, panel.y, outline));
     }
     for (const auto& line : geometry.lines)
         out += fmt::format("\\addplot[{}, line width=0.8pt, mark=none{}, forget plot] coordinates {{{}}};\n", color,
@@ -110,34 +120,41 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
             points.push_back(marker.at);
     const char* mark = curve.marker == Marker::None ? "*" : markName(curve.marker);
     if (!points.empty())
-        out += fmt::format("\\addplot[{0}, only marks, mark={1}, mark size=1.6pt, forget plot] coordinates {{{2}}};\n", color, mark,
-                           coordinates(panel.x, panel.y, points));
+        out += fmt::format("\\addplot[{0}, only marks, mark={1}, mark size=1.6pt, forget plot] coordinates {{{2}}};\n",
+                           color, mark, coordinates(panel.x, panel.y, points));
 }
 
 /// One entry for each curve of the figure, as images that belong to no plot.
 void appendLegend(std::string& out, const Figure& figure, const std::map<std::string, std::string>& colors) {
     for (const FigureCurve& curve : distinctCurves(figure))
         if (curve.visible)
-            out += fmt::format("\\addlegendimage{{{}, line width=0.8pt, mark={}, mark size=1.6pt{}}}\n\\addlegendentry{}\n", colors.at(curve.id),
-                               markName(curve.marker), curve.dashed ? ", densely dashed" : "", braced(curve.label));
+            out += fmt::format(
+                "\\addlegendimage{{{}, line width=0.8pt, mark={}, mark size=1.6pt{}}}\n\\addlegendentry{}\n",
+                colors.at(curve.id), markName(curve.marker), curve.dashed ? ", densely dashed" : "",
+                braced(curve.label));
 }
 
-void appendMarks(std::string& out, const FigurePanel& panel, double plotMm, const std::map<std::string, std::string>& colors) {
+void appendMarks(std::string& out, const FigurePanel& panel, double plotMm,
+                 const std::map<std::string, std::string>& colors) {
     int k = 0;
     for (const FigureMark& mark : panel.marks) {
-        const auto curve = std::find_if(panel.curves.begin(), panel.curves.end(), [&](const auto& each) { return each.id == mark.curve; });
+        const auto curve = std::find_if(panel.curves.begin(), panel.curves.end(),
+                                        [&](const auto& each) { return each.id == mark.curve; });
         if (curve == panel.curves.end() || !curve->visible)
             continue;
         const std::string& color = colors.at(mark.curve);
         const double height = 1.4 + 2.0 * k++;
         const double low = std::max(mark.low, panel.x.low), high = std::min(mark.high, panel.x.high);
         const auto at = [&](double x, double mm) {
-            return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", number(x), number(panel.y.high), number(mm / plotMm));
+            return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", number(x), number(panel.y.high),
+                               number(mm / plotMm));
         };
         if (low < high)
-            out += fmt::format("\\draw[{}, opacity=0.55, line width=2.6pt] {} -- {};\n", color, at(low, height), at(high, height));
+            out += fmt::format("\\draw[{}, opacity=0.55, line width=2.6pt] {} -- {};\n", color, at(low, height),
+                               at(high, height));
         if (inRange(panel.x, mark.x))
-            out += fmt::format("\\draw[{}, line width=1pt] {} -- {};\n", color, at(mark.x, height - 1), at(mark.x, height + 1));
+            out += fmt::format("\\draw[{}, line width=1pt] {} -- {};\n", color, at(mark.x, height - 1),
+                               at(mark.x, height + 1));
     }
 }
 
@@ -152,7 +169,8 @@ std::map<std::string, std::string> defineColors(const Figure& figure, std::strin
     return names;
 }
 
-void appendPanel(std::string& out, const Figure& figure, std::size_t index, double plotMm, const std::map<std::string, std::string>& colors) {
+void appendPanel(std::string& out, const Figure& figure, std::size_t index, double plotMm,
+                 const std::map<std::string, std::string>& colors) {
     const FigurePanel& panel = figure.panels[index];
     std::string title = "\\textbf" + braced(panel.title);
     if (!panel.badge.empty())
@@ -160,8 +178,10 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
     for (const std::string& note : panelNotes(panel))
         title += "\\\\[-2pt]{\\scriptsize " + escaped(note) + "}";
     const bool lowest = index + static_cast<std::size_t>(std::max(1, figure.columns)) >= figure.panels.size();
-    out += fmt::format("\\nextgroupplot[\n  title={{{}}},\n  xlabel={}, ylabel={},\n", title, braced(lowest ? panel.x.title : ""), braced(panel.y.title));
-    const double low = axisPosition(panel.y, panel.y.low), high = axisPosition(panel.y, panel.y.high), strip = stripMm(panel);
+    out += fmt::format("\\nextgroupplot[\n  title={{{}}},\n  xlabel={}, ylabel={},\n", title,
+                       braced(lowest ? panel.x.title : ""), braced(panel.y.title));
+    const double low = axisPosition(panel.y, panel.y.low), high = axisPosition(panel.y, panel.y.high),
+                 strip = stripMm(panel);
     appendTicks(out, "x", panel.x, panel.x.low);
     appendTicks(out, "y", panel.y, axisValue(panel.y, low - (high - low) * strip / std::max(1.0, plotMm - strip)));
     if (panel.badge == "ID")
@@ -177,7 +197,8 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
 
 // Inside another document \documentclass is an error command: then only the picture is set, so that a paper can \input
 // the file as it is. Alone, the page is cut to the picture without further packages.
-constexpr const char* kHead = R"(% Compile with pdflatex, or \input it where \usepackage{pgfplots} and \usepgfplotslibrary{groupplots} stand in the preamble.
+constexpr const char* kHead =
+    R"(% Compile with pdflatex, or \input it where \usepackage{pgfplots} and \usepgfplotslibrary{groupplots} stand in the preamble.
 \makeatletter
 \ifx\documentclass\@twoclasseserror
 \def\crestEnd{\leavevmode\box\crestBox}
@@ -203,22 +224,27 @@ constexpr const char* kTail = R"(\end{groupplot}
 } // namespace
 
 std::string figureToTex(const Figure& figure, double widthMm, double panelHeightMm) {
-    const int count = static_cast<int>(figure.panels.size()), columns = std::clamp(figure.columns, 1, std::max(1, count));
+    const int count = static_cast<int>(figure.panels.size()),
+              columns = std::clamp(figure.columns, 1, std::max(1, count));
     const int rows = std::max(1, (count + columns - 1) / columns);
     const double gapMm = 16, plotMm = std::max(15.0, (widthMm - gapMm * columns) / columns);
     std::size_t notes = 0;
     for (const FigurePanel& panel : figure.panels)
         notes = std::max(notes, panelNotes(panel).size());
     const double betweenMm = 18 + 3.2 * static_cast<double>(notes), heightMm = std::max(15.0, panelHeightMm - 18);
-    std::string out = fmt::format("% {}{}\n", kRecordMark, figureRecord(figure)) + kHead + "\\definecolor{crestTint}{RGB}{241,248,245}\n";
+    std::string out = fmt::format("% {}{}\n", kRecordMark, figureRecord(figure)) + kHead +
+                      "\\definecolor{crestTint}{RGB}{241,248,245}\n";
     const auto colors = defineColors(figure, out);
     out += "\\setbox\\crestBox=\\hbox{%\n\\begin{tikzpicture}\n\\begin{groupplot}[\n";
-    out += fmt::format("  group style={{group size={} by {}, horizontal sep={}mm, vertical sep={}mm}},\n", columns, rows, number(gapMm), number(betweenMm));
+    out += fmt::format("  group style={{group size={} by {}, horizontal sep={}mm, vertical sep={}mm}},\n", columns,
+                       rows, number(gapMm), number(betweenMm));
     out += fmt::format("  width={}mm, height={}mm, scale only axis,\n", number(plotMm), number(heightMm));
-    out += "  tick label style={font=\\footnotesize}, label style={font=\\footnotesize}, title style={align=left, font=\\small, at={(0,1)}, anchor=south west, inner xsep=0pt},\n"
+    out += "  tick label style={font=\\footnotesize}, label style={font=\\footnotesize}, title style={align=left, "
+           "font=\\small, at={(0,1)}, anchor=south west, inner xsep=0pt},\n"
            "  axis lines*=left, tick align=outside, ymajorgrids, grid style={black!10},\n"
            "  legend columns=5, legend cell align=left,\n"
-           "  legend style={draw=none, fill=none, /tikz/every even column/.append style={column sep=3mm}, font=\\footnotesize, at={(0,1)}, yshift=" +
+           "  legend style={draw=none, fill=none, /tikz/every even column/.append style={column sep=3mm}, "
+           "font=\\footnotesize, at={(0,1)}, yshift=" +
            number(7 + 3.2 * static_cast<double>(notes)) + "mm, anchor=south west},\n]\n";
     for (std::size_t i = 0; i < figure.panels.size(); ++i)
         appendPanel(out, figure, i, heightMm, colors);

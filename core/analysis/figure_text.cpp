@@ -9,7 +9,9 @@ namespace crest::analysis {
 namespace {
 
 /// Shortest text that reads back as the same double.
-std::string exact(double value) { return fmt::format("{}", value); }
+std::string exact(double value) {
+    return fmt::format("{}", value);
+}
 
 std::string quoted(const std::string& text) {
     if (text.find_first_of(",\"\r\n") == std::string::npos)
@@ -29,16 +31,18 @@ std::string oneLine(std::string text) {
 
 void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number) {
     const auto scale = [](const Axis& axis) { return axis.scale == AxisScale::Log ? "log" : "linear"; };
-    out += oneLine(fmt::format("# panel {}: {}; x: {} ({}, {} to {}); y: {} ({}, {} to {})", number, panel.title, panel.x.title,
-                               scale(panel.x), exact(panel.x.low), exact(panel.x.high), panel.y.title, scale(panel.y),
-                               exact(panel.y.low), exact(panel.y.high))) + "\n";
+    out += oneLine(fmt::format("# panel {}: {}; x: {} ({}, {} to {}); y: {} ({}, {} to {})", number, panel.title,
+                               panel.x.title, scale(panel.x), exact(panel.x.low), exact(panel.x.high), panel.y.title,
+                               scale(panel.y), exact(panel.y.low), exact(panel.y.high))) +
+           "\n";
     for (const std::string& note : panelNotes(panel))
         out += oneLine(fmt::format("# panel {}: note: {}", number, note)) + "\n";
     for (const FigureMark& mark : panel.marks)
         for (const FigureCurve& curve : panel.curves)
             if (curve.visible && curve.id == mark.curve)
-                out += oneLine(fmt::format("# panel {}: mark on {}: x {}, from {} to {}: {}", number, curve.label, exact(mark.x),
-                                           exact(mark.low), exact(mark.high), mark.label)) + "\n";
+                out += oneLine(fmt::format("# panel {}: mark on {}: x {}, from {} to {}: {}", number, curve.label,
+                                           exact(mark.x), exact(mark.low), exact(mark.high), mark.label)) +
+                       "\n";
 }
 
 } // namespace
@@ -53,7 +57,8 @@ std::string figureToCsv(const Figure& figure) {
         for (const FigureCurve& curve : panel.curves) {
             if (!curve.visible)
                 continue;
-            const std::string head = fmt::format("{},{},{},{}", p + 1, quoted(panel.title), quoted(panel.badge), quoted(curve.label));
+            const std::string head =
+                fmt::format("{},{},{},{}", p + 1, quoted(panel.title), quoted(panel.badge), quoted(curve.label));
             for (const auto& segment : curve.segments)
                 for (const FigurePoint& point : segment)
                     if (inRange(panel.x, point.x) && inRange(panel.y, point.y))

@@ -47,7 +47,8 @@ std::vector<Tick> linearTicks(double low, double high, int most) {
     std::vector<Tick> ticks;
     for (double k = std::ceil(low / step - kTolerance); k * step <= high + step * kTolerance; k += 1) {
         const double value = k == 0 ? 0 : k * step; // never "-0"
-        ticks.push_back({value, std::abs(value) >= 1e6 ? formatNumber(value, 6) : fmt::format("{:.{}f}", value, decimals)});
+        ticks.push_back(
+            {value, std::abs(value) >= 1e6 ? formatNumber(value, 6) : fmt::format("{:.{}f}", value, decimals)});
     }
     return ticks;
 }
@@ -55,7 +56,8 @@ std::vector<Tick> linearTicks(double low, double high, int most) {
 /// Powers of ten; below two of them in range also 2 and 5 times a power, below that plain linear steps.
 std::vector<Tick> logTicks(double low, double high, int most) {
     const double first = std::log10(low), last = std::log10(high);
-    const int from = static_cast<int>(std::ceil(first - kTolerance)), to = static_cast<int>(std::floor(last + kTolerance));
+    const int from = static_cast<int>(std::ceil(first - kTolerance)),
+              to = static_cast<int>(std::floor(last + kTolerance));
     std::vector<Tick> ticks;
     if (to - from >= 2) {
         const int every = (to - from) / std::max(1, most - 1) + 1;
@@ -72,9 +74,13 @@ std::vector<Tick> logTicks(double low, double high, int most) {
     return ticks.size() >= 3 ? ticks : linearTicks(low, high, most);
 }
 
-XY positionOf(const FigurePanel& panel, double x, double y) { return {axisPosition(panel.x, x), axisPosition(panel.y, y)}; }
+XY positionOf(const FigurePanel& panel, double x, double y) {
+    return {axisPosition(panel.x, x), axisPosition(panel.y, y)};
+}
 
-XY between(const XY& a, const XY& b, double t) { return {a.x + t * (b.x - a.x), a.y + t * (b.y - a.y)}; }
+XY between(const XY& a, const XY& b, double t) {
+    return {a.x + t * (b.x - a.x), a.y + t * (b.y - a.y)};
+}
 
 struct Box {
     double left, right, bottom, top;
@@ -123,7 +129,8 @@ std::vector<XY> pressedEdge(const std::vector<XY>& edge, const Box& box) {
         const XY &a = edge[i - 1], &b = edge[i];
         if (b.x < box.left || a.x > box.right || b.x <= a.x)
             continue;
-        const double t0 = std::max(0.0, (box.left - a.x) / (b.x - a.x)), t1 = std::min(1.0, (box.right - a.x) / (b.x - a.x));
+        const double t0 = std::max(0.0, (box.left - a.x) / (b.x - a.x)),
+                     t1 = std::min(1.0, (box.right - a.x) / (b.x - a.x));
         std::vector<double> stops{t0};
         for (const double limit : {box.bottom, box.top})
             if ((a.y < limit) != (b.y < limit))
@@ -169,10 +176,17 @@ std::vector<DrawableRun> drawableRuns(const FigurePanel& panel, const FigureCurv
     return runs;
 }
 
-void appendBands(const DrawableRun& run, const Box& box, std::vector<BandGeometry>& out) {
+/// The line itself, or thinned to the least and greatest of each column.
+std::vector<XY> thinned(const std::vector<XY>& line, const Box& box, std::size_t maxPoints) {
+    const bool many = line.size() > maxPoints && maxPoints >= 4;
+    return many ? decimateMinMax(line, box.left, box.right, maxPoints / 4) : line;
+}
+
+void appendBands(const DrawableRun& run, const Box& box, std::size_t maxPoints, std::vector<BandGeometry>& out) {
     std::vector<XY> upper, lower;
     const auto flush = [&] {
-        BandGeometry band{pressedEdge(upper, box), pressedEdge(lower, box)};
+        BandGeometry band{pressedEdge(thinned(upper, box, maxPoints), box),
+                          pressedEdge(thinned(lower, box, maxPoints), box)};
         if (band.upper.size() >= 2 && band.lower.size() >= 2)
             out.push_back(std::move(band));
         upper.clear();
@@ -207,7 +221,8 @@ bool isDrawable(const Axis& axis) {
 }
 
 bool inRange(const Axis& axis, double value) {
-    const double low = axisPosition(axis, axis.low), high = axisPosition(axis, axis.high), at = axisPosition(axis, value);
+    const double low = axisPosition(axis, axis.low), high = axisPosition(axis, axis.high),
+                 at = axisPosition(axis, value);
     const double slack = kTolerance * (high - low);
     return at >= low - slack && at <= high + slack;
 }
@@ -226,7 +241,8 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
                 range.add(dimension == Dimension::X ? at.x : at.y);
                 if (dimension == Dimension::Y)
                     for (const auto& edge : {point.low, point.high})
-                        // A band of a log axis may reach far down: it does not widen the range by more than half a decade.
+                        // A band of a log axis may reach far down: it does not widen the range by more than half a
+                        // decade.
                         if (edge && (axis.scale == AxisScale::Linear || *edge >= point.y / 3))
                             range.add(axisPosition(axis, *edge));
             }
@@ -261,7 +277,8 @@ std::vector<double> minorTicks(const Axis& axis) {
     std::vector<double> ticks;
     if (!isDrawable(axis) || axis.scale != AxisScale::Log || axis.format == TickFormat::Tokens)
         return ticks;
-    const int from = static_cast<int>(std::floor(std::log10(axis.low))), to = static_cast<int>(std::ceil(std::log10(axis.high)));
+    const int from = static_cast<int>(std::floor(std::log10(axis.low))),
+              to = static_cast<int>(std::ceil(std::log10(axis.high)));
     if (to - from > 8)
         return ticks;
     for (int power = from; power < to; ++power)
@@ -275,7 +292,8 @@ std::vector<FigureCurve> distinctCurves(const Figure& figure) {
     std::vector<FigureCurve> out;
     for (const FigurePanel& panel : figure.panels)
         for (const FigureCurve& curve : panel.curves) {
-            const auto same = std::find_if(out.begin(), out.end(), [&](const auto& other) { return other.id == curve.id; });
+            const auto same =
+                std::find_if(out.begin(), out.end(), [&](const auto& other) { return other.id == curve.id; });
             if (same != out.end()) {
                 same->visible = same->visible || curve.visible;
                 continue;
@@ -314,15 +332,14 @@ CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, 
     CurveGeometry out;
     if (!isDrawable(panel.x) || !isDrawable(panel.y))
         return out;
-    const Box box{axisPosition(panel.x, panel.x.low), axisPosition(panel.x, panel.x.high), axisPosition(panel.y, panel.y.low),
-                  axisPosition(panel.y, panel.y.high)};
+    const Box box{axisPosition(panel.x, panel.x.low), axisPosition(panel.x, panel.x.high),
+                  axisPosition(panel.y, panel.y.low), axisPosition(panel.y, panel.y.high)};
     for (const DrawableRun& run : drawableRuns(panel, curve)) {
-        const bool many = run.line.size() > maxPoints && maxPoints >= 4;
-        const auto thin = many ? decimateMinMax(run.line, box.left, box.right, maxPoints / 4) : run.line;
+        const std::vector<XY> thin = thinned(run.line, box, maxPoints);
         appendClipped(thin, box, out.lines);
-        appendBands(run, box, out.bands);
-        if (many)
-            continue;
+        appendBands(run, box, maxPoints, out.bands);
+        if (thin.size() < run.line.size())
+            continue; // no markers on a line that is thinned
         for (std::size_t i = 0; i < run.line.size(); ++i)
             if (inRange(panel.x, run.points[i]->x) && inRange(panel.y, run.points[i]->y))
                 out.markers.push_back({run.line[i], run.points[i], run.line.size() == 1});
@@ -337,7 +354,8 @@ std::vector<PointAt> pointsAt(const FigurePanel& panel, double x) {
             continue;
         for (const auto& segment : curve.segments)
             for (const FigurePoint& point : segment)
-                if (std::isfinite(point.y) && std::abs(point.x - x) <= kTolerance * std::max(std::abs(point.x), std::abs(x)))
+                if (std::isfinite(point.y) &&
+                    std::abs(point.x - x) <= kTolerance * std::max(std::abs(point.x), std::abs(x)))
                     out.push_back({&curve, &point});
     }
     return out;

@@ -27,7 +27,9 @@ ChartStyle screenStyle(const QWidget& widget) {
 
 } // namespace
 
-CurvePanel::CurvePanel(QWidget* parent) : QGraphicsView(parent), m_chart(new PanelChart(screenStyle(*this))) {
+CurvePanel::CurvePanel(QWidget* parent)
+    : QGraphicsView(parent)
+    , m_chart(new PanelChart(screenStyle(*this))) {
     setScene(new QGraphicsScene(this));
     scene()->addItem(m_chart);
     scene()->setItemIndexMethod(QGraphicsScene::NoIndex);
@@ -43,8 +45,12 @@ CurvePanel::CurvePanel(QWidget* parent) : QGraphicsView(parent), m_chart(new Pan
 
 CurvePanel::~CurvePanel() = default;
 
-QSize CurvePanel::sizeHint() const { return {420, 300}; }
-QSize CurvePanel::minimumSizeHint() const { return {240, 190}; }
+QSize CurvePanel::sizeHint() const {
+    return {420, 300};
+}
+QSize CurvePanel::minimumSizeHint() const {
+    return {240, 190};
+}
 
 void CurvePanel::setPanel(const analysis::FigurePanel& panel) {
     m_home = panel;
@@ -77,7 +83,8 @@ void CurvePanel::setXRange(double low, double high) {
     hideHover();
     m_chart->setPanel(shown);
     const Zoom now = currentZoom();
-    if (now.xLow == m_home.x.low && now.xHigh == m_home.x.high && now.yLow == m_home.y.low && now.yHigh == m_home.y.high)
+    if (now.xLow == m_home.x.low && now.xHigh == m_home.x.high && now.yLow == m_home.y.low &&
+        now.yHigh == m_home.y.high)
         m_zooms.clear();
     Q_EMIT viewChanged();
 }
@@ -104,7 +111,9 @@ void CurvePanel::setScale(analysis::Dimension dimension, analysis::AxisScale sca
     Q_EMIT viewChanged();
 }
 
-CurvePanel::Zoom CurvePanel::currentZoom() const { return {panel().x.low, panel().x.high, panel().y.low, panel().y.high}; }
+CurvePanel::Zoom CurvePanel::currentZoom() const {
+    return {panel().x.low, panel().x.high, panel().y.low, panel().y.high};
+}
 
 void CurvePanel::applyZoom(const Zoom& zoom) {
     const Zoom before = currentZoom();
@@ -150,7 +159,8 @@ CurvePanel::Hit CurvePanel::nearestPoint(const QPointF& at, double within) const
             for (const analysis::FigurePoint& point : segment) {
                 if (!analysis::inRange(panel().x, point.x) || !analysis::inRange(panel().y, point.y))
                     continue;
-                const QPointF place = m_chart->toItem({axisPosition(panel().x, point.x), axisPosition(panel().y, point.y)});
+                const QPointF place =
+                    m_chart->toItem({axisPosition(panel().x, point.x), axisPosition(panel().y, point.y)});
                 const double distance = std::hypot(place.x() - at.x(), place.y() - at.y());
                 if (distance < bestDistance) {
                     bestDistance = distance;
@@ -176,7 +186,8 @@ void CurvePanel::showHover(const Hit& hit) {
     m_cursorX = hit.point->x;
     m_chart->highlight(hit.point, curveColor(*hit.curve, m_chart->style().theme));
     m_hoverText = ui::hoverText(panel(), hit.point->x, hit.point);
-    const QPointF place = m_chart->toItem({axisPosition(panel().x, hit.point->x), axisPosition(panel().y, hit.point->y)});
+    const QPointF place =
+        m_chart->toItem({axisPosition(panel().x, hit.point->x), axisPosition(panel().y, hit.point->y)});
     QToolTip::showText(viewport()->mapToGlobal(mapFromScene(place) + QPoint(14, 10)),
                        hoverHtml(panel(), hit.point->x, hit.point, themeFor(QToolTip::palette())), viewport());
 }
@@ -219,11 +230,14 @@ void CurvePanel::resizeEvent(QResizeEvent* event) {
         m_chart->setMargins(m_chart->neededMargins());
 }
 
-void CurvePanel::setOwnMargins(bool own) { m_ownMargins = own; }
+void CurvePanel::setOwnMargins(bool own) {
+    m_ownMargins = own;
+}
 
 void CurvePanel::changeEvent(QEvent* event) {
     QGraphicsView::changeEvent(event);
-    if (event->type() == QEvent::PaletteChange || event->type() == QEvent::FontChange || event->type() == QEvent::StyleChange)
+    if (event->type() == QEvent::PaletteChange || event->type() == QEvent::FontChange ||
+        event->type() == QEvent::StyleChange)
         restyle();
 }
 
@@ -275,7 +289,8 @@ void CurvePanel::mouseReleaseEvent(QMouseEvent* event) {
     if (box.width() < 4 || box.height() < 4)
         return;
     const analysis::XY from = m_chart->fromItem(box.bottomLeft()), to = m_chart->fromItem(box.topRight());
-    zoomTo(axisValue(panel().x, from.x), axisValue(panel().x, to.x), axisValue(panel().y, from.y), axisValue(panel().y, to.y));
+    zoomTo(axisValue(panel().x, from.x), axisValue(panel().x, to.x), axisValue(panel().y, from.y),
+           axisValue(panel().y, to.y));
 }
 
 void CurvePanel::mouseDoubleClickEvent(QMouseEvent*) {

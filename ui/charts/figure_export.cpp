@@ -21,7 +21,9 @@ namespace {
 
 constexpr double kMostPixels = 200e6;
 
-QString creator() { return QStringLiteral("Crest ") + QString::fromLatin1(version()); }
+QString creator() {
+    return QStringLiteral("Crest ") + QString::fromLatin1(version());
+}
 
 QString titleOf(const analysis::Figure& figure) {
     return QString::fromStdString(figure.title.empty() ? figure.name : figure.title);
@@ -30,8 +32,8 @@ QString titleOf(const analysis::Figure& figure) {
 QString description(const analysis::Figure& figure) {
     QStringList panels;
     for (const analysis::FigurePanel& panel : figure.panels)
-        panels << QString::fromStdString(panel.title + (panel.badge.empty() ? "" : " (" + panel.badge + ")") + ": " + panel.y.title +
-                                         " over " + panel.x.title);
+        panels << QString::fromStdString(panel.title + (panel.badge.empty() ? "" : " (" + panel.badge + ")") + ": " +
+                                         panel.y.title + " over " + panel.x.title);
     return panels.join(QStringLiteral("; "));
 }
 
@@ -58,8 +60,8 @@ ExportOptions resolved(ExportOptions options) {
 Result<void> checkRange(const char* what, double value, double low, double high, const char* unit) {
     if (value >= low && value <= high) // false for NaN
         return {};
-    return fail(ErrorKind::OutOfRange, std::string(what) + " must lie between " + QString::number(low).toStdString() + " and " +
-                                           QString::number(high).toStdString() + " " + unit);
+    return fail(ErrorKind::OutOfRange, std::string(what) + " must lie between " + QString::number(low).toStdString() +
+                                           " and " + QString::number(high).toStdString() + " " + unit);
 }
 
 Result<void> check(const ExportOptions& options) {
@@ -74,11 +76,14 @@ Result<void> check(const ExportOptions& options) {
 QByteArray xmpMetadata(const QString& title, const QString& record) {
     return (u"<?xpacket begin=\"\uFEFF\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>\n<x:xmpmeta xmlns:x=\"adobe:ns:meta/\">\n"
             u"<rdf:RDF xmlns:rdf=\"http://www.w3.org/1999/02/22-rdf-syntax-ns#\">\n"
-            u"<rdf:Description rdf:about=\"\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\" "
-            u"xmlns:crest=\"" + QString::fromLatin1(kRecordNamespace) + u"\">\n<dc:title><rdf:Alt><rdf:li xml:lang=\"x-default\">" +
+            u"<rdf:Description rdf:about=\"\" xmlns:dc=\"http://purl.org/dc/elements/1.1/\" "
+            u"xmlns:xmp=\"http://ns.adobe.com/xap/1.0/\" "
+            u"xmlns:crest=\"" +
+            QString::fromLatin1(kRecordNamespace) + u"\">\n<dc:title><rdf:Alt><rdf:li xml:lang=\"x-default\">" +
             title.toHtmlEscaped() + u"</rdf:li></rdf:Alt></dc:title>\n<xmp:CreatorTool>" + creator().toHtmlEscaped() +
             u"</xmp:CreatorTool>\n<crest:figure>" + record.toHtmlEscaped() +
-            u"</crest:figure>\n</rdf:Description>\n</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"r\"?>").toUtf8();
+            u"</crest:figure>\n</rdf:Description>\n</rdf:RDF>\n</x:xmpmeta>\n<?xpacket end=\"r\"?>")
+        .toUtf8();
 }
 
 QByteArray toPdf(const analysis::Figure& figure, FigurePainter& painter, const QString& record) {
@@ -112,8 +117,8 @@ QByteArray toSvg(const analysis::Figure& figure, FigurePainter& painter, const Q
     QPainter paint(&generator);
     painter.paint(&paint, QRectF(QPointF(0, 0), painter.sizeUnits()));
     paint.end();
-    const QString metadata = u"<metadata><crest:figure xmlns:crest=\"" + QString::fromLatin1(kRecordNamespace) + u"\">" +
-                             record.toHtmlEscaped() + u"</crest:figure></metadata>\n";
+    const QString metadata = u"<metadata><crest:figure xmlns:crest=\"" + QString::fromLatin1(kRecordNamespace) +
+                             u"\">" + record.toHtmlEscaped() + u"</crest:figure></metadata>\n";
     const qsizetype place = bytes.indexOf("<defs>");
     return place < 0 ? QByteArray() : bytes.insert(place, metadata.toUtf8());
 }
@@ -121,9 +126,10 @@ QByteArray toSvg(const analysis::Figure& figure, FigurePainter& painter, const Q
 Result<QByteArray> toPng(const analysis::Figure& figure, FigurePainter& painter, const QString& record, double dpi) {
     const QSizeF size = painter.sizeMm() / 25.4 * dpi;
     if (size.width() * size.height() > kMostPixels)
-        return fail(ErrorKind::OutOfRange, "the picture would have more than 200 million pixels; choose a lower resolution or a smaller size");
-    QImage image(std::max(1, static_cast<int>(std::lround(size.width()))), std::max(1, static_cast<int>(std::lround(size.height()))),
-                 QImage::Format_RGB32);
+        return fail(ErrorKind::OutOfRange,
+                    "the picture would have more than 200 million pixels; choose a lower resolution or a smaller size");
+    QImage image(std::max(1, static_cast<int>(std::lround(size.width()))),
+                 std::max(1, static_cast<int>(std::lround(size.height()))), QImage::Format_RGB32);
     if (image.isNull())
         return fail(ErrorKind::OutOfRange, "there is not enough memory for a picture of this size");
     image.fill(lightTheme().ground);
@@ -149,7 +155,8 @@ Result<QByteArray> toPng(const analysis::Figure& figure, FigurePainter& painter,
 
 Result<FigureFormat> formatFromPath(const QString& path) {
     const QString suffix = QFileInfo(path).suffix().toLower();
-    for (const FigureFormat format : {FigureFormat::Pdf, FigureFormat::Svg, FigureFormat::Png, FigureFormat::Csv, FigureFormat::Tex})
+    for (const FigureFormat format :
+         {FigureFormat::Pdf, FigureFormat::Svg, FigureFormat::Png, FigureFormat::Csv, FigureFormat::Tex})
         if (suffix == formatSuffix(format))
             return format;
     return fail(ErrorKind::Unsupported, "a figure is written as .pdf, .svg, .png, .csv or .tex", path.toStdString());
@@ -176,13 +183,18 @@ Result<QByteArray> renderFigure(const analysis::Figure& figure, const ExportOpti
     CREST_CHECK(check(options));
     if (options.format == FigureFormat::Csv)
         return QByteArray::fromStdString(analysis::figureToCsv(figure));
-    if (options.format == FigureFormat::Tex)
-        return QByteArray::fromStdString(analysis::figureToTex(figure, options.widthMm, options.panelHeightMm));
-    FigurePainter painter(figure, {options.widthMm, options.panelHeightMm, options.fontPt, options.columns});
+    const PaperSize paper{options.widthMm, options.panelHeightMm, options.fontPt, options.columns};
+    if (options.format == FigureFormat::Tex) {
+        analysis::Figure shaped = figure;
+        shaped.columns = columnsOnPaper(figure, paper);
+        return QByteArray::fromStdString(analysis::figureToTex(shaped, options.widthMm, options.panelHeightMm));
+    }
+    FigurePainter painter(figure, paper);
     const QString record = QString::fromStdString(analysis::figureRecord(figure));
     if (options.format == FigureFormat::Png)
         return toPng(figure, painter, record, options.dpi);
-    QByteArray bytes = options.format == FigureFormat::Pdf ? toPdf(figure, painter, record) : toSvg(figure, painter, record);
+    QByteArray bytes =
+        options.format == FigureFormat::Pdf ? toPdf(figure, painter, record) : toSvg(figure, painter, record);
     if (bytes.isEmpty())
         return fail(ErrorKind::Internal, "the figure could not be drawn");
     return bytes;
@@ -193,7 +205,9 @@ Result<void> writeFigureFile(const QByteArray& bytes, const QString& path) {
     errno = 0;
     if (file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit())
         return {};
-    const ErrorKind kind = errno == ENOSPC || errno == EDQUOT || file.error() == QFileDevice::ResourceError ? ErrorKind::NoSpace : ErrorKind::Io;
+    const ErrorKind kind = errno == ENOSPC || errno == EDQUOT || file.error() == QFileDevice::ResourceError
+                               ? ErrorKind::NoSpace
+                               : ErrorKind::Io;
     return fail(kind, "the figure could not be written: " + file.errorString().toStdString(), path.toStdString());
 }
 

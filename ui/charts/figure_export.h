@@ -23,11 +23,11 @@ enum class ColumnPreset {
 
 struct ExportOptions {
     ColumnPreset columnPreset = ColumnPreset::Custom; ///< anything else overrides widthMm and fontPt
-    double widthMm = 174;      ///< 20 to 2000
-    double panelHeightMm = 60; ///< 15 to 1000
-    double fontPt = 8;         ///< 3 to 72
-    double dpi = 300;          ///< PNG only; 30 to 2400
-    int columns = 0;           ///< panels per row; 0: as the figure says where the width allows
+    double widthMm = 174;                             ///< 20 to 2000
+    double panelHeightMm = 60;                        ///< 15 to 1000
+    double fontPt = 8;                                ///< 3 to 72
+    double dpi = 300;                                 ///< PNG only; 30 to 2400
+    int columns = 0;                                  ///< panels per row; 0: as the figure says where the width allows
     FigureFormat format = FigureFormat::Pdf;
 };
 

@@ -40,14 +40,17 @@ Result<std::string> recordFromPng(const QString& path, const std::string& where)
 }
 
 std::string text(const Json& object, const char* key) {
-    return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>() : std::string();
+    return object.is_object() && object.contains(key) && object[key].is_string() ? object[key].get<std::string>()
+                                                                                 : std::string();
 }
 
 std::string joined(const Json& list, const char* key) {
     std::string out;
     if (list.is_array())
         for (const Json& each : list)
-            out += (out.empty() ? "" : ", ") + (key ? text(each, key) : each.is_string() ? each.get<std::string>() : each.dump());
+            out += (out.empty() ? "" : ", ") + (key                ? text(each, key)
+                                                : each.is_string() ? each.get<std::string>()
+                                                                   : each.dump());
     return out;
 }
 
@@ -55,8 +58,8 @@ void appendPanel(std::string& out, const Json& panel) {
     const std::string role = text(panel, "role");
     out += fmt::format("  {}{}\n", text(panel, "title"), role.empty() ? "" : " [" + role + "]");
     if (panel.contains("x") && panel.contains("y"))
-        out += fmt::format("    {} ({}) over {} ({})\n", text(panel["y"], "title"), text(panel["y"], "scale"), text(panel["x"], "title"),
-                           text(panel["x"], "scale"));
+        out += fmt::format("    {} ({}) over {} ({})\n", text(panel["y"], "title"), text(panel["y"], "scale"),
+                           text(panel["x"], "title"), text(panel["x"], "scale"));
     if (panel.contains("curves"))
         out += "    curves: " + joined(panel["curves"], "label") + "\n";
     if (panel.contains("marks") && panel["marks"].is_array())
@@ -73,7 +76,9 @@ void appendFacts(std::string& out, const std::string& name, const Json& value, i
             appendFacts(out, name.empty() ? key : name + "." + key, each, depth + 1);
         return;
     }
-    std::string words = value.is_string() ? value.get<std::string>() : value.is_array() ? joined(value, nullptr) : value.dump();
+    std::string words = value.is_string()  ? value.get<std::string>()
+                        : value.is_array() ? joined(value, nullptr)
+                                           : value.dump();
     constexpr std::size_t kLongest = 400;
     if (words.size() > kLongest)
         words = words.substr(0, kLongest) + "...";
@@ -106,8 +111,8 @@ std::string explainRecord(const Json& record, const std::string& fileName) {
     std::string title = text(figure, "title");
     if (title.empty())
         title = text(figure, "name");
-    std::string out = fmt::format("{}: {}, made by Crest {}\n\nIt shows {} panel{}:\n", fileName, title, text(record, "crest"), panels,
-                                  panels == 1 ? "" : "s");
+    std::string out = fmt::format("{}: {}, made by Crest {}\n\nIt shows {} panel{}:\n", fileName, title,
+                                  text(record, "crest"), panels, panels == 1 ? "" : "s");
     for (std::size_t i = 0; i < panels; ++i)
         appendPanel(out, figure["panels"][i]);
     out += "\nMade from:\n";
@@ -116,7 +121,8 @@ std::string explainRecord(const Json& record, const std::string& fileName) {
     else
         out += "  " + (provenance.is_string() ? provenance.get<std::string>() : provenance.dump()) + "\n";
     const std::string command = text(provenance, "command");
-    out += command.empty() ? "\nThe file names no command that makes it again.\n" : "\nTo make it again:\n  " + command + "\n";
+    out += command.empty() ? "\nThe file names no command that makes it again.\n"
+                           : "\nTo make it again:\n  " + command + "\n";
     return out;
 }
 

@@ -13,8 +13,8 @@ namespace crest::ui {
 inline constexpr const char* kRecordNamespace = "urn:crest:figure:1";
 inline constexpr const char* kPngRecordKey = "crest-figure";
 
-/// The record of a PDF (XMP), SVG (metadata), PNG (text chunk), CSV or TeX file (comment line). The format is told by the
-/// content. Errors: NotFound (no file, or no record inside), Io, OutOfRange (over 256 MB), Malformed, Unsupported.
+/// The record of a PDF (XMP), SVG (metadata), PNG (text chunk), CSV or TeX file (comment line). The format is told by
+/// the content. Errors: NotFound (no file, or no record inside), Io, OutOfRange (over 256 MB), Malformed, Unsupported.
 Result<Json> readFigureRecord(const QString& path);
 
 /// What the figure shows and how to make it again, in a few lines of plain text.

@@ -14,6 +14,8 @@ namespace {
 
 constexpr double kNarrowestMm = 55;
 
+} // namespace
+
 int columnsOnPaper(const analysis::Figure& figure, const PaperSize& paper) {
     const int count = std::max(1, static_cast<int>(figure.panels.size()));
     if (paper.columns > 0)
@@ -21,8 +23,6 @@ int columnsOnPaper(const analysis::Figure& figure, const PaperSize& paper) {
     const int fitting = std::max(1, static_cast<int>(paper.widthMm / kNarrowestMm));
     return std::clamp(figure.columns, 1, std::min(fitting, count));
 }
-
-} // namespace
 
 FigurePainter::FigurePainter(const analysis::Figure& figure, const PaperSize& paper, const ChartTheme& theme)
     : m_scene(std::make_unique<QGraphicsScene>()) {
@@ -35,7 +35,8 @@ FigurePainter::FigurePainter(const analysis::Figure& figure, const PaperSize& pa
 FigurePainter::~FigurePainter() = default;
 
 void FigurePainter::layOut(const analysis::Figure& figure, const PaperSize& paper, const ChartStyle& style) {
-    const double width = paper.widthMm * kUnitsPerMm, gap = 0.6 * style.em, rowHeight = paper.panelHeightMm * kUnitsPerMm;
+    const double width = paper.widthMm * kUnitsPerMm, gap = 0.6 * style.em,
+                 rowHeight = paper.panelHeightMm * kUnitsPerMm;
     const int columns = figure.columns;
     const double panelWidth = (width - gap * (columns - 1)) / columns;
     auto* legend = new LegendItem(figure, style, width - style.em);
@@ -47,6 +48,7 @@ void FigurePainter::layOut(const analysis::Figure& figure, const PaperSize& pape
     for (std::size_t i = 0; i < figure.panels.size(); ++i) {
         auto* chart = new PanelChart(style);
         m_scene->addItem(chart);
+        chart->setFrozen(true);
         chart->setLabels(panelLabels(figure, static_cast<int>(i)));
         chart->setPanel(figure.panels[i]);
         chart->setSize({panelWidth, rowHeight});
@@ -70,6 +72,8 @@ void FigurePainter::layOut(const analysis::Figure& figure, const PaperSize& pape
         y += height + gap;
     }
     alignMargins(m_charts, columns);
+    for (PanelChart* chart : m_charts)
+        chart->setFrozen(false);
     m_size = {width, std::max(style.em, y - (m_charts.empty() ? 0 : gap))};
     m_scene->setSceneRect(QRectF(QPointF(0, 0), m_size));
 }

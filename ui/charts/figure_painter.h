@@ -13,10 +13,14 @@ namespace crest::ui {
 
 struct PaperSize {
     double widthMm = 174;
-    double panelHeightMm = 60; ///< of one row; rows that carry axis labels or notes are higher by those, so that plots are equally high
+    double panelHeightMm =
+        60; ///< of one row; rows that carry axis labels or notes are higher by those, so that plots are equally high
     double fontPt = 8;
     int columns = 0; ///< panels per row; 0: as the figure says, but no panel narrower than 55 mm
 };
+
+/// Panels per row on this paper.
+int columnsOnPaper(const analysis::Figure& figure, const PaperSize& paper);
 
 /// A scene in units of a tenth of a point. GUI thread only (a chart lives in a QGraphicsScene).
 class FigurePainter {

@@ -13,7 +13,9 @@ namespace {
 
 constexpr int kDigits = 6;
 
-QString number(double value) { return QString::fromStdString(formatNumber(value, kDigits)); }
+QString number(double value) {
+    return QString::fromStdString(formatNumber(value, kDigits));
+}
 
 QString xLine(const analysis::FigurePanel& panel, double x) {
     const QString title = QString::fromStdString(panel.x.title);
@@ -46,19 +48,22 @@ QString hoverText(const analysis::FigurePanel& panel, double x, const analysis::
     return lines.join(u'\n');
 }
 
-QString hoverHtml(const analysis::FigurePanel& panel, double x, const analysis::FigurePoint* nearest, const ChartTheme& theme) {
+QString hoverHtml(const analysis::FigurePanel& panel, double x, const analysis::FigurePoint* nearest,
+                  const ChartTheme& theme) {
     QString html = u"<b>" + xLine(panel, x).toHtmlEscaped() + u"</b><table cellspacing='0' cellpadding='2'>";
     for (const auto& [curve, point] : analysis::pointsAt(panel, x)) {
         const QString color = curveColor(*curve, theme).name();
         const QString weight = point == nearest ? QStringLiteral("font-weight:600") : QString();
         html += u"<tr style='" + weight + u"'><td><span style='color:" + color + u"'>&#9632;</span> " +
-                QString::fromStdString(curve->label).toHtmlEscaped() + u"</td><td align='right'>&nbsp;" + number(point->y) +
-                u"</td><td>&nbsp;" + band(*point) + u"</td><td align='right'>&nbsp;" +
+                QString::fromStdString(curve->label).toHtmlEscaped() + u"</td><td align='right'>&nbsp;" +
+                number(point->y) + u"</td><td>&nbsp;" + band(*point) + u"</td><td align='right'>&nbsp;" +
                 (point->n > 0 ? QString(u"N " + QString::number(point->n)) : QString()) + u"</td></tr>";
     }
     html += u"</table>";
     if (nearest && !nearest->detail.empty())
-        html += u"<div>" + QString::fromStdString(nearest->detail).toHtmlEscaped().replace(u'\n', QStringLiteral("<br>")) + u"</div>";
+        html += u"<div>" +
+                QString::fromStdString(nearest->detail).toHtmlEscaped().replace(u'\n', QStringLiteral("<br>")) +
+                u"</div>";
     return html;
 }
 

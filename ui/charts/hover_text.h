@@ -13,6 +13,7 @@ namespace crest::ui {
 /// the nearest point's own detail follows at the end.
 QString hoverText(const analysis::FigurePanel& panel, double x, const analysis::FigurePoint* nearest);
 /// The same as a small table with the curves' colours, for the tooltip.
-QString hoverHtml(const analysis::FigurePanel& panel, double x, const analysis::FigurePoint* nearest, const ChartTheme& theme);
+QString hoverHtml(const analysis::FigurePanel& panel, double x, const analysis::FigurePoint* nearest,
+                  const ChartTheme& theme);
 
 } // namespace crest::ui

@@ -29,7 +29,8 @@ QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& sty
     return {(kSample + kGap) * style.em + text, kRow * style.em};
 }
 
-void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve, const ChartStyle& style) {
+void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve,
+                      const ChartStyle& style) {
     const double em = style.em, middle = topLeft.y() + kRow * em / 2;
     QColor color = curveColor(curve, style.theme), text = style.theme.text;
     if (!curve.visible) {
@@ -55,7 +56,8 @@ void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis:
                       QString::fromStdString(curve.label));
 }
 
-double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width, std::vector<QPointF>* places) {
+double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width,
+                  std::vector<QPointF>* places) {
     double x = 0, y = 0;
     for (const analysis::FigureCurve& curve : curves) {
         const QSizeF size = legendEntrySize(curve, style);
@@ -71,7 +73,9 @@ double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartS
 }
 
 LegendItem::LegendItem(const analysis::Figure& figure, const ChartStyle& style, double width, QGraphicsItem* parent)
-    : QGraphicsItem(parent), m_style(style), m_width(width) {
+    : QGraphicsItem(parent)
+    , m_style(style)
+    , m_width(width) {
     for (analysis::FigureCurve& curve : analysis::distinctCurves(figure))
         if (curve.visible)
             m_curves.push_back(std::move(curve));
@@ -83,7 +87,8 @@ void LegendItem::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidg
         paintLegendEntry(painter, m_places[i], m_curves[i], m_style);
 }
 
-LegendButton::LegendButton(const analysis::FigureCurve& curve, QWidget* parent) : QAbstractButton(parent) {
+LegendButton::LegendButton(const analysis::FigureCurve& curve, QWidget* parent)
+    : QAbstractButton(parent) {
     setCheckable(true);
     setFocusPolicy(Qt::StrongFocus);
     setCurve(curve);
@@ -139,7 +144,8 @@ void LegendButton::keyPressEvent(QKeyEvent* event) {
         QWidget::keyPressEvent(event);
 }
 
-Legend::Legend(QWidget* parent) : QWidget(parent) {
+Legend::Legend(QWidget* parent)
+    : QWidget(parent) {
     QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Fixed);
     policy.setHeightForWidth(true);
     setSizePolicy(policy);
@@ -180,7 +186,8 @@ void Legend::solo(const std::string& id) {
 }
 
 LegendButton* Legend::button(const std::string& id) const {
-    const auto found = std::find_if(m_buttons.begin(), m_buttons.end(), [&](const auto* b) { return b->curve().id == id; });
+    const auto found =
+        std::find_if(m_buttons.begin(), m_buttons.end(), [&](const auto* b) { return b->curve().id == id; });
     return found == m_buttons.end() ? nullptr : *found;
 }
 
@@ -191,7 +198,9 @@ int Legend::heightForWidth(int width) const {
     return static_cast<int>(std::ceil(flowLegend(curves, screenStyle(*this), width - 4, nullptr)));
 }
 
-QSize Legend::sizeHint() const { return {400, heightForWidth(std::max(400, width()))}; }
+QSize Legend::sizeHint() const {
+    return {400, heightForWidth(std::max(400, width()))};
+}
 
 void Legend::place() {
     std::vector<analysis::FigureCurve> curves;
@@ -203,7 +212,9 @@ void Legend::place() {
         m_buttons[i]->setGeometry(QRect(places[i].toPoint(), m_buttons[i]->sizeHint()));
 }
 
-void Legend::resizeEvent(QResizeEvent*) { place(); }
+void Legend::resizeEvent(QResizeEvent*) {
+    place();
+}
 
 void Legend::changeEvent(QEvent* event) {
     QWidget::changeEvent(event);

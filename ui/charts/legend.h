@@ -14,9 +14,11 @@ namespace crest::ui {
 
 /// Line, marker and label; pale where the curve is hidden.
 QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& style);
-void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve, const ChartStyle& style);
+void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve,
+                      const ChartStyle& style);
 /// Where entries lie in rows of at most `width`; returns the height. `places` may be null.
-double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width, std::vector<QPointF>* places);
+double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width,
+                  std::vector<QPointF>* places);
 
 /// For exports: the visible curves only.
 class LegendItem : public QGraphicsItem {

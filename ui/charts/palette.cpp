@@ -28,13 +28,31 @@ QPainterPath regularPolygon(int corners, double radius, double innerRadius, doub
 } // namespace
 
 ChartTheme lightTheme() {
-    return {false,     QColor(0xffffff), QColor(0xf1f8f5), QColor(0x222222), QColor(0x666666), QColor(0x444444),
-            QColor(0xe3e6e5), QColor(0x2a7f62), QColor(0x666666), QColor(0xffffff), QColor(0x2a7f62)};
+    return {false,
+            QColor(0xffffff),
+            QColor(0xf1f8f5),
+            QColor(0x222222),
+            QColor(0x666666),
+            QColor(0x444444),
+            QColor(0xe3e6e5),
+            QColor(0x2a7f62),
+            QColor(0x666666),
+            QColor(0xffffff),
+            QColor(0x2a7f62)};
 }
 
 ChartTheme darkTheme() {
-    return {true,      QColor(0x232629), QColor(0x25302d), QColor(0xeceff1), QColor(0xa4abb0), QColor(0xa0a7ac),
-            QColor(0x3a4044), QColor(0x37967a), QColor(0x70777c), QColor(0xffffff), QColor(0x5cc7a4)};
+    return {true,
+            QColor(0x232629),
+            QColor(0x25302d),
+            QColor(0xeceff1),
+            QColor(0xa4abb0),
+            QColor(0xa0a7ac),
+            QColor(0x3a4044),
+            QColor(0x37967a),
+            QColor(0x70777c),
+            QColor(0xffffff),
+            QColor(0x5cc7a4)};
 }
 
 ChartTheme themeFor(const QPalette& palette) {

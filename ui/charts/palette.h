@@ -24,10 +24,11 @@ ChartTheme darkTheme();
 /// Dark where the palette's window colour is darker than its text.
 ChartTheme themeFor(const QPalette& palette);
 
-/// All lengths of a chart are multiples of its font size, so that a chart on screen and one at 8 pt on paper look alike.
+/// All lengths of a chart are multiples of its font size, so that a chart on screen and one at 8 pt on paper look
+/// alike.
 struct ChartStyle {
     ChartTheme theme;
-    QFont font; ///< its pixel size is `em` (rounded); no hinting, tabular digits come with the default fonts
+    QFont font;     ///< its pixel size is `em` (rounded); no hinting, tabular digits come with the default fonts
     double em = 13; ///< font size in scene units
 };
 ChartStyle chartStyle(const ChartTheme& theme, const QFont& family, double em);

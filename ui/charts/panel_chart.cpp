@@ -116,7 +116,11 @@ void PanelChart::place() {
     const double em = m_style.em;
     m_plot = QRectF(margins.left, margins.top, std::max(em, m_size.width() - margins.left - margins.right),
                     std::max(em, m_size.height() - margins.top - margins.bottom));
-    setPlotArea(m_plot);
+    refresh();
+}
+
+void PanelChart::setFrozen(bool frozen) {
+    m_frozen = frozen;
     refresh();
 }
 
@@ -141,6 +145,9 @@ XY PanelChart::fromItem(const QPointF& point) const {
 }
 
 void PanelChart::refresh() {
+    if (m_frozen)
+        return;
+    setPlotArea(m_plot);
     const QRectF bounds(QPointF(0, 0), m_size);
     m_ground->setShape(bounds, m_labels);
     std::vector<CurveGeometry> geometry;
@@ -149,7 +156,8 @@ void PanelChart::refresh() {
         geometry.push_back(curve.visible ? analysis::curveGeometry(m_panel, curve) : CurveGeometry{});
         const auto& points = geometry.back().markers;
         PanelMarks::Item item{curve.marker, curveColor(curve, m_style.theme), {}};
-        if (item.marker == analysis::Marker::None && std::any_of(points.begin(), points.end(), [](const auto& m) { return m.alone; }))
+        if (item.marker == analysis::Marker::None &&
+            std::any_of(points.begin(), points.end(), [](const auto& m) { return m.alone; }))
             item.marker = analysis::Marker::Circle;
         for (const analysis::MarkerGeometry& marker : points)
             if (marker.alone || (curve.marker != analysis::Marker::None && points.size() <= kMostMarkers))
@@ -169,7 +177,8 @@ void PanelChart::refresh() {
 void PanelChart::rebuildSeries(const std::vector<CurveGeometry>& geometry) {
     bool sameShape = geometry.size() == m_items.size();
     for (std::size_t i = 0; sameShape && i < geometry.size(); ++i)
-        sameShape = geometry[i].lines.size() == m_items[i].lines.size() && geometry[i].bands.size() == m_items[i].bands.size();
+        sameShape =
+            geometry[i].lines.size() == m_items[i].lines.size() && geometry[i].bands.size() == m_items[i].bands.size();
     if (!sameShape) {
         removeAllSeries(); // deletes them
         m_items.assign(geometry.size(), {});
@@ -251,12 +260,17 @@ void PanelChart::setRing(Ring& ring, const analysis::FigurePoint* point, const Q
     placeRings();
 }
 
-void PanelChart::highlight(const analysis::FigurePoint* point, const QColor& color) { setRing(m_hover, point, color); }
-void PanelChart::pin(const analysis::FigurePoint* point, const QColor& color) { setRing(m_pinned, point, color); }
+void PanelChart::highlight(const analysis::FigurePoint* point, const QColor& color) {
+    setRing(m_hover, point, color);
+}
+void PanelChart::pin(const analysis::FigurePoint* point, const QColor& color) {
+    setRing(m_pinned, point, color);
+}
 
 void PanelChart::placeRings() {
     for (Ring* ring : {&m_hover, &m_pinned}) {
-        const bool visible = ring->shown && analysis::inRange(m_panel.x, ring->x) && analysis::inRange(m_panel.y, ring->y);
+        const bool visible =
+            ring->shown && analysis::inRange(m_panel.x, ring->x) && analysis::inRange(m_panel.y, ring->y);
         ring->item->setVisible(visible);
         if (!visible)
             continue;
@@ -266,25 +280,32 @@ void PanelChart::placeRings() {
     }
 }
 
-void alignMargins(const std::vector<PanelChart*>& panels, int columns) {
+std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& panels, int columns) {
     const auto perRow = static_cast<std::size_t>(std::max(1, columns));
     double left = 0, right = 0;
-    std::vector<PanelMargins> needed;
+    std::vector<PanelMargins> margins;
     for (const PanelChart* panel : panels) {
-        needed.push_back(panel->neededMargins());
-        left = std::max(left, needed.back().left);
-        right = std::max(right, needed.back().right);
+        margins.push_back(panel->neededMargins());
+        left = std::max(left, margins.back().left);
+        right = std::max(right, margins.back().right);
     }
     for (std::size_t row = 0; row < panels.size(); row += perRow) {
         const std::size_t end = std::min(panels.size(), row + perRow);
         double top = 0, bottom = 0;
         for (std::size_t i = row; i < end; ++i) {
-            top = std::max(top, needed[i].top);
-            bottom = std::max(bottom, needed[i].bottom);
+            top = std::max(top, margins[i].top);
+            bottom = std::max(bottom, margins[i].bottom);
         }
         for (std::size_t i = row; i < end; ++i)
-            panels[i]->setMargins({left, top, right, bottom});
+            margins[i] = {left, top, right, bottom};
     }
+    return margins;
+}
+
+void alignMargins(const std::vector<PanelChart*>& panels, int columns) {
+    const std::vector<PanelMargins> margins = alignedMargins({panels.begin(), panels.end()}, columns);
+    for (std::size_t i = 0; i < panels.size(); ++i)
+        panels[i]->setMargins(margins[i]);
 }
 
 PanelLabels panelLabels(const analysis::Figure& figure, int index) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One panel as a graphics item: Qt Charts draws lines and bands, child items draw what it lacks. The screen's CurvePanel
-// and the exports show this same item, so both look alike.
+// One panel as a graphics item: Qt Charts draws lines and bands, child items draw what it lacks. The screen's
+// CurvePanel and the exports show this same item, so both look alike.
 #pragma once
 
 #include <vector>
@@ -48,6 +48,11 @@ public:
     /// Room as agreed with the neighbours (never less than needed in a grid); takes effect at once.
     void setMargins(const PanelMargins& margins);
 
+    /// While frozen, changes of panel, size and margins are taken but not drawn; thawing draws them once. (Qt Charts
+    /// lays every series out anew at each change.)
+    void setFrozen(bool frozen);
+    const PanelMargins& margins() const { return m_margins; }
+
     QRectF plotRect() const { return m_plot; }
     /// Axis positions (figure_view.h) to item coordinates and back.
     QPointF toItem(const analysis::XY& position) const;
@@ -76,6 +81,7 @@ private:
     PanelMargins m_margins;
     QSizeF m_size{400, 280};
     QRectF m_plot;
+    bool m_frozen = false;
     QValueAxis *m_xAxis = nullptr, *m_yAxis = nullptr;
     std::vector<CurveItems> m_items;
     class PanelGround* m_ground = nullptr; ///< grid, axes, labels, title: below the curves
@@ -89,7 +95,8 @@ private:
     Ring m_hover, m_pinned;
 };
 
-/// Gives panels of a grid equal margins: left and right over all, top and bottom per row.
+/// Equal margins for the panels of a grid: left and right over all, top and bottom per row.
+std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& panels, int columns);
 void alignMargins(const std::vector<PanelChart*>& panels, int columns);
 /// Labels for panel `index` of a figure: with equal x axes and at most two rows only the lowest of each column carries
 /// tick labels; the axis title stands under the lowest only.

@@ -13,7 +13,7 @@ namespace crest::ui {
 namespace {
 
 constexpr int kTakeEveryMs = 100;
-constexpr int kNarrowestPanel = 300;
+constexpr int kNarrowestPanel = 300, kLowestPanel = 190;
 
 analysis::AxisScale other(analysis::AxisScale scale) {
     return scale == analysis::AxisScale::Log ? analysis::AxisScale::Linear : analysis::AxisScale::Log;
@@ -42,12 +42,13 @@ PanelGrid::PanelGrid(QWidget* parent)
     m_scroll->viewport()->setAutoFillBackground(false); // the chart's ground shows through
     m_content->setAutoFillBackground(false);
     setFocusPolicy(Qt::StrongFocus);
-    connect(m_legend, &Legend::visibilityAsked, this, [this](const QString& id, bool visible) { setCurveVisible(id.toStdString(), visible); });
+    connect(m_legend, &Legend::visibilityAsked, this,
+            [this](const QString& id, bool visible) { setCurveVisible(id.toStdString(), visible); });
     for (QTimer* timer : {&m_takeTimer, &m_updateTimer, &m_alignTimer})
         timer->setSingleShot(true);
     connect(&m_takeTimer, &QTimer::timeout, this, &PanelGrid::takeNext);
     connect(&m_updateTimer, &QTimer::timeout, this, &PanelGrid::updateOne);
-    connect(&m_alignTimer, &QTimer::timeout, this, &PanelGrid::align);
+    connect(&m_alignTimer, &QTimer::timeout, this, &PanelGrid::alignOne);
 }
 
 void PanelGrid::setFigure(const analysis::Figure& figure) {
@@ -96,8 +97,21 @@ void PanelGrid::applyUserState() {
     m_legend->setCurves(analysis::distinctCurves(m_figure));
     m_legend->setVisible(!m_figure.panels.empty());
     m_updated = 0;
+    reserveRows();
     if (m_painted)
         m_updateTimer.start(0);
+}
+
+/// Gives all rows and columns their place before the panels come, so that none is resized by those after it.
+void PanelGrid::reserveRows() {
+    m_columns = columnsFor(width());
+    const int rows = (static_cast<int>(m_figure.panels.size()) + m_columns - 1) / m_columns;
+    for (int row = 0; row < std::max(rows, m_layout->rowCount()); ++row) {
+        m_layout->setRowStretch(row, row < rows ? 1 : 0);
+        m_layout->setRowMinimumHeight(row, row < rows ? kLowestPanel : 0);
+    }
+    for (int column = 0; column < std::max(m_columns, m_layout->columnCount()); ++column)
+        m_layout->setColumnStretch(column, column < m_columns ? 1 : 0);
 }
 
 void PanelGrid::updateOne() {
@@ -107,8 +121,15 @@ void PanelGrid::updateOne() {
     if (index == m_panels.size())
         m_panels.push_back(makePanel());
     CurvePanel* panel = m_panels[index];
-    panel->chart()->setLabels(panelLabels(m_figure, static_cast<int>(index)));
+    panel->chart()->setFrozen(true);
+    panel->chart()->setLabels(labelsOf(index));
     panel->setPanel(m_figure.panels[index]);
+    const PanelMargins& before = index > 0 ? m_panels[index - 1]->chart()->margins() : panel->chart()->margins();
+    PanelMargins margins = panel->chart()->neededMargins(); // as the neighbour, so that aligning moves little
+    margins.left = std::max(margins.left, before.left);
+    margins.right = std::max(margins.right, before.right);
+    panel->chart()->setMargins(margins);
+    panel->chart()->setFrozen(false);
     ++m_updated;
     // A zoom that is kept shows in the figure as well.
     m_figure.panels[index].x = panel->panel().x;
@@ -117,8 +138,7 @@ void PanelGrid::updateOne() {
         m_updateTimer.start(0);
         return;
     }
-    placePanels();
-    align();
+    alignSoon();
     Q_EMIT panelsShown();
 }
 
@@ -126,12 +146,15 @@ CurvePanel* PanelGrid::makePanel() {
     auto* panel = new CurvePanel(m_content);
     const std::size_t index = m_panels.size();
     panel->setOwnMargins(false);
+    panel->setMinimumHeight(kLowestPanel);
+    panel->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Ignored); // all cells are equal from the start
     connect(panel, &CurvePanel::viewChanged, this, [this, index] { panelViewChanged(index); });
-    connect(panel, &CurvePanel::xRangeChanged, this, [this, panel](double low, double high) { linkX(panel, low, high); });
+    connect(panel, &CurvePanel::xRangeChanged, this,
+            [this, panel](double low, double high) { linkX(panel, low, high); });
     connect(panel, &CurvePanel::pointPinned, this, &PanelGrid::pointPinned);
     connect(panel, &CurvePanel::pointReleased, this, &PanelGrid::pointReleased);
-    connect(panel, &CurvePanel::styleChanged, &m_alignTimer, [this] { m_alignTimer.start(0); });
-    const int columns = std::max(1, m_columns = columnsFor(width()));
+    connect(panel, &CurvePanel::styleChanged, this, &PanelGrid::alignSoon);
+    const int columns = std::max(1, m_columns);
     m_layout->addWidget(panel, static_cast<int>(index) / columns, static_cast<int>(index) % columns);
     panel->show();
     return panel;
@@ -142,31 +165,48 @@ int PanelGrid::columnsFor(int width) const {
     return std::clamp(m_figure.columns, 1, fitting);
 }
 
-void PanelGrid::placePanels() {
-    m_columns = columnsFor(width());
-    for (int c = 0; c < m_layout->columnCount(); ++c)
-        m_layout->setColumnStretch(c, c < m_columns ? 1 : 0);
-    analysis::Figure shape; // the labels follow the columns that fit
+/// Labels follow the columns that fit, not those the figure asks for.
+PanelLabels PanelGrid::labelsOf(std::size_t index) const {
+    analysis::Figure shape;
     shape.columns = m_columns;
     shape.panels.resize(m_figure.panels.size());
     for (std::size_t i = 0; i < m_figure.panels.size(); ++i)
         shape.panels[i].x = m_figure.panels[i].x;
+    return panelLabels(shape, static_cast<int>(index));
+}
+
+void PanelGrid::placePanels() {
+    reserveRows();
     for (std::size_t i = 0; i < m_panels.size(); ++i) {
-        const int index = static_cast<int>(i), at = m_layout->indexOf(m_panels[i]);
-        int row = -1, column = -1, rows = 0, columns = 0;
-        if (at >= 0)
-            m_layout->getItemPosition(at, &row, &column, &rows, &columns);
-        if (row != index / m_columns || column != index % m_columns)
-            m_layout->addWidget(m_panels[i], index / m_columns, index % m_columns);
-        m_panels[i]->chart()->setLabels(panelLabels(shape, index));
+        const int index = static_cast<int>(i);
+        m_layout->removeWidget(m_panels[i]);
+        m_layout->addWidget(m_panels[i], index / m_columns, index % m_columns);
+        m_panels[i]->chart()->setLabels(labelsOf(i));
     }
 }
 
-void PanelGrid::align() {
-    std::vector<PanelChart*> charts;
-    for (CurvePanel* panel : m_panels)
-        charts.push_back(panel->chart());
-    alignMargins(charts, m_columns);
+void PanelGrid::alignSoon() {
+    m_alignNext = 0;
+    m_alignTimer.start(0);
+}
+
+/// One panel per turn of the event loop; those that keep their margins cost nothing.
+void PanelGrid::alignOne() {
+    if (m_alignNext == 0) {
+        std::vector<const PanelChart*> charts;
+        for (const CurvePanel* panel : m_panels)
+            charts.push_back(panel->chart());
+        m_margins = alignedMargins(charts, m_columns);
+    }
+    while (m_alignNext < m_panels.size() && m_alignNext < m_margins.size()) {
+        PanelChart* chart = m_panels[m_alignNext]->chart();
+        const PanelMargins& margins = m_margins[m_alignNext++];
+        if (chart->margins() == margins)
+            continue;
+        chart->setMargins(margins);
+        m_alignTimer.start(0);
+        return;
+    }
 }
 
 void PanelGrid::setCurveVisible(const std::string& id, bool visible) {
@@ -179,7 +219,7 @@ void PanelGrid::setCurveVisible(const std::string& id, bool visible) {
     for (CurvePanel* panel : m_panels)
         panel->setCurveVisible(id, visible);
     m_legend->setCurves(analysis::distinctCurves(m_figure));
-    m_alignTimer.start(0); // what is left out is said in the notes
+    alignSoon(); // what is left out is said in the notes
     Q_EMIT figureChanged();
 }
 
@@ -204,13 +244,14 @@ void PanelGrid::panelViewChanged(std::size_t index) {
         return;
     m_figure.panels[index].x = m_panels[index]->panel().x;
     m_figure.panels[index].y = m_panels[index]->panel().y;
-    m_alignTimer.start(0); // other tick labels may need other room
+    alignSoon(); // other tick labels may need other room
     Q_EMIT figureChanged();
 }
 
 void PanelGrid::linkX(const CurvePanel* from, double low, double high) {
     for (CurvePanel* panel : m_panels)
-        if (panel != from && panel->panel().x.title == from->panel().x.title && panel->panel().x.scale == from->panel().x.scale)
+        if (panel != from && panel->panel().x.title == from->panel().x.title &&
+            panel->panel().x.scale == from->panel().x.scale)
             panel->setXRange(low, high);
 }
 
@@ -226,7 +267,7 @@ void PanelGrid::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
     if (columnsFor(width()) != m_columns && isUpToDate())
         placePanels();
-    m_alignTimer.start(0);
+    alignSoon();
 }
 
 void PanelGrid::changeEvent(QEvent* event) {

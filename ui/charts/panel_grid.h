@@ -18,8 +18,8 @@ class QScrollArea;
 
 namespace crest::ui {
 
-/// Panels are made and updated one per turn of the event loop, none before the first paint, and a new figure is taken at
-/// most ten times a second (the latest wins). What the user does to the view (hidden curves, log or linear, zoom)
+/// Panels are made and updated one per turn of the event loop, none before the first paint, and a new figure is taken
+/// at most ten times a second (the latest wins). What the user does to the view (hidden curves, log or linear, zoom)
 /// outlives updates and flows back into figure(), so that an export of figure() is what is seen.
 /// Keys: G log/linear x, L log/linear y, R previous zoom, Ctrl+0 reset. GUI thread only.
 class PanelGrid : public QWidget {
@@ -60,8 +60,11 @@ private:
     void applyUserState();
     void updateOne();
     CurvePanel* makePanel();
+    void reserveRows();
     void placePanels();
-    void align();
+    PanelLabels labelsOf(std::size_t index) const;
+    void alignSoon();
+    void alignOne();
     int columnsFor(int width) const;
     void panelViewChanged(std::size_t index);
     void linkX(const CurvePanel* from, double low, double high);
@@ -76,7 +79,9 @@ private:
     std::map<std::string, bool> m_visible; ///< what the user has shown or hidden
     bool m_flipX = false, m_flipY = false;
     std::size_t m_updated = 0; ///< panels that show m_figure
-    int m_columns = 0;
+    std::size_t m_alignNext = 0;
+    std::vector<PanelMargins> m_margins; ///< as they will be after aligning
+    int m_columns = 1;
     bool m_painted = false;
     QTimer m_takeTimer, m_updateTimer, m_alignTimer;
     QElapsedTimer m_sinceTaken;

@@ -80,7 +80,9 @@ std::vector<Tick> ticksForLength(const Axis& axis, double length, double em) {
     return analysis::visibleTicks(axis, std::clamp(static_cast<int>(length / (2.0 * em)), 3, 9));
 }
 
-PanelGround::PanelGround(PanelChart* chart) : QGraphicsItem(chart), m_chart(chart) {}
+PanelGround::PanelGround(PanelChart* chart)
+    : QGraphicsItem(chart)
+    , m_chart(chart) {}
 
 void PanelGround::setShape(const QRectF& bounds, PanelLabels labels) {
     prepareGeometryChange();
@@ -133,7 +135,8 @@ void PanelGround::paintHeading(QPainter* painter) const {
     painter->setPen(style.theme.badgeText);
     const QString text = QString::fromStdString(panel.badge);
     painter->drawText(QPointF(box.center().x() - noteMetrics.horizontalAdvance(text) / 2,
-                              box.center().y() + noteMetrics.capHeight() / 2), text);
+                              box.center().y() + noteMetrics.capHeight() / 2),
+                      text);
 }
 
 void PanelGround::paintX(QPainter* painter) const {
@@ -202,7 +205,9 @@ void PanelGround::paintY(QPainter* painter) const {
     painter->restore();
 }
 
-PanelMarks::PanelMarks(PanelChart* chart) : QGraphicsItem(chart), m_chart(chart) {}
+PanelMarks::PanelMarks(PanelChart* chart)
+    : QGraphicsItem(chart)
+    , m_chart(chart) {}
 
 void PanelMarks::setShape(const QRectF& bounds, std::vector<Item> markers) {
     prepareGeometryChange();
@@ -238,7 +243,8 @@ void PanelMarks::paintMarks(QPainter* painter) const {
         }
         if (!analysis::inRange(panel.x, mark->x))
             continue;
-        const double x = positionOnX(*m_chart, mark->x), reach = 0.28 * style.em, y = m_chart->plotRect().bottom() - (0.62 + 0.72 * (k - 1)) * style.em;
+        const double x = positionOnX(*m_chart, mark->x), reach = 0.28 * style.em,
+                     y = m_chart->plotRect().bottom() - (0.62 + 0.72 * (k - 1)) * style.em;
         painter->setPen(thinPen(color, 0.17 * style.em));
         painter->drawLine(QPointF(x, y - bar.height() / 2 - reach), QPointF(x, y + bar.height() / 2 + reach));
     }

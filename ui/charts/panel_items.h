@@ -15,7 +15,9 @@ struct PanelHeading {
     QStringList title, notes;
     QFont titleFont, noteFont;
     double titleLine = 0, noteLine = 0; ///< line heights
-    double height() const { return titleLine * static_cast<double>(title.size()) + noteLine * static_cast<double>(notes.size()); }
+    double height() const {
+        return titleLine * static_cast<double>(title.size()) + noteLine * static_cast<double>(notes.size());
+    }
 };
 PanelHeading panelHeading(const analysis::FigurePanel& panel, const ChartStyle& style, double width);
 /// Width of the badge with its padding; 0 without one.
