@@ -35,19 +35,18 @@ struct Tuned {
     double rate;
     std::vector<double> ood, sd, id;
 };
-const std::vector<Tuned> kTuned{
-    {0.004,
-     {5.354, 5.297, 5.082, 4.817, 4.696, 4.665, 4.688, 4.804},
-     {0.014, 0.006, 0.028, 0.021, 0.011, 0.033, 0.018, 0.030},
-     {3.910, 3.741, 3.284, 2.964, 2.825, 2.730, 2.644, 2.607}},
-    {0.008,
-     {5.580, 5.493, 5.389, 5.215, 5.193, 5.227, 5.257, 5.423},
-     {0.032, 0.022, 0.027, 0.039, 0.034, 0.017, 0.016, 0.063},
-     {3.746, 3.593, 3.170, 2.899, 2.782, 2.709, 2.638, 2.625}},
-    {0.012,
-     {5.674, 5.614, 5.539, 5.455, 5.462, 5.479, 5.548, 5.699},
-     {0.033, 0.007, 0.036, 0.057, 0.025, 0.028, 0.009, 0.064},
-     {3.696, 3.521, 3.120, 2.881, 2.777, 2.718, 2.660, 2.650}}};
+const std::vector<Tuned> kTuned{{0.004,
+                                 {5.354, 5.297, 5.082, 4.817, 4.696, 4.665, 4.688, 4.804},
+                                 {0.014, 0.006, 0.028, 0.021, 0.011, 0.033, 0.018, 0.030},
+                                 {3.910, 3.741, 3.284, 2.964, 2.825, 2.730, 2.644, 2.607}},
+                                {0.008,
+                                 {5.580, 5.493, 5.389, 5.215, 5.193, 5.227, 5.257, 5.423},
+                                 {0.032, 0.022, 0.027, 0.039, 0.034, 0.017, 0.016, 0.063},
+                                 {3.746, 3.593, 3.170, 2.899, 2.782, 2.709, 2.638, 2.625}},
+                                {0.012,
+                                 {5.674, 5.614, 5.539, 5.455, 5.462, 5.479, 5.548, 5.699},
+                                 {0.033, 0.007, 0.036, 0.057, 0.025, 0.028, 0.009, 0.064},
+                                 {3.696, 3.521, 3.120, 2.881, 2.777, 2.718, 2.660, 2.650}}};
 constexpr Marker kMarkers[] = {Marker::Circle, Marker::Square, Marker::Diamond, Marker::TriangleUp};
 
 FigureCurve curve(std::string id, std::string label, const std::vector<double>& y, const std::vector<double>& sd = {}) {
@@ -140,8 +139,9 @@ Figure trialFigure() {
     figure.panels = {loss, change, tuned, forgotten};
     for (FigurePanel& each : figure.panels)
         finish(each);
-    figure.provenance = R"({"command":"crest export STUDY --figure curves -o curves.pdf","data":{"gcide":"sha256:0a1b"},)"
-                        R"("seeds":[1,2,3],"settings":{"gammas":[0.1,0.15,0.2,0.3]},"versions":{"crest":"0.1.0"}})";
+    figure.provenance =
+        R"({"command":"crest export STUDY --figure curves -o curves.pdf","data":{"gcide":"sha256:0a1b"},)"
+        R"("seeds":[1,2,3],"settings":{"gammas":[0.1,0.15,0.2,0.3]},"versions":{"crest":"0.1.0"}})";
     return figure;
 }
 
