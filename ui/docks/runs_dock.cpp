@@ -13,6 +13,7 @@
 #include "ui/dialogs/log_dialog.h"
 #include "ui/docks/progress_delegate.h"
 #include "ui/window/actions.h"
+#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -160,6 +161,10 @@ void RunsDock::showHead() {
     const QString detail = detailText(*run);
     m_detail->setText(detail);
     m_detail->setToolTip(detail);
+    QPalette detailColors = palette();
+    if (!run->failed.empty())
+        detailColors.setColor(QPalette::WindowText, stateColors(palette()).bad);
+    m_detail->setPalette(detailColors);
     m_bar->setAccessibleDescription(runStateText(run->state) + QStringLiteral(", ") + detail);
 }
 

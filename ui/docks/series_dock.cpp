@@ -82,6 +82,7 @@ void SeriesDock::setupTree() {
     QHeaderView* header = m_tree->header();
     header->setStretchLastSection(false);
     header->setMinimumSectionSize(5 * kRhythm);
+    header->setMaximumSectionSize(24 * kRhythm); // a long reason is cut here and whole in the tooltip
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
     header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
     header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
