@@ -38,16 +38,23 @@ struct TextOption {
     study::Role role = study::Role::InDistribution;
 };
 
+/// Never throws; an empty path stays empty.
+std::string absolutePath(const fs::path& path) {
+    std::error_code error;
+    const fs::path absolute = fs::absolute(path, error);
+    return error ? path.string() : absolute.lexically_normal().string();
+}
+
 /// NAME=FILE:id or NAME=FILE:ood.
 Result<TextOption> parseText(const std::string& text, const ProbeOptions& options) {
     const auto equals = text.find('='), colon = text.rfind(':');
-    if (equals == std::string::npos || equals == 0 || colon == std::string::npos || colon < equals)
+    if (equals == std::string::npos || equals == 0 || colon == std::string::npos || colon < equals + 2)
         return fail(ErrorKind::OutOfRange, "--texts must be NAME=FILE:id or NAME=FILE:ood, but is \"" + text + "\".");
     TextOption option;
     CREST_TRY(role, study::roleFromName(text.substr(colon + 1), "--texts " + text));
     option.role = role;
     option.task.name = text.substr(0, equals);
-    option.task.textsPath = fs::absolute(text.substr(equals + 1, colon - equals - 1)).lexically_normal().string();
+    option.task.textsPath = absolutePath(text.substr(equals + 1, colon - equals - 1));
     option.task.windowTokens = options.window;
     option.task.strideTokens = options.stride > 0 ? options.stride : options.window;
     option.task.maxWindows = options.maxWindows;
@@ -77,7 +84,7 @@ std::string freeName(const std::string& wanted, const std::function<bool(const s
 
 /// The series of the study that lies there, added where it is new.
 std::string seriesInStudy(study::Study& study, const series::Series& series) {
-    const std::string path = fs::absolute(series.path).lexically_normal().string();
+    const std::string path = absolutePath(series.path);
     for (const study::StudySeries& known : study.series)
         if (known.path == path)
             return known.name;
@@ -137,9 +144,8 @@ Result<study::StudyFolder> openOrCreate(const std::string& path) {
     if (fs::exists(fs::path(path) / "study.json", ignored))
         return study::StudyFolder::open(path);
     study::Study study;
-    study.name = fs::absolute(path).lexically_normal().filename().string();
-    if (study.name.empty())
-        study.name = fs::absolute(path).lexically_normal().parent_path().filename().string();
+    const fs::path absolute = absolutePath(path);
+    study.name = (absolute.has_filename() ? absolute : absolute.parent_path()).filename().string();
     return study::StudyFolder::create(path, study);
 }
 

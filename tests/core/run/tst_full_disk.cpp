@@ -52,7 +52,8 @@ bool eventually(const std::function<bool()>& condition) {
 std::map<std::string, study::ResultRow> rowsOf(const study::StudyFolder& folder) {
     study::ResultReader reader(folder);
     std::map<std::string, study::ResultRow> byKey;
-    for (study::ResultRow& row : *reader.poll()) {
+    auto rows = reader.poll();
+    for (study::ResultRow& row : *rows) {
         row.run.clear();
         row.cachedAt.clear();
         byKey.emplace(row.key, row);
