@@ -397,7 +397,7 @@ private Q_SLOTS:
     void oddFiguresAreDrawn() {
         analysis::Figure empty;
         empty.name = "empty";
-        for (const analysis::Figure& figure : {oddFigure(), empty, test::largeFigure(12, 8, 3000)})
+        for (const analysis::Figure& figure : {oddFigure(), empty, test::largeFigure(2, 8, 3000)})
             for (const FigureFormat format : kFormats) {
                 ui::ExportOptions options;
                 options.format = format;
