@@ -51,6 +51,7 @@ MainWindow::MainWindow(QWidget* parent) : QMainWindow(parent), m_session(new Stu
     setObjectName(QStringLiteral("crestWindow"));
     setWindowIcon(QIcon(QStringLiteral(":/icons/crest.svg")));
     setAcceptDrops(true);
+    resize(1280, 800); // before the docks take their shares
     setupPages();
     setupDocks();
     setupMenus();
@@ -153,7 +154,6 @@ void MainWindow::setupStatusBar() {
 }
 
 void MainWindow::restoreLayout() {
-    resize(1280, 800);
     restoreGeometry(window_settings::geometry());
     restoreState(window_settings::docks());
 }

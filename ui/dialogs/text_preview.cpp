@@ -93,7 +93,7 @@ void TextPreview::showContent(const TextPreviewContent& content) {
                         .arg(bytesText(static_cast<std::uint64_t>(content.bytes)))
                         .arg(m_task.windowTokens)
                         .arg(m_task.strideTokens));
-    const QString shades[] = {palette().color(QPalette::AlternateBase).name(), palette().color(QPalette::Midlight).name()};
+    const QString shades[] = {palette().color(QPalette::AlternateBase).name(), palette().color(QPalette::Mid).lighter(palette().color(QPalette::Base).lightnessF() > 0.5 ? 135 : 100).name()};
     const QString muted = palette().color(QPalette::PlaceholderText).name();
     QString html;
     int shade = 0;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/docks/series_dock.h"
 
+#include <QAction>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
@@ -76,16 +77,27 @@ void SeriesDock::setupTree() {
     m_tree->setModel(&m_proxy);
     m_tree->setAccessibleName(tr("Checkpoints"));
     m_tree->setUniformRowHeights(true);
+    m_tree->setTextElideMode(Qt::ElideMiddle); // names differ at their ends
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
     m_tree->setIndentation(kRhythm + kRhythm / 2);
     QHeaderView* header = m_tree->header();
     header->setStretchLastSection(false);
     header->setMinimumSectionSize(5 * kRhythm);
-    header->setMaximumSectionSize(24 * kRhythm); // a long reason is cut here and whole in the tooltip
+    header->setMaximumSectionSize(30 * kRhythm); // a long reason is cut here and whole in the tooltip
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
+    header->setSectionResizeMode(SeriesModel::Name, QHeaderView::Stretch);
     header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
     header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
+    for (const int column : {SeriesModel::Step, SeriesModel::Size}) {
+        auto* shown = new QAction(m_model.headerData(column, Qt::Horizontal, Qt::DisplayRole).toString(), header);
+        shown->setCheckable(true);
+        connect(shown, &QAction::toggled, this, [this, column](bool on) { m_tree->setColumnHidden(column, !on); });
+        m_tree->setColumnHidden(column, true);
+        header->addAction(shown);
+    }
+    header->setContextMenuPolicy(Qt::ActionsContextMenu);
+    header->setToolTip(tr("Right click: more columns"));
 }
 
 void SeriesDock::setupLayout() {

@@ -285,7 +285,7 @@ void WindowTest::exportAndRead(MainWindow& window, const QString& folder) {
 
 void WindowTest::wholePath() {
     test::SeriesFixture fixture;
-    fixture.useRunner(30'000);
+    fixture.useRunner(150'000); // slow enough to be killed half-way on a busy machine
     auto window = openWindow(fixture.seriesFolder);
     setUpProbe(*window, fixture);
     if (QTest::currentTestFailed())
