@@ -39,9 +39,13 @@ public:
             });
         return request;
     }
-    void cancelAndWait() {
+    /// Asks to stop and drops the answer; returns at once.
+    void cancel() {
         m_stop.request_stop();
         ++m_latest;
+    }
+    void cancelAndWait() {
+        cancel();
         m_pool.waitForDone();
     }
 

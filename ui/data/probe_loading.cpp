@@ -22,8 +22,17 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
     results.plan = std::move(plan);
     results.rows = std::move(rows);
     results.studyName = folder.study().name;
-    results.studyCommand = "crest export " + folder.path().string() + " --run " + wanted + " --figure curves -o curves.pdf";
+    results.studyCommand = exportCommand(folder, wanted);
     return results;
+}
+
+std::string exportCommand(const study::StudyFolder& folder, const std::string& runId, const std::string& options) {
+    const std::string path = folder.path().string();
+    const bool plain = path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%") == std::string::npos;
+    std::string quoted;
+    for (const char c : path)
+        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves" + options + " -o curves.pdf";
 }
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {

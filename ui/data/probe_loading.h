@@ -15,6 +15,9 @@ namespace crest::ui {
 /// Results of run `runId` ("" = the newest); NotFound where the study has no such run.
 Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId);
 
+/// The command line that draws the curves of a run again, quoted for a shell; `options` goes in before the output.
+std::string exportCommand(const study::StudyFolder& folder, const std::string& runId, const std::string& options = {});
+
 /// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities.
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series);
 

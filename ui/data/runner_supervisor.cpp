@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/runner_supervisor.h"
 
+#include <algorithm>
+
 #include <QDir>
+#include <QFile>
 #include <QProcess>
 #include <QStringList>
-#include <QThread>
 
 #include "core/io/files.h"
 #include "ui/data/places.h"
@@ -19,23 +21,49 @@ bool runnerIsAlive(const study::StudyFolder& folder) {
     return false;
 }
 
-Result<void> startRunner(const study::StudyFolder& folder, const RunnerCommand& command) {
+bool processIsAlive(qint64 pid) {
+    // kill(pid, 0) counts a process that ended and that nobody waits for, as in containers without an init.
+    QFile stat(QStringLiteral("/proc/%1/stat").arg(pid));
+    if (pid <= 0 || !stat.open(QIODevice::ReadOnly))
+        return false;
+    const QByteArray line = stat.readAll();
+    const char state = line.mid(line.lastIndexOf(')') + 1).trimmed().left(1).append('X').at(0);
+    return state != 'Z' && state != 'X';
+}
+
+QString runnerLog(const study::StudyFolder& folder) { return QString::fromStdString((folder.runnersFolder() / "log.txt").string()); }
+
+QString lastLogLine(const study::StudyFolder& folder) {
+    constexpr qint64 kTailBytes = 4096;
+    QFile log(runnerLog(folder));
+    if (!log.open(QIODevice::ReadOnly))
+        return {};
+    log.seek(std::max<qint64>(0, log.size() - kTailBytes));
+    const QStringList lines = QString::fromUtf8(log.readAll()).split(u'\n', Qt::SkipEmptyParts);
+    return lines.isEmpty() ? QString() : lines.last().trimmed();
+}
+
+Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand& command) {
     const QString program = runnerProgram();
     if (program.isEmpty())
         return fail(ErrorKind::NotFound, "crest-run is not beside this program. Build it (packaging/build), or set CREST_RUN to its path.");
     const QString study = QString::fromStdString(folder.path().string());
     QDir(study).mkpath(QStringLiteral("runners"));
-    const int workers = command.workers > 0 ? command.workers : QThread::idealThreadCount();
     QProcess process;
     process.setProgram(program);
-    process.setArguments({QStringLiteral("work"), study, QStringLiteral("--device"), command.device, QStringLiteral("--workers"),
-                          QString::number(workers)});
+    QStringList arguments{QStringLiteral("work"), study, QStringLiteral("--device"), command.device};
+    if (command.workers > 0)
+        arguments << QStringLiteral("--workers") << QString::number(command.workers);
+    if (!command.runId.isEmpty())
+        arguments << QStringLiteral("--run") << command.runId;
+    process.setArguments(arguments);
     process.setStandardInputFile(QProcess::nullDevice());
-    process.setStandardOutputFile(study + QStringLiteral("/runners/log.txt"), QIODevice::Append);
-    process.setStandardErrorFile(study + QStringLiteral("/runners/log.txt"), QIODevice::Append);
-    if (!process.startDetached())
+    process.setStandardOutputFile(runnerLog(folder), QIODevice::Append);
+    process.setStandardErrorFile(runnerLog(folder), QIODevice::Append);
+    qint64 pid = 0;
+    if (!process.startDetached(&pid))
         return fail(ErrorKind::Io, "could not be started: " + process.errorString().toStdString(), program.toStdString());
-    return {};
+    return pid;
 }
 
 } // namespace crest::ui

@@ -11,13 +11,22 @@ namespace crest::ui {
 
 struct RunnerCommand {
     QString device = QStringLiteral("cpu");
-    int workers = 0; ///< threads side by side; 0: one for each core
+    int workers = 0; ///< side by side; 0: as the runner finds best for the models
+    QString runId;   ///< just this run, also where it had failed or was stopped; "": all that wait
 };
 
 /// True where a living runner holds its lock in this study. Reads a folder; any thread.
 bool runnerIsAlive(const study::StudyFolder& folder);
 
-/// Starts a runner; its output goes to runners/log.txt in the study. Does not wait.
-Result<void> startRunner(const study::StudyFolder& folder, const RunnerCommand& command);
+/// True while the process is there and has not ended.
+bool processIsAlive(qint64 pid);
+
+/// Where the output of the runners that this window starts goes: runners/log.txt in the study.
+QString runnerLog(const study::StudyFolder& folder);
+/// The last line that is not empty of that file, "" where there is none: why a runner did not start.
+QString lastLogLine(const study::StudyFolder& folder);
+
+/// Starts a runner and returns its process id. Does not wait.
+Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand& command);
 
 } // namespace crest::ui

@@ -64,7 +64,7 @@ QVariant SeriesModel::data(const QModelIndex& index, int role) const {
     const series::Series& owner = m_series[index.internalId() - 1];
     if (role == SeriesNameRole)
         return toQString(owner.name);
-    return checkpointData(owner.checkpoints[static_cast<std::size_t>(index.row())], index.column(), role);
+    return checkpointData(owner.name, owner.checkpoints[static_cast<std::size_t>(index.row())], index.column(), role);
 }
 
 QVariant SeriesModel::seriesData(const series::Series& one, int column, int role) const {
@@ -85,7 +85,7 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
     return {};
 }
 
-QVariant SeriesModel::checkpointData(const series::Checkpoint& checkpoint, int column, int role) const {
+QVariant SeriesModel::checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column, int role) const {
     if (role == CheckpointNameRole)
         return toQString(checkpoint.name);
     if (role == CheckpointStateRole)
@@ -102,7 +102,7 @@ QVariant SeriesModel::checkpointData(const series::Checkpoint& checkpoint, int c
     case Size: return bytesText(checkpoint.weightBytes);
     case State: return stateText(checkpoint.state) + (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + toQString(checkpoint.reason));
     case Measured: {
-        const int count = m_measured ? m_measured(toQString(checkpoint.name)) : 0;
+        const int count = m_measured ? m_measured(toQString(owner + "/" + checkpoint.name)) : 0;
         return count > 0 ? QString::number(count) : QString();
     }
     default: return {};

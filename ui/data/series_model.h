@@ -18,7 +18,7 @@ public:
     enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole };
     using QAbstractItemModel::QAbstractItemModel;
 
-    /// `measured` tells the stored results of a checkpoint by its name.
+    /// `measured` tells the stored results of "series/checkpoint".
     void setSeries(const std::vector<series::Series>& series, std::function<int(const QString&)> measured);
     /// Numbers of stored results may have changed.
     void refreshMeasured();
@@ -32,7 +32,7 @@ public:
 
 private:
     QVariant seriesData(const series::Series& one, int column, int role) const;
-    QVariant checkpointData(const series::Checkpoint& checkpoint, int column, int role) const;
+    QVariant checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column, int role) const;
 
     std::vector<series::Series> m_series;
     std::function<int(const QString&)> m_measured;

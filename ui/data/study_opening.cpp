@@ -39,23 +39,52 @@ Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
         return fail(ErrorKind::NotFound, "There is no such folder.", folder.toStdString());
     if (QFileInfo::exists(folder + QStringLiteral("/study.json")))
         return study::StudyFolder::open(info.absoluteFilePath().toStdString());
-    // Look before a study is made: a folder without checkpoints gets none.
-    CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString()));
-    if (scanned.series.empty())
-        return fail(ErrorKind::NotFound,
-                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json.",
-                    folder.toStdString());
+    // Looks before a study is made: a folder without checkpoints gets none.
     return createOrOpen(untitledStudyFolder(folder), [&]() -> Result<study::Study> {
         study::Study study;
         study.name = info.fileName().toStdString();
-        study.series.push_back({info.fileName().toStdString(), info.absoluteFilePath().toStdString(), {}});
+        CREST_TRY(series, seriesBelow(folder, study, {}));
+        study.series = std::move(series);
         return study;
     });
 }
 
 Result<study::StudyFolder> openSampleStudy() {
-    return createOrOpen(sampleStudyFolder(), [] { return sampleStudy(resourcesFolder()); });
+    const auto shipped = sampleStudy(resourcesFolder());
+    CREST_TRY(folder, createOrOpen(sampleStudyFolder(), [&] { return shipped; }));
+    if (!shipped || !folder.writable())
+        return folder;
+    // Another installation may have made it: series and texts are found where they are now.
+    study::Study study = folder.study();
+    for (const study::StudySeries& now : shipped->series)
+        for (study::StudySeries& one : study.series)
+            if (one.name == now.name)
+                one.path = now.path;
+    for (const study::Task& now : shipped->tasks)
+        for (study::Task& one : study.tasks)
+            if (one.name == now.name)
+                one.textsPath = now.textsPath;
+    if (study != folder.study())
+        CREST_CHECK(folder.save(study));
+    return folder;
 }
+
+namespace {
+
+/// Paths relative to the study are looked for in its folder; what lies outside becomes absolute, so that it is found after a move.
+void keepPaths(study::Study& study, const std::filesystem::path& folder) {
+    const auto keep = [&](std::string& path) {
+        const std::filesystem::path text(path);
+        if (!text.is_absolute() && !text.empty() && *text.lexically_normal().begin() == "..")
+            path = (folder / text).lexically_normal().string();
+    };
+    for (study::StudySeries& one : study.series)
+        keep(one.path);
+    for (study::Task& one : study.tasks)
+        keep(one.textsPath);
+}
+
+} // namespace
 
 Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QString& target) {
     namespace fs = std::filesystem;
@@ -81,19 +110,34 @@ Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QS
         return fail(ErrorKind::Io, "The study could not be moved: " + error.message() + ". It is still where it was.", to.string());
     CREST_TRY(opened, study::StudyFolder::open(to));
     study::Study named = opened.study();
+    keepPaths(named, from);
     named.name = to.filename().string();
     CREST_CHECK(opened.save(named));
     return opened;
 }
 
-std::string uniqueSeriesName(const study::Study& study, const std::string& wanted) {
+Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study, const JobContext& job) {
+    const QFileInfo info(folder);
+    CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString(), job));
+    if (scanned.series.empty())
+        return fail(ErrorKind::NotFound,
+                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json.",
+                    folder.toStdString());
     std::set<std::string> taken;
     for (const study::StudySeries& one : study.series)
         taken.insert(one.name);
-    std::string name = wanted.empty() ? "series" : wanted;
-    for (int number = 2; taken.contains(name); ++number)
-        name = wanted + " " + std::to_string(number);
-    return name;
+    std::vector<study::StudySeries> below;
+    for (const series::Series& one : scanned.series) {
+        // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints where it has one to itself.
+        const bool alone = scanned.series.size() == 1;
+        const auto sharing = std::count_if(scanned.series.begin(), scanned.series.end(), [&](const auto& other) { return other.path == one.path; });
+        const std::string wanted = alone && one.name.empty() ? info.fileName().toStdString() : one.name;
+        std::string name = wanted;
+        for (int number = 2; sharing == 1 && !taken.insert(name).second; ++number)
+            name = wanted + " " + std::to_string(number);
+        below.push_back({name, alone ? info.absoluteFilePath().toStdString() : one.path.string(), {}});
+    }
+    return below;
 }
 
 StudyScan scanStudy(const study::Study& study, const std::filesystem::path& studyFolder, const JobContext& job,
@@ -107,14 +151,17 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
         }
         for (const series::ScanIssue& issue : scanned->issues)
             out.issues.push_back({toQString(issue.where), toQString(issue.message)});
+        // A folder may hold several series: then the name tells which is meant.
+        if (scanned->series.size() > 1)
+            std::erase_if(scanned->series, [&](const series::Series& one) { return one.name != wanted.name; });
+        if (scanned->series.empty())
+            out.issues.push_back({QString::fromStdString((studyFolder / wanted.path).string()),
+                                  QStringLiteral("The series \"%1\" is not there any more. Was it moved or renamed?").arg(toQString(wanted.name))});
         for (series::Series& one : scanned->series) {
-            // One folder may hold several series: the study's name stands for the only one, or is their prefix.
-            one.name = scanned->series.size() == 1 ? wanted.name : wanted.name + "/" + one.name;
+            one.name = wanted.name;
             for (series::Checkpoint& checkpoint : one.checkpoints) {
                 if (std::find(wanted.excluded.begin(), wanted.excluded.end(), checkpoint.name) != wanted.excluded.end())
                     checkpoint.state = series::CheckpointState::Excluded;
-                if (checkpoint.state == series::CheckpointState::Broken)
-                    out.issues.push_back({toQString(checkpoint.path), toQString(checkpoint.reason)});
             }
             out.series.push_back(std::move(one));
         }

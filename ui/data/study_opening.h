@@ -23,7 +23,8 @@ Result<study::StudyFolder> openSampleStudy();
 /// Moves a study to `target`, which must not exist or be empty, and opens it there. Within a file system a rename, else a copy that replaces the old place
 /// only when it is complete.
 Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QString& target);
-std::string uniqueSeriesName(const study::Study& study, const std::string& wanted);
+/// The series below a folder as a study remembers them, each with a name that is new to `study`. NotFound where there is no checkpoint.
+Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study, const JobContext& job);
 
 struct StudyScan {
     std::vector<series::Series> series;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/study_reader.h"
 
+#include "core/study/runs.h"
 #include "ui/data/format.h"
+#include "ui/data/probe_loading.h"
+#include "ui/data/runner_supervisor.h"
 
 namespace crest::ui {
 namespace {
@@ -36,6 +39,7 @@ void StudyReader::setModelFacts(std::int64_t parameters, double trainingFlopsPer
 }
 
 void StudyReader::start() {
+    m_rate = study::measuredRate(m_folder);
     m_timer = new QTimer(this);
     connect(m_timer, &QTimer::timeout, this, &StudyReader::poll);
     m_timer->start(kPollMs);
@@ -43,32 +47,41 @@ void StudyReader::start() {
 }
 
 void StudyReader::poll() {
-    auto fresh = m_results.poll();
-    std::vector<Issue> issues;
-    if (!fresh)
-        issues.push_back({toQString(fresh.error().where), toQString(fresh.error().message)});
-    for (const study::ReadProblem& problem : m_results.problems())
-        issues.push_back({toQString(problem.where), toQString(problem.message)});
-    const bool more = fresh && !fresh->empty();
-    if (more) {
-        m_stored->add(*fresh);
-        for (study::ResultRow& row : *fresh) {
-            ++m_measured[toQString(row.checkpoint)];
-            m_rows.push_back(std::move(row));
-        }
-    }
-    m_issues = std::move(issues);
+    readResults();
     readRuns();
-    bool dirty = more;
+    bool asked = false;
     {
         const std::lock_guard lock(m_mutex);
-        dirty = dirty || m_shownDirty;
-        m_shownDirty = false;
+        asked = std::exchange(m_shownDirty, false);
     }
-    if (dirty)
-        publishShown();
-    if (std::exchange(m_first, false))
-        Q_EMIT firstReadDone();
+    // Statistics of large probes take long: not more than a quarter of the time goes into them while results stream in.
+    const bool due = m_fresh && (!m_sinceShown.isValid() || m_sinceShown.elapsed() >= 3 * m_showMs);
+    if (!asked && !due)
+        return;
+    m_fresh = false;
+    QElapsedTimer clock;
+    clock.start();
+    publishShown();
+    m_showMs = clock.elapsed();
+    m_sinceShown.start();
+}
+
+void StudyReader::readResults() {
+    m_issues.clear();
+    auto fresh = m_results.poll();
+    if (!fresh)
+        m_issues.push_back({toQString(fresh.error().where), toQString(fresh.error().message)});
+    for (const study::ReadProblem& problem : m_results.problems())
+        m_issues.push_back({toQString(problem.where), toQString(problem.message)});
+    if (!fresh || fresh->empty())
+        return;
+    m_fresh = true;
+    m_stored->add(*fresh);
+    for (study::ResultRow& row : *fresh) {
+        ++m_measured[toQString(row.series + "/" + row.checkpoint)];
+        std::string key = row.key;
+        m_rows.insert_or_assign(std::move(key), std::move(row));
+    }
 }
 
 void StudyReader::readRuns() {
@@ -86,13 +99,14 @@ void StudyReader::readRuns() {
             m_rate = status->tokensPerSecond;
         snapshot->runs.push_back(std::move(*status));
     }
+    snapshot->runnerAlive = runnerIsAlive(m_folder);
     snapshot->issues = m_issues;
     snapshot->measured = m_measured;
     snapshot->tokensPerSecond = m_rate;
     Q_EMIT runsRead(std::move(snapshot));
 }
 
-void StudyReader::publishShown() {
+std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     auto results = std::make_shared<analysis::ProbeResults>();
     std::string shown;
     {
@@ -102,18 +116,28 @@ void StudyReader::publishShown() {
         results->flopsPerToken = m_flopsPerToken;
     }
     if (shown.empty())
-        return;
+        return {};
     if (m_planRun != shown) {
         auto plan = study::readPlan(m_folder, shown);
         if (!plan)
-            return; // listed as an issue by readRuns
+            return {}; // readRuns lists it as an issue
         m_plan = std::move(*plan);
         m_planRun = shown;
     }
     results->plan = *m_plan;
-    results->rows = m_rows;
+    for (const study::Cell& cell : m_plan->cells)
+        for (const std::string& key : cell.keys)
+            if (const auto row = m_rows.find(key); row != m_rows.end())
+                results->rows.push_back(row->second);
     results->studyName = m_folder.study().name;
-    results->studyCommand = "crest export " + m_folder.path().string() + " --run " + shown + " --figure curves -o curves.pdf";
+    results->studyCommand = exportCommand(m_folder, shown);
+    return results;
+}
+
+void StudyReader::publishShown() {
+    auto results = shownResults();
+    if (!results)
+        return;
     auto view = std::make_shared<ProbeView>();
     view->version = ++m_version;
     if (auto table = analysis::inflectionTable(*results))

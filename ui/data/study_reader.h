@@ -3,15 +3,16 @@
 // and publishes finished, immutable snapshots by queued signals.
 #pragma once
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
+#include <QElapsedTimer>
 #include <QObject>
 #include <QTimer>
 
@@ -41,8 +42,9 @@ private:
 struct RunsSnapshot {
     std::vector<study::RunStatus> runs;
     std::vector<Issue> issues;
-    std::map<QString, int> measured; ///< checkpoint's name -> stored results
+    std::map<QString, int> measured; ///< "series/checkpoint" -> stored results
     double tokensPerSecond = 0;      ///< as last measured in this study
+    bool runnerAlive = false;        ///< a runner holds its lock
 };
 
 class StudyReader : public QObject {
@@ -63,23 +65,25 @@ public Q_SLOTS:
 Q_SIGNALS:
     void runsRead(std::shared_ptr<const crest::ui::RunsSnapshot> snapshot);
     void probeRead(std::shared_ptr<const crest::ui::ProbeView> view);
-    void firstReadDone();
 
 private:
+    void readResults();
     void readRuns();
     void publishShown();
+    std::shared_ptr<analysis::ProbeResults> shownResults();
 
     study::StudyFolder m_folder;
     std::shared_ptr<StoredKeys> m_stored;
     study::ResultReader m_results;
-    std::vector<study::ResultRow> m_rows;
+    std::unordered_map<std::string, study::ResultRow> m_rows; ///< by key
     std::map<std::string, study::RunFollower> m_followers;
-    std::map<std::string, study::RunStatus> m_finished; ///< runs that are over are not polled again until asked
     std::map<QString, int> m_measured;
     std::vector<Issue> m_issues;
     double m_rate = 0;
     QTimer* m_timer = nullptr;
-    bool m_first = true;
+    bool m_fresh = false;              ///< rows came that are not shown yet
+    QElapsedTimer m_sinceShown;
+    qint64 m_showMs = 0; ///< what the last statistics took: the next wait so long in proportion
 
     std::mutex m_mutex; ///< guards the next four
     std::string m_shown;

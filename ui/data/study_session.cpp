@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <filesystem>
 
-#include <QDir>
 #include <QFileInfo>
 #include <QThread>
 
@@ -20,25 +19,56 @@
 
 namespace crest::ui {
 
+namespace {
+
+constexpr int kStartAttempts = 3;
+
+/// A run that this window wants done: a runner must take it up.
+struct WantedRun {
+    std::size_t writersBefore = 0; ///< a new one has come: taken up
+    bool named = false;            ///< only `--run` takes it up (it had failed)
+    int attempts = 0;
+    qint64 pid = 0; ///< of the runner that was started for it
+};
+
+study::RunStatus statusOf(const std::vector<study::RunStatus>& runs, const std::string& id) {
+    const auto at = std::find_if(runs.begin(), runs.end(), [&](const study::RunStatus& run) { return run.id == id; });
+    return at == runs.end() ? study::RunStatus{} : *at;
+}
+
+RunnerCommand commandFor(const std::string& runId, bool named) {
+    RunnerCommand command;
+    if (const QString device = qEnvironmentVariable("CREST_DEVICE"); !device.isEmpty())
+        command.device = device;
+    if (named)
+        command.runId = toQString(runId);
+    return command;
+}
+
+} // namespace
+
 struct StudySession::Private {
-    explicit Private(StudySession* session) : q(session), opening(session), scanning(session), planning(session) {}
+    explicit Private(StudySession* session)
+        : q(session), opening(session), scanning(session), planning(session), adding(session), queueing(session), controlling(session) {}
 
     StudySession* q;
     std::optional<study::StudyFolder> folder;
+    std::optional<study::WindowLock> lock; ///< absent where another window holds the study
     study::Study study;
     std::vector<series::Series> series;
-    std::vector<Issue> scanIssues, readIssues, actionIssues, allIssues;
+    std::vector<Issue> scanIssues, readIssues, allIssues;
     std::vector<study::RunStatus> runs;
-    std::map<QString, int> measured;
+    std::map<QString, int> measured; ///< by "series/checkpoint"
     double tokensPerSecond = 0;
     QString shownRun;
+    std::map<std::string, WantedRun> wanted; ///< by run
     ProbeView view;
     QUndoStack undo;
     std::shared_ptr<StoredKeys> stored;
     QThread readingThread;
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
-    Background opening, scanning, planning;
+    Background opening, scanning, planning, adding, queueing, controlling;
 
     void openAt(std::function<Result<study::StudyFolder>()> work);
     void adopt(study::StudyFolder opened);
@@ -49,6 +79,8 @@ struct StudySession::Private {
     void edit(const QString& text, study::Study changed);
     void updateIssues();
     void takeRuns(const RunsSnapshot& snapshot);
+    void want(const std::string& runId, bool named);
+    void startWanted(bool runnerAlive);
     void tellModelFacts();
     void report(const Error& error);
 };
@@ -67,6 +99,12 @@ void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> w
 void StudySession::Private::adopt(study::StudyFolder opened) {
     q->close();
     folder = std::move(opened);
+    if (folder->writable()) {
+        if (auto locked = study::WindowLock::tryLock(*folder))
+            lock = std::move(*locked);
+        else
+            folder->makeReadOnly();
+    }
     study = folder->study();
     rememberRecentStudy(q->folder(), q->name());
     startReader();
@@ -89,26 +127,26 @@ void StudySession::Private::startReader() {
         view = *read;
         Q_EMIT q->probeChanged();
     });
-    readingThread.start();
+    if (!readingThread.isRunning())
+        readingThread.start();
     QMetaObject::invokeMethod(reader, &StudyReader::start, Qt::QueuedConnection);
 }
 
 void StudySession::Private::stopReader() {
     if (!reader)
         return;
+    // Ends after its poll, on its own thread: the window does not wait, and HDF5 stays with one thread.
     StudyReader* ending = std::exchange(reader, nullptr);
     ending->disconnect(q);
-    ending->deleteLater(); // runs on readingThread before its loop ends
-    readingThread.quit();
-    readingThread.wait();
+    ending->deleteLater();
 }
 
 void StudySession::Private::scan() {
-    const study::Study wanted = study;
+    const study::Study current = study;
     scanning.start(
-        [wanted, where = folder->path(), session = q](const JobContext& job) {
+        [current, where = folder->path(), session = q](const JobContext& job) {
             int found = 0;
-            return scanStudy(wanted, where, job, [&](const series::Checkpoint&) {
+            return scanStudy(current, where, job, [&](const series::Checkpoint&) {
                 QMetaObject::invokeMethod(session, [session, count = ++found] { Q_EMIT session->scanProgress(count, false); });
             });
         },
@@ -153,6 +191,44 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     updateIssues();
     if (shownRun.isEmpty() && !runs.empty())
         q->showRun(toQString(runs.back().id));
+    startWanted(snapshot.runnerAlive);
+}
+
+void StudySession::Private::want(const std::string& runId, bool named) {
+    WantedRun run;
+    run.writersBefore = statusOf(runs, runId).writers.size();
+    run.named = named;
+    wanted[runId] = run;
+    startWanted(runnerIsAlive(*folder));
+}
+
+/// A living runner takes waiting runs in turn; but one that is about to end does not look again, and one may die as it starts.
+void StudySession::Private::startWanted(bool runnerAlive) {
+    for (auto one = wanted.begin(); one != wanted.end();) {
+        auto& [id, run] = *one;
+        const study::RunStatus status = statusOf(runs, id);
+        if (status.writers.size() > run.writersBefore || status.state == study::RunState::Done) {
+            one = wanted.erase(one);
+            continue;
+        }
+        if (runnerAlive || processIsAlive(run.pid)) {
+            ++one;
+            continue;
+        }
+        const auto started = run.attempts < kStartAttempts
+                                 ? startRunner(*folder, commandFor(id, run.named))
+                                 : Result<qint64>(fail(ErrorKind::Io, "crest-run does not start: " + lastLogLine(*folder).toStdString(),
+                                                     runnerLog(*folder).toStdString()));
+        if (!started) {
+            one = wanted.erase(one);
+            report(started.error());
+            continue;
+        }
+        ++run.attempts;
+        run.pid = *started;
+        runnerAlive = true; // one at a time
+        ++one;
+    }
 }
 
 void StudySession::Private::applyStudy(const study::Study& changed) {
@@ -178,10 +254,11 @@ StudySession::StudySession(QObject* parent) : QObject(parent), d(std::make_uniqu
 }
 
 StudySession::~StudySession() {
-    d->opening.cancelAndWait();
-    d->scanning.cancelAndWait();
-    d->planning.cancelAndWait();
+    for (Background* work : {&d->opening, &d->scanning, &d->planning, &d->adding, &d->queueing, &d->controlling})
+        work->cancelAndWait();
     d->stopReader();
+    d->readingThread.quit();
+    d->readingThread.wait();
 }
 
 void StudySession::open(const QString& folder) {
@@ -195,10 +272,13 @@ void StudySession::openSample() {
 void StudySession::close() {
     if (!d->folder)
         return;
-    d->scanning.cancelAndWait();
-    d->planning.cancelAndWait();
+    d->scanning.cancel();
+    d->planning.cancel();
+    d->adding.cancel();
     d->stopReader();
     d->folder.reset();
+    d->lock.reset();
+    d->wanted.clear();
     d->study = {};
     d->series.clear();
     d->runs.clear();
@@ -234,17 +314,30 @@ void StudySession::saveAs(const QString& target) {
         return;
     if (runnerIsAlive(*d->folder))
         return d->report({ErrorKind::Mismatch, "A run is at work in this study. Stop it first, then save the study elsewhere.", ""});
+    if (!d->folder->writable())
+        return d->report({ErrorKind::Io, "This study can only be looked at, so it cannot be moved.", d->folder->path().string()});
     const std::filesystem::path from = d->folder->path();
-    d->opening.cancelAndWait();
     close();
-    d->openAt([from, target] { return moveStudy(from, target); });
+    d->opening.start([from, target](const JobContext&) { return moveStudy(from, target); },
+                     [this, from](Result<study::StudyFolder> moved) {
+                         if (moved)
+                             return d->adopt(std::move(*moved));
+                         d->report(moved.error());
+                         open(toQString(from)); // it is still there
+                     });
 }
 
 void StudySession::addSeries(const QString& folder) {
-    study::Study changed = d->study;
-    const std::string path = QFileInfo(folder).absoluteFilePath().toStdString();
-    changed.series.push_back({uniqueSeriesName(changed, QFileInfo(folder).fileName().toStdString()), path, {}});
-    d->edit(tr("add series"), std::move(changed));
+    if (!d->folder)
+        return;
+    d->adding.start([folder, study = d->study](const JobContext& job) { return seriesBelow(folder, study, job); },
+                    [this](Result<std::vector<study::StudySeries>> found) {
+                        if (!found)
+                            return d->report(found.error());
+                        study::Study changed = d->study;
+                        changed.series.insert(changed.series.end(), found->begin(), found->end());
+                        d->edit(tr("add series"), std::move(changed));
+                    });
 }
 
 void StudySession::rescan() {
@@ -301,29 +394,43 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
 void StudySession::run(const study::Plan& plan) {
     if (!d->folder)
         return;
-    const auto id = study::queueRun(*d->folder, plan);
-    if (!id)
-        return d->report(id.error());
-    showRun(toQString(*id));
-    if (runnerIsAlive(*d->folder))
-        return; // it takes queued runs in turn
-    if (const auto started = startRunner(*d->folder, {}); !started)
-        d->report(started.error());
+    if (!d->folder->writable())
+        return d->report({ErrorKind::Io, "This study can only be looked at, so nothing can be run in it.", d->folder->path().string()});
+    if (runnerProgram().isEmpty())
+        return d->report({ErrorKind::NotFound, "crest-run is not beside this program. Build it, or set CREST_RUN to its path.", ""});
+    d->queueing.start([folder = *d->folder, plan](const JobContext&) { return std::pair(folder.path(), study::queueRun(folder, plan)); },
+                      [this](std::pair<std::filesystem::path, Result<std::string>> queued) {
+                          if (!d->folder || d->folder->path() != queued.first)
+                              return;
+                          if (!queued.second)
+                              return d->report(queued.second.error());
+                          showRun(toQString(*queued.second));
+                          d->want(*queued.second, false);
+                      });
 }
 
 void StudySession::control(const QString& runId, study::RunCommand command) {
     if (!d->folder)
         return;
-    if (const auto sent = study::controlRun(*d->folder, runId.toStdString(), command); !sent)
-        d->report(sent.error());
+    d->controlling.start(
+        [folder = *d->folder, id = runId.toStdString(), command](const JobContext&) { return study::controlRun(folder, id, command); },
+        [this](const Result<void>& sent) {
+            if (!sent)
+                d->report(sent.error());
+        });
 }
 
 void StudySession::resume(const QString& runId) {
-    control(runId, study::RunCommand::Run);
-    if (!d->folder || runnerIsAlive(*d->folder))
+    if (!d->folder)
         return;
-    if (const auto started = startRunner(*d->folder, {}); !started)
-        d->report(started.error());
+    d->controlling.start(
+        [folder = *d->folder, id = runId.toStdString()](const JobContext&) { return study::controlRun(folder, id, study::RunCommand::Run); },
+        [this, id = runId.toStdString(), path = d->folder->path()](const Result<void>& sent) {
+            if (!sent)
+                return d->report(sent.error());
+            if (d->folder && d->folder->path() == path)
+                d->want(id, statusOf(d->runs, id).state == study::RunState::Failed);
+        });
 }
 
 void StudySession::showRun(const QString& runId) {

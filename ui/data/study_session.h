@@ -63,7 +63,7 @@ public:
     const std::vector<series::Series>& series() const;
     const std::vector<Issue>& issues() const;
     const std::vector<study::RunStatus>& runs() const;
-    /// Stored results of a checkpoint, by its name.
+    /// Stored results of a checkpoint, by "series/checkpoint".
     int measuredResults(const QString& checkpoint) const;
 
     /// Adds another folder of checkpoints to this study.
@@ -78,10 +78,10 @@ public:
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
-    /// Queues the plan and starts a runner where none is at work.
+    /// Queues the plan and starts a runner where none is at work; one that does not come up is started again, twice, and then reported.
     void run(const study::Plan& plan);
     void control(const QString& runId, study::RunCommand command);
-    /// Continues an interrupted, stopped or failed run: only what is missing.
+    /// Continues an interrupted, stopped or failed run: only what is missing. Cells that failed are tried again.
     void resume(const QString& runId);
 
     /// Which run's probe the pages show; probeChanged() follows, and again when results come in (at most 2 a second).
