@@ -56,7 +56,7 @@ Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& r
     runner.setProcessChannelMode(QProcess::ForwardedErrorChannel);
     runner.setStandardOutputFile(QProcess::nullDevice());
     runner.start(program, {QStringLiteral("work"), QString::fromStdString(folder.path().string()), QStringLiteral("--run"),
-                           QString::fromStdString(runId), QStringLiteral("--workers"), QString::number(workers)});
+                           QString::fromStdString(runId), QStringLiteral("--workers"), QString::number(workers), QStringLiteral("--json")});
     if (!runner.waitForStarted())
         return fail(ErrorKind::Io, "could not be started: " + runner.errorString().toStdString(), program.toStdString());
     study::RunFollower follower(folder, runId);
@@ -92,6 +92,8 @@ Result<void> demo(const DemoArguments& arguments) {
         runId = id;
         CREST_CHECK(runAndFollow(folder, runId, workers));
     }
+    if (!std::filesystem::exists(folder.resultsFile())) // a runner that died just before; the journals hold everything
+        CREST_CHECK(study::publishResults(folder));
     CREST_TRY(results, ui::loadProbeResults(folder, runId));
     ui::addModelFacts(results, scan.series);
     CREST_TRY(inflections, analysis::inflectionTable(results));

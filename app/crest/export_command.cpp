@@ -3,10 +3,12 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <tuple>
 
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
 #include "core/analysis/probe_figures.h"
+#include "core/base/units.h"
 #include "core/study/study_folder.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/study_opening.h"
@@ -16,7 +18,7 @@ namespace {
 
 struct ExportArguments {
     std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95";
-    bool linearX = false, logY = false, noInflections = false;
+    bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     double widthMm = 174, panelHeightMm = 62, fontPt = 8;
     double dpi = 300;
 };
@@ -33,9 +35,31 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     return options;
 }
 
+/// The options that differ from what a figure has without them.
+std::string optionsText(const ExportArguments& arguments) {
+    const ExportArguments plain;
+    std::string text;
+    if (arguments.x != plain.x)
+        text += " --x " + arguments.x;
+    if (arguments.y != plain.y)
+        text += " --y " + arguments.y;
+    if (arguments.spread != plain.spread)
+        text += " --spread " + arguments.spread;
+    text += arguments.linearX ? " --linear-x" : "";
+    text += arguments.logY ? " --log-y" : "";
+    text += arguments.noInflections ? " --no-inflections" : "";
+    for (const auto& [name, value, usual] : {std::tuple{" --width-mm ", arguments.widthMm, plain.widthMm},
+                                             std::tuple{" --panel-height-mm ", arguments.panelHeightMm, plain.panelHeightMm},
+                                             std::tuple{" --font-pt ", arguments.fontPt, plain.fontPt}, std::tuple{" --dpi ", arguments.dpi, plain.dpi}})
+        if (value != usual)
+            text += name + formatNumber(value, 6);
+    return text;
+}
+
 Result<void> exportStudyFigure(const ExportArguments& arguments) {
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
+    results.studyCommand = ui::exportCommand(folder, results.plan.id, optionsText(arguments));
     ui::addModelFacts(results, ui::scanStudy(folder.study(), folder.path(), {}, {}).series);
     const analysis::FigureOptions options = figureOptions(arguments);
     std::vector<analysis::InflectionRow> inflections;
@@ -71,8 +95,10 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--x", arguments->x, "Horizontal axis")->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
     command->add_option("--y", arguments->y, "Loss, its change from the base, or both")->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
-    command->add_flag("--linear-x", arguments->linearX, "Linear token axis");
-    command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis");
+    CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis");
+    command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default")->excludes(linearX);
+    CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis");
+    command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default")->excludes(logY);
     command->add_flag("--no-inflections", arguments->noInflections, "Leave the inflection marks out");
     command->add_option("--width-mm", arguments->widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
     command->add_option("--panel-height-mm", arguments->panelHeightMm, "Height of a panel")->check(CLI::Range(25.0, 500.0));
