@@ -103,7 +103,11 @@ void MainWindow::setupDocks() {
     addDockWidget(Qt::BottomDockWidgetArea, m_issues);
     tabifyDockWidget(m_runs, m_issues);
     m_runs->raise();
-    resizeDocks({m_series, m_probe}, {38 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
+}
+
+/// Where no layout was saved; needs the window's real size.
+void MainWindow::shareDocks() {
+    resizeDocks({m_series, m_probe}, {41 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
     resizeDocks({m_runs}, {17 * kRhythm}, Qt::Vertical);
 }
 
@@ -299,7 +303,7 @@ void MainWindow::saveAs() {
 void MainWindow::exportFigure() {
     if (!m_curves->hasFigure())
         return;
-    const analysis::Figure& figure = m_curves->figure();
+    const analysis::Figure figure = m_curves->figureForExport();
     const QString name = m_session->name() + u'-' + toQString(figure.name);
     auto* dialog = new ExportDialog(figure, name, m_session->folder() + QStringLiteral("/figures"), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
@@ -354,6 +358,8 @@ void MainWindow::dropEvent(QDropEvent* event) {
 
 bool MainWindow::event(QEvent* event) {
     const bool handled = QMainWindow::event(event);
+    if (event->type() == QEvent::Show && !m_painted && window_settings::docks().isEmpty())
+        shareDocks();
     if (event->type() == QEvent::Paint && !m_painted) {
         m_painted = true;
         QTimer::singleShot(0, this, [this] {

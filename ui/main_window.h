@@ -56,6 +56,7 @@ protected:
 private:
     void setupPages();
     void setupDocks();
+    void shareDocks();
     void setupMenus();
     void setupToolBar();
     void setupStatusBar();

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/pages/curves_page.h"
 
+#include <map>
+
 #include <QCheckBox>
 #include <QClipboard>
 #include <QComboBox>
@@ -34,6 +36,7 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_inflections(new QCheckBox(tr("Inflections")))
     , m_grid(new PanelGrid)
     , m_empty(new QLabel)
+    , m_notes(new QLabel)
     , m_recipe(new QWidget)
     , m_recipeText(new QPlainTextEdit) {
     setAccessibleName(tr("Curves"));
@@ -47,7 +50,11 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
 
 void CurvesPage::setupBar() {
     m_run->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_run->setMinimumContentsLength(24);
+    m_run->setMinimumContentsLength(12);
+    m_x->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_spread->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_x->setMinimumContentsLength(10);
+    m_spread->setMinimumContentsLength(10);
     m_run->setAccessibleName(tr("Run whose curves are shown"));
     m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
     m_x->addItem(tr("tokens per parameter"), static_cast<int>(analysis::XQuantity::TokensPerParameter));
@@ -68,11 +75,12 @@ void CurvesPage::setupBar() {
         row->addWidget(field);
     };
     add(tr("R&un"), m_run);
-    row->addSpacing(kRhythm);
     add(tr("&x"), m_x);
     add(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
-    row->addStretch(1);
+    row->setStretchFactor(m_run, 3);
+    row->setStretchFactor(m_x, 2);
+    row->setStretchFactor(m_spread, 2);
 }
 
 void CurvesPage::setupRecipe() {
@@ -111,7 +119,19 @@ void CurvesPage::setupLayout() {
     auto* shown = new QWidget;
     m_stack = new QStackedLayout(shown);
     m_stack->addWidget(m_empty);
-    m_stack->addWidget(m_grid);
+    auto* curves = new QWidget;
+    auto* below = new QVBoxLayout(curves);
+    below->setContentsMargins(0, 0, 0, 0);
+    below->setSpacing(0);
+    below->addWidget(m_grid, 1);
+    below->addWidget(m_notes);
+    m_notes->setWordWrap(true);
+    m_notes->setTextFormat(Qt::PlainText);
+    m_notes->setMargin(kRhythm / 2);
+    m_notes->setAccessibleName(tr("What the curves show"));
+    m_notes->setTextInteractionFlags(Qt::TextSelectableByMouse | Qt::TextSelectableByKeyboard);
+    m_notes->setForegroundRole(QPalette::PlaceholderText);
+    m_stack->addWidget(curves);
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
@@ -202,6 +222,7 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
     if (!m_session.isOpen())
         return;
     if (figure) {
+        moveNotes(*figure);
         m_grid->setFigure(*figure);
         m_stack->setCurrentIndex(figure->panels.empty() ? 0 : 1);
         showEmpty();
@@ -211,6 +232,34 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
     }
     if (std::exchange(m_again, false))
         requestFigure();
+}
+
+/// What two panels or more say alike leaves them and stands once below, so that the curves have the room.
+void CurvesPage::moveNotes(analysis::Figure& figure) {
+    std::map<std::string, int> count;
+    m_panelNotes.clear();
+    for (const analysis::FigurePanel& panel : figure.panels) {
+        m_panelNotes.push_back(panel.notes);
+        for (const std::string& note : panel.notes)
+            ++count[note];
+    }
+    QStringList shared;
+    for (analysis::FigurePanel& panel : figure.panels)
+        std::erase_if(panel.notes, [&](const std::string& note) {
+            if (count[note] > 1 && !shared.contains(toQString(note)))
+                shared << toQString(note);
+            return count[note] > 1;
+        });
+    m_notes->setText(shared.join(u'\n'));
+    m_notes->setVisible(!shared.isEmpty());
+}
+
+analysis::Figure CurvesPage::figureForExport() const {
+    analysis::Figure out = figure();
+    if (out.panels.size() == m_panelNotes.size())
+        for (std::size_t i = 0; i < out.panels.size(); ++i)
+            out.panels[i].notes = m_panelNotes[i];
+    return out;
 }
 
 void CurvesPage::showEmpty() {

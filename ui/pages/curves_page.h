@@ -25,8 +25,10 @@ public:
     CurvesPage(StudySession& session, Actions& actions, QWidget* parent);
 
     bool hasFigure() const { return !m_grid->figure().panels.empty(); }
-    /// As it is seen.
+    /// As it is seen. What several panels say alike stands once below them, not in the panels.
     const analysis::Figure& figure() const { return m_grid->figure(); }
+    /// The same for paper: each panel says all that holds for it.
+    analysis::Figure figureForExport() const;
     PanelGrid* grid() const { return m_grid; }
 
 Q_SIGNALS:
@@ -43,6 +45,7 @@ private:
     void fillRuns();
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
+    void moveNotes(analysis::Figure& figure);
     void showEmpty();
     void showScales();
     void pin(const QString& recipe);
@@ -58,7 +61,8 @@ private:
     QComboBox *m_run, *m_x, *m_spread;
     QCheckBox* m_inflections;
     PanelGrid* m_grid;
-    QLabel* m_empty;
+    QLabel *m_empty, *m_notes;
+    std::vector<std::vector<std::string>> m_panelNotes; ///< of every panel as the figure came
     QWidget* m_recipe;
     QPlainTextEdit* m_recipeText;
     QStackedLayout* m_stack = nullptr;

@@ -229,6 +229,8 @@ void WindowTest::compareWithStored(MainWindow& window) {
                 ++compared;
             }
     QCOMPARE(compared, test::SeriesFixture::kCheckpoints * 3);
+    const analysis::Figure paper = window.findChild<CurvesPage*>()->figureForExport();
+    QVERIFY(!paper.panels.front().notes.empty()); // a figure on paper says what its bands are
 }
 
 void WindowTest::tryLegendAndKeys(MainWindow& window) {
