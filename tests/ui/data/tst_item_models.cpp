@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Every item model under QAbstractItemModelTester while its data changes, and what its cells say.
+#include <QAbstractItemModelTester>
+#include <QSignalSpy>
+#include <QtTest>
+
+#include "ui/data/series_model.h"
+#include "ui/data/table_models.h"
+
+using namespace crest;
+using namespace crest::ui;
+
+namespace {
+
+constexpr auto kMode = QAbstractItemModelTester::FailureReportingMode::QtTest;
+
+series::Series seriesOf(const char* name, int checkpoints) {
+    series::Series one;
+    one.name = name;
+    one.path = std::filesystem::path("/models") / name;
+    for (int i = 0; i < checkpoints; ++i) {
+        series::Checkpoint checkpoint;
+        checkpoint.name = "step" + std::to_string(i);
+        checkpoint.path = one.path / checkpoint.name;
+        checkpoint.tokens = std::int64_t{1'000'000} << i;
+        checkpoint.step = i * 100;
+        checkpoint.weightBytes = 2'500'000;
+        one.checkpoints.push_back(checkpoint);
+    }
+    return one;
+}
+
+study::RunStatus runOf(const char* id, study::RunState state, std::int64_t done) {
+    study::RunStatus run;
+    run.id = id;
+    run.state = state;
+    run.totalCells = 128;
+    run.doneCells = done;
+    run.phase = "gamma 0.1, 16M tokens";
+    run.tokensPerSecond = 12'300;
+    run.secondsElapsed = 25;
+    run.secondsLeft = 24;
+    return run;
+}
+
+QString text(const QAbstractItemModel& model, int row, int column, const QModelIndex& parent = {}) {
+    return model.data(model.index(row, column, parent), Qt::DisplayRole).toString();
+}
+
+} // namespace
+
+class TestItemModels : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void seriesTree() {
+        SeriesModel model;
+        QAbstractItemModelTester tester(&model, kMode);
+        std::vector<series::Series> all{seriesOf("olmo", 3), seriesOf("sample", 1), seriesOf("nothing", 0)};
+        all[0].checkpoints[2].state = series::CheckpointState::Broken;
+        all[0].checkpoints[2].reason = "model.safetensors ends early.";
+        all[0].checkpoints[1].tokens.reset();
+        QString asked;
+        model.setSeries(all, [&](const QString& checkpoint) {
+            asked = checkpoint;
+            return checkpoint == QStringLiteral("olmo/step0") ? 9 : 0;
+        });
+        QCOMPARE(model.rowCount(), 3);
+        const QModelIndex olmo = model.index(0, 0);
+        QCOMPARE(model.rowCount(olmo), 3);
+        QCOMPARE(text(model, 0, SeriesModel::Name), QStringLiteral("olmo"));
+        QCOMPARE(text(model, 0, SeriesModel::State), QStringLiteral("2 of 3"));
+        QCOMPARE(text(model, 0, SeriesModel::Tokens, olmo), QStringLiteral("1M"));
+        QCOMPARE(text(model, 1, SeriesModel::Tokens, olmo), QString());
+        QCOMPARE(text(model, 1, SeriesModel::Step, olmo), QStringLiteral("100"));
+        QCOMPARE(text(model, 0, SeriesModel::Size, olmo), QStringLiteral("2.5 MB"));
+        QCOMPARE(text(model, 2, SeriesModel::State, olmo), QStringLiteral("broken: model.safetensors ends early."));
+        QCOMPARE(text(model, 0, SeriesModel::Measured, olmo), QStringLiteral("9"));
+        QCOMPARE(text(model, 1, SeriesModel::Measured, olmo), QString());
+        QCOMPARE(asked, QStringLiteral("olmo/step1"));
+        const QModelIndex checkpoint = model.index(2, 0, olmo);
+        QCOMPARE(model.data(checkpoint, SeriesModel::SeriesNameRole).toString(), QStringLiteral("olmo"));
+        QCOMPARE(model.data(checkpoint, SeriesModel::CheckpointNameRole).toString(), QStringLiteral("step2"));
+        QCOMPARE(model.parent(checkpoint), olmo);
+        QVERIFY(!model.parent(olmo).isValid());
+        QSignalSpy changed(&model, &QAbstractItemModel::dataChanged);
+        model.refreshMeasured();
+        QCOMPARE(changed.count(), 2); // the two series that have checkpoints
+        model.setSeries({}, {});
+        QCOMPARE(model.rowCount(), 0);
+    }
+
+    void runs() {
+        RunsModel model;
+        QAbstractItemModelTester tester(&model, kMode);
+        model.setRuns({runOf("first", study::RunState::Done, 128), runOf("second", study::RunState::Running, 63)});
+        QCOMPARE(model.rowCount(), 2);
+        QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("second")); // newest first
+        QCOMPARE(text(model, 0, RunsModel::Progress), QStringLiteral("63/128"));
+        QCOMPARE(text(model, 0, RunsModel::Phase), QStringLiteral("gamma 0.1, 16M tokens"));
+        QCOMPARE(text(model, 0, RunsModel::Rate), QStringLiteral("12.3k tok/s"));
+        QCOMPARE(text(model, 0, RunsModel::Left), QStringLiteral("0:24"));
+        QCOMPARE(text(model, 0, RunsModel::State), QStringLiteral("running"));
+        QCOMPARE(text(model, 1, RunsModel::Rate), QString());
+        QCOMPARE(model.data(model.index(0, 0), RunIdRole).toString(), QStringLiteral("second"));
+        QCOMPARE(model.data(model.index(1, 0), ProgressRole).toDouble(), 1.0);
+        // Progress changes cells and keeps rows, so that a selection stays.
+        QSignalSpy changed(&model, &QAbstractItemModel::dataChanged), reset(&model, &QAbstractItemModel::modelReset);
+        auto more = runOf("second", study::RunState::Failed, 127);
+        more.failed = {{5, "loss is not finite"}};
+        model.setRuns({runOf("first", study::RunState::Done, 128), more});
+        QCOMPARE(changed.count(), 1);
+        QCOMPARE(reset.count(), 0);
+        QCOMPARE(text(model, 0, RunsModel::Progress), QStringLiteral("127/128, 1 failed"));
+        QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole).toString().contains(QStringLiteral("cell 5: loss is not finite")));
+        model.setRuns({runOf("first", study::RunState::Done, 128), more, runOf("third", study::RunState::Queued, 0)});
+        QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("third"));
+        QVERIFY(model.at(3) == nullptr && model.at(-1) == nullptr);
+        model.setRuns({});
+        QCOMPARE(model.rowCount(), 0);
+    }
+
+    void issues() {
+        IssuesModel model;
+        QAbstractItemModelTester tester(&model, kMode);
+        const std::vector<Issue> issues{{QStringLiteral("/models/step1"), QStringLiteral("The file is truncated.")}};
+        model.setIssues(issues);
+        QCOMPARE(text(model, 0, IssuesModel::Where), QStringLiteral("/models/step1"));
+        QCOMPARE(text(model, 0, IssuesModel::Message), QStringLiteral("The file is truncated."));
+        QSignalSpy reset(&model, &QAbstractItemModel::modelReset);
+        model.setIssues(issues);
+        QCOMPARE(reset.count(), 0);
+        model.setIssues({});
+        QCOMPARE(model.rowCount(), 0);
+    }
+
+    void inflections() {
+        InflectionModel model;
+        QAbstractItemModelTester tester(&model, kMode);
+        analysis::InflectionRow found;
+        found.task = "dictionary";
+        found.strength = 0.1;
+        found.inflection.supported = true;
+        found.inflection.verdict = analysis::InflectionVerdict::Supported;
+        found.inflection.tokens = 8e6, found.inflection.low = 4e6, found.inflection.high = 16e6;
+        found.inflection.method = "the method", found.inflection.evidence = "the numbers";
+        analysis::InflectionRow none = found;
+        none.role = study::Role::OutOfDistribution;
+        none.strength = 0.05;
+        none.inflection.supported = false;
+        model.setRows({found, none});
+        QCOMPARE(text(model, 0, InflectionModel::Task), QStringLiteral("dictionary"));
+        QCOMPARE(text(model, 0, InflectionModel::Role), QStringLiteral("ID"));
+        QCOMPARE(text(model, 0, InflectionModel::Strength), QStringLiteral("0.1"));
+        QCOMPARE(text(model, 0, InflectionModel::Point), QStringLiteral("8M"));
+        QCOMPARE(text(model, 0, InflectionModel::Interval), QStringLiteral("4M to 16M"));
+        QCOMPARE(text(model, 0, InflectionModel::Evidence), QStringLiteral("the numbers"));
+        QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole).toString().contains(QStringLiteral("the method")));
+        QCOMPARE(text(model, 1, InflectionModel::Role), QStringLiteral("OOD"));
+        QCOMPARE(text(model, 1, InflectionModel::Point), QStringLiteral("none supported"));
+        QCOMPARE(text(model, 1, InflectionModel::Interval), QString());
+        QCOMPARE(model.data(model.index(1, InflectionModel::Strength), SortRole).toDouble(), 0.05);
+        model.setRows({});
+        QCOMPARE(model.rowCount(), 0);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestItemModels)
+#include "tst_item_models.moc"
