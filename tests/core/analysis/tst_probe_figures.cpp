@@ -140,7 +140,7 @@ private Q_SLOTS:
         QCOMPARE(point.n, 2);
         QVERIFY(says(figure.panels[0].notes, "each cell minus its base on the same sequences"));
         // The loss itself spreads by the bases: 2.5 and 3.7.
-        const FigurePoint& loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}})).panels[0].curves[1].segments[0][0];
+        const FigurePoint loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}})).panels[0].curves[1].segments[0][0];
         QVERIFY(near(loss.y, 3.1) && near(*loss.high, 3.1 + kStudent1 * 0.6));
     }
 
