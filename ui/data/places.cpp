@@ -38,7 +38,7 @@ QString runnerProgram() {
 }
 
 QString untitledStudyFolder(const QString& checkpoints) {
-    const QString path = QFileInfo(checkpoints).absoluteFilePath();
+    const QString path = QDir::cleanPath(QFileInfo(checkpoints).absoluteFilePath());
     const QByteArray digest = QCryptographicHash::hash(path.toUtf8(), QCryptographicHash::Sha256).toHex().left(8);
     return dataFolder() + QStringLiteral("/studies/") + QFileInfo(path).fileName() + u'-' + QString::fromLatin1(digest);
 }

@@ -34,7 +34,7 @@ Result<study::StudyFolder> createOrOpen(const QString& place, const std::functio
 } // namespace
 
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
-    const QFileInfo info(folder);
+    const QFileInfo info(QDir::cleanPath(folder)); // without a slash at the end, which would take the name away
     if (!info.isDir())
         return fail(ErrorKind::NotFound, "There is no such folder.", folder.toStdString());
     if (QFileInfo::exists(folder + QStringLiteral("/study.json")))
@@ -117,7 +117,7 @@ Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QS
 }
 
 Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study, const JobContext& job) {
-    const QFileInfo info(folder);
+    const QFileInfo info(QDir::cleanPath(folder));
     CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString(), job));
     if (scanned.series.empty())
         return fail(ErrorKind::NotFound,
