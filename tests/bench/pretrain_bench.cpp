@@ -23,8 +23,9 @@ double cpuSeconds() {
 
 int main(int argc, char** argv) {
     using namespace crest::train;
-    if (argc != 9) {
-        std::fputs("usage: pretrain_bench VOCAB WIDTH LAYERS HEADS MLP TOKENS SEQUENCES float32|bfloat16\n", stderr);
+    if (argc != 9 && argc != 10) {
+        std::fputs("usage: pretrain_bench VOCAB WIDTH LAYERS HEADS MLP TOKENS SEQUENCES float32|bfloat16 [MICRO]\n",
+                   stderr);
         return 1;
     }
     at::set_num_threads(1);
@@ -39,6 +40,7 @@ int main(int argc, char** argv) {
     config.batchSequences = std::stoll(argv[7]);
     config.compute = std::string_view(argv[8]) == "bfloat16" ? ComputeType::BFloat16 : ComputeType::Float32;
     config.gradientLanes = config.batchSequences % 2 == 0 ? 2 : 1;
+    config.microSequences = argc == 10 ? std::stoll(argv[9]) : 0;
     spec.tiedHead = true;
     spec.normEps = 1e-5;
     Trainer trainer(config, 1'000'000, 1);
