@@ -107,8 +107,8 @@ void MainWindow::setupDocks() {
 
 /// Where no layout was saved; needs the window's real size.
 void MainWindow::shareDocks() {
-    resizeDocks({m_series, m_probe}, {41 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
-    resizeDocks({m_runs}, {17 * kRhythm}, Qt::Vertical);
+    resizeDocks({m_series, m_probe}, {37 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
+    resizeDocks({m_runs}, {13 * kRhythm}, Qt::Vertical);
 }
 
 void MainWindow::setupMenus() {

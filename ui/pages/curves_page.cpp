@@ -125,6 +125,9 @@ void CurvesPage::setupLayout() {
     below->setSpacing(0);
     below->addWidget(m_grid, 1);
     below->addWidget(m_notes);
+    QFont small = font();
+    small.setPointSizeF(small.pointSizeF() * 0.9);
+    m_notes->setFont(small);
     m_notes->setWordWrap(true);
     m_notes->setTextFormat(Qt::PlainText);
     m_notes->setMargin(kRhythm / 2);
@@ -250,7 +253,7 @@ void CurvesPage::moveNotes(analysis::Figure& figure) {
                 shared << toQString(note);
             return count[note] > 1;
         });
-    m_notes->setText(shared.join(u'\n'));
+    m_notes->setText(shared.join(QStringLiteral(".  ")));
     m_notes->setVisible(!shared.isEmpty());
 }
 

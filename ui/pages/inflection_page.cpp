@@ -54,6 +54,7 @@ void InflectionPage::setupTable() {
     m_table->setAlternatingRowColors(true);
     m_table->setShowGrid(false);
     m_table->setWordWrap(false);
+    m_table->verticalHeader()->setDefaultSectionSize(3 * kRhythm);
     m_table->verticalHeader()->hide();
     m_table->horizontalHeader()->setHighlightSections(false);
     m_table->horizontalHeader()->setStretchLastSection(true);
