@@ -149,7 +149,8 @@ Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, s
         r.best.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, -std::numeric_limits<float>::infinity());
         r.bestId.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, 0);
     }
-    const std::int64_t rowBytes = width * static_cast<std::int64_t>(at::elementSize(m_decoder.weightType())) * versions;
+    // The same blocks however many versions go side by side, so that their number changes no bit.
+    const std::int64_t rowBytes = width * static_cast<std::int64_t>(at::elementSize(m_decoder.weightType()));
     const std::int64_t block = std::min(vocab, std::max(kLeastRows, m_headBytes / rowBytes));
     const int tensor = headTensor(m_source.reader());
     for (std::int64_t id = 0; id < vocab; id += block) {

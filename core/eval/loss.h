@@ -29,8 +29,8 @@ struct Sequence {
 struct LossOptions {
     /// Scratch beyond one block for block buffers and activations; decides how many versions go side by side, and never
     /// what comes out.
-    std::int64_t memoryBytes = 48'000'000;
-    std::int64_t headBytes = 8'000'000; ///< rows of the head that are held at a time, all versions together
+    std::int64_t memoryBytes = 32'000'000;
+    std::int64_t headBytes = 3'000'000; ///< rows of the head that are held at a time, for each version
     bool greedy = false;                ///< also the argmax at each scored position
     /// Told how many tokens went through the whole decoder since the last call, all versions counted.
     std::function<void(double)> tokensDone;
