@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// crest export, explain and demo as processes: without a screen, in a locale with a decimal comma where there is one.
+#include <QFile>
+#include <QImage>
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QXmlStreamReader>
+#include <QtTest>
+
+#include "core/run/executor.h"
+#include "core/study/runs.h"
+#include "tests/core/series/make_checkpoint.h"
+#include "tests/support/pretend_runner.h"
+
+using namespace crest;
+
+namespace {
+
+struct Ended {
+    int code = -1;
+    QString out, err;
+};
+
+/// A locale that writes 0,5; "" where none is installed.
+QString commaLocale() {
+    QProcess list;
+    list.start(QStringLiteral("locale"), {QStringLiteral("-a")});
+    list.waitForFinished();
+    for (const QByteArray& line : list.readAllStandardOutput().split('\n'))
+        if (line.startsWith("de_DE") || line.startsWith("fr_FR"))
+            return QString::fromLatin1(line);
+    return {};
+}
+
+Ended runCrest(const QStringList& arguments, const QProcessEnvironment& environment) {
+    QProcess process;
+    process.setProcessEnvironment(environment);
+    process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest"), arguments);
+    if (!process.waitForFinished(120000)) {
+        process.kill();
+        process.waitForFinished();
+        return {};
+    }
+    return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, QString::fromUtf8(process.readAllStandardOutput()),
+            QString::fromUtf8(process.readAllStandardError())};
+}
+
+void write(const QString& path, const QByteArray& content) {
+    QFile file(path);
+    if (file.open(QIODevice::WriteOnly))
+        file.write(content);
+}
+
+QByteArray contentOf(const QString& path) {
+    QFile file(path);
+    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
+}
+
+bool isXml(const QByteArray& content) {
+    QXmlStreamReader reader(content);
+    while (!reader.atEnd())
+        reader.readNext();
+    return !reader.hasError();
+}
+
+/// Numbers of a CSV's data lines have dots and the columns that the header names.
+bool hasPlainNumbers(const QByteArray& csv) {
+    int columns = 0, lines = 0;
+    for (const QByteArray& line : csv.split('\n')) {
+        if (line.isEmpty() || line.startsWith('#'))
+            continue;
+        const int found = static_cast<int>(line.count(','));
+        if (columns == 0)
+            columns = found;
+        else if (found != columns)
+            return false;
+        ++lines;
+    }
+    return columns >= 8 && lines > 1 && csv.contains("0.");
+}
+
+} // namespace
+
+class TestCrestCommands : public QObject {
+    Q_OBJECT
+    QTemporaryDir m_dir;
+    QProcessEnvironment m_environment = QProcessEnvironment::systemEnvironment();
+    QString m_study, m_run;
+
+private Q_SLOTS:
+    void initTestCase() {
+        // No screen at all: the commands choose the offscreen platform themselves.
+        for (const char* variable : {"QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "LC_ALL", "CREST_DEVICE"})
+            m_environment.remove(QString::fromLatin1(variable));
+        for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
+            m_environment.insert(QString::fromLatin1(variable), m_dir.filePath(QString::fromLatin1(variable)));
+        const QString comma = commaLocale();
+        if (comma.isEmpty())
+            qInfo("no locale with a decimal comma is installed: C.UTF-8 stands for it");
+        m_environment.insert(QStringLiteral("LC_ALL"), comma.isEmpty() ? QStringLiteral("C.UTF-8") : comma);
+
+        m_study = m_dir.filePath(QStringLiteral("a study"));
+        pretend::Shape shape;
+        auto folder = study::StudyFolder::create(m_study.toStdString(), pretend::makeStudy(shape));
+        QVERIFY(folder.has_value());
+        const auto id = study::queueRun(*folder, pretend::makePlan(shape));
+        QVERIFY(id.has_value());
+        m_run = QString::fromStdString(*id);
+        run::WorkOptions options;
+        options.workers = 2;
+        QVERIFY(run::workStudy(*folder, options, pretend::makeFactory(), {}).has_value());
+    }
+
+    void versionAndHelp() {
+        const Ended version = runCrest({QStringLiteral("--version")}, m_environment);
+        QCOMPARE(version.code, 0);
+        QVERIFY(version.out.startsWith(QStringLiteral("crest ")));
+        const Ended help = runCrest({QStringLiteral("--help")}, m_environment);
+        QCOMPARE(help.code, 0);
+        for (const char* command : {"demo", "export", "explain"})
+            QVERIFY2(help.out.contains(QString::fromLatin1(command)), command);
+    }
+
+    void exportsEveryFormatAndExplainsIt_data() {
+        QTest::addColumn<QString>("suffix");
+        for (const char* suffix : {"pdf", "svg", "png", "csv", "tex"})
+            QTest::newRow(suffix) << QString::fromLatin1(suffix);
+    }
+    void exportsEveryFormatAndExplainsIt() {
+        QFETCH(QString, suffix);
+        const QString file = m_dir.filePath(QStringLiteral("figure.") + suffix);
+        const Ended done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("--figure"), QStringLiteral("curves"), QStringLiteral("-o"), file,
+                                  QStringLiteral("--y"), QStringLiteral("both"), QStringLiteral("--width-mm"), QStringLiteral("120")},
+                                 m_environment);
+        QVERIFY2(done.code == 0, qPrintable(done.err));
+        QVERIFY(done.out.contains(file));
+        const QByteArray content = contentOf(file);
+        QVERIFY(content.size() > 500);
+        if (suffix == QStringLiteral("pdf"))
+            QVERIFY(content.startsWith("%PDF"));
+        if (suffix == QStringLiteral("svg"))
+            QVERIFY(isXml(content) && !content.contains("<image"));
+        if (suffix == QStringLiteral("png"))
+            QVERIFY(std::abs(QImage::fromData(content).width() - 120 / 25.4 * 300) <= 2);
+        if (suffix == QStringLiteral("csv"))
+            QVERIFY(hasPlainNumbers(content));
+        if (suffix == QStringLiteral("tex"))
+            QVERIFY(content.contains("\\begin{tikzpicture}"));
+        const Ended explained = runCrest({QStringLiteral("explain"), file}, m_environment);
+        QVERIFY2(explained.code == 0, qPrintable(explained.err));
+        QVERIFY(explained.out.contains(m_run));
+        QVERIFY(explained.out.contains(QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.pdf").arg(m_study, m_run)));
+    }
+
+    void theCommandOfAFigureMakesItAgain() {
+        const QString first = m_dir.filePath(QStringLiteral("first.csv")), second = m_dir.filePath(QStringLiteral("second.csv"));
+        const QStringList options{QStringLiteral("--run"), m_run, QStringLiteral("--x"), QStringLiteral("tokens"), QStringLiteral("--log-y"),
+                                  QStringLiteral("--linear-x"), QStringLiteral("--spread"), QStringLiteral("sd"), QStringLiteral("--no-inflections")};
+        for (const QString& file : {first, second})
+            QCOMPARE(runCrest(QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), file} + options, m_environment).code, 0);
+        QVERIFY(contentOf(first).contains("--spread sd --linear-x --log-y --no-inflections"));
+        QCOMPARE(contentOf(first), contentOf(second));
+    }
+
+    void saysWhatIsWrong() {
+        const QString out = m_dir.filePath(QStringLiteral("x.pdf"));
+        Ended done = runCrest({QStringLiteral("export"), m_dir.filePath(QStringLiteral("nothing")), QStringLiteral("-o"), out}, m_environment);
+        QCOMPARE(done.code, 1);
+        QVERIFY2(done.err.contains(QStringLiteral("no study")), qPrintable(done.err));
+        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--run"), QStringLiteral("no-such-run")}, m_environment);
+        QCOMPARE(done.code, 1);
+        QVERIFY(done.err.contains(QStringLiteral("no-such-run")));
+        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), m_dir.filePath(QStringLiteral("x.docx"))}, m_environment);
+        QCOMPARE(done.code, 1);
+        QVERIFY(done.err.contains(QStringLiteral("docx")));
+        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--width-mm"), QStringLiteral("4")}, m_environment);
+        QVERIFY(done.code != 0 && done.err.contains(QStringLiteral("width-mm")));
+        QVERIFY(!QFile::exists(out));
+        const QString text = m_dir.filePath(QStringLiteral("plain.csv"));
+        write(text, "a,b\n1,2\n");
+        done = runCrest({QStringLiteral("explain"), text}, m_environment);
+        QVERIFY(done.code != 0 && done.err.contains(QStringLiteral("plain.csv")));
+    }
+
+    void demoFromNothingToFiguresAndNothingTwice() {
+        const QString resources = m_dir.filePath(QStringLiteral("resources")), out = m_dir.filePath(QStringLiteral("demo"));
+        for (int i = 0; i < 5; ++i) {
+            const auto where = std::filesystem::path((resources + QStringLiteral("/sample/series")).toStdString()) / ("tokens-" + std::to_string(1 << i) + "M");
+            QVERIFY(test::makeCheckpoint(where, test::tinySpec(), static_cast<unsigned>(i + 1)));
+            test::writeRecord(where, "sample", std::int64_t{1'000'000} << i, 1);
+        }
+        for (const char* text : {"dictionary", "glosses", "bible"})
+            test::writeText((resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text))).toStdString(),
+                            std::string("{\"text\": \"a held-out text of ") + text + "\"}\n");
+        const QString script = m_dir.filePath(QStringLiteral("runner.sh"));
+        write(script, QByteArray("#!/bin/sh\necho start >> '") + m_dir.filePath(QStringLiteral("starts")).toUtf8() + "'\nexec '" CREST_BINARY_DIR
+                      "/tests/crest-pretend-run' \"$1\" \"$2\" --run \"$4\" --workers \"$6\"\n");
+        QFile::setPermissions(script, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+        QProcessEnvironment environment = m_environment;
+        environment.insert(QStringLiteral("CREST_RESOURCES"), resources);
+        environment.insert(QStringLiteral("CREST_RUN"), script);
+        const QStringList arguments{QStringLiteral("demo"), QStringLiteral("--out"), out, QStringLiteral("--workers"), QStringLiteral("2")};
+        const Ended first = runCrest(arguments, environment);
+        QVERIFY2(first.code == 0, qPrintable(first.err));
+        QVERIFY(first.err.contains(QStringLiteral("405 cells: 0 cached, 405 new"))); // 5 checkpoints x (base + 5 gammas x 16 draws)
+        QVERIFY(first.out.contains(QStringLiteral("dictionary (ID)")) && first.out.contains(QStringLiteral("bible (OOD)")));
+        QVERIFY(first.out.contains(QStringLiteral("inflection points")));
+        for (const char* suffix : {"pdf", "svg", "png", "csv", "tex"})
+            for (const char* stem : {"curves.", "change."})
+                QVERIFY2(contentOf(out + QStringLiteral("/figures/") + QString::fromLatin1(stem) + QString::fromLatin1(suffix)).size() > 500, suffix);
+        QVERIFY(QFile::exists(out + QStringLiteral("/results.h5")));
+        const Ended second = runCrest(arguments, environment);
+        QVERIFY2(second.code == 0, qPrintable(second.err));
+        QVERIFY(second.out.contains(QStringLiteral("nothing was computed again")));
+        QCOMPARE(contentOf(m_dir.filePath(QStringLiteral("starts"))), QByteArray("start\n"));
+    }
+
+    void demoWithoutSampleOrRunnerSaysSo() {
+        QProcessEnvironment environment = m_environment;
+        environment.insert(QStringLiteral("CREST_RUN"), QStringLiteral("/nowhere/crest-run"));
+        environment.insert(QStringLiteral("CREST_RESOURCES"), m_dir.filePath(QStringLiteral("resources")));
+        const Ended done = runCrest({QStringLiteral("demo"), QStringLiteral("--out"), m_dir.filePath(QStringLiteral("demo 2"))}, environment);
+        QCOMPARE(done.code, 1);
+        QVERIFY2(done.err.contains(QStringLiteral("crest-run")), qPrintable(done.err));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestCrestCommands)
+#include "tst_crest_commands.moc"
