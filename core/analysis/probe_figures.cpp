@@ -135,47 +135,52 @@ void setAxes(FigurePanel& panel, const ProbeResults& results, bool change, const
     fitAxis(panel, Dimension::Y);
 }
 
-/// Runs, draws and sequences behind the points of `curves`: the most of any.
-struct Counts {
+/// The kind of band that most points have, and the most runs, draws and sequences behind any of them.
+struct BandSummary {
+    BandKind kind = BandKind::None;
     std::int64_t runs = 0, draws = 0, sequences = 0;
 };
 
-/// The band that most points have, with what it counts; "" where no point has one.
-std::string bandText(const std::vector<const Curve*>& curves, bool draws) {
+BandSummary summarizeBands(const std::vector<const Curve*>& curves) {
     std::map<BandKind, int> kinds;
-    Counts counts;
+    BandSummary summary;
     for (const Curve* curve : curves)
         for (const CurvePoint& point : curve->points)
             if (point.band != BandKind::None) {
                 ++kinds[point.band];
-                counts.runs = std::max(counts.runs, point.seeds);
-                counts.draws = std::max(counts.draws, point.draws);
-                counts.sequences = std::max(counts.sequences, point.sequences);
+                summary.runs = std::max(summary.runs, point.seeds);
+                summary.draws = std::max(summary.draws, point.draws);
+                summary.sequences = std::max(summary.sequences, point.sequences);
             }
-    if (kinds.empty())
-        return {};
-    const auto most = std::max_element(kinds.begin(), kinds.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
-    std::string text = fmt::format("{}; N: {}", bandKindLabel(most->first), counted(counts.runs, "pretraining run"));
-    if (draws)
-        text += ", " + counted(counts.draws, "noise draw") + (counts.draws == 1 ? " (pair)" : " (pairs)");
-    return counts.sequences > 0 ? text + ", " + counted(counts.sequences, "sequence") : text;
+    for (const auto& [kind, count] : kinds)
+        if (summary.kind == BandKind::None || count > kinds[summary.kind])
+            summary.kind = kind;
+    return summary;
+}
+
+/// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover says more.
+std::string bandText(const BandSummary& band, bool base) {
+    const bool deviation = band.kind == BandKind::SeedSd || band.kind == BandKind::DrawSd;
+    const bool runs = band.kind == BandKind::SeedSd || band.kind == BandKind::SeedCi95;
+    std::vector<std::string> over;
+    if (runs)
+        over.push_back(counted(band.runs, "pretraining run"));
+    if (!base && band.kind != BandKind::SeedSd && band.kind != BandKind::SequenceCi95)
+        over.push_back(counted(band.draws, "noise draw"));
+    if (!deviation && band.sequences > 0)
+        over.push_back(counted(band.sequences, "sequence"));
+    return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "), runs ? "" : ", for these checkpoints");
 }
 
 void addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change) {
     std::vector<const Curve*> modified, base;
     for (const StrengthCurves* curve : curves)
         (curve->strength == 0 ? base : modified).push_back(change ? &curve->sensitivity : &curve->value);
-    if (const std::string text = bandText(modified, true); !text.empty())
-        panel.notes.push_back("band: " + text + (change ? "; each cell minus its base on the same sequences" : ""));
-    if (const std::string text = change ? "" : bandText(base, false); !text.empty())
-        panel.notes.push_back("band of the base: " + text);
-}
-
-Scope scopeOf(const std::string& task, const std::vector<InflectionRow>& rows) {
-    const auto weakest = std::find_if(rows.begin(), rows.end(), [&](const InflectionRow& row) {
-        return row.task == task && row.inflection.supported && row.inflection.scope == Scope::TheseCheckpoints;
-    });
-    return weakest == rows.end() ? Scope::Budgets : Scope::TheseCheckpoints;
+    const BandSummary band = summarizeBands(modified), ofBase = summarizeBands(base);
+    if (band.kind != BandKind::None)
+        panel.notes.push_back("band: " + bandText(band, false) + (change ? ", paired with the base" : ""));
+    if (!change && ofBase.kind != BandKind::None && ofBase.kind != band.kind)
+        panel.notes.push_back("base: " + bandText(ofBase, true));
 }
 
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task, const std::vector<InflectionRow>& rows,
@@ -193,8 +198,6 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
     }
     if (panel.marks.empty() && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.task == task; }))
         panel.notes.push_back("no inflection is supported by these data");
-    if (!panel.marks.empty())
-        panel.notes.push_back(fmt::format("inflection: lowest budget with its 95 % interval, {}", scopeLabel(scopeOf(task, rows))));
 }
 
 /// What else a reader must know of these results.
