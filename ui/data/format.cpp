@@ -46,8 +46,10 @@ QString durationText(double seconds) { return toQString(formatDuration(seconds))
 QString rateText(double tokensPerSecond) {
     if (tokensPerSecond <= 0)
         return {};
-    const bool thousands = tokensPerSecond >= 1000;
-    return toQString(formatNumber(thousands ? tokensPerSecond / 1000 : tokensPerSecond, 3)) + (thousands ? QStringLiteral("k tok/s") : QStringLiteral(" tok/s"));
+    const bool millions = tokensPerSecond >= 999'500, thousands = tokensPerSecond >= 1000;
+    const double unit = millions ? 1e6 : thousands ? 1e3 : 1;
+    const QString suffix = millions ? QStringLiteral("M tok/s") : thousands ? QStringLiteral("k tok/s") : QStringLiteral(" tok/s");
+    return toQString(formatNumber(tokensPerSecond / unit, 3)) + suffix;
 }
 
 QString costText(const study::PlanCost& cost) {

@@ -17,6 +17,14 @@ QString tokensToolTip(const series::Checkpoint& checkpoint) {
     return QStringLiteral("%1 tokens").arg(*checkpoint.tokens);
 }
 
+/// Replicates are named by a path of which a narrow column shows the wrong part: what tells them apart comes first. The tooltip has the path.
+QString shortName(const series::Checkpoint& checkpoint) {
+    const QString name = toQString(checkpoint.name);
+    if (!checkpoint.pretrainSeed || !name.contains(u'/'))
+        return name;
+    return QStringLiteral("seed %1, %2").arg(*checkpoint.pretrainSeed).arg(name.section(u'/', -1));
+}
+
 } // namespace
 
 void SeriesModel::setSeries(const std::vector<series::Series>& series, std::function<int(const QString&)> measured) {
@@ -96,7 +104,7 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
     if (role != Qt::DisplayRole)
         return {};
     switch (column) {
-    case Name: return toQString(checkpoint.name);
+    case Name: return shortName(checkpoint);
     case Tokens: return tokensText(checkpoint.tokens);
     case Step: return stepText(checkpoint.step);
     case Size: return bytesText(checkpoint.weightBytes);

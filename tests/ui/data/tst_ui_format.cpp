@@ -29,6 +29,8 @@ private Q_SLOTS:
         QCOMPARE(gammaText(0.05), QStringLiteral("0.05"));
         QCOMPARE(durationText(24), QStringLiteral("0:24"));
         QCOMPARE(rateText(12'345), QStringLiteral("12.3k tok/s"));
+        QCOMPARE(rateText(711'000), QStringLiteral("711k tok/s"));
+        QCOMPARE(rateText(1'660'000), QStringLiteral("1.66M tok/s"));
         QCOMPARE(rateText(812), QStringLiteral("812 tok/s"));
         QCOMPARE(rateText(0), QString());
     }
