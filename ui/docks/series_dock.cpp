@@ -77,7 +77,7 @@ void SeriesDock::setupTree() {
     m_tree->setModel(&m_proxy);
     m_tree->setAccessibleName(tr("Checkpoints"));
     m_tree->setUniformRowHeights(true);
-    m_tree->setTextElideMode(Qt::ElideMiddle); // names differ at their ends
+    m_tree->setTextElideMode(Qt::ElideRight); // the token column tells apart what a narrow name column cuts
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
     m_tree->setIndentation(kRhythm + kRhythm / 2);
