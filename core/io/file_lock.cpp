@@ -52,4 +52,14 @@ FileLock::~FileLock() {
         ::close(m_descriptor);
 }
 
+Result<FileLock> FileLock::waitFor(const std::filesystem::path& file, std::chrono::milliseconds longest) {
+    const auto until = std::chrono::steady_clock::now() + longest;
+    for (;;) {
+        auto lock = tryLock(file);
+        if (lock || std::chrono::steady_clock::now() > until)
+            return lock;
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+}
+
 } // namespace crest::io

@@ -2,6 +2,7 @@
 // Files that survive crashes: read-only maps, whole-file reads with a cap, atomic replacement, locks.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
@@ -83,6 +84,8 @@ Error systemError(int code, const char* action, const std::filesystem::path& fil
 class FileLock {
 public:
     static Result<FileLock> tryLock(const std::filesystem::path& file);
+    /// tryLock again and again until it is free or `longest` has passed. Blocks.
+    static Result<FileLock> waitFor(const std::filesystem::path& file, std::chrono::milliseconds longest);
     /// True where some living process holds the lock.
     static bool isHeld(const std::filesystem::path& file);
     FileLock(FileLock&&) noexcept;

@@ -18,18 +18,8 @@ namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr auto kLockWait = std::chrono::seconds(10);
-
 /// Claims are looked at and changed under this lock: a dead runner's claim is taken over by exactly one other.
-Result<io::FileLock> waitForLock(const fs::path& file) {
-    const auto until = std::chrono::steady_clock::now() + kLockWait;
-    for (;;) {
-        auto lock = io::FileLock::tryLock(file);
-        if (lock || std::chrono::steady_clock::now() > until)
-            return lock;
-        std::this_thread::sleep_for(std::chrono::milliseconds(2));
-    }
-}
+constexpr auto kLockWait = std::chrono::seconds(10);
 
 void createEmpty(const fs::path& file) {
     // Where this fails the batch is looked at again, found stored, and costs nothing.
@@ -62,7 +52,7 @@ Result<ClaimOutcome> Claims::claim(int batch) {
     if (!m_shared)
         return ClaimOutcome::Mine;
     const std::scoped_lock guard(m_mutex);
-    CREST_TRY(lock, waitForLock(m_claims / "lock"));
+    CREST_TRY(lock, io::FileLock::waitFor(m_claims / "lock", kLockWait));
     if (finished(batch))
         return ClaimOutcome::Finished;
     std::error_code ignored;

@@ -23,16 +23,6 @@ namespace {
 
 constexpr auto kLockWait = std::chrono::seconds(60);
 
-Result<io::FileLock> waitForLock(const fs::path& file) {
-    const auto until = std::chrono::steady_clock::now() + kLockWait;
-    for (;;) {
-        auto lock = io::FileLock::tryLock(file);
-        if (lock || std::chrono::steady_clock::now() > until)
-            return lock;
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    }
-}
-
 /// A plan without its cells: they are the rows themselves.
 Result<std::map<std::string, std::string>> provenanceOf(const StudyFolder& folder, const std::vector<ResultRow>& rows) {
     std::set<std::string> ids;
@@ -88,7 +78,7 @@ Result<void> syncFile(const fs::path& file) {
 Result<void> publishResults(const StudyFolder& folder) {
     if (!folder.writable())
         return fail(ErrorKind::Io, "This study folder cannot be written, so results.h5 cannot be published.", folder.path().string());
-    CREST_TRY(lock, waitForLock(folder.path() / "results.lock"));
+    CREST_TRY(lock, io::FileLock::waitFor(folder.path() / "results.lock", kLockWait));
     CREST_TRY(all, everything(folder));
     CREST_TRY(runs, provenanceOf(folder, all.rows));
     fs::path making = folder.resultsFile();
