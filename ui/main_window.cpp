@@ -47,7 +47,10 @@ QString draggedFolder(const QMimeData* mime) {
 
 } // namespace
 
-MainWindow::MainWindow(QWidget* parent) : QMainWindow(parent), m_session(new StudySession(this)), m_actions(new Actions(this)) {
+MainWindow::MainWindow(QWidget* parent)
+    : QMainWindow(parent)
+    , m_session(new StudySession(this))
+    , m_actions(new Actions(this)) {
     setObjectName(QStringLiteral("crestWindow"));
     setWindowIcon(QIcon(QStringLiteral(":/icons/crest.svg")));
     setAcceptDrops(true);
@@ -65,7 +68,9 @@ MainWindow::MainWindow(QWidget* parent) : QMainWindow(parent), m_session(new Stu
     studyClosed();
 }
 
-MainWindow::~MainWindow() { m_session->disconnect(this); }
+MainWindow::~MainWindow() {
+    m_session->disconnect(this);
+}
 
 void MainWindow::setupPages() {
     m_start = new StartPage(*m_actions, this);
@@ -119,11 +124,13 @@ void MainWindow::setupMenus() {
     using enum ActionId;
     add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, Count, CloseStudy, Quit});
     add(menuBar()->addMenu(tr("&Series")), {AddSeries, Rescan, Filter, Count, Exclude, Include});
-    add(menuBar()->addMenu(tr("&Probe")), {Run, Pause, Continue, Stop, StopNow, ShowLog, Count, AddText, Count, Undo, Redo});
+    add(menuBar()->addMenu(tr("&Probe")),
+        {Run, Pause, Continue, Stop, StopNow, ShowLog, Count, AddText, Count, Undo, Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, {ShowCurves, ShowInflection, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom, ResetZoom, Count});
-    for (QDockWidget* dock : {static_cast<QDockWidget*>(m_series), static_cast<QDockWidget*>(m_probe), static_cast<QDockWidget*>(m_runs),
-                              static_cast<QDockWidget*>(m_issues)})
+    add(view, {ShowCurves, ShowInflection, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
+               ResetZoom, Count});
+    for (QDockWidget* dock : {static_cast<QDockWidget*>(m_series), static_cast<QDockWidget*>(m_probe),
+                              static_cast<QDockWidget*>(m_runs), static_cast<QDockWidget*>(m_issues)})
         view->addAction(dock->toggleViewAction());
     view->addSeparator();
     add(view, {FullScreen});
@@ -240,17 +247,23 @@ WindowState MainWindow::state() const {
     return state;
 }
 
-void MainWindow::updateActions() { m_actions->update(state()); }
+void MainWindow::updateActions() {
+    m_actions->update(state());
+}
 
-QString MainWindow::message() const { return m_message->message(); }
+QString MainWindow::message() const {
+    return m_message->message();
+}
 
 void MainWindow::studyOpened() {
     m_offered = false;
     m_message->hide();
-    setWindowTitle(m_session->untitled() ? tr("%1 (not saved under a name yet)").arg(m_session->name()) : m_session->name());
+    setWindowTitle(m_session->untitled() ? tr("%1 (not saved under a name yet)").arg(m_session->name())
+                                         : m_session->name());
     m_stack->setCurrentWidget(m_tabs);
     if (!m_session->writable())
-        m_message->showMessage(tr("%1 can only be looked at: the folder cannot be written, or another window holds it.").arg(m_session->folder()));
+        m_message->showMessage(tr("%1 can only be looked at: the folder cannot be written, or another window holds it.")
+                                   .arg(m_session->folder()));
 }
 
 void MainWindow::studyClosed() {
@@ -269,13 +282,15 @@ void MainWindow::offerToContinue() {
             m_offered = true;
             m_continueRun = toQString(run.id);
             m_session->showRun(m_continueRun);
-            m_message->showMessage(tr("A run was cut short: %1 of %2 cells are done and kept.").arg(run.doneCells).arg(run.totalCells),
-                                   tr("Continue with the rest"));
+            m_message->showMessage(
+                tr("A run was cut short: %1 of %2 cells are done and kept.").arg(run.doneCells).arg(run.totalCells),
+                tr("Continue with the rest"));
         }
-    const bool waits = !m_continueRun.isEmpty() &&
-                       std::any_of(m_session->runs().begin(), m_session->runs().end(), [this](const study::RunStatus& run) {
-                           return toQString(run.id) == m_continueRun && run.state == study::RunState::Interrupted;
-                       });
+    const bool waits =
+        !m_continueRun.isEmpty() &&
+        std::any_of(m_session->runs().begin(), m_session->runs().end(), [this](const study::RunStatus& run) {
+            return toQString(run.id) == m_continueRun && run.state == study::RunState::Interrupted;
+        });
     if (!m_continueRun.isEmpty() && !waits) {
         m_continueRun.clear();
         m_message->hide();
@@ -295,7 +310,8 @@ void MainWindow::addSeries() {
 }
 
 void MainWindow::saveAs() {
-    const QString target = QFileDialog::getSaveFileName(this, tr("Save the study as"), QDir::homePath() + u'/' + m_session->name());
+    const QString target =
+        QFileDialog::getSaveFileName(this, tr("Save the study as"), QDir::homePath() + u'/' + m_session->name());
     if (!target.isEmpty())
         m_session->saveAs(target);
 }
@@ -319,17 +335,21 @@ void MainWindow::showTextPreview(const QString& task) {
         for (const series::Series& series : m_session->series())
             for (const series::Checkpoint& checkpoint : series.checkpoints)
                 if (toQString(one.name) == task && checkpoint.state == series::CheckpointState::Ok) {
-                    const std::filesystem::path text = std::filesystem::path(m_session->folder().toStdString()) / one.textsPath;
+                    const std::filesystem::path text =
+                        std::filesystem::path(m_session->folder().toStdString()) / one.textsPath;
                     (new TextPreview(one, text, checkpoint.path, this))->open();
                     return;
                 }
 }
 
-void MainWindow::showFullScreen(bool full) { setWindowState(windowState().setFlag(Qt::WindowFullScreen, full)); }
+void MainWindow::showFullScreen(bool full) {
+    setWindowState(windowState().setFlag(Qt::WindowFullScreen, full));
+}
 
 void MainWindow::showAbout() {
     QMessageBox::about(this, tr("About Crest"),
-                       tr("<b>Crest %1</b><p>A workbench for series of pretraining checkpoints.</p><p>The window is distributed under the GPL, version 3 or "
+                       tr("<b>Crest %1</b><p>A workbench for series of pretraining checkpoints.</p><p>The window is "
+                          "distributed under the GPL, version 3 or "
                           "later; the engine under the Apache License 2.0.</p>")
                            .arg(QApplication::applicationVersion()));
 }

@@ -48,7 +48,8 @@ QGridLayout* columnOf(const QString& title, const QList<Line>& lines) {
 
 } // namespace
 
-CheatSheet::CheatSheet(const QList<QAction*>& actions, QWidget* parent) : QDialog(parent) {
+CheatSheet::CheatSheet(const QList<QAction*>& actions, QWidget* parent)
+    : QDialog(parent) {
     setWindowTitle(tr("Keys and mouse"));
     setAttribute(Qt::WA_DeleteOnClose);
     QList<Line> keys, panel;

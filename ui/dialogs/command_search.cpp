@@ -24,10 +24,15 @@ bool matches(const QAction* action, const QStringList& words) {
 
 } // namespace
 
-QString commandName(const QAction* action) { return action->text().remove(u'&').remove(QStringLiteral("...")); }
+QString commandName(const QAction* action) {
+    return action->text().remove(u'&').remove(QStringLiteral("..."));
+}
 
 CommandSearch::CommandSearch(const QList<QAction*>& actions, QWidget* parent)
-    : QDialog(parent), m_actions(actions), m_line(new QLineEdit), m_list(new QListWidget) {
+    : QDialog(parent)
+    , m_actions(actions)
+    , m_line(new QLineEdit)
+    , m_list(new QListWidget) {
     setWindowTitle(tr("Search commands"));
     setAttribute(Qt::WA_DeleteOnClose);
     resize(56 * kRhythm, 46 * kRhythm);
@@ -53,7 +58,9 @@ void CommandSearch::fill(const QString& text) {
         if (!matches(action, words))
             continue;
         const QString keys = action->shortcut().toString(QKeySequence::NativeText);
-        auto* item = new QListWidgetItem(action->icon(), keys.isEmpty() ? commandName(action) : QStringLiteral("%1\t%2").arg(commandName(action), keys), m_list);
+        auto* item = new QListWidgetItem(
+            action->icon(),
+            keys.isEmpty() ? commandName(action) : QStringLiteral("%1\t%2").arg(commandName(action), keys), m_list);
         item->setToolTip(action->statusTip());
         item->setData(Qt::UserRole, i);
         if (!action->isEnabled())

@@ -25,7 +25,8 @@
 namespace crest::ui {
 namespace {
 
-constexpr FigureFormat kFormats[] = {FigureFormat::Pdf, FigureFormat::Svg, FigureFormat::Png, FigureFormat::Csv, FigureFormat::Tex};
+constexpr FigureFormat kFormats[] = {FigureFormat::Pdf, FigureFormat::Svg, FigureFormat::Png, FigureFormat::Csv,
+                                     FigureFormat::Tex};
 constexpr int kPreviewDelayMs = 250;
 const QSize kPreviewSize(48 * kRhythm, 40 * kRhythm);
 
@@ -33,7 +34,8 @@ struct Preset {
     const char* text;
     double widthMm, fontPt; ///< 0: as set
 };
-constexpr Preset kPresets[] = {{"One column, 84 mm", 84, 8}, {"Two columns, 174 mm", 174, 8}, {"Slide, 280 mm", 280, 14}, {"Custom", 0, 0}};
+constexpr Preset kPresets[] = {
+    {"One column, 84 mm", 84, 8}, {"Two columns, 174 mm", 174, 8}, {"Slide, 280 mm", 280, 14}, {"Custom", 0, 0}};
 
 QDoubleSpinBox* length(double low, double high, double step, const QString& suffix, const QString& name) {
     auto* box = new QDoubleSpinBox;
@@ -94,9 +96,11 @@ void ExportDialog::setupFields(const QString& name, const QString& folder) {
     m_height->setValue(saved.panelHeightMm);
     m_font->setValue(saved.fontPt);
     m_dpi->setValue(saved.dpi);
-    const auto preset = std::find_if(std::begin(kPresets), std::end(kPresets),
-                                     [&](const Preset& one) { return one.widthMm == saved.widthMm && one.fontPt == saved.fontPt; });
-    m_preset->setCurrentIndex(static_cast<int>(std::min<std::ptrdiff_t>(preset - std::begin(kPresets), std::ssize(kPresets) - 1)));
+    const auto preset = std::find_if(std::begin(kPresets), std::end(kPresets), [&](const Preset& one) {
+        return one.widthMm == saved.widthMm && one.fontPt == saved.fontPt;
+    });
+    m_preset->setCurrentIndex(
+        static_cast<int>(std::min<std::ptrdiff_t>(preset - std::begin(kPresets), std::ssize(kPresets) - 1)));
     m_previewTimer.setSingleShot(true);
     m_previewTimer.setInterval(kPreviewDelayMs);
 }
@@ -195,7 +199,8 @@ void ExportDialog::applyPreset() {
 }
 
 void ExportDialog::validate() {
-    const bool any = std::any_of(m_formats.begin(), m_formats.end(), [](const QCheckBox* box) { return box->isChecked(); });
+    const bool any =
+        std::any_of(m_formats.begin(), m_formats.end(), [](const QCheckBox* box) { return box->isChecked(); });
     QString problem;
     if (!any)
         problem = tr("Choose a format.");

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Writes the figure as it is seen, in all chosen formats at once: drawn here one file per turn of the event loop, written on another thread.
+// Writes the figure as it is seen, in all chosen formats at once: drawn here one file per turn of the event loop,
+// written on another thread.
 #pragma once
 
 #include <vector>

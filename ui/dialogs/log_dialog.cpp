@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
+#include <QClipboard>
 #include <QDialogButtonBox>
 #include <QFile>
 #include <QFontDatabase>
 #include <QGuiApplication>
-#include <QClipboard>
 #include <QPlainTextEdit>
 #include <QPushButton>
 #include <QVBoxLayout>
@@ -29,7 +29,10 @@ QString endOf(const QString& path) {
 }
 
 QString headText(const study::RunStatus& run) {
-    QString text = QStringLiteral("%1: %2, %3 of %4 cells\n").arg(toQString(run.id), runStateText(run.state)).arg(run.doneCells).arg(run.totalCells);
+    QString text = QStringLiteral("%1: %2, %3 of %4 cells\n")
+                       .arg(toQString(run.id), runStateText(run.state))
+                       .arg(run.doneCells)
+                       .arg(run.totalCells);
     if (!run.message.empty())
         text += toQString(run.message) + u'\n';
     for (const study::FailedCell& cell : run.failed)
@@ -46,7 +49,9 @@ void LogDialog::showFor(const QString& studyFolder, const study::RunStatus& run,
 }
 
 LogDialog::LogDialog(const QString& studyFolder, const study::RunStatus& run, QWidget* parent)
-    : QDialog(parent), m_text(new QPlainTextEdit), m_reading(this) {
+    : QDialog(parent)
+    , m_text(new QPlainTextEdit)
+    , m_reading(this) {
     setWindowTitle(tr("Log of %1").arg(toQString(run.id)));
     resize(80 * kRhythm, 50 * kRhythm);
     m_text->setReadOnly(true);
@@ -60,12 +65,14 @@ LogDialog::LogDialog(const QString& studyFolder, const study::RunStatus& run, QW
     column->addWidget(m_text);
     column->addWidget(buttons);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
-    connect(copy, &QPushButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_text->toPlainText()); });
-    m_reading.start([path = studyFolder + QStringLiteral("/runners/log.txt")](const JobContext&) { return endOf(path); },
-                    [this](const QString& log) {
-                        m_text->appendPlainText(log.isEmpty() ? tr("The runner has said nothing.") : log);
-                        m_text->moveCursor(QTextCursor::End);
-                    });
+    connect(copy, &QPushButton::clicked, this,
+            [this] { QGuiApplication::clipboard()->setText(m_text->toPlainText()); });
+    m_reading.start(
+        [path = studyFolder + QStringLiteral("/runners/log.txt")](const JobContext&) { return endOf(path); },
+        [this](const QString& log) {
+            m_text->appendPlainText(log.isEmpty() ? tr("The runner has said nothing.") : log);
+            m_text->moveCursor(QTextCursor::End);
+        });
 }
 
 } // namespace crest::ui

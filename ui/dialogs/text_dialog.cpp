@@ -27,7 +27,11 @@ QSpinBox* spin(int low, int high, int value, const QString& suffix, const QStrin
 } // namespace
 
 TextDialog::TextDialog(const QString& file, const QStringList& taken, qint64 contextTokens, QWidget* parent)
-    : QDialog(parent), m_file(file), m_taken(taken), m_name(new QLineEdit), m_problem(new QLabel) {
+    : QDialog(parent)
+    , m_file(file)
+    , m_taken(taken)
+    , m_name(new QLineEdit)
+    , m_problem(new QLabel) {
     setWindowTitle(tr("Add a text"));
     setupFields(file, contextTokens);
     setupLayout();
@@ -51,7 +55,8 @@ void TextDialog::setupLayout() {
     auto* file = new QLabel(m_file);
     file->setTextInteractionFlags(Qt::TextSelectableByMouse);
     file->setWordWrap(true);
-    auto* help = new QLabel(tr("JSONL with a \"text\" field per line, or plain text. A stride below the window gives each token more context; each token "
+    auto* help = new QLabel(tr("JSONL with a \"text\" field per line, or plain text. A stride below the window gives "
+                               "each token more context; each token "
                                "is scored once."));
     help->setWordWrap(true);
     m_problem->setWordWrap(true);

@@ -29,13 +29,15 @@ void keepBeginning(data::Texts& texts, std::int64_t bytes) {
 QString visibleText(const PreviewToken& token) {
     if (token.end)
         return QStringLiteral("&lt;end&gt;");
-    return token.text.toHtmlEscaped().replace(u' ', QStringLiteral("&middot;")).replace(u'\n', QStringLiteral("&crarr;"));
+    return token.text.toHtmlEscaped()
+        .replace(u' ', QStringLiteral("&middot;"))
+        .replace(u'\n', QStringLiteral("&crarr;"));
 }
 
 } // namespace
 
-Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::filesystem::path& text, const std::filesystem::path& checkpoint,
-                                           const JobContext& job) {
+Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::filesystem::path& text,
+                                           const std::filesystem::path& checkpoint, const JobContext& job) {
     CREST_TRY(tokenizer, text::Tokenizer::load(checkpoint));
     CREST_TRY(texts, data::readTexts(text));
     TextPreviewContent content;
@@ -61,8 +63,13 @@ Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::f
     return content;
 }
 
-TextPreview::TextPreview(const study::Task& task, const std::filesystem::path& text, const std::filesystem::path& checkpoint, QWidget* parent)
-    : QDialog(parent), m_task(task), m_head(new QLabel(tr("Reading..."))), m_text(new QTextBrowser), m_reading(this) {
+TextPreview::TextPreview(const study::Task& task, const std::filesystem::path& text,
+                         const std::filesystem::path& checkpoint, QWidget* parent)
+    : QDialog(parent)
+    , m_task(task)
+    , m_head(new QLabel(tr("Reading...")))
+    , m_text(new QTextBrowser)
+    , m_reading(this) {
     setWindowTitle(tr("First window of %1").arg(toQString(task.name)));
     setAttribute(Qt::WA_DeleteOnClose);
     resize(80 * kRhythm, 52 * kRhythm);
@@ -77,29 +84,34 @@ TextPreview::TextPreview(const study::Task& task, const std::filesystem::path& t
     column->addWidget(m_head);
     column->addWidget(m_text, 1);
     column->addWidget(buttons);
-    m_reading.start([task, text, checkpoint](const JobContext& job) { return readTextPreview(task, text, checkpoint, job); },
-                    [this](const Result<TextPreviewContent>& content) {
-                        if (content)
-                            showContent(*content);
-                        else
-                            m_head->setText(toQString(content.error().text()));
-                    });
+    m_reading.start(
+        [task, text, checkpoint](const JobContext& job) { return readTextPreview(task, text, checkpoint, job); },
+        [this](const Result<TextPreviewContent>& content) {
+            if (content)
+                showContent(*content);
+            else
+                m_head->setText(toQString(content.error().text()));
+        });
 }
 
 void TextPreview::showContent(const TextPreviewContent& content) {
-    m_head->setText(tr("%1 documents, %2. A window has %3 input tokens, the next one starts %4 later. Tokens change shade; the first one is context only; a "
+    m_head->setText(tr("%1 documents, %2. A window has %3 input tokens, the next one starts %4 later. Tokens change "
+                       "shade; the first one is context only; a "
                        "dot is a blank.")
                         .arg(content.documents)
                         .arg(bytesText(static_cast<std::uint64_t>(content.bytes)))
                         .arg(m_task.windowTokens)
                         .arg(m_task.strideTokens));
-    const QString shades[] = {palette().color(QPalette::AlternateBase).name(), palette().color(QPalette::Mid).lighter(palette().color(QPalette::Base).lightnessF() > 0.5 ? 135 : 100).name()};
+    const QString shades[] = {
+        palette().color(QPalette::AlternateBase).name(),
+        palette().color(QPalette::Mid).lighter(palette().color(QPalette::Base).lightnessF() > 0.5 ? 135 : 100).name()};
     const QString muted = palette().color(QPalette::PlaceholderText).name();
     QString html;
     int shade = 0;
     for (const PreviewToken& token : content.tokens) {
         const QString color = token.scored && !token.end ? palette().color(QPalette::Text).name() : muted;
-        html += QStringLiteral("<span style=\"background-color:%1;color:%2\">%3</span>&#8203;").arg(shades[shade ^= 1], color, visibleText(token));
+        html += QStringLiteral("<span style=\"background-color:%1;color:%2\">%3</span>&#8203;")
+                    .arg(shades[shade ^= 1], color, visibleText(token));
         if (token.end || token.text.endsWith(u'\n'))
             html += QStringLiteral("<br>");
     }

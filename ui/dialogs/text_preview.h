@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The first window of a text exactly as the model sees it: each token boxed, the end token named, what is scored and what is only context.
+// The first window of a text exactly as the model sees it: each token boxed, the end token named, what is scored and
+// what is only context.
 #pragma once
 
 #include <filesystem>
@@ -26,13 +27,14 @@ struct TextPreviewContent {
     qint64 documents = 0, bytes = 0; ///< of the whole text
 };
 /// Reads the text and the tokenizer of `checkpoint` and cuts the first window. Any thread.
-Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::filesystem::path& text, const std::filesystem::path& checkpoint,
-                                           const JobContext& job);
+Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::filesystem::path& text,
+                                           const std::filesystem::path& checkpoint, const JobContext& job);
 
 class TextPreview : public QDialog {
     Q_OBJECT
 public:
-    TextPreview(const study::Task& task, const std::filesystem::path& text, const std::filesystem::path& checkpoint, QWidget* parent);
+    TextPreview(const study::Task& task, const std::filesystem::path& text, const std::filesystem::path& checkpoint,
+                QWidget* parent);
 
 private:
     void showContent(const TextPreviewContent& content);

@@ -36,7 +36,8 @@ QString gammasText(const std::vector<double>& gammas) {
     return words.join(u' ');
 }
 
-GammaEdit::GammaEdit(QWidget* parent) : QLineEdit(parent) {
+GammaEdit::GammaEdit(QWidget* parent)
+    : QLineEdit(parent) {
     setAccessibleName(tr("Gammas"));
     setToolTip(tr("Strengths of the noise, with blanks between them"));
     connect(this, &QLineEdit::textEdited, this, &GammaEdit::gammasEdited);

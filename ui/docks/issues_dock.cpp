@@ -13,7 +13,10 @@
 
 namespace crest::ui {
 
-IssuesDock::IssuesDock(StudySession& session, QWidget* parent) : QDockWidget(tr("Issues"), parent), m_session(session), m_table(new QTableView) {
+IssuesDock::IssuesDock(StudySession& session, QWidget* parent)
+    : QDockWidget(tr("Issues"), parent)
+    , m_session(session)
+    , m_table(new QTableView) {
     setObjectName(QStringLiteral("issuesDock"));
     setupTable();
     connect(&m_session, &StudySession::issuesChanged, this, &IssuesDock::showIssues);
@@ -52,7 +55,8 @@ void IssuesDock::copySelected() {
     std::sort(rows.begin(), rows.end());
     QStringList lines;
     for (const QModelIndex& row : rows)
-        lines << row.siblingAtColumn(IssuesModel::Where).data().toString() + QStringLiteral(": ") + row.siblingAtColumn(IssuesModel::Message).data().toString();
+        lines << row.siblingAtColumn(IssuesModel::Where).data().toString() + QStringLiteral(": ") +
+                     row.siblingAtColumn(IssuesModel::Message).data().toString();
     if (!lines.isEmpty())
         QGuiApplication::clipboard()->setText(lines.join(u'\n'));
 }

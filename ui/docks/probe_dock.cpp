@@ -42,7 +42,8 @@ const series::Series* seriesNamed(const StudySession& session, const std::string
 }
 
 bool hasInitStd(const series::Series& one) {
-    return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& c) { return !c.initStd.empty(); });
+    return std::any_of(one.checkpoints.begin(), one.checkpoints.end(),
+                       [](const series::Checkpoint& c) { return !c.initStd.empty(); });
 }
 
 std::int64_t contextOf(const StudySession& session) {
@@ -83,7 +84,8 @@ void ProbeDock::setupFields() {
     m_seeds->setAlignment(Qt::AlignRight);
     m_seeds->setKeyboardTracking(false);
     m_seeds->setAccessibleName(tr("Noise draws"));
-    m_seeds->setToolTip(tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens."));
+    m_seeds->setToolTip(
+        tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens."));
     m_scale->addItem(tr("initialisation std"), static_cast<int>(study::NoiseScale::InitStd));
     m_scale->addItem(tr("tensor RMS"), static_cast<int>(study::NoiseScale::TensorRms));
     m_scale->setAccessibleName(tr("What gamma multiplies"));
@@ -141,7 +143,8 @@ void ProbeDock::setupLayout(Actions& actions) {
     auto* foot = new QVBoxLayout;
     foot->setContentsMargins(kRhythm, 0, kRhythm, kRhythm);
     foot->setSpacing(kRhythm);
-    for (QWidget* widget : {static_cast<QWidget*>(line()), static_cast<QWidget*>(m_cost), static_cast<QWidget*>(m_problem), static_cast<QWidget*>(m_run)})
+    for (QWidget* widget : {static_cast<QWidget*>(line()), static_cast<QWidget*>(m_cost),
+                            static_cast<QWidget*>(m_problem), static_cast<QWidget*>(m_run)})
         foot->addWidget(widget);
     auto* content = new QWidget;
     auto* column = new QVBoxLayout(content);
@@ -181,7 +184,8 @@ void ProbeDock::connectSession(Actions& actions) {
             m_cost->setText(tr("Checking weights: %1 of %2").arg(done).arg(total));
     });
     connect(m_run, &QPushButton::clicked, actions.at(ActionId::Run), &QAction::trigger);
-    connect(actions.at(ActionId::Run), &QAction::changed, this, [this, action = actions.at(ActionId::Run)] { m_run->setEnabled(action->isEnabled()); });
+    connect(actions.at(ActionId::Run), &QAction::changed, this,
+            [this, action = actions.at(ActionId::Run)] { m_run->setEnabled(action->isEnabled()); });
     connect(actions.at(ActionId::Run), &QAction::triggered, this, &ProbeDock::run);
     connect(actions.at(ActionId::AddText), &QAction::triggered, this, &ProbeDock::addText);
 }
@@ -200,7 +204,8 @@ void ProbeDock::loadStudy() {
 void ProbeDock::loadProbe() {
     const std::string name = m_series->currentText().toStdString();
     const study::Study& study = m_session.study();
-    const auto stored = std::find_if(study.probes.rbegin(), study.probes.rend(), [&](const study::Probe& probe) { return probe.series == name; });
+    const auto stored = std::find_if(study.probes.rbegin(), study.probes.rend(),
+                                     [&](const study::Probe& probe) { return probe.series == name; });
     if (stored != study.probes.rend()) {
         m_probe = *stored;
     } else {
@@ -232,12 +237,14 @@ void ProbeDock::showProbe() {
 void ProbeDock::showScaleHelp() {
     const series::Series* one = seriesNamed(m_session, m_probe.series);
     if (m_probe.noiseScale == study::NoiseScale::TensorRms)
-        m_scaleHelp->setText(tr("Noise of gamma times each tensor's RMS: for checkpoints whose initialisation is not known. It is another probe, and is never "
+        m_scaleHelp->setText(tr("Noise of gamma times each tensor's RMS: for checkpoints whose initialisation is not "
+                                "known. It is another probe, and is never "
                                 "drawn with the first kind."));
     else if (one && !hasInitStd(*one))
         m_scaleHelp->setText(tr("These checkpoints do not record how they were initialised: choose tensor RMS."));
     else
-        m_scaleHelp->setText(tr("Noise of gamma times the std each tensor was initialised with. Norms and biases are left alone."));
+        m_scaleHelp->setText(
+            tr("Noise of gamma times the std each tensor was initialised with. Norms and biases are left alone."));
 }
 
 void ProbeDock::edited() {
@@ -294,8 +301,8 @@ bool ProbeDock::shownRunIsThisProbe() const {
         return false;
     for (const study::RunStatus& run : m_session.runs())
         if (run.id == m_session.shownRun().toStdString())
-            return run.state == study::RunState::Running || run.state == study::RunState::Queued || run.state == study::RunState::Paused ||
-                   run.state == study::RunState::Stopping;
+            return run.state == study::RunState::Running || run.state == study::RunState::Queued ||
+                   run.state == study::RunState::Paused || run.state == study::RunState::Stopping;
     return false;
 }
 
@@ -337,7 +344,8 @@ void ProbeDock::styleRun() {
         colors.setColor(QPalette::ButtonText, colors.color(QPalette::HighlightedText));
     }
     m_run->setPalette(colors);
-    m_run->setIcon(icon(QStringLiteral("run"), m_ready ? std::optional(colors.color(QPalette::ButtonText)) : std::nullopt));
+    m_run->setIcon(
+        icon(QStringLiteral("run"), m_ready ? std::optional(colors.color(QPalette::ButtonText)) : std::nullopt));
 }
 
 void ProbeDock::run() {
@@ -351,7 +359,8 @@ void ProbeDock::run() {
 }
 
 void ProbeDock::addText() {
-    const QString file = QFileDialog::getOpenFileName(this, tr("Add a text"), {}, tr("Texts (*.jsonl *.json *.txt *.md);;All files (*)"));
+    const QString file = QFileDialog::getOpenFileName(this, tr("Add a text"), {},
+                                                      tr("Texts (*.jsonl *.json *.txt *.md);;All files (*)"));
     if (file.isEmpty())
         return;
     QStringList taken;
@@ -362,7 +371,8 @@ void ProbeDock::addText() {
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
         study::Probe changed = m_probe;
         const study::Task task = dialog->task();
-        changed.tasks.push_back({task.name, changed.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+        changed.tasks.push_back(
+            {task.name, changed.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
         m_session.addTask(task);
         m_session.setProbe(changed);
     });

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where a probe is set up: gammas, draws, scale, number format, texts with their roles; what it will cost stands on it before it is started.
+// Where a probe is set up: gammas, draws, scale, number format, texts with their roles; what it will cost stands on it
+// before it is started.
 #pragma once
 
 #include <optional>

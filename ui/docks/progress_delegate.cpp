@@ -12,14 +12,19 @@ namespace crest::ui {
 QColor runStateColor(study::RunState state, const QPalette& palette) {
     const StateColors colors = stateColors(palette);
     switch (state) {
-    case study::RunState::Done: return colors.good;
-    case study::RunState::Failed: return colors.bad;
+    case study::RunState::Done:
+        return colors.good;
+    case study::RunState::Failed:
+        return colors.bad;
     case study::RunState::Interrupted:
     case study::RunState::Paused:
-    case study::RunState::Stopping: return colors.warning;
+    case study::RunState::Stopping:
+        return colors.warning;
     case study::RunState::Queued:
-    case study::RunState::Stopped: return colors.muted;
-    case study::RunState::Running: return palette.color(QPalette::Highlight);
+    case study::RunState::Stopped:
+        return colors.muted;
+    case study::RunState::Running:
+        return palette.color(QPalette::Highlight);
     }
     return palette.color(QPalette::Text);
 }
@@ -27,7 +32,9 @@ QColor runStateColor(study::RunState state, const QPalette& palette) {
 void ProgressDelegate::initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const {
     QStyledItemDelegate::initStyleOption(option, index);
     if (index.column() == RunsModel::State)
-        option->palette.setColor(QPalette::Text, runStateColor(static_cast<study::RunState>(index.data(StateRole).toInt()), option->palette));
+        option->palette.setColor(
+            QPalette::Text,
+            runStateColor(static_cast<study::RunState>(index.data(StateRole).toInt()), option->palette));
 }
 
 void ProgressDelegate::paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const {
@@ -51,7 +58,9 @@ void ProgressDelegate::paint(QPainter* painter, const QStyleOptionViewItem& opti
     const bool selected = option.state & QStyle::State_Selected;
     const QColor onSelection = option.palette.color(QPalette::HighlightedText);
     painter->setBrush(selected ? onSelection : runStateColor(state, option.palette));
-    painter->drawRoundedRect(QRectF(groove.topLeft(), QSizeF(groove.width() * index.data(ProgressRole).toDouble(), groove.height())), 1.5, 1.5);
+    painter->drawRoundedRect(
+        QRectF(groove.topLeft(), QSizeF(groove.width() * index.data(ProgressRole).toDouble(), groove.height())), 1.5,
+        1.5);
     painter->setPen(selected ? onSelection : option.palette.color(QPalette::Text));
     painter->drawText(bar.adjusted(0, 0, 0, -4), Qt::AlignLeft | Qt::AlignVCenter, text);
     painter->restore();

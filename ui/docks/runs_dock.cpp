@@ -95,7 +95,8 @@ void RunsDock::setupHead(Actions& actions) {
     head->addWidget(m_bar);
     head->addWidget(m_state);
     head->addWidget(m_detail, 1);
-    for (const ActionId id : {ActionId::Pause, ActionId::Continue, ActionId::Stop, ActionId::StopNow, ActionId::ShowLog})
+    for (const ActionId id :
+         {ActionId::Pause, ActionId::Continue, ActionId::Stop, ActionId::StopNow, ActionId::ShowLog})
         head->addWidget(buttonFor(actions.at(id)));
     auto* content = new QWidget;
     auto* column = new QVBoxLayout(content);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The runs of the study, newest first, and the controls of the one that is shown: progress, rate, time left, pause, stop, continue, log.
+// The runs of the study, newest first, and the controls of the one that is shown: progress, rate, time left, pause,
+// stop, continue, log.
 #pragma once
 
 #include <QDockWidget>

@@ -23,10 +23,14 @@ struct StateLook {
 
 StateLook lookOf(series::CheckpointState state, const StateColors& colors) {
     switch (state) {
-    case series::CheckpointState::Ok: return {QStringLiteral("state-ok"), colors.good};
-    case series::CheckpointState::Suspect: return {QStringLiteral("warning"), colors.warning};
-    case series::CheckpointState::Broken: return {QStringLiteral("state-broken"), colors.bad};
-    case series::CheckpointState::Excluded: return {QStringLiteral("state-excluded"), colors.muted};
+    case series::CheckpointState::Ok:
+        return {QStringLiteral("state-ok"), colors.good};
+    case series::CheckpointState::Suspect:
+        return {QStringLiteral("warning"), colors.warning};
+    case series::CheckpointState::Broken:
+        return {QStringLiteral("state-broken"), colors.bad};
+    case series::CheckpointState::Excluded:
+        return {QStringLiteral("state-excluded"), colors.muted};
     }
     return {};
 }
@@ -119,7 +123,8 @@ void SeriesDock::setupLayout() {
 
 void SeriesDock::connectSignals() {
     connect(m_filter, &QLineEdit::textChanged, this, [this](const QString& text) {
-        m_proxy.setFilterRegularExpression(QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
+        m_proxy.setFilterRegularExpression(
+            QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
     });
     connect(&m_session, &StudySession::seriesChanged, this, &SeriesDock::showSeries);
     connect(&m_session, &StudySession::closed, this, &SeriesDock::showSeries);
@@ -141,9 +146,11 @@ void SeriesDock::showSeries() {
     for (const series::Series& one : m_session.series())
         for (const series::Checkpoint& checkpoint : one.checkpoints) {
             ++count;
-            usable += checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+            usable +=
+                checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         }
-    m_summary->setText(m_session.isOpen() ? tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count) : tr("No study is open."));
+    m_summary->setText(m_session.isOpen() ? tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count)
+                                          : tr("No study is open."));
     Q_EMIT selectionChanged();
 }
 

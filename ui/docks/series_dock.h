@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The checkpoints of the study as a tree: tokens, step, size, state and why, what has been measured; filter, exclude and include.
+// The checkpoints of the study as a tree: tokens, step, size, state and why, what has been measured; filter, exclude
+// and include.
 #pragma once
 
 #include <optional>

@@ -14,8 +14,12 @@ namespace crest::ui {
 namespace {
 
 QString taskToolTip(const study::Task& task) {
-    const QString count = task.maxWindows > 0 ? QObject::tr("the first %1 windows").arg(task.maxWindows) : QObject::tr("all windows");
-    return QObject::tr("%1\n%2 of %3 tokens, stride %4").arg(toQString(task.textsPath), count).arg(task.windowTokens).arg(task.strideTokens);
+    const QString count =
+        task.maxWindows > 0 ? QObject::tr("the first %1 windows").arg(task.maxWindows) : QObject::tr("all windows");
+    return QObject::tr("%1\n%2 of %3 tokens, stride %4")
+        .arg(toQString(task.textsPath), count)
+        .arg(task.windowTokens)
+        .arg(task.strideTokens);
 }
 
 QCheckBox* roleBox(const QString& role, const QString& task, const QString& tip) {
@@ -28,7 +32,10 @@ QCheckBox* roleBox(const QString& role, const QString& task, const QString& tip)
 
 } // namespace
 
-TaskRoles::TaskRoles(QWidget* parent) : QWidget(parent), m_grid(new QGridLayout(this)), m_empty(new QLabel) {
+TaskRoles::TaskRoles(QWidget* parent)
+    : QWidget(parent)
+    , m_grid(new QGridLayout(this))
+    , m_empty(new QLabel) {
     m_grid->setContentsMargins(0, 0, 0, 0);
     m_grid->setHorizontalSpacing(kRhythm);
     m_grid->setVerticalSpacing(kRhythm / 2);
@@ -37,7 +44,8 @@ TaskRoles::TaskRoles(QWidget* parent) : QWidget(parent), m_grid(new QGridLayout(
     for (const QString& title : {tr("ID"), tr("OOD")}) {
         auto* label = new QLabel(title);
         label->setAlignment(Qt::AlignCenter);
-        label->setToolTip(column == 1 ? tr("In-distribution: held-out text of the pretraining domain") : tr("Out-of-distribution: another domain"));
+        label->setToolTip(column == 1 ? tr("In-distribution: held-out text of the pretraining domain")
+                                      : tr("Out-of-distribution: another domain"));
         m_grid->addWidget(label, 0, column++);
     }
     m_empty->setText(tr("No text yet. Add a held-out text of the pretraining domain to measure the loss on."));
@@ -78,7 +86,8 @@ void TaskRoles::addRow(const study::Task& task) {
     preview->setAutoRaise(true);
     preview->setToolTip(tr("See the first window as the model sees it"));
     preview->setAccessibleName(tr("Preview %1").arg(name));
-    const Row made{task.name, roleBox(tr("ID"), name, tr("Measure it as in-distribution text")), roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution text"))};
+    const Row made{task.name, roleBox(tr("ID"), name, tr("Measure it as in-distribution text")),
+                   roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution text"))};
     m_grid->addWidget(label, row, 0);
     m_grid->addWidget(made.id, row, 1, Qt::AlignCenter);
     m_grid->addWidget(made.ood, row, 2, Qt::AlignCenter);
@@ -100,7 +109,8 @@ void TaskRoles::addRow(const study::Task& task) {
 
 void TaskRoles::setRoles(const std::vector<study::TaskInProbe>& roles) {
     for (const Row& row : m_rows) {
-        const auto at = std::find_if(roles.begin(), roles.end(), [&](const study::TaskInProbe& one) { return one.task == row.task; });
+        const auto at = std::find_if(roles.begin(), roles.end(),
+                                     [&](const study::TaskInProbe& one) { return one.task == row.task; });
         row.id->setChecked(at != roles.end() && at->role == study::Role::InDistribution);
         row.ood->setChecked(at != roles.end() && at->role == study::Role::OutOfDistribution);
     }
@@ -110,7 +120,8 @@ std::vector<study::TaskInProbe> TaskRoles::roles() const {
     std::vector<study::TaskInProbe> out;
     for (const Row& row : m_rows)
         if (row.id->isChecked() || row.ood->isChecked())
-            out.push_back({row.task, row.id->isChecked() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+            out.push_back(
+                {row.task, row.id->isChecked() ? study::Role::InDistribution : study::Role::OutOfDistribution});
     return out;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The texts of the study with their role in a probe: one row each with a box for ID and one for OOD; none checked: not measured.
+// The texts of the study with their role in a probe: one row each with a box for ID and one for OOD; none checked: not
+// measured.
 #pragma once
 
 #include <vector>

@@ -108,7 +108,8 @@ void CurvesPage::setupRecipe() {
     row->addWidget(m_recipeText, 1);
     row->addLayout(buttons);
     m_recipe->hide();
-    connect(copy, &QToolButton::clicked, this, [this] { QGuiApplication::clipboard()->setText(m_recipeText->toPlainText()); });
+    connect(copy, &QToolButton::clicked, this,
+            [this] { QGuiApplication::clipboard()->setText(m_recipeText->toPlainText()); });
     connect(close, &QToolButton::clicked, m_recipe, &QWidget::hide);
 }
 
@@ -175,10 +176,13 @@ void CurvesPage::connectView(Actions& actions) {
         requestFigure();
     };
     connect(actions.at(ActionId::ShowValue), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Value); });
-    connect(actions.at(ActionId::ShowChange), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Change); });
+    connect(actions.at(ActionId::ShowChange), &QAction::triggered, this,
+            [showY] { showY(analysis::YQuantity::Change); });
     connect(actions.at(ActionId::ShowBoth), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Both); });
-    connect(actions.at(ActionId::LogX), &QAction::triggered, this, [this] { m_grid->toggleLog(analysis::Dimension::X); });
-    connect(actions.at(ActionId::LogY), &QAction::triggered, this, [this] { m_grid->toggleLog(analysis::Dimension::Y); });
+    connect(actions.at(ActionId::LogX), &QAction::triggered, this,
+            [this] { m_grid->toggleLog(analysis::Dimension::X); });
+    connect(actions.at(ActionId::LogY), &QAction::triggered, this,
+            [this] { m_grid->toggleLog(analysis::Dimension::Y); });
     connect(actions.at(ActionId::ResetZoom), &QAction::triggered, m_grid, &PanelGrid::resetZoom);
     connect(actions.at(ActionId::PreviousZoom), &QAction::triggered, this, [this] {
         for (CurvePanel* panel : m_grid->panels())
@@ -215,9 +219,9 @@ void CurvesPage::requestFigure() {
     if (!view.results)
         return;
     m_busy = true;
-    m_making.start(
-        [view, options = m_options](const JobContext&) { return analysis::curvesFigure(*view.results, options, view.inflections); },
-        [this](Result<analysis::Figure> figure) { takeFigure(std::move(figure)); });
+    m_making.start([view, options = m_options](
+                       const JobContext&) { return analysis::curvesFigure(*view.results, options, view.inflections); },
+                   [this](Result<analysis::Figure> figure) { takeFigure(std::move(figure)); });
 }
 
 void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
@@ -269,7 +273,8 @@ void CurvesPage::showEmpty() {
     if (!m_session.isOpen())
         m_stack->setCurrentIndex(0);
     if (m_session.runs().empty())
-        m_empty->setText(tr("No run yet.\nSet up the probe on the right, look at its cost, and click Run: the curves fill while it runs."));
+        m_empty->setText(tr("No run yet.\nSet up the probe on the right, look at its cost, and click Run: the curves "
+                            "fill while it runs."));
     else
         m_empty->setText(tr("No result yet. The first ones come within seconds of the start of a run."));
     m_bar->setEnabled(m_session.isOpen() && !m_session.runs().empty());

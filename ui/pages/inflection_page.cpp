@@ -21,11 +21,15 @@ namespace {
 QString summaryOf(const std::vector<analysis::InflectionRow>& rows) {
     if (rows.empty())
         return QObject::tr("No inflection has been looked for: a run with results is needed.");
-    const auto supported = std::count_if(rows.begin(), rows.end(), [](const analysis::InflectionRow& row) { return row.inflection.supported; });
+    const auto supported = std::count_if(rows.begin(), rows.end(),
+                                         [](const analysis::InflectionRow& row) { return row.inflection.supported; });
     if (supported == 0)
-        return QObject::tr("These data support no inflection point. Either the loss still falls at the last budget, or the rise lies within the error: more "
-                           "draws, more windows, a larger gamma or more budgets can decide it. Select a row to see why.");
-    return QObject::tr("%1 of %2 rows have an inflection point that the data support. Select a row for the method and the evidence.")
+        return QObject::tr(
+            "These data support no inflection point. Either the loss still falls at the last budget, or the rise lies "
+            "within the error: more "
+            "draws, more windows, a larger gamma or more budgets can decide it. Select a row to see why.");
+    return QObject::tr("%1 of %2 rows have an inflection point that the data support. Select a row for the method and "
+                       "the evidence.")
         .arg(supported)
         .arg(rows.size());
 }
@@ -33,7 +37,11 @@ QString summaryOf(const std::vector<analysis::InflectionRow>& rows) {
 } // namespace
 
 InflectionPage::InflectionPage(StudySession& session, QWidget* parent)
-    : QWidget(parent), m_session(session), m_table(new QTableView), m_summary(new QLabel), m_detail(new QLabel) {
+    : QWidget(parent)
+    , m_session(session)
+    , m_table(new QTableView)
+    , m_summary(new QLabel)
+    , m_detail(new QLabel) {
     setAccessibleName(tr("Inflection"));
     setupTable();
     setupLayout();
@@ -106,7 +114,8 @@ void InflectionPage::showDetail() {
     }
     const analysis::InflectionRow& chosen = rows[static_cast<std::size_t>(row)];
     m_detail->setText(tr("%1, gamma %2: %3\n%4\n%5")
-                          .arg(toQString(chosen.task), gammaText(chosen.strength), toQString(analysis::inflectionLabel(chosen.inflection)),
+                          .arg(toQString(chosen.task), gammaText(chosen.strength),
+                               toQString(analysis::inflectionLabel(chosen.inflection)),
                                toQString(chosen.inflection.evidence), toQString(chosen.inflection.method)));
 }
 
@@ -115,7 +124,8 @@ void InflectionPage::copyTable() {
     for (int row = -1; row < m_sorted.rowCount(); ++row) {
         QStringList cells;
         for (int column = 0; column < m_sorted.columnCount(); ++column)
-            cells << (row < 0 ? m_sorted.headerData(column, Qt::Horizontal) : m_sorted.index(row, column).data()).toString();
+            cells << (row < 0 ? m_sorted.headerData(column, Qt::Horizontal) : m_sorted.index(row, column).data())
+                         .toString();
         lines << cells.join(u'\t');
     }
     QGuiApplication::clipboard()->setText(lines.join(u'\n'));

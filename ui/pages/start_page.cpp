@@ -36,15 +36,21 @@ QLabel* headline(const QString& text, double scale) {
 
 } // namespace
 
-StartPage::StartPage(Actions& actions, QWidget* parent) : QWidget(parent), m_recent(new QWidget), m_recentColumn(new QVBoxLayout(m_recent)), m_reading(this) {
+StartPage::StartPage(Actions& actions, QWidget* parent)
+    : QWidget(parent)
+    , m_recent(new QWidget)
+    , m_recentColumn(new QVBoxLayout(m_recent))
+    , m_reading(this) {
     setAccessibleName(tr("Start page"));
     setupLayout(actions);
 }
 
 void StartPage::setupLayout(Actions& actions) {
-    auto* intro = new QLabel(tr("Does more pretraining still help once a model is perturbed? Open a series of checkpoints, probe it, and see the curve."));
+    auto* intro = new QLabel(tr("Does more pretraining still help once a model is perturbed? Open a series of "
+                                "checkpoints, probe it, and see the curve."));
     intro->setWordWrap(true);
-    auto* drop = new QLabel(tr("A folder can also be dropped on the window. Checkpoints are only read, never changed."));
+    auto* drop =
+        new QLabel(tr("A folder can also be dropped on the window. Checkpoints are only read, never changed."));
     drop->setWordWrap(true);
     drop->setForegroundRole(QPalette::PlaceholderText);
     m_recentColumn->setContentsMargins(0, 0, 0, 0);
@@ -55,8 +61,10 @@ void StartPage::setupLayout(Actions& actions) {
     column->addWidget(headline(QStringLiteral("Crest"), 2.0));
     column->addWidget(intro);
     column->addSpacing(2 * kRhythm);
-    column->addWidget(linkFor(actions.at(ActionId::OpenFolder), tr("Open a checkpoint folder"), tr("Or a study; folders with config.json and model.safetensors are found below it")));
-    column->addWidget(linkFor(actions.at(ActionId::OpenSample), tr("Open the sample study"), tr("A small series that shows the effect in a minute")));
+    column->addWidget(linkFor(actions.at(ActionId::OpenFolder), tr("Open a checkpoint folder"),
+                              tr("Or a study; folders with config.json and model.safetensors are found below it")));
+    column->addWidget(linkFor(actions.at(ActionId::OpenSample), tr("Open the sample study"),
+                              tr("A small series that shows the effect in a minute")));
     column->addSpacing(2 * kRhythm);
     column->addWidget(m_recent);
     column->addWidget(drop);
@@ -71,7 +79,8 @@ void StartPage::setupLayout(Actions& actions) {
 }
 
 void StartPage::refresh() {
-    m_reading.start([](const JobContext&) { return recentStudies(); }, [this](const std::vector<RecentStudy>& recent) { showRecent(recent); });
+    m_reading.start([](const JobContext&) { return recentStudies(); },
+                    [this](const std::vector<RecentStudy>& recent) { showRecent(recent); });
 }
 
 void StartPage::showRecent(const std::vector<RecentStudy>& recent) {
@@ -84,10 +93,12 @@ void StartPage::showRecent(const std::vector<RecentStudy>& recent) {
     m_recentColumn->addWidget(headline(tr("Recent studies"), 1.0));
     m_recentColumn->addSpacing(kRhythm / 2);
     for (std::size_t i = 0; i < std::min<std::size_t>(recent.size(), 5); ++i) {
-        auto* button = new QCommandLinkButton(recent[i].name.isEmpty() ? QFileInfo(recent[i].folder).fileName() : recent[i].name, recent[i].folder);
+        auto* button = new QCommandLinkButton(
+            recent[i].name.isEmpty() ? QFileInfo(recent[i].folder).fileName() : recent[i].name, recent[i].folder);
         button->setIcon(icon(QStringLiteral("series")));
         button->setAccessibleName(tr("Open study %1").arg(recent[i].name));
-        connect(button, &QCommandLinkButton::clicked, this, [this, folder = recent[i].folder] { Q_EMIT openAsked(folder); });
+        connect(button, &QCommandLinkButton::clicked, this,
+                [this, folder = recent[i].folder] { Q_EMIT openAsked(folder); });
         m_recentColumn->addWidget(button);
     }
     m_recentColumn->addSpacing(2 * kRhythm);

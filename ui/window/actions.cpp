@@ -57,8 +57,8 @@ const ActionSpec kActions[] = {
 static_assert(std::size(kActions) == kActionCount);
 
 bool isAtWork(const WindowState& state) {
-    return state.run && (*state.run == study::RunState::Running || *state.run == study::RunState::Queued || *state.run == study::RunState::Paused ||
-                         *state.run == study::RunState::Stopping);
+    return state.run && (*state.run == study::RunState::Running || *state.run == study::RunState::Queued ||
+                         *state.run == study::RunState::Paused || *state.run == study::RunState::Stopping);
 }
 
 } // namespace
@@ -67,24 +67,37 @@ bool isEnabled(ActionId id, const WindowState& state) {
     using study::RunState;
     switch (id) {
     case ActionId::AddSeries:
-    case ActionId::AddText: return state.writable;
-    case ActionId::SaveAs: return state.writable && !isAtWork(state);
+    case ActionId::AddText:
+        return state.writable;
+    case ActionId::SaveAs:
+        return state.writable && !isAtWork(state);
     case ActionId::CloseStudy:
     case ActionId::Filter:
     case ActionId::Rescan:
     case ActionId::ShowCurves:
-    case ActionId::ShowInflection: return state.open;
-    case ActionId::Exclude: return state.writable && state.checkpointSelected && !state.checkpointExcluded;
-    case ActionId::Include: return state.writable && state.checkpointSelected && state.checkpointExcluded;
-    case ActionId::Run: return state.writable && state.planReady;
-    case ActionId::Pause: return state.writable && (state.run == RunState::Running || state.run == RunState::Queued);
+    case ActionId::ShowInflection:
+        return state.open;
+    case ActionId::Exclude:
+        return state.writable && state.checkpointSelected && !state.checkpointExcluded;
+    case ActionId::Include:
+        return state.writable && state.checkpointSelected && state.checkpointExcluded;
+    case ActionId::Run:
+        return state.writable && state.planReady;
+    case ActionId::Pause:
+        return state.writable && (state.run == RunState::Running || state.run == RunState::Queued);
     case ActionId::Continue:
-        return state.writable && state.run && *state.run != RunState::Done && *state.run != RunState::Running && *state.run != RunState::Queued;
-    case ActionId::Stop: return state.writable && isAtWork(state) && state.run != RunState::Stopping;
-    case ActionId::StopNow: return state.writable && isAtWork(state);
-    case ActionId::ShowLog: return state.run.has_value();
-    case ActionId::Undo: return state.canUndo;
-    case ActionId::Redo: return state.canRedo;
+        return state.writable && state.run && *state.run != RunState::Done && *state.run != RunState::Running &&
+               *state.run != RunState::Queued;
+    case ActionId::Stop:
+        return state.writable && isAtWork(state) && state.run != RunState::Stopping;
+    case ActionId::StopNow:
+        return state.writable && isAtWork(state);
+    case ActionId::ShowLog:
+        return state.run.has_value();
+    case ActionId::Undo:
+        return state.canUndo;
+    case ActionId::Redo:
+        return state.canRedo;
     case ActionId::Export:
     case ActionId::LogX:
     case ActionId::LogY:
@@ -92,19 +105,24 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::ShowChange:
     case ActionId::ShowBoth:
     case ActionId::PreviousZoom:
-    case ActionId::ResetZoom: return state.figure;
-    default: return true;
+    case ActionId::ResetZoom:
+        return state.figure;
+    default:
+        return true;
     }
 }
 
-Actions::Actions(QWidget* window) : QObject(window) {
+Actions::Actions(QWidget* window)
+    : QObject(window) {
     for (const ActionSpec& spec : kActions) {
         auto* action = new QAction(tr(spec.text), this);
         action->setObjectName(QString::fromLatin1(spec.text).remove(u'&').remove(QStringLiteral("...")));
         action->setShortcut(QKeySequence(QString::fromLatin1(spec.shortcut)));
         action->setStatusTip(tr(spec.tip));
         const QString keys = action->shortcut().toString(QKeySequence::NativeText);
-        action->setToolTip(keys.isEmpty() ? tr(spec.tip) : QStringLiteral("%1 (%2)").arg(tr(spec.tip).remove(QStringLiteral(" (%1)").arg(keys)), keys));
+        action->setToolTip(keys.isEmpty() ? tr(spec.tip)
+                                          : QStringLiteral("%1 (%2)").arg(
+                                                tr(spec.tip).remove(QStringLiteral(" (%1)").arg(keys)), keys));
         action->setCheckable(spec.checkable);
         if (*spec.icon)
             action->setIcon(icon(QString::fromLatin1(spec.icon)));

@@ -13,11 +13,39 @@
 namespace crest::ui {
 
 enum class ActionId {
-    OpenFolder, OpenSample, AddSeries, SaveAs, Export, CloseStudy, Quit,
-    Filter, Rescan, Exclude, Include,
-    Run, Pause, Continue, Stop, StopNow, ShowLog, AddText, Undo, Redo,
-    ShowCurves, ShowInflection, LogX, LogY, ShowValue, ShowChange, ShowBoth, PreviousZoom, ResetZoom, FullScreen,
-    CommandSearch, CheatSheet, About,
+    OpenFolder,
+    OpenSample,
+    AddSeries,
+    SaveAs,
+    Export,
+    CloseStudy,
+    Quit,
+    Filter,
+    Rescan,
+    Exclude,
+    Include,
+    Run,
+    Pause,
+    Continue,
+    Stop,
+    StopNow,
+    ShowLog,
+    AddText,
+    Undo,
+    Redo,
+    ShowCurves,
+    ShowInflection,
+    LogX,
+    LogY,
+    ShowValue,
+    ShowChange,
+    ShowBoth,
+    PreviousZoom,
+    ResetZoom,
+    FullScreen,
+    CommandSearch,
+    CheatSheet,
+    About,
     Count
 };
 inline constexpr std::size_t kActionCount = static_cast<std::size_t>(ActionId::Count);
@@ -25,9 +53,9 @@ inline constexpr std::size_t kActionCount = static_cast<std::size_t>(ActionId::C
 /// All that decides whether an action makes sense now.
 struct WindowState {
     bool open = false, writable = false;
-    bool planReady = false;              ///< the probe can run and has new cells
-    std::optional<study::RunState> run;  ///< of the run that is shown
-    bool figure = false;                 ///< there are curves to look at
+    bool planReady = false;             ///< the probe can run and has new cells
+    std::optional<study::RunState> run; ///< of the run that is shown
+    bool figure = false;                ///< there are curves to look at
     bool checkpointSelected = false, checkpointExcluded = false;
     bool canUndo = false, canRedo = false;
     bool operator==(const WindowState&) const = default;

@@ -10,14 +10,18 @@
 #include <QSvgRenderer>
 
 /// Resources of a static library must be asked for, outside of any namespace.
-static void initIcons() { Q_INIT_RESOURCE(icons); }
+static void initIcons() {
+    Q_INIT_RESOURCE(icons);
+}
 
 namespace crest::ui {
 namespace {
 
 class LineIcon : public QIconEngine {
 public:
-    LineIcon(QByteArray svg, std::optional<QColor> color) : m_svg(std::move(svg)), m_color(color) {}
+    LineIcon(QByteArray svg, std::optional<QColor> color)
+        : m_svg(std::move(svg))
+        , m_color(color) {}
 
     void paint(QPainter* painter, const QRect& rect, QIcon::Mode mode, QIcon::State) override {
         QByteArray colored = m_svg;
@@ -40,7 +44,8 @@ private:
             return palette.color(QPalette::Disabled, QPalette::WindowText);
         if (m_color)
             return *m_color;
-        return palette.color(QPalette::Active, mode == QIcon::Selected ? QPalette::HighlightedText : QPalette::WindowText);
+        return palette.color(QPalette::Active,
+                             mode == QIcon::Selected ? QPalette::HighlightedText : QPalette::WindowText);
     }
 
     QByteArray m_svg;

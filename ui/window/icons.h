@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Crest's icons: one family of line drawings (resources/icons), painted in the colour of the text beside them, so that both themes have them.
+// Crest's icons: one family of line drawings (resources/icons), painted in the colour of the text beside them, so that
+// both themes have them.
 #pragma once
 
 #include <optional>
@@ -10,7 +11,8 @@
 
 namespace crest::ui {
 
-/// `name` is a file of resources/icons without ".svg". Without a colour it follows the application's palette, also when that changes.
+/// `name` is a file of resources/icons without ".svg". Without a colour it follows the application's palette, also when
+/// that changes.
 QIcon icon(const QString& name, std::optional<QColor> color = std::nullopt);
 
 /// Colours of states, readable on light and dark ground; always shown beside the state's word.

@@ -11,7 +11,11 @@
 
 namespace crest::ui {
 
-MessageBar::MessageBar(QWidget* parent) : QFrame(parent), m_icon(new QLabel), m_text(new QLabel), m_action(new QPushButton) {
+MessageBar::MessageBar(QWidget* parent)
+    : QFrame(parent)
+    , m_icon(new QLabel)
+    , m_text(new QLabel)
+    , m_action(new QPushButton) {
     setFrameShape(QFrame::StyledPanel);
     setAutoFillBackground(true);
     setBackgroundRole(QPalette::AlternateBase);
@@ -46,6 +50,8 @@ void MessageBar::showMessage(const QString& message, const QString& action) {
     setVisible(!message.isEmpty());
 }
 
-QString MessageBar::message() const { return isHidden() ? QString() : m_text->text(); }
+QString MessageBar::message() const {
+    return isHidden() ? QString() : m_text->text();
+}
 
 } // namespace crest::ui

@@ -10,8 +10,10 @@ namespace {
 struct ThemeColors {
     QRgb window, base, alternate, text, muted, button, accent, accentText, tooltip;
 };
-constexpr ThemeColors kLight{0xfff4f5f6, 0xffffffff, 0xfff7f8f9, 0xff1f2328, 0xff8a9097, 0xfff0f1f3, 0xff2563a8, 0xffffffff, 0xffffffff};
-constexpr ThemeColors kDark{0xff212428, 0xff2d3136, 0xff31353a, 0xffe3e6ea, 0xff7d848c, 0xff363a3f, 0xff5b9bdf, 0xff10151b, 0xff363a3f};
+constexpr ThemeColors kLight{0xfff4f5f6, 0xffffffff, 0xfff7f8f9, 0xff1f2328, 0xff8a9097,
+                             0xfff0f1f3, 0xff2563a8, 0xffffffff, 0xffffffff};
+constexpr ThemeColors kDark{0xff212428, 0xff2d3136, 0xff31353a, 0xffe3e6ea, 0xff7d848c,
+                            0xff363a3f, 0xff5b9bdf, 0xff10151b, 0xff363a3f};
 
 QPalette paletteOf(const ThemeColors& colors) {
     QPalette palette(QColor(colors.button), QColor(colors.window));

@@ -17,5 +17,4 @@ void applyTheme(QApplication& application, Theme theme);
 /// Distances of the window are multiples of this.
 inline constexpr int kRhythm = 8;
 
-
 } // namespace crest::ui

@@ -10,14 +10,22 @@
 namespace crest::ui::window_settings {
 namespace {
 
-QString iniFile() { return stateFolder() + QStringLiteral("/window.ini"); }
-QByteArray bytes(const QString& key) { return QSettings(iniFile(), QSettings::IniFormat).value(key).toByteArray(); }
+QString iniFile() {
+    return stateFolder() + QStringLiteral("/window.ini");
+}
+QByteArray bytes(const QString& key) {
+    return QSettings(iniFile(), QSettings::IniFormat).value(key).toByteArray();
+}
 const QString kGeometry = QStringLiteral("layout/geometry"), kDocks = QStringLiteral("layout/docks");
 
 } // namespace
 
-QByteArray geometry() { return bytes(kGeometry); }
-QByteArray docks() { return bytes(kDocks); }
+QByteArray geometry() {
+    return bytes(kGeometry);
+}
+QByteArray docks() {
+    return bytes(kDocks);
+}
 
 void saveLayout(const QByteArray& geometry, const QByteArray& docks) {
     QSettings settings(iniFile(), QSettings::IniFormat);
@@ -32,7 +40,8 @@ ExportSettings exportSettings() {
     out.folder = settings.value(QStringLiteral("folder")).toString();
     out.formats = settings.value(QStringLiteral("formats"), out.formats).toStringList();
     out.widthMm = std::clamp(settings.value(QStringLiteral("widthMm"), out.widthMm).toDouble(), 40.0, 600.0);
-    out.panelHeightMm = std::clamp(settings.value(QStringLiteral("panelHeightMm"), out.panelHeightMm).toDouble(), 20.0, 300.0);
+    out.panelHeightMm =
+        std::clamp(settings.value(QStringLiteral("panelHeightMm"), out.panelHeightMm).toDouble(), 20.0, 300.0);
     out.fontPt = std::clamp(settings.value(QStringLiteral("fontPt"), out.fontPt).toDouble(), 4.0, 24.0);
     out.dpi = std::clamp(settings.value(QStringLiteral("dpi"), out.dpi).toInt(), 72, 1200);
     return out;

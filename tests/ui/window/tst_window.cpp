@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The whole path by clicks, with a runner that pretends: open a series, set up a probe, run, kill the runner, reopen, continue, compare the curves
-// with what is stored, export.
+// The whole path by clicks, with a runner that pretends: open a series, set up a probe, run, kill the runner, reopen,
+// continue, compare the curves with what is stored, export.
 #include <csignal>
 
 #include <QCheckBox>
@@ -93,7 +93,8 @@ void WindowTest::firstPaintIsQuick() {
     window.show();
     QVERIFY(painted.wait(5000));
     const qint64 shown = g_sinceMain.elapsed();
-    qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld)", shown, before, built - before, shown - built);
+    qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld)", shown, before,
+          built - before, shown - built);
     QVERIFY2(shown < 400, "the first window must come at once; 150 ms on an idle machine");
 }
 
@@ -147,7 +148,8 @@ void WindowTest::actionsFollowTheState() {
     QVERIFY(isEnabled(ActionId::Continue, state));
     QVERIFY(!isEnabled(ActionId::Pause, state));
     state.run = study::RunState::Running;
-    QVERIFY(isEnabled(ActionId::Pause, state) && isEnabled(ActionId::Stop, state) && isEnabled(ActionId::StopNow, state));
+    QVERIFY(isEnabled(ActionId::Pause, state) && isEnabled(ActionId::Stop, state) &&
+            isEnabled(ActionId::StopNow, state));
     QVERIFY(!isEnabled(ActionId::Continue, state));
     state.run = study::RunState::Paused;
     QVERIFY(isEnabled(ActionId::Continue, state));
@@ -175,7 +177,8 @@ void WindowTest::setUpProbe(MainWindow& window, const test::SeriesFixture& fixtu
     QCOMPARE(tree->model()->rowCount(tree->model()->index(0, 0)), test::SeriesFixture::kCheckpoints + 1);
     QTRY_VERIFY(!window.session().issues().empty());
     for (const Issue& issue : window.session().issues()) // all of the one that is cut short
-        QVERIFY2((issue.where + issue.message).contains(QStringLiteral("tokens-64M")), qPrintable(issue.where + QStringLiteral(": ") + issue.message));
+        QVERIFY2((issue.where + issue.message).contains(QStringLiteral("tokens-64M")),
+                 qPrintable(issue.where + QStringLiteral(": ") + issue.message));
     study::Task text;
     text.name = "heldout";
     text.textsPath = fixture.textFile.toStdString();
@@ -246,7 +249,8 @@ void WindowTest::tryLegendAndKeys(MainWindow& window) {
     grid->setFocus();
     QTest::keyClick(grid, Qt::Key_G);
     QTRY_VERIFY(grid->figure().panels.front().x.scale != before);
-    QCOMPARE(window.actions().at(ActionId::LogX)->isChecked(), grid->figure().panels.front().x.scale == analysis::AxisScale::Log);
+    QCOMPARE(window.actions().at(ActionId::LogX)->isChecked(),
+             grid->figure().panels.front().x.scale == analysis::AxisScale::Log);
     window.actions().at(ActionId::LogX)->trigger();
     QTRY_VERIFY(grid->figure().panels.front().x.scale == before);
     window.actions().at(ActionId::ShowBoth)->trigger();
@@ -302,8 +306,8 @@ void WindowTest::wholePath() {
     killRunnerHalfWay(*window, fixture);
     if (QTest::currentTestFailed())
         return;
-    qInfo("longest event while a run is at work: %.1f ms, %.1f ms of processor (%s)", watched->longestWallMs(), watched->longestCpuMs(),
-          qPrintable(watched->longestWhat()));
+    qInfo("longest event while a run is at work: %.1f ms, %.1f ms of processor (%s)", watched->longestWallMs(),
+          watched->longestCpuMs(), qPrintable(watched->longestWhat()));
     QVERIFY2(watched->longestCpuMs() < 50, qPrintable(watched->longestWhat()));
 
     const QString study = window->session().folder();
@@ -355,10 +359,13 @@ void WindowTest::everyFieldHasAName() {
     QStringList nameless;
     for (const QWidget* widget : window->findChildren<QWidget*>()) {
         const bool isField = qobject_cast<const QLineEdit*>(widget) || qobject_cast<const QAbstractItemView*>(widget) ||
-                             qobject_cast<const QAbstractSpinBox*>(widget) || widget->inherits("QComboBox") || widget->inherits("QPlainTextEdit");
-        const bool isPart = widget->inherits("QHeaderView") || widget->objectName().startsWith(QStringLiteral("qt_")) || widget->parentWidget()->inherits("QComboBoxPrivateContainer");
+                             qobject_cast<const QAbstractSpinBox*>(widget) || widget->inherits("QComboBox") ||
+                             widget->inherits("QPlainTextEdit");
+        const bool isPart = widget->inherits("QHeaderView") || widget->objectName().startsWith(QStringLiteral("qt_")) ||
+                            widget->parentWidget()->inherits("QComboBoxPrivateContainer");
         if (isField && !isPart && widget->accessibleName().isEmpty())
-            nameless << QLatin1String(widget->metaObject()->className()) + QStringLiteral(" in ") + widget->parentWidget()->objectName();
+            nameless << QLatin1String(widget->metaObject()->className()) + QStringLiteral(" in ") +
+                            widget->parentWidget()->objectName();
     }
     QVERIFY2(nameless.isEmpty(), qPrintable(nameless.join(QStringLiteral("; "))));
 }

@@ -35,7 +35,9 @@ bool WatchedApplication::notify(QObject* receiver, QEvent* event) {
     const double cpuBefore = threadCpuMs();
     QElapsedTimer wall;
     wall.start();
-    const QString what = QStringLiteral("%1 to %2 %3").arg(static_cast<int>(event->type())).arg(QLatin1String(receiver->metaObject()->className()), receiver->objectName());
+    const QString what = QStringLiteral("%1 to %2 %3")
+                             .arg(static_cast<int>(event->type()))
+                             .arg(QLatin1String(receiver->metaObject()->className()), receiver->objectName());
     const bool handled = QApplication::notify(receiver, event);
     const double cpu = threadCpuMs() - cpuBefore;
     m_wallMs = std::max(m_wallMs, static_cast<double>(wall.nsecsElapsed()) * 1e-6);
@@ -54,7 +56,9 @@ void WatchedApplication::startWatching() {
 }
 
 SeriesFixture::SeriesFixture()
-    : seriesFolder(dir.filePath(QStringLiteral("series"))), textFile(dir.filePath(QStringLiteral("heldout.jsonl"))), pidFile(dir.filePath(QStringLiteral("pid"))) {
+    : seriesFolder(dir.filePath(QStringLiteral("series")))
+    , textFile(dir.filePath(QStringLiteral("heldout.jsonl")))
+    , pidFile(dir.filePath(QStringLiteral("pid"))) {
     const std::filesystem::path series = seriesFolder.toStdString();
     for (int i = 0; i < kCheckpoints; ++i) {
         const std::int64_t tokens = 1'000'000LL << i;
@@ -65,17 +69,22 @@ SeriesFixture::SeriesFixture()
     const auto broken = series / "tokens-64M";
     makeCheckpoint(broken);
     writeRecord(broken, "series", 64'000'000, 1);
-    std::filesystem::resize_file(broken / "model.safetensors", std::filesystem::file_size(broken / "model.safetensors") - 10);
+    std::filesystem::resize_file(broken / "model.safetensors",
+                                 std::filesystem::file_size(broken / "model.safetensors") - 10);
     QByteArray lines;
     for (int i = 0; i < 40; ++i)
-        lines += "{\"text\": \"The quick brown fox jumps over the lazy dog, for the " + QByteArray::number(i) + "th time in this held-out text.\"}\n";
+        lines += "{\"text\": \"The quick brown fox jumps over the lazy dog, for the " + QByteArray::number(i) +
+                 "th time in this held-out text.\"}\n";
     write(textFile, lines);
 }
 
 void SeriesFixture::useRunner(int micros) const {
     const QString script = dir.filePath(QStringLiteral("runner.sh"));
     const QString pretend = QStringLiteral(CREST_BINARY_DIR "/tests/crest-pretend-run");
-    write(script, QStringLiteral("#!/bin/sh\necho $$ > '%1'\nexec '%2' work \"$2\" --workers 2 --micros %3\n").arg(pidFile, pretend).arg(micros).toUtf8());
+    write(script, QStringLiteral("#!/bin/sh\necho $$ > '%1'\nexec '%2' work \"$2\" --workers 2 --micros %3\n")
+                      .arg(pidFile, pretend)
+                      .arg(micros)
+                      .toUtf8());
     QFile::setPermissions(script, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
     qputenv("CREST_RUN", script.toUtf8());
 }

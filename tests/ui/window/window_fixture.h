@@ -41,7 +41,7 @@ struct SeriesFixture {
 };
 
 /// The widget of this type and accessible name (or object name) below `parent`.
-template <class T> T* named(const QWidget* parent, const QString& name) {
+template<class T> T* named(const QWidget* parent, const QString& name) {
     for (T* widget : parent->findChildren<T*>())
         if (widget->accessibleName() == name || widget->objectName() == name)
             return widget;
