@@ -42,8 +42,9 @@ Result<study::StudyFolder> openDemoStudy(const std::string& out) {
 }
 
 void printProgress(const study::RunStatus& status) {
-    std::cerr << fmt::format("\r\033[K{}/{} cells  {}  {:.0f}k tok/s  {} left", status.doneCells, status.totalCells, status.phase,
-                             status.tokensPerSecond / 1000, status.secondsLeft ? formatDuration(*status.secondsLeft) : "-")
+    std::cerr << fmt::format("\r\033[K{}/{} cells  {}  {:.0f}k tok/s  {} left", status.doneCells, status.totalCells,
+                             status.phase, status.tokensPerSecond / 1000,
+                             status.secondsLeft ? formatDuration(*status.secondsLeft) : "-")
               << std::flush;
 }
 
@@ -55,10 +56,12 @@ Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& r
     QProcess runner;
     runner.setProcessChannelMode(QProcess::ForwardedErrorChannel);
     runner.setStandardOutputFile(QProcess::nullDevice());
-    runner.start(program, {QStringLiteral("work"), QString::fromStdString(folder.path().string()), QStringLiteral("--run"),
-                           QString::fromStdString(runId), QStringLiteral("--workers"), QString::number(workers), QStringLiteral("--json")});
+    runner.start(program, {QStringLiteral("work"), QString::fromStdString(folder.path().string()),
+                           QStringLiteral("--run"), QString::fromStdString(runId), QStringLiteral("--workers"),
+                           QString::number(workers), QStringLiteral("--json")});
     if (!runner.waitForStarted())
-        return fail(ErrorKind::Io, "could not be started: " + runner.errorString().toStdString(), program.toStdString());
+        return fail(ErrorKind::Io, "could not be started: " + runner.errorString().toStdString(),
+                    program.toStdString());
     study::RunFollower follower(folder, runId);
     while (!runner.waitForFinished(kPollMs))
         if (const auto status = follower.poll(); status)
@@ -66,8 +69,9 @@ Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& r
     std::cerr << "\r\033[K";
     CREST_TRY(status, follower.poll());
     if (status.state != study::RunState::Done)
-        return fail(ErrorKind::Internal, fmt::format("The run ended as \"{}\": {}. What is finished is kept; crest demo --out {} goes on.",
-                                                     study::runStateName(status.state), status.message, folder.path().string()));
+        return fail(ErrorKind::Internal,
+                    fmt::format("The run ended as \"{}\": {}. What is finished is kept; crest demo --out {} goes on.",
+                                study::runStateName(status.state), status.message, folder.path().string()));
     return {};
 }
 
@@ -77,14 +81,17 @@ Result<void> demo(const DemoArguments& arguments) {
     CREST_TRY(folder, openDemoStudy(arguments.out));
     const ui::StudyScan scan = ui::scanStudy(folder.study(), folder.path(), {}, {});
     if (scan.series.empty())
-        return fail(ErrorKind::NotFound, scan.issues.empty() ? "The sample series holds no checkpoint." : scan.issues[0].message.toStdString());
+        return fail(ErrorKind::NotFound, scan.issues.empty() ? "The sample series holds no checkpoint."
+                                                             : scan.issues[0].message.toStdString());
     study::ResultReader stored(folder);
     CREST_TRY(rows, stored.poll());
     const study::Probe& probe = folder.study().probes.at(0);
-    CREST_TRY(plan, study::planProbe(folder, probe, scan.series[0], [&](const std::string& key) { return stored.has(key); }));
+    CREST_TRY(plan,
+              study::planProbe(folder, probe, scan.series[0], [&](const std::string& key) { return stored.has(key); }));
     const std::int64_t cached = plan.cachedCellCount(), cells = plan.cellCount();
     const int workers = arguments.workers > 0 ? arguments.workers : QThread::idealThreadCount();
-    std::cerr << fmt::format("{} checkpoints, {} cells: {} cached, {} new; {} workers\n", plan.checkpoints.size(), cells, cached, cells - cached, workers);
+    std::cerr << fmt::format("{} checkpoints, {} cells: {} cached, {} new; {} workers\n", plan.checkpoints.size(),
+                             cells, cached, cells - cached, workers);
     std::string runId;
     const std::vector<std::string> runs = study::listRuns(folder);
     if (cached < cells || runs.empty()) {
@@ -98,17 +105,21 @@ Result<void> demo(const DemoArguments& arguments) {
     ui::addModelFacts(results, scan.series);
     CREST_TRY(inflections, analysis::inflectionTable(results));
     printDemoTable(std::cout, results, inflections);
-    for (const auto& [name, quantity] : {std::pair{"curves", analysis::YQuantity::Value}, std::pair{"change", analysis::YQuantity::Change}}) {
+    for (const auto& [name, quantity] :
+         {std::pair{"curves", analysis::YQuantity::Value}, std::pair{"change", analysis::YQuantity::Change}}) {
         analysis::FigureOptions options;
         options.y = quantity;
-        options.yScale = quantity == analysis::YQuantity::Change ? analysis::AxisScale::Log : analysis::AxisScale::Linear;
+        options.yScale =
+            quantity == analysis::YQuantity::Change ? analysis::AxisScale::Log : analysis::AxisScale::Linear;
         CREST_TRY(figure, analysis::curvesFigure(results, options, inflections));
         std::filesystem::create_directories(folder.figuresFolder());
         CREST_TRY(files, writeAllFormats(figure, {}, (folder.figuresFolder() / name).string()));
     }
-    std::cout << fmt::format("\nFigures: {}/curves.pdf and change.pdf, also .svg .png .csv .tex\nResults: {}\nTime: {}{}\n",
-                             folder.figuresFolder().string(), folder.resultsFile().string(), formatDuration(static_cast<double>(clock.elapsed()) / 1000),
-                             cached == cells ? " (everything was stored already, nothing was computed again)" : "");
+    std::cout << fmt::format(
+        "\nFigures: {}/curves.pdf and change.pdf, also .svg .png .csv .tex\nResults: {}\nTime: {}{}\n",
+        folder.figuresFolder().string(), folder.resultsFile().string(),
+        formatDuration(static_cast<double>(clock.elapsed()) / 1000),
+        cached == cells ? " (everything was stored already, nothing was computed again)" : "");
     return {};
 }
 
@@ -116,9 +127,11 @@ Result<void> demo(const DemoArguments& arguments) {
 
 void addDemoCommand(CLI::App& app, Chosen& chosen) {
     auto arguments = std::make_shared<DemoArguments>();
-    CLI::App* command = app.add_subcommand("demo", "The noise probe on the sample series: results, table and figures, in about a minute");
+    CLI::App* command = app.add_subcommand(
+        "demo", "The noise probe on the sample series: results, table and figures, in about a minute");
     command->add_option("--out", arguments->out, "Folder of the study that is made; default: crest-demo");
-    command->add_option("--workers", arguments->workers, "Threads side by side; default: one for each core")->check(CLI::Range(1, 256));
+    command->add_option("--workers", arguments->workers, "Threads side by side; default: one for each core")
+        ->check(CLI::Range(1, 256));
     command->callback([arguments, &chosen] {
         chosen = [arguments] {
             const auto done = demo(*arguments);

@@ -24,7 +24,8 @@ void printCurve(std::ostream& out, const analysis::StrengthCurves& curve) {
 
 } // namespace
 
-void printDemoTable(std::ostream& out, const analysis::ProbeResults& results, const std::vector<analysis::InflectionRow>& inflections) {
+void printDemoTable(std::ostream& out, const analysis::ProbeResults& results,
+                    const std::vector<analysis::InflectionRow>& inflections) {
     const std::vector<analysis::Observation> observations = analysis::observationsOf(results);
     const auto curves = analysis::buildCurves(observations);
     if (!curves) {
@@ -39,7 +40,8 @@ void printDemoTable(std::ostream& out, const analysis::ProbeResults& results, co
             for (const study::TaskInProbe& wanted : results.plan.probe.tasks)
                 if (wanted.task == task)
                     role = wanted.role == study::Role::InDistribution ? "ID" : "OOD";
-            out << fmt::format("\n{} ({}): loss in nats/token by pretraining tokens, lowest of a row *\n{:>12}", task, role, "");
+            out << fmt::format("\n{} ({}): loss in nats/token by pretraining tokens, lowest of a row *\n{:>12}", task,
+                               role, "");
             for (const analysis::CurvePoint& point : curve.value.points)
                 out << fmt::format(" {:>7} ", formatTokens(point.tokens));
             out << "\n";
@@ -48,7 +50,8 @@ void printDemoTable(std::ostream& out, const analysis::ProbeResults& results, co
     }
     out << "\ninflection points (95 % interval)\n";
     for (const analysis::InflectionRow& row : inflections)
-        out << fmt::format("{:>12} gamma {:<5} {}\n", row.task, formatNumber(row.strength), analysis::inflectionLabel(row.inflection));
+        out << fmt::format("{:>12} gamma {:<5} {}\n", row.task, formatNumber(row.strength),
+                           analysis::inflectionLabel(row.inflection));
 }
 
 } // namespace crest::app

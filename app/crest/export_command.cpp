@@ -26,8 +26,12 @@ struct ExportArguments {
 analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     using namespace analysis;
     FigureOptions options;
-    options.x = arguments.x == "tokens" ? XQuantity::Tokens : arguments.x == "flops" ? XQuantity::Flops : XQuantity::TokensPerParameter;
-    options.y = arguments.y == "value" ? YQuantity::Value : arguments.y == "change" ? YQuantity::Change : YQuantity::Both;
+    options.x = arguments.x == "tokens"  ? XQuantity::Tokens
+                : arguments.x == "flops" ? XQuantity::Flops
+                                         : XQuantity::TokensPerParameter;
+    options.y = arguments.y == "value"    ? YQuantity::Value
+                : arguments.y == "change" ? YQuantity::Change
+                                          : YQuantity::Both;
     options.xScale = arguments.linearX ? AxisScale::Linear : AxisScale::Log;
     options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
     options.spread = arguments.spread == "sd" ? Spread::Deviation : Spread::Confidence95;
@@ -48,9 +52,10 @@ std::string optionsText(const ExportArguments& arguments) {
     text += arguments.linearX ? " --linear-x" : "";
     text += arguments.logY ? " --log-y" : "";
     text += arguments.noInflections ? " --no-inflections" : "";
-    for (const auto& [name, value, usual] : {std::tuple{" --width-mm ", arguments.widthMm, plain.widthMm},
-                                             std::tuple{" --panel-height-mm ", arguments.panelHeightMm, plain.panelHeightMm},
-                                             std::tuple{" --font-pt ", arguments.fontPt, plain.fontPt}, std::tuple{" --dpi ", arguments.dpi, plain.dpi}})
+    for (const auto& [name, value, usual] :
+         {std::tuple{" --width-mm ", arguments.widthMm, plain.widthMm},
+          std::tuple{" --panel-height-mm ", arguments.panelHeightMm, plain.panelHeightMm},
+          std::tuple{" --font-pt ", arguments.fontPt, plain.fontPt}, std::tuple{" --dpi ", arguments.dpi, plain.dpi}})
         if (value != usual)
             text += name + formatNumber(value, 6);
     return text;
@@ -87,13 +92,16 @@ int runExport(const ExportArguments& arguments) {
 
 void addExportCommand(CLI::App& app, Chosen& chosen) {
     auto arguments = std::make_shared<ExportArguments>();
-    CLI::App* command = app.add_subcommand("export", "Draw a figure of a study into a file: pdf, svg, png, csv or tex, by its name");
+    CLI::App* command =
+        app.add_subcommand("export", "Draw a figure of a study into a file: pdf, svg, png, csv or tex, by its name");
     command->add_option("study", arguments->study, "The study folder")->required();
     command->add_option("--figure", arguments->figure, "Which figure")->check(CLI::IsMember({"curves"}));
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
-    command->add_option("--x", arguments->x, "Horizontal axis")->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
-    command->add_option("--y", arguments->y, "Loss, its change from the base, or both")->check(CLI::IsMember({"value", "change", "both"}));
+    command->add_option("--x", arguments->x, "Horizontal axis")
+        ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
+    command->add_option("--y", arguments->y, "Loss, its change from the base, or both")
+        ->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
     CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis");
     command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default")->excludes(linearX);
@@ -101,7 +109,8 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default")->excludes(logY);
     command->add_flag("--no-inflections", arguments->noInflections, "Leave the inflection marks out");
     command->add_option("--width-mm", arguments->widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
-    command->add_option("--panel-height-mm", arguments->panelHeightMm, "Height of a panel")->check(CLI::Range(25.0, 500.0));
+    command->add_option("--panel-height-mm", arguments->panelHeightMm, "Height of a panel")
+        ->check(CLI::Range(25.0, 500.0));
     command->add_option("--font-pt", arguments->fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0));
     command->add_option("--dpi", arguments->dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0));
     command->callback([arguments, &chosen] { chosen = [arguments] { return runExport(*arguments); }; });

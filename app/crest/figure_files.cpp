@@ -10,7 +10,8 @@ Result<void> writeFigureFile(const analysis::Figure& figure, ui::ExportOptions o
     return ui::exportFigure(figure, options, file);
 }
 
-Result<std::vector<std::string>> writeAllFormats(const analysis::Figure& figure, const ui::ExportOptions& options, const std::string& stem) {
+Result<std::vector<std::string>> writeAllFormats(const analysis::Figure& figure, const ui::ExportOptions& options,
+                                                 const std::string& stem) {
     std::vector<std::string> written;
     for (const char* suffix : {".pdf", ".svg", ".png", ".csv", ".tex"}) {
         CREST_CHECK(writeFigureFile(figure, options, stem + suffix));

@@ -13,6 +13,7 @@ namespace crest::app {
 
 Result<void> writeFigureFile(const analysis::Figure& figure, ui::ExportOptions options, const std::string& path);
 /// stem.pdf, .svg, .png, .csv, .tex; returns the paths.
-Result<std::vector<std::string>> writeAllFormats(const analysis::Figure& figure, const ui::ExportOptions& options, const std::string& stem);
+Result<std::vector<std::string>> writeAllFormats(const analysis::Figure& figure, const ui::ExportOptions& options,
+                                                 const std::string& stem);
 
 } // namespace crest::app

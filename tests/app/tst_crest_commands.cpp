@@ -41,8 +41,8 @@ Ended runCrest(const QStringList& arguments, const QProcessEnvironment& environm
         process.waitForFinished();
         return {};
     }
-    return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1, QString::fromUtf8(process.readAllStandardOutput()),
-            QString::fromUtf8(process.readAllStandardError())};
+    return {process.exitStatus() == QProcess::NormalExit ? process.exitCode() : -1,
+            QString::fromUtf8(process.readAllStandardOutput()), QString::fromUtf8(process.readAllStandardError())};
 }
 
 void write(const QString& path, const QByteArray& content) {
@@ -129,9 +129,10 @@ private Q_SLOTS:
     void exportsEveryFormatAndExplainsIt() {
         QFETCH(QString, suffix);
         const QString file = m_dir.filePath(QStringLiteral("figure.") + suffix);
-        const Ended done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("--figure"), QStringLiteral("curves"), QStringLiteral("-o"), file,
-                                  QStringLiteral("--y"), QStringLiteral("both"), QStringLiteral("--width-mm"), QStringLiteral("120")},
-                                 m_environment);
+        const Ended done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("--figure"),
+                                     QStringLiteral("curves"), QStringLiteral("-o"), file, QStringLiteral("--y"),
+                                     QStringLiteral("both"), QStringLiteral("--width-mm"), QStringLiteral("120")},
+                                    m_environment);
         QVERIFY2(done.code == 0, qPrintable(done.err));
         QVERIFY(done.out.contains(file));
         const QByteArray content = contentOf(file);
@@ -149,31 +150,52 @@ private Q_SLOTS:
         const Ended explained = runCrest({QStringLiteral("explain"), file}, m_environment);
         QVERIFY2(explained.code == 0, qPrintable(explained.err));
         QVERIFY(explained.out.contains(m_run));
-        QVERIFY(explained.out.contains(QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.pdf").arg(m_study, m_run)));
+        QVERIFY(explained.out.contains(
+            QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.pdf")
+                .arg(m_study, m_run)));
     }
 
     void theCommandOfAFigureMakesItAgain() {
-        const QString first = m_dir.filePath(QStringLiteral("first.csv")), second = m_dir.filePath(QStringLiteral("second.csv"));
-        const QStringList options{QStringLiteral("--run"), m_run, QStringLiteral("--x"), QStringLiteral("tokens"), QStringLiteral("--log-y"),
-                                  QStringLiteral("--linear-x"), QStringLiteral("--spread"), QStringLiteral("sd"), QStringLiteral("--no-inflections")};
+        const QString first = m_dir.filePath(QStringLiteral("first.csv")),
+                      second = m_dir.filePath(QStringLiteral("second.csv"));
+        const QStringList options{QStringLiteral("--run"),
+                                  m_run,
+                                  QStringLiteral("--x"),
+                                  QStringLiteral("tokens"),
+                                  QStringLiteral("--log-y"),
+                                  QStringLiteral("--linear-x"),
+                                  QStringLiteral("--spread"),
+                                  QStringLiteral("sd"),
+                                  QStringLiteral("--no-inflections")};
         for (const QString& file : {first, second})
-            QCOMPARE(runCrest(QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), file} + options, m_environment).code, 0);
+            QCOMPARE(runCrest(QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), file} + options,
+                              m_environment)
+                         .code,
+                     0);
         QVERIFY(contentOf(first).contains("--spread sd --linear-x --log-y --no-inflections"));
         QCOMPARE(contentOf(first), contentOf(second));
     }
 
     void saysWhatIsWrong() {
         const QString out = m_dir.filePath(QStringLiteral("x.pdf"));
-        Ended done = runCrest({QStringLiteral("export"), m_dir.filePath(QStringLiteral("nothing")), QStringLiteral("-o"), out}, m_environment);
+        Ended done =
+            runCrest({QStringLiteral("export"), m_dir.filePath(QStringLiteral("nothing")), QStringLiteral("-o"), out},
+                     m_environment);
         QCOMPARE(done.code, 1);
         QVERIFY2(done.err.contains(QStringLiteral("no study")), qPrintable(done.err));
-        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--run"), QStringLiteral("no-such-run")}, m_environment);
+        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--run"),
+                         QStringLiteral("no-such-run")},
+                        m_environment);
         QCOMPARE(done.code, 1);
         QVERIFY(done.err.contains(QStringLiteral("no-such-run")));
-        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), m_dir.filePath(QStringLiteral("x.docx"))}, m_environment);
+        done = runCrest(
+            {QStringLiteral("export"), m_study, QStringLiteral("-o"), m_dir.filePath(QStringLiteral("x.docx"))},
+            m_environment);
         QCOMPARE(done.code, 1);
         QVERIFY(done.err.contains(QStringLiteral("docx")));
-        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--width-mm"), QStringLiteral("4")}, m_environment);
+        done = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), out, QStringLiteral("--width-mm"),
+                         QStringLiteral("4")},
+                        m_environment);
         QVERIFY(done.code != 0 && done.err.contains(QStringLiteral("width-mm")));
         QVERIFY(!QFile::exists(out));
         const QString text = m_dir.filePath(QStringLiteral("plain.csv"));
@@ -183,31 +205,41 @@ private Q_SLOTS:
     }
 
     void demoFromNothingToFiguresAndNothingTwice() {
-        const QString resources = m_dir.filePath(QStringLiteral("resources")), out = m_dir.filePath(QStringLiteral("demo"));
+        const QString resources = m_dir.filePath(QStringLiteral("resources")),
+                      out = m_dir.filePath(QStringLiteral("demo"));
         for (int i = 0; i < 5; ++i) {
-            const auto where = std::filesystem::path((resources + QStringLiteral("/sample/series")).toStdString()) / ("tokens-" + std::to_string(1 << i) + "M");
+            const auto where = std::filesystem::path((resources + QStringLiteral("/sample/series")).toStdString()) /
+                               ("tokens-" + std::to_string(1 << i) + "M");
             QVERIFY(test::makeCheckpoint(where, test::tinySpec(), static_cast<unsigned>(i + 1)));
             test::writeRecord(where, "sample", std::int64_t{1'000'000} << i, 1);
         }
         for (const char* text : {"dictionary", "glosses", "bible"})
-            test::writeText((resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text))).toStdString(),
-                            std::string("{\"text\": \"a held-out text of ") + text + "\"}\n");
+            test::writeText(
+                (resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text))).toStdString(),
+                std::string("{\"text\": \"a held-out text of ") + text + "\"}\n");
         const QString script = m_dir.filePath(QStringLiteral("runner.sh"));
-        write(script, QByteArray("#!/bin/sh\necho start >> '") + m_dir.filePath(QStringLiteral("starts")).toUtf8() + "'\nexec '" CREST_BINARY_DIR
-                      "/tests/crest-pretend-run' \"$1\" \"$2\" --run \"$4\" --workers \"$6\"\n");
+        write(script, QByteArray("#!/bin/sh\necho start >> '") + m_dir.filePath(QStringLiteral("starts")).toUtf8() +
+                          "'\nexec '" CREST_BINARY_DIR
+                          "/tests/crest-pretend-run' \"$1\" \"$2\" --run \"$4\" --workers \"$6\"\n");
         QFile::setPermissions(script, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
         QProcessEnvironment environment = m_environment;
         environment.insert(QStringLiteral("CREST_RESOURCES"), resources);
         environment.insert(QStringLiteral("CREST_RUN"), script);
-        const QStringList arguments{QStringLiteral("demo"), QStringLiteral("--out"), out, QStringLiteral("--workers"), QStringLiteral("2")};
+        const QStringList arguments{QStringLiteral("demo"), QStringLiteral("--out"), out, QStringLiteral("--workers"),
+                                    QStringLiteral("2")};
         const Ended first = runCrest(arguments, environment);
         QVERIFY2(first.code == 0, qPrintable(first.err));
-        QVERIFY(first.err.contains(QStringLiteral("405 cells: 0 cached, 405 new"))); // 5 checkpoints x (base + 5 gammas x 16 draws)
-        QVERIFY(first.out.contains(QStringLiteral("dictionary (ID)")) && first.out.contains(QStringLiteral("bible (OOD)")));
+        QVERIFY(first.err.contains(
+            QStringLiteral("405 cells: 0 cached, 405 new"))); // 5 checkpoints x (base + 5 gammas x 16 draws)
+        QVERIFY(first.out.contains(QStringLiteral("dictionary (ID)")) &&
+                first.out.contains(QStringLiteral("bible (OOD)")));
         QVERIFY(first.out.contains(QStringLiteral("inflection points")));
         for (const char* suffix : {"pdf", "svg", "png", "csv", "tex"})
             for (const char* stem : {"curves.", "change."})
-                QVERIFY2(contentOf(out + QStringLiteral("/figures/") + QString::fromLatin1(stem) + QString::fromLatin1(suffix)).size() > 500, suffix);
+                QVERIFY2(contentOf(out + QStringLiteral("/figures/") + QString::fromLatin1(stem) +
+                                   QString::fromLatin1(suffix))
+                                 .size() > 500,
+                         suffix);
         QVERIFY(QFile::exists(out + QStringLiteral("/results.h5")));
         const Ended second = runCrest(arguments, environment);
         QVERIFY2(second.code == 0, qPrintable(second.err));
@@ -219,7 +251,8 @@ private Q_SLOTS:
         QProcessEnvironment environment = m_environment;
         environment.insert(QStringLiteral("CREST_RUN"), QStringLiteral("/nowhere/crest-run"));
         environment.insert(QStringLiteral("CREST_RESOURCES"), m_dir.filePath(QStringLiteral("resources")));
-        const Ended done = runCrest({QStringLiteral("demo"), QStringLiteral("--out"), m_dir.filePath(QStringLiteral("demo 2"))}, environment);
+        const Ended done = runCrest(
+            {QStringLiteral("demo"), QStringLiteral("--out"), m_dir.filePath(QStringLiteral("demo 2"))}, environment);
         QCOMPARE(done.code, 1);
         QVERIFY2(done.err.contains(QStringLiteral("crest-run")), qPrintable(done.err));
     }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// One-shot work beside the window: runs on a pool's thread, its answer arrives on the owner's thread, the latest request wins.
+// One-shot work beside the window: runs on a pool's thread, its answer arrives on the owner's thread, the latest
+// request wins.
 #pragma once
 
 #include <atomic>
@@ -17,26 +18,32 @@
 
 namespace crest::ui {
 
-/// One kind of work. `start` asks what runs to stop and drops its answer. The destructor asks to stop and waits. Owner's thread only.
+/// One kind of work. `start` asks what runs to stop and drops its answer. The destructor asks to stop and waits.
+/// Owner's thread only.
 class Background {
 public:
-    explicit Background(QObject* owner) : m_owner(owner) { m_pool.setMaxThreadCount(1); }
+    explicit Background(QObject* owner)
+        : m_owner(owner) {
+        m_pool.setMaxThreadCount(1);
+    }
     ~Background() { cancelAndWait(); }
     Background(const Background&) = delete;
     Background& operator=(const Background&) = delete;
 
-    /// `work(const JobContext&)` on the pool's thread, then `done(result)` on the owner's. Returns the request's number.
-    template <class Work, class Done> quint64 start(Work work, Done done, JobContext::Sink progress = {}) {
+    /// `work(const JobContext&)` on the pool's thread, then `done(result)` on the owner's. Returns the request's
+    /// number.
+    template<class Work, class Done> quint64 start(Work work, Done done, JobContext::Sink progress = {}) {
         using Answer = std::invoke_result_t<Work, const JobContext&>;
         m_stop.request_stop();
         m_stop = std::stop_source();
         const quint64 request = ++m_latest;
         const JobContext job(m_stop.get_token(), std::move(progress));
-        QtConcurrent::run(&m_pool, [work = std::move(work), job]() mutable { return work(job); })
-            .then(m_owner, [this, request, done = std::move(done)](Answer result) mutable {
-                if (request == m_latest)
-                    done(std::move(result));
-            });
+        QtConcurrent::run(&m_pool, [work = std::move(work), job]() mutable {
+            return work(job);
+        }).then(m_owner, [this, request, done = std::move(done)](Answer result) mutable {
+            if (request == m_latest)
+                done(std::move(result));
+        });
         return request;
     }
     /// Asks to stop and drops the answer; returns at once.

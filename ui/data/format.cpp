@@ -9,53 +9,78 @@ QString tokensText(std::optional<std::int64_t> tokens) {
     return tokens ? toQString(formatTokens(static_cast<double>(*tokens))) : QString();
 }
 
-QString stepText(std::optional<std::int64_t> step) { return step ? QString::number(*step) : QString(); }
+QString stepText(std::optional<std::int64_t> step) {
+    return step ? QString::number(*step) : QString();
+}
 
-QString bytesText(std::uint64_t bytes) { return toQString(formatBytes(static_cast<double>(bytes))); }
+QString bytesText(std::uint64_t bytes) {
+    return toQString(formatBytes(static_cast<double>(bytes)));
+}
 
 QString stateText(series::CheckpointState state) {
     switch (state) {
-    case series::CheckpointState::Ok: return QStringLiteral("readable");
-    case series::CheckpointState::Suspect: return QStringLiteral("suspect");
-    case series::CheckpointState::Broken: return QStringLiteral("broken");
-    case series::CheckpointState::Excluded: return QStringLiteral("excluded");
+    case series::CheckpointState::Ok:
+        return QStringLiteral("readable");
+    case series::CheckpointState::Suspect:
+        return QStringLiteral("suspect");
+    case series::CheckpointState::Broken:
+        return QStringLiteral("broken");
+    case series::CheckpointState::Excluded:
+        return QStringLiteral("excluded");
     }
     return {};
 }
 
 QString runStateText(study::RunState state) {
     switch (state) {
-    case study::RunState::Queued: return QStringLiteral("queued");
-    case study::RunState::Running: return QStringLiteral("running");
-    case study::RunState::Paused: return QStringLiteral("paused");
-    case study::RunState::Stopping: return QStringLiteral("stopping");
-    case study::RunState::Stopped: return QStringLiteral("stopped");
-    case study::RunState::Done: return QStringLiteral("done");
-    case study::RunState::Failed: return QStringLiteral("failed");
-    case study::RunState::Interrupted: return QStringLiteral("interrupted");
+    case study::RunState::Queued:
+        return QStringLiteral("queued");
+    case study::RunState::Running:
+        return QStringLiteral("running");
+    case study::RunState::Paused:
+        return QStringLiteral("paused");
+    case study::RunState::Stopping:
+        return QStringLiteral("stopping");
+    case study::RunState::Stopped:
+        return QStringLiteral("stopped");
+    case study::RunState::Done:
+        return QStringLiteral("done");
+    case study::RunState::Failed:
+        return QStringLiteral("failed");
+    case study::RunState::Interrupted:
+        return QStringLiteral("interrupted");
     }
     return {};
 }
 
-QString roleText(study::Role role) { return role == study::Role::InDistribution ? QStringLiteral("ID") : QStringLiteral("OOD"); }
+QString roleText(study::Role role) {
+    return role == study::Role::InDistribution ? QStringLiteral("ID") : QStringLiteral("OOD");
+}
 
-QString gammaText(double gamma) { return toQString(formatNumber(gamma)); }
+QString gammaText(double gamma) {
+    return toQString(formatNumber(gamma));
+}
 
-QString durationText(double seconds) { return toQString(formatDuration(seconds)); }
+QString durationText(double seconds) {
+    return toQString(formatDuration(seconds));
+}
 
 QString rateText(double tokensPerSecond) {
     if (tokensPerSecond <= 0)
         return {};
     const bool millions = tokensPerSecond >= 999'500, thousands = tokensPerSecond >= 1000;
     const double unit = millions ? 1e6 : thousands ? 1e3 : 1;
-    const QString suffix = millions ? QStringLiteral("M tok/s") : thousands ? QStringLiteral("k tok/s") : QStringLiteral(" tok/s");
+    const QString suffix = millions    ? QStringLiteral("M tok/s")
+                           : thousands ? QStringLiteral("k tok/s")
+                                       : QStringLiteral(" tok/s");
     return toQString(formatNumber(tokensPerSecond / unit, 3)) + suffix;
 }
 
 QString costText(const study::PlanCost& cost) {
     QString text = QStringLiteral("%1 cells: %2 cached, %3 new").arg(cost.cells).arg(cost.cached).arg(cost.fresh);
     if (cost.fresh > 0)
-        text += QStringLiteral("\nabout %1, %2").arg(durationText(cost.seconds), bytesText(static_cast<std::uint64_t>(cost.memoryBytes)));
+        text += QStringLiteral("\nabout %1, %2")
+                    .arg(durationText(cost.seconds), bytesText(static_cast<std::uint64_t>(cost.memoryBytes)));
     return text;
 }
 

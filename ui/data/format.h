@@ -13,8 +13,12 @@
 
 namespace crest::ui {
 
-inline QString toQString(const std::string& text) { return QString::fromStdString(text); }
-inline QString toQString(const std::filesystem::path& path) { return QString::fromStdString(path.string()); }
+inline QString toQString(const std::string& text) {
+    return QString::fromStdString(text);
+}
+inline QString toQString(const std::filesystem::path& path) {
+    return QString::fromStdString(path.string());
+}
 
 QString tokensText(std::optional<std::int64_t> tokens); ///< "4M", "" where unknown
 QString stepText(std::optional<std::int64_t> step);

@@ -12,19 +12,27 @@ namespace {
 /// Relative values are ignored, as the XDG specification asks. QStandardPaths has no state folder before Qt 6.7.
 QString xdgFolder(const char* variable, const QString& fallbackBelowHome) {
     const QString value = qEnvironmentVariable(variable);
-    return (QDir::isAbsolutePath(value) ? value : QDir::homePath() + u'/' + fallbackBelowHome) + QStringLiteral("/crest");
+    return (QDir::isAbsolutePath(value) ? value : QDir::homePath() + u'/' + fallbackBelowHome) +
+           QStringLiteral("/crest");
 }
 
 } // namespace
 
-QString dataFolder() { return xdgFolder("XDG_DATA_HOME", QStringLiteral(".local/share")); }
-QString stateFolder() { return xdgFolder("XDG_STATE_HOME", QStringLiteral(".local/state")); }
-QString cacheFolder() { return xdgFolder("XDG_CACHE_HOME", QStringLiteral(".cache")); }
+QString dataFolder() {
+    return xdgFolder("XDG_DATA_HOME", QStringLiteral(".local/share"));
+}
+QString stateFolder() {
+    return xdgFolder("XDG_STATE_HOME", QStringLiteral(".local/state"));
+}
+QString cacheFolder() {
+    return xdgFolder("XDG_CACHE_HOME", QStringLiteral(".cache"));
+}
 
 QString resourcesFolder() {
     const QDir program(QCoreApplication::applicationDirPath());
-    for (const QString& candidate : {qEnvironmentVariable("CREST_RESOURCES"), program.filePath(QStringLiteral("../share/crest")),
-                                     program.filePath(QStringLiteral("../../resources")), program.filePath(QStringLiteral("../../../resources"))})
+    for (const QString& candidate :
+         {qEnvironmentVariable("CREST_RESOURCES"), program.filePath(QStringLiteral("../share/crest")),
+          program.filePath(QStringLiteral("../../resources")), program.filePath(QStringLiteral("../../../resources"))})
         if (!candidate.isEmpty() && QFileInfo(candidate + QStringLiteral("/sample")).isDir())
             return QDir(candidate).absolutePath();
     return {};

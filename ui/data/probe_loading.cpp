@@ -11,7 +11,8 @@ namespace crest::ui {
 Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId) {
     const std::vector<std::string> runs = study::listRuns(folder);
     if (runs.empty())
-        return fail(ErrorKind::NotFound, "This study has no run yet; there is nothing to draw.", folder.path().string());
+        return fail(ErrorKind::NotFound, "This study has no run yet; there is nothing to draw.",
+                    folder.path().string());
     const std::string wanted = runId.empty() ? runs.back() : runId;
     if (std::find(runs.begin(), runs.end(), wanted) == runs.end())
         return fail(ErrorKind::NotFound, "This study has no run \"" + wanted + "\".", folder.path().string());
@@ -28,11 +29,14 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
 
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId, const std::string& options) {
     const std::string path = folder.path().string();
-    const bool plain = path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%") == std::string::npos;
+    const bool plain =
+        path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%") ==
+        std::string::npos;
     std::string quoted;
     for (const char c : path)
         quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves" + options + " -o curves.pdf";
+    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves" + options +
+           " -o curves.pdf";
 }
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {

@@ -31,7 +31,9 @@ bool processIsAlive(qint64 pid) {
     return state != 'Z' && state != 'X';
 }
 
-QString runnerLog(const study::StudyFolder& folder) { return QString::fromStdString((folder.runnersFolder() / "log.txt").string()); }
+QString runnerLog(const study::StudyFolder& folder) {
+    return QString::fromStdString((folder.runnersFolder() / "log.txt").string());
+}
 
 QString lastLogLine(const study::StudyFolder& folder) {
     constexpr qint64 kTailBytes = 4096;
@@ -46,7 +48,8 @@ QString lastLogLine(const study::StudyFolder& folder) {
 Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand& command) {
     const QString program = runnerProgram();
     if (program.isEmpty())
-        return fail(ErrorKind::NotFound, "crest-run is not beside this program. Build it (packaging/build), or set CREST_RUN to its path.");
+        return fail(ErrorKind::NotFound,
+                    "crest-run is not beside this program. Build it (packaging/build), or set CREST_RUN to its path.");
     const QString study = QString::fromStdString(folder.path().string());
     QDir(study).mkpath(QStringLiteral("runners"));
     QProcess process;
@@ -62,7 +65,8 @@ Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand
     process.setStandardErrorFile(runnerLog(folder), QIODevice::Append);
     qint64 pid = 0;
     if (!process.startDetached(&pid))
-        return fail(ErrorKind::Io, "could not be started: " + process.errorString().toStdString(), program.toStdString());
+        return fail(ErrorKind::Io, "could not be started: " + process.errorString().toStdString(),
+                    program.toStdString());
     return pid;
 }
 

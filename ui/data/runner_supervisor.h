@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Starts `crest-run work STUDY` detached from the window, and sees through the study folder whether one is alive. Closing the window ends nothing.
+// Starts `crest-run work STUDY` detached from the window, and sees through the study folder whether one is alive.
+// Closing the window ends nothing.
 #pragma once
 
 #include <QString>

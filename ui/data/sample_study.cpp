@@ -21,14 +21,16 @@ Result<study::Study> sampleStudy(const QString& resources) {
     const std::filesystem::path sample = std::filesystem::path(resources.toStdString()) / "sample";
     std::error_code error;
     if (resources.isEmpty() || !std::filesystem::is_directory(sample / "series", error))
-        return fail(ErrorKind::NotFound, "The sample series is not there; set CREST_RESOURCES to Crest's resources folder.",
+        return fail(ErrorKind::NotFound,
+                    "The sample series is not there; set CREST_RESOURCES to Crest's resources folder.",
                     (sample / "series").string());
     study::Study study;
     study.name = "sample";
     study.series.push_back({"sample", (sample / "series").string(), {}});
     std::vector<study::TaskInProbe> roles;
-    for (const auto& [name, role] : {std::pair{"dictionary", study::Role::InDistribution}, std::pair{"glosses", study::Role::OutOfDistribution},
-                                     std::pair{"bible", study::Role::OutOfDistribution}}) {
+    for (const auto& [name, role] :
+         {std::pair{"dictionary", study::Role::InDistribution}, std::pair{"glosses", study::Role::OutOfDistribution},
+          std::pair{"bible", study::Role::OutOfDistribution}}) {
         study::Task task;
         task.name = name;
         task.textsPath = (sample / "texts" / (std::string(name) + ".jsonl")).string();
@@ -42,6 +44,8 @@ Result<study::Study> sampleStudy(const QString& resources) {
     return study;
 }
 
-QString sampleStudyFolder() { return dataFolder() + QStringLiteral("/studies/sample"); }
+QString sampleStudyFolder() {
+    return dataFolder() + QStringLiteral("/studies/sample");
+}
 
 } // namespace crest::ui

@@ -9,7 +9,8 @@
 
 namespace crest::ui {
 
-/// The study that opens on the shipped sample; `resources` is the folder that holds sample/. NotFound where the series is not there.
+/// The study that opens on the shipped sample; `resources` is the folder that holds sample/. NotFound where the series
+/// is not there.
 Result<study::Study> sampleStudy(const QString& resources);
 /// Where it lives in the user's data folder.
 QString sampleStudyFolder();

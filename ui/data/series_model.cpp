@@ -17,7 +17,8 @@ QString tokensToolTip(const series::Checkpoint& checkpoint) {
     return QStringLiteral("%1 tokens").arg(*checkpoint.tokens);
 }
 
-/// Replicates are named by a path of which a narrow column shows the wrong part: what tells them apart comes first. The tooltip has the path.
+/// Replicates are named by a path of which a narrow column shows the wrong part: what tells them apart comes first. The
+/// tooltip has the path.
 QString shortName(const series::Checkpoint& checkpoint) {
     const QString name = toQString(checkpoint.name);
     if (!checkpoint.pretrainSeed || !name.contains(u'/'))
@@ -37,7 +38,8 @@ void SeriesModel::setSeries(const std::vector<series::Series>& series, std::func
 void SeriesModel::refreshMeasured() {
     for (int row = 0; row < rowCount(); ++row)
         if (const QModelIndex parent = index(row, 0); rowCount(parent) > 0)
-            Q_EMIT dataChanged(index(0, Measured, parent), index(rowCount(parent) - 1, Measured, parent), {Qt::DisplayRole});
+            Q_EMIT dataChanged(index(0, Measured, parent), index(rowCount(parent) - 1, Measured, parent),
+                               {Qt::DisplayRole});
 }
 
 QModelIndex SeriesModel::index(int row, int column, const QModelIndex& parent) const {
@@ -60,7 +62,9 @@ int SeriesModel::rowCount(const QModelIndex& parent) const {
     return static_cast<int>(m_series[static_cast<std::size_t>(parent.row())].checkpoints.size());
 }
 
-int SeriesModel::columnCount(const QModelIndex&) const { return ColumnCount; }
+int SeriesModel::columnCount(const QModelIndex&) const {
+    return ColumnCount;
+}
 
 QVariant SeriesModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid())
@@ -85,35 +89,46 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
     if (column == Name)
         return toQString(one.name);
     if (column == State) {
-        const auto usable = std::count_if(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
-            return checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
-        });
+        const auto usable =
+            std::count_if(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
+                return checkpoint.state == series::CheckpointState::Ok ||
+                       checkpoint.state == series::CheckpointState::Suspect;
+            });
         return QStringLiteral("%1 of %2").arg(usable).arg(one.checkpoints.size());
     }
     return {};
 }
 
-QVariant SeriesModel::checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column, int role) const {
+QVariant SeriesModel::checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column,
+                                     int role) const {
     if (role == CheckpointNameRole)
         return toQString(checkpoint.name);
     if (role == CheckpointStateRole)
         return static_cast<int>(checkpoint.state);
     if (role == Qt::ToolTipRole)
         return column == Tokens ? tokensToolTip(checkpoint)
-                                : toQString(checkpoint.path) + (checkpoint.reason.empty() ? QString() : u'\n' + toQString(checkpoint.reason));
+                                : toQString(checkpoint.path) +
+                                      (checkpoint.reason.empty() ? QString() : u'\n' + toQString(checkpoint.reason));
     if (role != Qt::DisplayRole)
         return {};
     switch (column) {
-    case Name: return shortName(checkpoint);
-    case Tokens: return tokensText(checkpoint.tokens);
-    case Step: return stepText(checkpoint.step);
-    case Size: return bytesText(checkpoint.weightBytes);
-    case State: return stateText(checkpoint.state) + (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + toQString(checkpoint.reason));
+    case Name:
+        return shortName(checkpoint);
+    case Tokens:
+        return tokensText(checkpoint.tokens);
+    case Step:
+        return stepText(checkpoint.step);
+    case Size:
+        return bytesText(checkpoint.weightBytes);
+    case State:
+        return stateText(checkpoint.state) +
+               (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + toQString(checkpoint.reason));
     case Measured: {
         const int count = m_measured ? m_measured(toQString(owner + "/" + checkpoint.name)) : 0;
         return count > 0 ? QString::number(count) : QString();
     }
-    default: return {};
+    default:
+        return {};
     }
 }
 

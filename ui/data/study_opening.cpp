@@ -21,7 +21,9 @@ namespace {
 
 constexpr int kRecentStudies = 10;
 
-QString recentFile() { return stateFolder() + QStringLiteral("/recent.ini"); }
+QString recentFile() {
+    return stateFolder() + QStringLiteral("/recent.ini");
+}
 
 Result<study::StudyFolder> createOrOpen(const QString& place, const std::function<Result<study::Study>()>& make) {
     if (QFileInfo::exists(place + QStringLiteral("/study.json")))
@@ -71,7 +73,8 @@ Result<study::StudyFolder> openSampleStudy() {
 
 namespace {
 
-/// Paths relative to the study are looked for in its folder; what lies outside becomes absolute, so that it is found after a move.
+/// Paths relative to the study are looked for in its folder; what lies outside becomes absolute, so that it is found
+/// after a move.
 void keepPaths(study::Study& study, const std::filesystem::path& folder) {
     const auto keep = [&](std::string& path) {
         const std::filesystem::path text(path);
@@ -107,7 +110,8 @@ Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QS
             fs::remove_all(from, ignored);
     }
     if (error)
-        return fail(ErrorKind::Io, "The study could not be moved: " + error.message() + ". It is still where it was.", to.string());
+        return fail(ErrorKind::Io, "The study could not be moved: " + error.message() + ". It is still where it was.",
+                    to.string());
     CREST_TRY(opened, study::StudyFolder::open(to));
     study::Study named = opened.study();
     keepPaths(named, from);
@@ -116,21 +120,25 @@ Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QS
     return opened;
 }
 
-Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study, const JobContext& job) {
+Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study,
+                                                    const JobContext& job) {
     const QFileInfo info(QDir::cleanPath(folder));
     CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString(), job));
     if (scanned.series.empty())
         return fail(ErrorKind::NotFound,
-                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and tokenizer.json.",
+                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, "
+                    "model.safetensors and tokenizer.json.",
                     folder.toStdString());
     std::set<std::string> taken;
     for (const study::StudySeries& one : study.series)
         taken.insert(one.name);
     std::vector<study::StudySeries> below;
     for (const series::Series& one : scanned.series) {
-        // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints where it has one to itself.
+        // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints
+        // where it has one to itself.
         const bool alone = scanned.series.size() == 1;
-        const auto sharing = std::count_if(scanned.series.begin(), scanned.series.end(), [&](const auto& other) { return other.path == one.path; });
+        const auto sharing = std::count_if(scanned.series.begin(), scanned.series.end(),
+                                           [&](const auto& other) { return other.path == one.path; });
         const std::string wanted = alone && one.name.empty() ? info.fileName().toStdString() : one.name;
         std::string name = wanted;
         for (int number = 2; sharing == 1 && !taken.insert(name).second; ++number)
@@ -156,7 +164,8 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
             std::erase_if(scanned->series, [&](const series::Series& one) { return one.name != wanted.name; });
         if (scanned->series.empty())
             out.issues.push_back({QString::fromStdString((studyFolder / wanted.path).string()),
-                                  QStringLiteral("The series \"%1\" is not there any more. Was it moved or renamed?").arg(toQString(wanted.name))});
+                                  QStringLiteral("The series \"%1\" is not there any more. Was it moved or renamed?")
+                                      .arg(toQString(wanted.name))});
         for (series::Series& one : scanned->series) {
             one.name = wanted.name;
             for (series::Checkpoint& checkpoint : one.checkpoints) {
@@ -171,7 +180,8 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
 
 PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
     PlanPreview preview;
-    const auto wanted = std::find_if(input.series.begin(), input.series.end(), [&](const auto& s) { return s.name == input.probe.series; });
+    const auto wanted = std::find_if(input.series.begin(), input.series.end(),
+                                     [&](const auto& s) { return s.name == input.probe.series; });
     if (wanted == input.series.end()) {
         preview.problem = input.series.empty() ? QStringLiteral("Open a folder of checkpoints first.")
                                                : QStringLiteral("Choose a series to probe.");
@@ -181,7 +191,8 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
         preview.problem = toQString(checked.error().text());
         return preview;
     }
-    auto plan = study::planProbe(input.folder, input.probe, *wanted, [&](const std::string& key) { return input.stored->has(key); }, job);
+    auto plan = study::planProbe(
+        input.folder, input.probe, *wanted, [&](const std::string& key) { return input.stored->has(key); }, job);
     if (!plan) {
         preview.problem = toQString(plan.error().text());
         return preview;
@@ -216,7 +227,8 @@ std::vector<RecentStudy> recentStudies() {
     const int count = std::min(settings.beginReadArray(QStringLiteral("studies")), kRecentStudies);
     for (int i = 0; i < count; ++i) {
         settings.setArrayIndex(i);
-        const RecentStudy one{settings.value(QStringLiteral("folder")).toString(), settings.value(QStringLiteral("name")).toString()};
+        const RecentStudy one{settings.value(QStringLiteral("folder")).toString(),
+                              settings.value(QStringLiteral("name")).toString()};
         if (QFileInfo::exists(one.folder + QStringLiteral("/study.json")))
             recent.push_back(one);
     }

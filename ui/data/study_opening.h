@@ -17,14 +17,17 @@ namespace crest::ui {
 
 class StoredKeys;
 
-/// A study folder as it is; a folder of checkpoints in its untitled study, which is made on the first call and found again later.
+/// A study folder as it is; a folder of checkpoints in its untitled study, which is made on the first call and found
+/// again later.
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder);
 Result<study::StudyFolder> openSampleStudy();
-/// Moves a study to `target`, which must not exist or be empty, and opens it there. Within a file system a rename, else a copy that replaces the old place
-/// only when it is complete.
+/// Moves a study to `target`, which must not exist or be empty, and opens it there. Within a file system a rename, else
+/// a copy that replaces the old place only when it is complete.
 Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QString& target);
-/// The series below a folder as a study remembers them, each with a name that is new to `study`. NotFound where there is no checkpoint.
-Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study, const JobContext& job);
+/// The series below a folder as a study remembers them, each with a name that is new to `study`. NotFound where there
+/// is no checkpoint.
+Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study,
+                                                    const JobContext& job);
 
 struct StudyScan {
     std::vector<series::Series> series;

@@ -18,7 +18,9 @@ bool isOver(study::RunState state) {
 } // namespace
 
 StudyReader::StudyReader(study::StudyFolder folder, std::shared_ptr<StoredKeys> stored)
-    : m_folder(std::move(folder)), m_stored(std::move(stored)), m_results(m_folder) {}
+    : m_folder(std::move(folder))
+    , m_stored(std::move(stored))
+    , m_results(m_folder) {}
 
 StudyReader::~StudyReader() = default;
 

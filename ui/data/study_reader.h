@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Follows a study folder on a thread of its own: results (journals and HDF5: all HDF5 of the window happens here), runs, statistics. Polls twice a second
-// and publishes finished, immutable snapshots by queued signals.
+// Follows a study folder on a thread of its own: results (journals and HDF5: all HDF5 of the window happens here),
+// runs, statistics. Polls twice a second and publishes finished, immutable snapshots by queued signals.
 #pragma once
 
 #include <map>
@@ -28,7 +28,7 @@ public:
         const std::lock_guard lock(m_mutex);
         return m_keys.contains(key);
     }
-    template <class Rows> void add(const Rows& rows) {
+    template<class Rows> void add(const Rows& rows) {
         const std::lock_guard lock(m_mutex);
         for (const auto& row : rows)
             m_keys.insert(row.key);
@@ -81,7 +81,7 @@ private:
     std::vector<Issue> m_issues;
     double m_rate = 0;
     QTimer* m_timer = nullptr;
-    bool m_fresh = false;              ///< rows came that are not shown yet
+    bool m_fresh = false; ///< rows came that are not shown yet
     QElapsedTimer m_sinceShown;
     qint64 m_showMs = 0; ///< what the last statistics took: the next wait so long in proportion
 

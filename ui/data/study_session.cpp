@@ -49,7 +49,13 @@ RunnerCommand commandFor(const std::string& runId, bool named) {
 
 struct StudySession::Private {
     explicit Private(StudySession* session)
-        : q(session), opening(session), scanning(session), planning(session), adding(session), queueing(session), controlling(session) {}
+        : q(session)
+        , opening(session)
+        , scanning(session)
+        , planning(session)
+        , adding(session)
+        , queueing(session)
+        , controlling(session) {}
 
     StudySession* q;
     std::optional<study::StudyFolder> folder;
@@ -85,7 +91,9 @@ struct StudySession::Private {
     void report(const Error& error);
 };
 
-void StudySession::Private::report(const Error& error) { Q_EMIT q->failed(toQString(error.text())); }
+void StudySession::Private::report(const Error& error) {
+    Q_EMIT q->failed(toQString(error.text()));
+}
 
 void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work) {
     opening.start([work = std::move(work)](const JobContext&) { return work(); },
@@ -117,16 +125,18 @@ void StudySession::Private::startReader() {
     stored = std::make_shared<StoredKeys>();
     reader = new StudyReader(*folder, stored);
     reader->moveToThread(&readingThread);
-    QObject::connect(reader, &StudyReader::runsRead, q, [this, from = reader](const std::shared_ptr<const RunsSnapshot>& snapshot) {
-        if (from == reader)
-            takeRuns(*snapshot);
-    });
-    QObject::connect(reader, &StudyReader::probeRead, q, [this, from = reader](const std::shared_ptr<const ProbeView>& read) {
-        if (from != reader)
-            return;
-        view = *read;
-        Q_EMIT q->probeChanged();
-    });
+    QObject::connect(reader, &StudyReader::runsRead, q,
+                     [this, from = reader](const std::shared_ptr<const RunsSnapshot>& snapshot) {
+                         if (from == reader)
+                             takeRuns(*snapshot);
+                     });
+    QObject::connect(reader, &StudyReader::probeRead, q,
+                     [this, from = reader](const std::shared_ptr<const ProbeView>& read) {
+                         if (from != reader)
+                             return;
+                         view = *read;
+                         Q_EMIT q->probeChanged();
+                     });
     if (!readingThread.isRunning())
         readingThread.start();
     QMetaObject::invokeMethod(reader, &StudyReader::start, Qt::QueuedConnection);
@@ -147,7 +157,8 @@ void StudySession::Private::scan() {
         [current, where = folder->path(), session = q](const JobContext& job) {
             int found = 0;
             return scanStudy(current, where, job, [&](const series::Checkpoint&) {
-                QMetaObject::invokeMethod(session, [session, count = ++found] { Q_EMIT session->scanProgress(count, false); });
+                QMetaObject::invokeMethod(session,
+                                          [session, count = ++found] { Q_EMIT session->scanProgress(count, false); });
             });
         },
         [this](StudyScan scanned) {
@@ -202,7 +213,8 @@ void StudySession::Private::want(const std::string& runId, bool named) {
     startWanted(runnerIsAlive(*folder));
 }
 
-/// A living runner takes waiting runs in turn; but one that is about to end does not look again, and one may die as it starts.
+/// A living runner takes waiting runs in turn; but one that is about to end does not look again, and one may die as it
+/// starts.
 void StudySession::Private::startWanted(bool runnerAlive) {
     for (auto one = wanted.begin(); one != wanted.end();) {
         auto& [id, run] = *one;
@@ -215,10 +227,11 @@ void StudySession::Private::startWanted(bool runnerAlive) {
             ++one;
             continue;
         }
-        const auto started = run.attempts < kStartAttempts
-                                 ? startRunner(*folder, commandFor(id, run.named))
-                                 : Result<qint64>(fail(ErrorKind::Io, "crest-run does not start: " + lastLogLine(*folder).toStdString(),
-                                                     runnerLog(*folder).toStdString()));
+        const auto started =
+            run.attempts < kStartAttempts
+                ? startRunner(*folder, commandFor(id, run.named))
+                : Result<qint64>(fail(ErrorKind::Io, "crest-run does not start: " + lastLogLine(*folder).toStdString(),
+                                      runnerLog(*folder).toStdString()));
         if (!started) {
             one = wanted.erase(one);
             report(started.error());
@@ -244,10 +257,13 @@ void StudySession::Private::applyStudy(const study::Study& changed) {
 void StudySession::Private::edit(const QString& text, study::Study changed) {
     if (!folder || changed == study)
         return;
-    undo.push(new EditStudyCommand(text, study, std::move(changed), [this](const study::Study& next) { applyStudy(next); }));
+    undo.push(
+        new EditStudyCommand(text, study, std::move(changed), [this](const study::Study& next) { applyStudy(next); }));
 }
 
-StudySession::StudySession(QObject* parent) : QObject(parent), d(std::make_unique<Private>(this)) {
+StudySession::StudySession(QObject* parent)
+    : QObject(parent)
+    , d(std::make_unique<Private>(this)) {
     qRegisterMetaType<std::shared_ptr<const RunsSnapshot>>();
     qRegisterMetaType<std::shared_ptr<const ProbeView>>();
     d->readingThread.setObjectName(QStringLiteral("study reader"));
@@ -292,18 +308,42 @@ void StudySession::close() {
     Q_EMIT closed();
 }
 
-bool StudySession::isOpen() const { return d->folder.has_value(); }
-bool StudySession::writable() const { return d->folder && d->folder->writable(); }
-QString StudySession::folder() const { return d->folder ? toQString(d->folder->path()) : QString(); }
-QString StudySession::name() const { return toQString(d->study.name); }
-bool StudySession::untitled() const { return d->folder && folder().startsWith(dataFolder() + QStringLiteral("/studies/")); }
-const study::Study& StudySession::study() const { return d->study; }
-const std::vector<series::Series>& StudySession::series() const { return d->series; }
-const std::vector<Issue>& StudySession::issues() const { return d->allIssues; }
-const std::vector<study::RunStatus>& StudySession::runs() const { return d->runs; }
-QUndoStack* StudySession::undoStack() { return &d->undo; }
-QString StudySession::shownRun() const { return d->shownRun; }
-const ProbeView& StudySession::probeView() const { return d->view; }
+bool StudySession::isOpen() const {
+    return d->folder.has_value();
+}
+bool StudySession::writable() const {
+    return d->folder && d->folder->writable();
+}
+QString StudySession::folder() const {
+    return d->folder ? toQString(d->folder->path()) : QString();
+}
+QString StudySession::name() const {
+    return toQString(d->study.name);
+}
+bool StudySession::untitled() const {
+    return d->folder && folder().startsWith(dataFolder() + QStringLiteral("/studies/"));
+}
+const study::Study& StudySession::study() const {
+    return d->study;
+}
+const std::vector<series::Series>& StudySession::series() const {
+    return d->series;
+}
+const std::vector<Issue>& StudySession::issues() const {
+    return d->allIssues;
+}
+const std::vector<study::RunStatus>& StudySession::runs() const {
+    return d->runs;
+}
+QUndoStack* StudySession::undoStack() {
+    return &d->undo;
+}
+QString StudySession::shownRun() const {
+    return d->shownRun;
+}
+const ProbeView& StudySession::probeView() const {
+    return d->view;
+}
 int StudySession::measuredResults(const QString& checkpoint) const {
     const auto at = d->measured.find(checkpoint);
     return at == d->measured.end() ? 0 : at->second;
@@ -313,9 +353,11 @@ void StudySession::saveAs(const QString& target) {
     if (!d->folder)
         return;
     if (runnerIsAlive(*d->folder))
-        return d->report({ErrorKind::Mismatch, "A run is at work in this study. Stop it first, then save the study elsewhere.", ""});
+        return d->report(
+            {ErrorKind::Mismatch, "A run is at work in this study. Stop it first, then save the study elsewhere.", ""});
     if (!d->folder->writable())
-        return d->report({ErrorKind::Io, "This study can only be looked at, so it cannot be moved.", d->folder->path().string()});
+        return d->report(
+            {ErrorKind::Io, "This study can only be looked at, so it cannot be moved.", d->folder->path().string()});
     const std::filesystem::path from = d->folder->path();
     close();
     d->opening.start([from, target](const JobContext&) { return moveStudy(from, target); },
@@ -347,7 +389,8 @@ void StudySession::rescan() {
 
 void StudySession::setProbe(const study::Probe& probe) {
     study::Study changed = d->study;
-    const auto at = std::find_if(changed.probes.begin(), changed.probes.end(), [&](const auto& p) { return p.name == probe.name; });
+    const auto at =
+        std::find_if(changed.probes.begin(), changed.probes.end(), [&](const auto& p) { return p.name == probe.name; });
     if (at == changed.probes.end())
         changed.probes.push_back(probe);
     else
@@ -377,17 +420,16 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
         return 0;
     const quint64 number = ++d->planRequest;
     PlanInput input{*d->folder, probe, d->study, d->series, d->stored, d->tokensPerSecond};
-    d->planning.start(
-        [input = std::move(input)](const JobContext& job) { return previewPlan(input, job); },
-        [this, number](PlanPreview preview) {
-            preview.request = number;
-            Q_EMIT planReady(preview);
-        },
-        [this](const Progress& progress) {
-            QMetaObject::invokeMethod(this, [this, done = static_cast<int>(progress.done), total = static_cast<int>(progress.total)] {
-                Q_EMIT checkProgress(done, total);
-            });
-        });
+    d->planning.start([input = std::move(input)](const JobContext& job) { return previewPlan(input, job); },
+                      [this, number](PlanPreview preview) {
+                          preview.request = number;
+                          Q_EMIT planReady(preview);
+                      },
+                      [this](const Progress& progress) {
+                          QMetaObject::invokeMethod(
+                              this, [this, done = static_cast<int>(progress.done),
+                                     total = static_cast<int>(progress.total)] { Q_EMIT checkProgress(done, total); });
+                      });
     return number;
 }
 
@@ -395,10 +437,13 @@ void StudySession::run(const study::Plan& plan) {
     if (!d->folder)
         return;
     if (!d->folder->writable())
-        return d->report({ErrorKind::Io, "This study can only be looked at, so nothing can be run in it.", d->folder->path().string()});
+        return d->report({ErrorKind::Io, "This study can only be looked at, so nothing can be run in it.",
+                          d->folder->path().string()});
     if (runnerProgram().isEmpty())
-        return d->report({ErrorKind::NotFound, "crest-run is not beside this program. Build it, or set CREST_RUN to its path.", ""});
-    d->queueing.start([folder = *d->folder, plan](const JobContext&) { return std::pair(folder.path(), study::queueRun(folder, plan)); },
+        return d->report(
+            {ErrorKind::NotFound, "crest-run is not beside this program. Build it, or set CREST_RUN to its path.", ""});
+    d->queueing.start([folder = *d->folder,
+                       plan](const JobContext&) { return std::pair(folder.path(), study::queueRun(folder, plan)); },
                       [this](std::pair<std::filesystem::path, Result<std::string>> queued) {
                           if (!d->folder || d->folder->path() != queued.first)
                               return;
@@ -412,25 +457,25 @@ void StudySession::run(const study::Plan& plan) {
 void StudySession::control(const QString& runId, study::RunCommand command) {
     if (!d->folder)
         return;
-    d->controlling.start(
-        [folder = *d->folder, id = runId.toStdString(), command](const JobContext&) { return study::controlRun(folder, id, command); },
-        [this](const Result<void>& sent) {
-            if (!sent)
-                d->report(sent.error());
-        });
+    d->controlling.start([folder = *d->folder, id = runId.toStdString(),
+                          command](const JobContext&) { return study::controlRun(folder, id, command); },
+                         [this](const Result<void>& sent) {
+                             if (!sent)
+                                 d->report(sent.error());
+                         });
 }
 
 void StudySession::resume(const QString& runId) {
     if (!d->folder)
         return;
-    d->controlling.start(
-        [folder = *d->folder, id = runId.toStdString()](const JobContext&) { return study::controlRun(folder, id, study::RunCommand::Run); },
-        [this, id = runId.toStdString(), path = d->folder->path()](const Result<void>& sent) {
-            if (!sent)
-                return d->report(sent.error());
-            if (d->folder && d->folder->path() == path)
-                d->want(id, statusOf(d->runs, id).state == study::RunState::Failed);
-        });
+    d->controlling.start([folder = *d->folder, id = runId.toStdString()](
+                             const JobContext&) { return study::controlRun(folder, id, study::RunCommand::Run); },
+                         [this, id = runId.toStdString(), path = d->folder->path()](const Result<void>& sent) {
+                             if (!sent)
+                                 return d->report(sent.error());
+                             if (d->folder && d->folder->path() == path)
+                                 d->want(id, statusOf(d->runs, id).state == study::RunState::Failed);
+                         });
 }
 
 void StudySession::showRun(const QString& runId) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The open study as the window sees it: one object on the GUI thread whose slow work (scans, planning, reading results, statistics) runs on
-// worker threads and comes back by signals. Qt Core only.
+// The open study as the window sees it: one object on the GUI thread whose slow work (scans, planning, reading results,
+// statistics) runs on worker threads and comes back by signals. Qt Core only.
 #pragma once
 
 #include <memory>
@@ -78,7 +78,8 @@ public:
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
-    /// Queues the plan and starts a runner where none is at work; one that does not come up is started again, twice, and then reported.
+    /// Queues the plan and starts a runner where none is at work; one that does not come up is started again, twice,
+    /// and then reported.
     void run(const study::Plan& plan);
     void control(const QString& runId, study::RunCommand command);
     /// Continues an interrupted, stopped or failed run: only what is missing. Cells that failed are tried again.

@@ -20,26 +20,36 @@ QString progressText(const study::RunStatus& run) {
 
 QString runText(const study::RunStatus& run, int column) {
     switch (column) {
-    case RunsModel::Name: return toQString(run.id);
-    case RunsModel::Progress: return progressText(run);
-    case RunsModel::Phase: return toQString(run.phase);
-    case RunsModel::Rate: return run.state == study::RunState::Running ? rateText(run.tokensPerSecond) : QString();
-    case RunsModel::Left: return run.secondsLeft ? durationText(*run.secondsLeft) : QString();
-    case RunsModel::Elapsed: return durationText(run.secondsElapsed);
-    case RunsModel::State: return runStateText(run.state);
-    default: return {};
+    case RunsModel::Name:
+        return toQString(run.id);
+    case RunsModel::Progress:
+        return progressText(run);
+    case RunsModel::Phase:
+        return toQString(run.phase);
+    case RunsModel::Rate:
+        return run.state == study::RunState::Running ? rateText(run.tokensPerSecond) : QString();
+    case RunsModel::Left:
+        return run.secondsLeft ? durationText(*run.secondsLeft) : QString();
+    case RunsModel::Elapsed:
+        return durationText(run.secondsElapsed);
+    case RunsModel::State:
+        return runStateText(run.state);
+    default:
+        return {};
     }
 }
 
 QString runToolTip(const study::RunStatus& run) {
     QString text = toQString(run.message);
     for (const study::FailedCell& cell : run.failed)
-        text += (text.isEmpty() ? QString() : QStringLiteral("\n")) + QStringLiteral("cell %1: ").arg(cell.cell) + toQString(cell.message);
+        text += (text.isEmpty() ? QString() : QStringLiteral("\n")) + QStringLiteral("cell %1: ").arg(cell.cell) +
+                toQString(cell.message);
     return text;
 }
 
 QVariant header(int section, Qt::Orientation orientation, int role, std::initializer_list<const char*> titles) {
-    if (orientation != Qt::Horizontal || role != Qt::DisplayRole || section < 0 || section >= static_cast<int>(titles.size()))
+    if (orientation != Qt::Horizontal || role != Qt::DisplayRole || section < 0 ||
+        section >= static_cast<int>(titles.size()))
         return {};
     return QString::fromUtf8(titles.begin()[section]);
 }
@@ -48,8 +58,9 @@ QVariant header(int section, Qt::Orientation orientation, int role, std::initial
 
 void RunsModel::setRuns(const std::vector<study::RunStatus>& runs) {
     std::vector<study::RunStatus> newest(runs.rbegin(), runs.rend());
-    const bool sameRows = newest.size() == m_runs.size() &&
-                          std::equal(newest.begin(), newest.end(), m_runs.begin(), [](const auto& a, const auto& b) { return a.id == b.id; });
+    const bool sameRows =
+        newest.size() == m_runs.size() && std::equal(newest.begin(), newest.end(), m_runs.begin(),
+                                                     [](const auto& a, const auto& b) { return a.id == b.id; });
     if (sameRows) {
         m_runs = std::move(newest);
         if (!m_runs.empty())
@@ -65,21 +76,33 @@ const study::RunStatus* RunsModel::at(int row) const {
     return row >= 0 && row < rowCount() ? &m_runs[static_cast<std::size_t>(row)] : nullptr;
 }
 
-int RunsModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_runs.size()); }
-int RunsModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+int RunsModel::rowCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : static_cast<int>(m_runs.size());
+}
+int RunsModel::columnCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : ColumnCount;
+}
 
 QVariant RunsModel::data(const QModelIndex& index, int role) const {
     const study::RunStatus* run = index.isValid() ? at(index.row()) : nullptr;
     if (!run)
         return {};
     switch (role) {
-    case Qt::DisplayRole: return runText(*run, index.column());
-    case Qt::ToolTipRole: return runToolTip(*run);
-    case Qt::TextAlignmentRole: return index.column() == Rate || index.column() == Left || index.column() == Elapsed ? QVariant(kRight) : QVariant();
-    case RunIdRole: return toQString(run->id);
-    case StateRole: return static_cast<int>(run->state);
-    case ProgressRole: return run->totalCells > 0 ? static_cast<double>(run->doneCells) / static_cast<double>(run->totalCells) : 0.0;
-    default: return {};
+    case Qt::DisplayRole:
+        return runText(*run, index.column());
+    case Qt::ToolTipRole:
+        return runToolTip(*run);
+    case Qt::TextAlignmentRole:
+        return index.column() == Rate || index.column() == Left || index.column() == Elapsed ? QVariant(kRight)
+                                                                                             : QVariant();
+    case RunIdRole:
+        return toQString(run->id);
+    case StateRole:
+        return static_cast<int>(run->state);
+    case ProgressRole:
+        return run->totalCells > 0 ? static_cast<double>(run->doneCells) / static_cast<double>(run->totalCells) : 0.0;
+    default:
+        return {};
     }
 }
 
@@ -95,8 +118,12 @@ void IssuesModel::setIssues(const std::vector<Issue>& issues) {
     endResetModel();
 }
 
-int IssuesModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_issues.size()); }
-int IssuesModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+int IssuesModel::rowCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : static_cast<int>(m_issues.size());
+}
+int IssuesModel::columnCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : ColumnCount;
+}
 
 QVariant IssuesModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid() || (role != Qt::DisplayRole && role != Qt::ToolTipRole))
@@ -115,8 +142,12 @@ void InflectionModel::setRows(const std::vector<analysis::InflectionRow>& rows) 
     endResetModel();
 }
 
-int InflectionModel::rowCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : static_cast<int>(m_rows.size()); }
-int InflectionModel::columnCount(const QModelIndex& parent) const { return parent.isValid() ? 0 : ColumnCount; }
+int InflectionModel::rowCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : static_cast<int>(m_rows.size());
+}
+int InflectionModel::columnCount(const QModelIndex& parent) const {
+    return parent.isValid() ? 0 : ColumnCount;
+}
 
 QVariant InflectionModel::data(const QModelIndex& index, int role) const {
     if (!index.isValid())
@@ -132,20 +163,28 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
     if (role != Qt::DisplayRole && role != SortRole)
         return {};
     switch (index.column()) {
-    case Task: return toQString(row.task);
-    case Role: return roleText(row.role);
-    case Strength: return gammaText(row.strength);
-    case Point: return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
+    case Task:
+        return toQString(row.task);
+    case Role:
+        return roleText(row.role);
+    case Strength:
+        return gammaText(row.strength);
+    case Point:
+        return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
     case Interval:
         return found.supported ? toQString(formatTokens(found.low) + " to " + formatTokens(found.high)) : QString();
-    case Scope: return toQString(analysis::scopeLabel(found.scope));
-    case Evidence: return toQString(found.evidence);
-    default: return {};
+    case Scope:
+        return toQString(analysis::scopeLabel(found.scope));
+    case Evidence:
+        return toQString(found.evidence);
+    default:
+        return {};
     }
 }
 
 QVariant InflectionModel::headerData(int section, Qt::Orientation orientation, int role) const {
-    return header(section, orientation, role, {"Task", "Role", "Gamma", "Inflection", "95 % interval", "Holds for", "Evidence"});
+    return header(section, orientation, role,
+                  {"Task", "Role", "Gamma", "Inflection", "95 % interval", "Holds for", "Evidence"});
 }
 
 } // namespace crest::ui

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Flat item models of the window: each holds a snapshot and replaces it as a whole, row by row where rows keep their identity.
+// Flat item models of the window: each holds a snapshot and replaces it as a whole, row by row where rows keep their
+// identity.
 #pragma once
 
 #include <vector>

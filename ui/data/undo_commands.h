@@ -16,7 +16,10 @@ class EditStudyCommand : public QUndoCommand {
 public:
     using Apply = std::function<void(const study::Study&)>;
     EditStudyCommand(const QString& text, study::Study before, study::Study after, Apply apply)
-        : QUndoCommand(text), m_before(std::move(before)), m_after(std::move(after)), m_apply(std::move(apply)) {}
+        : QUndoCommand(text)
+        , m_before(std::move(before))
+        , m_after(std::move(after))
+        , m_apply(std::move(apply)) {}
     void undo() override { m_apply(m_before); }
     void redo() override { m_apply(m_after); }
 

@@ -19,7 +19,8 @@ inline void writeFile(const QString& path, const QByteArray& content) {
 
 struct SessionFixture {
     QTemporaryDir dir;
-    QString series = dir.filePath(QStringLiteral("series")), text = dir.filePath(QStringLiteral("heldout.jsonl")), pid = dir.filePath(QStringLiteral("pid"));
+    QString series = dir.filePath(QStringLiteral("series")), text = dir.filePath(QStringLiteral("heldout.jsonl")),
+            pid = dir.filePath(QStringLiteral("pid"));
 
     SessionFixture() {
         for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
@@ -28,7 +29,8 @@ struct SessionFixture {
         makeSeries(series, "series", 4);
         QByteArray lines;
         for (int i = 0; i < 40; ++i)
-            lines += "{\"text\": \"The quick brown fox jumps over the lazy dog, for the " + QByteArray::number(i) + "th time.\"}\n";
+            lines += "{\"text\": \"The quick brown fox jumps over the lazy dog, for the " + QByteArray::number(i) +
+                     "th time.\"}\n";
         writeFile(text, lines);
         useRunner(0);
     }
@@ -50,10 +52,11 @@ struct SessionFixture {
     /// crest-run is a script that starts the pretending runner (each result takes `micros`) and leaves its process id.
     void useRunner(int micros) const {
         const QString pretend = QStringLiteral(CREST_BINARY_DIR "/tests/crest-pretend-run");
-        useScript(QStringLiteral("echo $$ > '%1'\nrun=\"\"\ncase \"$*\" in *--run*) run=\"--run ${*##*--run }\";; esac\n"
-                                 "exec '%2' work \"$2\" --workers 2 --micros %3 ${run%% --json}\n")
-                      .arg(pid, pretend)
-                      .arg(micros));
+        useScript(
+            QStringLiteral("echo $$ > '%1'\nrun=\"\"\ncase \"$*\" in *--run*) run=\"--run ${*##*--run }\";; esac\n"
+                           "exec '%2' work \"$2\" --workers 2 --micros %3 ${run%% --json}\n")
+                .arg(pid, pretend)
+                .arg(micros));
     }
     void useScript(const QString& commands) const {
         const QString script = dir.filePath(QStringLiteral("runner.sh"));

@@ -111,7 +111,9 @@ private Q_SLOTS:
         QCOMPARE(changed.count(), 1);
         QCOMPARE(reset.count(), 0);
         QCOMPARE(text(model, 0, RunsModel::Progress), QStringLiteral("127/128, 1 failed"));
-        QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole).toString().contains(QStringLiteral("cell 5: loss is not finite")));
+        QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole)
+                    .toString()
+                    .contains(QStringLiteral("cell 5: loss is not finite")));
         model.setRuns({runOf("first", study::RunState::Done, 128), more, runOf("third", study::RunState::Queued, 0)});
         QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("third"));
         QVERIFY(model.at(3) == nullptr && model.at(-1) == nullptr);

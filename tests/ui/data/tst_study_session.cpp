@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The session end to end, against a runner that only pretends to compute: opening, planning, running, killing, continuing, finding again.
+// The session end to end, against a runner that only pretends to compute: opening, planning, running, killing,
+// continuing, finding again.
 #include <csignal>
 
 #include <unistd.h>
@@ -25,11 +26,13 @@ constexpr int kWaitMs = 30000;
 /// A session with what it said.
 struct Session {
     StudySession session;
-    QSignalSpy opened{&session, &StudySession::opened}, failed{&session, &StudySession::failed}, scanned{&session, &StudySession::seriesChanged};
+    QSignalSpy opened{&session, &StudySession::opened}, failed{&session, &StudySession::failed},
+        scanned{&session, &StudySession::seriesChanged};
 
     bool open(const QString& folder) {
         session.open(folder);
-        return QTest::qWaitFor([&] { return scanned.count() > 0 || failed.count() > 0; }, kWaitMs) && scanned.count() > 0;
+        return QTest::qWaitFor([&] { return scanned.count() > 0 || failed.count() > 0; }, kWaitMs) &&
+               scanned.count() > 0;
     }
     QString failure() {
         (void)QTest::qWaitFor([&] { return failed.count() > 0 || opened.count() > 0; }, kWaitMs);
@@ -38,13 +41,16 @@ struct Session {
     std::optional<study::Plan> plan(const study::Probe& probe) {
         PlanPreview preview;
         QObject scope;
-        QObject::connect(&session, &StudySession::planReady, &scope, [&](const PlanPreview& ready) { preview = ready; });
+        QObject::connect(&session, &StudySession::planReady, &scope,
+                         [&](const PlanPreview& ready) { preview = ready; });
         const quint64 number = session.requestPlan(probe);
         (void)QTest::qWaitFor([&] { return preview.request == number; }, kWaitMs);
         problem = preview.problem;
         return preview.plan;
     }
-    study::RunState state() const { return session.runs().empty() ? study::RunState::Queued : session.runs().back().state; }
+    study::RunState state() const {
+        return session.runs().empty() ? study::RunState::Queued : session.runs().back().state;
+    }
     bool reaches(study::RunState wanted) {
         return QTest::qWaitFor([&] { return !session.runs().empty() && state() == wanted; }, kWaitMs);
     }
@@ -98,7 +104,8 @@ private Q_SLOTS:
             Session one;
             one.session.open(fixture.dir.filePath(QString::fromLatin1(folder)));
             const QString message = one.failure();
-            const bool right = message.contains(QString::fromLatin1(what)) && message.contains(QString::fromLatin1(folder)) && !one.session.isOpen();
+            const bool right = message.contains(QString::fromLatin1(what)) &&
+                               message.contains(QString::fromLatin1(folder)) && !one.session.isOpen();
             if (!right)
                 qWarning().noquote() << folder << "said:" << message;
             return right;
@@ -107,7 +114,8 @@ private Q_SLOTS:
         QVERIFY(says("empty", "No checkpoint was found"));
         QVERIFY(says("other", "No checkpoint was found"));
         QVERIFY(says("newer", "newer"));
-        QVERIFY(!QFileInfo::exists(dataFolder() + QStringLiteral("/studies")) || QDir(dataFolder() + QStringLiteral("/studies")).isEmpty());
+        QVERIFY(!QFileInfo::exists(dataFolder() + QStringLiteral("/studies")) ||
+                QDir(dataFolder() + QStringLiteral("/studies")).isEmpty());
     }
 
     void editsAreSavedAndUndone() {
@@ -156,7 +164,8 @@ private Q_SLOTS:
         Session one;
         QVERIFY(openWithTask(one, fixture));
         std::vector<quint64> answers;
-        connect(&one.session, &StudySession::planReady, this, [&](const PlanPreview& preview) { answers.push_back(preview.request); });
+        connect(&one.session, &StudySession::planReady, this,
+                [&](const PlanPreview& preview) { answers.push_back(preview.request); });
         one.session.requestPlan(fixture.probe(one.session));
         one.session.requestPlan(fixture.probe(one.session));
         const quint64 last = one.session.requestPlan(fixture.probe(one.session));
@@ -173,10 +182,12 @@ private Q_SLOTS:
         const auto plan = one.plan(fixture.probe(one.session));
         QVERIFY(plan.has_value());
         one.session.run(*plan);
-        QVERIFY2(one.reaches(study::RunState::Done), one.failed.isEmpty() ? "" : qPrintable(one.failed[0][0].toString()));
+        QVERIFY2(one.reaches(study::RunState::Done),
+                 one.failed.isEmpty() ? "" : qPrintable(one.failed[0][0].toString()));
         QCOMPARE(one.session.runs().back().doneCells, plan->cellCount());
         QCOMPARE(one.session.shownRun(), QString::fromStdString(one.session.runs().back().id));
-        QTRY_COMPARE(one.session.probeView().results ? one.session.probeView().results->rows.size() : 0u, plan->cells.size());
+        QTRY_COMPARE(one.session.probeView().results ? one.session.probeView().results->rows.size() : 0u,
+                     plan->cells.size());
         QCOMPARE(one.session.measuredResults(QStringLiteral("series/tokens-1M")), 9);
         QCOMPARE(one.session.probeView().inflections.size(), 2u);
         // What the window shows is what is stored.
@@ -187,7 +198,8 @@ private Q_SLOTS:
         const auto kept = analysis::observationsOf(*stored);
         QCOMPARE(shown.size(), kept.size());
         for (std::size_t i = 0; i < shown.size(); ++i)
-            QVERIFY(shown[i].value == kept[i].value && shown[i].tokens == kept[i].tokens && shown[i].strength == kept[i].strength);
+            QVERIFY(shown[i].value == kept[i].value && shown[i].tokens == kept[i].tokens &&
+                    shown[i].strength == kept[i].strength);
         // The same probe again: all of it is there. Another gamma more: just that is new.
         QCOMPARE(one.plan(fixture.probe(one.session))->cachedCellCount(), plan->cellCount());
         study::Probe more = fixture.probe(one.session);
@@ -203,7 +215,8 @@ private Q_SLOTS:
         QVERIFY(openWithTask(one, fixture));
         const auto plan = one.plan(fixture.probe(one.session));
         one.session.run(*plan);
-        QVERIFY(QTest::qWaitFor([&] { return !one.session.runs().empty() && one.session.runs().back().doneCells > 2; }, kWaitMs));
+        QVERIFY(QTest::qWaitFor([&] { return !one.session.runs().empty() && one.session.runs().back().doneCells > 2; },
+                                kWaitMs));
         QVERIFY(one.state() == study::RunState::Running);
         QCOMPARE(::kill(static_cast<pid_t>(fixture.runnerPid()), SIGKILL), 0);
         QVERIFY(one.reaches(study::RunState::Interrupted));
@@ -238,14 +251,17 @@ private Q_SLOTS:
 
     void aRunnerThatDoesNotStartIsReported() {
         SessionFixture fixture;
-        fixture.useScript(QStringLiteral("echo x >> '%1'\necho 'libtorch_cpu.so: cannot open shared object file' >&2\nexit 127\n")
-                              .arg(fixture.dir.filePath(QStringLiteral("starts"))));
+        fixture.useScript(
+            QStringLiteral("echo x >> '%1'\necho 'libtorch_cpu.so: cannot open shared object file' >&2\nexit 127\n")
+                .arg(fixture.dir.filePath(QStringLiteral("starts"))));
         Session one;
         QVERIFY(openWithTask(one, fixture));
         one.session.run(*one.plan(fixture.probe(one.session)));
         QTRY_VERIFY_WITH_TIMEOUT(one.failed.count() == 1, kWaitMs);
         const QString message = one.failed[0][0].toString();
-        QVERIFY2(message.contains(QStringLiteral("libtorch_cpu.so: cannot open")) && message.contains(QStringLiteral("log.txt")), qPrintable(message));
+        QVERIFY2(message.contains(QStringLiteral("libtorch_cpu.so: cannot open")) &&
+                     message.contains(QStringLiteral("log.txt")),
+                 qPrintable(message));
         QFile starts(fixture.dir.filePath(QStringLiteral("starts")));
         QVERIFY(starts.open(QIODevice::ReadOnly));
         QCOMPARE(starts.readAll(), QByteArray("x\nx\nx\n"));
@@ -293,7 +309,8 @@ private Q_SLOTS:
         SessionFixture fixture;
         Session one;
         QVERIFY(openWithTask(one, fixture));
-        const QString from = one.session.folder(), full = fixture.dir.filePath(QStringLiteral("full")), to = fixture.dir.filePath(QStringLiteral("my study"));
+        const QString from = one.session.folder(), full = fixture.dir.filePath(QStringLiteral("full")),
+                      to = fixture.dir.filePath(QStringLiteral("my study"));
         QDir().mkpath(full + QStringLiteral("/something"));
         one.session.saveAs(full);
         QTRY_COMPARE(one.failed.count(), 1);
@@ -337,7 +354,8 @@ private Q_SLOTS:
         for (const char* text : {"dictionary", "glosses", "bible"}) {
             QFile source(fixture.text);
             QVERIFY(source.open(QIODevice::ReadOnly));
-            test::writeFile(resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text)), source.readAll() + "\n{\"text\": \"" + text + "\"}\n");
+            test::writeFile(resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text)),
+                            source.readAll() + "\n{\"text\": \"" + text + "\"}\n");
         }
         qputenv("CREST_RESOURCES", resources.toUtf8());
         {
@@ -348,7 +366,8 @@ private Q_SLOTS:
             const study::Probe& probe = one.session.study().probes[0];
             QCOMPARE(probe.tasks.size(), 3u);
             QVERIFY(probe.tasks[0].task == "dictionary" && probe.tasks[0].role == study::Role::InDistribution);
-            QVERIFY(probe.tasks[1].role == study::Role::OutOfDistribution && probe.tasks[2].role == study::Role::OutOfDistribution);
+            QVERIFY(probe.tasks[1].role == study::Role::OutOfDistribution &&
+                    probe.tasks[2].role == study::Role::OutOfDistribution);
             const auto plan = one.plan(probe);
             QVERIFY2(plan.has_value(), qPrintable(one.problem));
             QCOMPARE(plan->cellCount(), 4 * (1 + 5 * 16));

@@ -69,9 +69,12 @@ private Q_SLOTS:
         qputenv("XDG_DATA_HOME", "relative"); // not allowed by the specification: as if unset
         QCOMPARE(dataFolder(), QDir::homePath() + QStringLiteral("/.local/share/crest"));
         qputenv("XDG_DATA_HOME", "/somewhere/data");
-        QVERIFY(untitledStudyFolder(QStringLiteral("/models/olmo")).startsWith(QStringLiteral("/somewhere/data/crest/studies/olmo-")));
-        QCOMPARE(untitledStudyFolder(QStringLiteral("/models/olmo/")), untitledStudyFolder(QStringLiteral("/models/olmo")));
-        QVERIFY(untitledStudyFolder(QStringLiteral("/models/olmo")) != untitledStudyFolder(QStringLiteral("/other/olmo")));
+        QVERIFY(untitledStudyFolder(QStringLiteral("/models/olmo"))
+                    .startsWith(QStringLiteral("/somewhere/data/crest/studies/olmo-")));
+        QCOMPARE(untitledStudyFolder(QStringLiteral("/models/olmo/")),
+                 untitledStudyFolder(QStringLiteral("/models/olmo")));
+        QVERIFY(untitledStudyFolder(QStringLiteral("/models/olmo")) !=
+                untitledStudyFolder(QStringLiteral("/other/olmo")));
         qputenv("CREST_RUN", "/nowhere/crest-run");
         QCOMPARE(runnerProgram(), QString());
         qputenv("CREST_RUN", "/bin/sh");
@@ -102,7 +105,8 @@ private Q_SLOTS:
         const auto folder = study::StudyFolder::create((dir.path() + QStringLiteral("/it's mine")).toStdString(), {});
         QVERIFY(folder.has_value());
         const std::string command = exportCommand(*folder, "run-1", " --log-y");
-        QCOMPARE(command, "crest export '" + dir.path().toStdString() + "/it'\\''s mine' --run run-1 --figure curves --log-y -o curves.pdf");
+        QCOMPARE(command, "crest export '" + dir.path().toStdString() +
+                              "/it'\\''s mine' --run run-1 --figure curves --log-y -o curves.pdf");
     }
 };
 
