@@ -38,9 +38,10 @@ class BatchRunner {
 public:
     virtual ~BatchRunner() = default;
 
-    /// Blocks until the batch is done. Calls `emit` on the calling thread for each measurement as it is finished (emit returns an error where it
-    /// could not be stored: hand it on). Reports tokens through `job` (done = tokens, what = "tokens"). Stops between steps when asked, with
-    /// ErrorKind::Stopped. An error fails the batch's remaining cells, not the run.
+    /// Blocks until the batch is done. Calls `emit` on the calling thread for each measurement as it is finished (emit
+    /// returns an error where it could not be stored: hand it on). Reports tokens through `job` (done = tokens, what =
+    /// "tokens"). Stops between steps when asked, with ErrorKind::Stopped. An error fails the batch's remaining cells,
+    /// not the run.
     virtual Result<void> run(const BatchRequest& request, const JobContext& job,
                              const std::function<Result<void>(Measurement)>& emit) = 0;
 

@@ -39,7 +39,9 @@ Claims::Claims(const study::StudyFolder& folder, const std::string& runId, std::
     fs::create_directories(m_claims, ignored);
 }
 
-fs::path Claims::file(int batch, const char* suffix) const { return m_claims / fmt::format("{:06}{}", batch, suffix); }
+fs::path Claims::file(int batch, const char* suffix) const {
+    return m_claims / fmt::format("{:06}{}", batch, suffix);
+}
 
 bool Claims::finished(int batch) const {
     std::error_code ignored;
@@ -94,8 +96,12 @@ void Claims::release(int batch) {
     fs::remove(file(batch), ignored);
 }
 
-void Claims::markDone(int batch) { createEmpty(file(batch, ".done")); }
-void Claims::markFailed(int batch) { createEmpty(file(batch, ".failed")); }
+void Claims::markDone(int batch) {
+    createEmpty(file(batch, ".done"));
+}
+void Claims::markFailed(int batch) {
+    createEmpty(file(batch, ".failed"));
+}
 
 void Claims::forgetFailures() {
     std::error_code error;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who computes which batch of a run: runs/<id>/claims/<batch> names its writer; <batch>.done and <batch>.failed mark the end.
+// Who computes which batch of a run: runs/<id>/claims/<batch> names its writer; <batch>.done and <batch>.failed mark
+// the end.
 #pragma once
 
 #include <filesystem>

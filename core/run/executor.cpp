@@ -30,14 +30,16 @@ std::uintmax_t weightBytes(const fs::path& checkpoint) {
     return bytes;
 }
 
-/// Workers and threads of each where they are not given: small models on a CPU side by side, one thread each; else all threads for one.
+/// Workers and threads of each where they are not given: small models on a CPU side by side, one thread each; else all
+/// threads for one.
 void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options, int& workers, int& threads) {
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     workers = options.workers;
     if (workers == 0) {
         workers = options.device == "cpu" ? cores : 1;
         for (const std::string& id : study::listRuns(folder))
-            if (const auto plan = study::readPlan(folder, id); plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id))
+            if (const auto plan = study::readPlan(folder, id);
+                plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id))
                 if (weightBytes(plan->checkpoints.back().path) > kSmallModelBytes)
                     workers = 1;
     }
@@ -45,7 +47,8 @@ void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options,
 }
 
 /// The oldest run that waits for a runner, or that others are at; "" where there is none.
-std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options, const std::set<std::string>& visited) {
+std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options,
+                    const std::set<std::string>& visited) {
     for (const std::string& id : study::listRuns(folder)) {
         if (visited.contains(id) || (!options.runId.empty() && id != options.runId))
             continue;
@@ -54,7 +57,8 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
         study::RunFollower follower(folder, id);
         const auto status = follower.poll();
         using study::RunState;
-        if (status && (status->state == RunState::Queued || status->state == RunState::Interrupted || status->state == RunState::Running))
+        if (status && (status->state == RunState::Queued || status->state == RunState::Interrupted ||
+                       status->state == RunState::Running))
             return id;
     }
     return {};
@@ -62,26 +66,32 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
 
 Result<void> checkOptions(const study::StudyFolder& folder, const WorkOptions& options) {
     if (!folder.writable())
-        return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it.", folder.path().string());
+        return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it.",
+                    folder.path().string());
     if (options.shards < 1 || options.shard < 0 || options.shard >= options.shards)
-        return fail(ErrorKind::OutOfRange, fmt::format("Shard {}/{}: the first number must be from 0 to {}.", options.shard, options.shards, options.shards - 1));
-    if (options.workers < 0 || options.workers > 4096 || options.threadsPerWorker < 0 || options.threadsPerWorker > 4096)
+        return fail(ErrorKind::OutOfRange, fmt::format("Shard {}/{}: the first number must be from 0 to {}.",
+                                                       options.shard, options.shards, options.shards - 1));
+    if (options.workers < 0 || options.workers > 4096 || options.threadsPerWorker < 0 ||
+        options.threadsPerWorker > 4096)
         return fail(ErrorKind::OutOfRange, "Workers and threads must be from 1 to 4096.");
     const auto ids = study::listRuns(folder);
     if (!options.runId.empty() && std::ranges::find(ids, options.runId) == ids.end())
-        return fail(ErrorKind::NotFound, fmt::format("The study has no run \"{}\".", options.runId), folder.path().string());
+        return fail(ErrorKind::NotFound, fmt::format("The study has no run \"{}\".", options.runId),
+                    folder.path().string());
     return {};
 }
 
 void publish(const study::StudyFolder& folder, const WorkOptions& options, RunSummary& summary) {
-    const auto published = options.publishCommand.empty() ? study::publishResults(folder) : runPublisher(options.publishCommand);
+    const auto published =
+        options.publishCommand.empty() ? study::publishResults(folder) : runPublisher(options.publishCommand);
     if (!published)
         summary.message = published.error().text();
 }
 
 } // namespace
 
-Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options, const BatchRunnerFactory& factory, const JobContext& job) {
+Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options,
+                             const BatchRunnerFactory& factory, const JobContext& job) {
     CREST_CHECK(checkOptions(folder, options));
     int workers = 1, threads = 1;
     chooseThreads(folder, options, workers, threads);
@@ -94,7 +104,8 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
                       .threads = threads,
                       .reader = study::ResultReader(folder),
                       .readerMutex = {},
-                      .journal = study::JournalWriter(folder.journalFolder(), registration.writer(), options.journalCalls),
+                      .journal =
+                          study::JournalWriter(folder.journalFolder(), registration.writer(), options.journalCalls),
                       .runners = {}};
     state.runners.resize(static_cast<std::size_t>(workers));
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Works off the queued runs of a study: claims batches, computes them in worker threads through a BatchRunner, stores each result durably, says where
-// it is, and obeys control.json. Torch-free; what it leaves behind is whole at any moment.
+// Works off the queued runs of a study: claims batches, computes them in worker threads through a BatchRunner, stores
+// each result durably, says where it is, and obeys control.json. Torch-free; what it leaves behind is whole at any
+// moment.
 #pragma once
 
 #include <filesystem>
@@ -18,13 +19,15 @@ namespace crest::run {
 
 struct WorkOptions {
     std::string device = "cpu";
-    int workers = 0;          ///< batches side by side; 0: one a core for small models on a CPU, else one
-    int threadsPerWorker = 0; ///< 0: what the workers leave
+    int workers = 0;           ///< batches side by side; 0: one a core for small models on a CPU, else one
+    int threadsPerWorker = 0;  ///< 0: what the workers leave
     int shard = 0, shards = 1; ///< on a cluster: batches b with b % shards == shard, without claims
-    std::string runId;         ///< "" for all that wait, oldest first; a named one is also taken up where it had failed or was stopped
+    std::string
+        runId; ///< "" for all that wait, oldest first; a named one is also taken up where it had failed or was stopped
     /// How to publish results.h5 in a child process (program and arguments); empty: in this process.
     std::vector<std::string> publishCommand;
-    /// Called on "stop now" when a worker does not come back within two seconds, after everything finished is stored. Must not return.
+    /// Called on "stop now" when a worker does not come back within two seconds, after everything finished is stored.
+    /// Must not return.
     std::function<void()> abandon;
     /// Called on the writer thread with the keys that were stored durably just now.
     std::function<void(const std::vector<std::string>&)> onStored;
@@ -39,8 +42,10 @@ struct RunSummary {
     std::string message;        ///< what people should know: a problem with results.h5, say
 };
 
-/// Returns when nothing is left to do here, or it was told to stop. Errors: no runner for the device, a study that cannot be written, a disk that
-/// fails; failed cells are not errors. `job`: stop token (stop after this step and keep); reports cells.
-Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options, const BatchRunnerFactory& factory, const JobContext& job = {});
+/// Returns when nothing is left to do here, or it was told to stop. Errors: no runner for the device, a study that
+/// cannot be written, a disk that fails; failed cells are not errors. `job`: stop token (stop after this step and
+/// keep); reports cells.
+Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options,
+                             const BatchRunnerFactory& factory, const JobContext& job = {});
 
 } // namespace crest::run

@@ -39,7 +39,8 @@ std::string readAll(int file) {
 Result<void> runPublisher(const std::vector<std::string>& command) {
     int ends[2];
     if (::pipe2(ends, O_CLOEXEC) != 0)
-        return fail(ErrorKind::Io, std::string("The publisher of results.h5 cannot be started: ") + std::strerror(errno));
+        return fail(ErrorKind::Io,
+                    std::string("The publisher of results.h5 cannot be started: ") + std::strerror(errno));
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&actions);
@@ -61,14 +62,16 @@ Result<void> runPublisher(const std::vector<std::string>& command) {
     const std::string said = code == 0 ? readAll(ends[0]) : std::string();
     ::close(ends[0]);
     if (code != 0)
-        return fail(ErrorKind::Io, std::string("The publisher of results.h5 cannot be started: ") + std::strerror(code), command.front());
+        return fail(ErrorKind::Io, std::string("The publisher of results.h5 cannot be started: ") + std::strerror(code),
+                    command.front());
     int status = 0;
     while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
     }
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return {};
     const std::string how = WIFSIGNALED(status) ? fmt::format("it was ended by signal {}", WTERMSIG(status)) : said;
-    return fail(ErrorKind::Io, "results.h5 was not written (" + how + "). Nothing is lost: the journals hold every result, and the next run writes it.");
+    return fail(ErrorKind::Io, "results.h5 was not written (" + how +
+                                   "). Nothing is lost: the journals hold every result, and the next run writes it.");
 }
 
 } // namespace crest::run

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runs the publisher of results.h5 in a process of its own: a full disk can crash the HDF5 library, and a crash there must not end a run.
+// Runs the publisher of results.h5 in a process of its own: a full disk can crash the HDF5 library, and a crash there
+// must not end a run.
 #pragma once
 
 #include <string>
@@ -9,7 +10,8 @@
 
 namespace crest::run {
 
-/// Starts `command` (program and arguments) with default signals, waits for it, and hands on what it wrote on stderr where it fails.
+/// Starts `command` (program and arguments) with default signals, waits for it, and hands on what it wrote on stderr
+/// where it fails.
 Result<void> runPublisher(const std::vector<std::string>& command);
 
 } // namespace crest::run

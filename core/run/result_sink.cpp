@@ -5,7 +5,7 @@ namespace crest::run {
 namespace {
 
 constexpr std::size_t kQueueLimit = 512;
-constexpr std::size_t kGroup = 128;                       ///< results that share one sync
+constexpr std::size_t kGroup = 128;                         ///< results that share one sync
 constexpr auto kGroupWait = std::chrono::milliseconds(250); ///< the longest a result waits for others
 constexpr auto kSpacePoll = std::chrono::seconds(1);
 
@@ -94,7 +94,8 @@ Result<void> ResultSink::store(const std::vector<PendingResult>& group) {
             return stored;
         }
         if (!waited && m_callbacks.waiting)
-            m_callbacks.waiting("Paused: " + stored.error().text() + " Free some space; it goes on by itself, and nothing finished is lost.");
+            m_callbacks.waiting("Paused: " + stored.error().text() +
+                                " Free some space; it goes on by itself, and nothing finished is lost.");
         waited = true;
         std::unique_lock lock(m_mutex);
         if (m_changed.wait_for(lock, kSpacePoll, [&] { return m_giveUp; }))

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one writer of a runner: takes measurements from the workers, stores them in groups, and says which are on the disk.
+// The one writer of a runner: takes measurements from the workers, stores them in groups, and says which are on the
+// disk.
 #pragma once
 
 #include <chrono>
@@ -33,7 +34,8 @@ public:
     ResultSink(study::JournalWriter& journal, Callbacks callbacks);
     ~ResultSink(); ///< stores what is queued
 
-    /// Any thread. Blocks while the queue is full (a slow or full disk). Fails once the disk has failed, or giveUp() ended the wait for space.
+    /// Any thread. Blocks while the queue is full (a slow or full disk). Fails once the disk has failed, or giveUp()
+    /// ended the wait for space.
     Result<void> put(PendingResult result);
     /// Waits until everything that was put before is durable.
     Result<void> flush();

@@ -23,7 +23,8 @@ std::string phaseOf(const study::Plan& plan, int cell) {
     const study::Cell& it = plan.cells[cell];
     const study::PlannedCheckpoint& checkpoint = plan.checkpoints[it.checkpoint];
     const std::string what = it.isBase() ? "base" : "gamma " + formatNumber(it.strength);
-    return what + ", " + (checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) + " tokens" : checkpoint.name);
+    return what + ", " +
+           (checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) + " tokens" : checkpoint.name);
 }
 
 } // namespace
@@ -58,15 +59,20 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
             m_batches[b] = BatchState::Closed;
     if (!runner.options.runId.empty())
         m_claims.forgetFailures();
-    m_log.add({study::RunEvent::Type::Started, {}, fmt::format("{}, {} workers x {} threads", runner.options.device, runner.workers, runner.threads), ""});
+    m_log.add({study::RunEvent::Type::Started,
+               {},
+               fmt::format("{}, {} workers x {} threads", runner.options.device, runner.workers, runner.threads),
+               ""});
     m_log.setStatus(m_status);
-    m_sink = std::make_unique<ResultSink>(runner.journal, ResultSink::Callbacks{[this](const auto& results) { onStored(results); },
-                                                                               [this](const std::string& why) {
-                                                                                   const std::scoped_lock lock(m_mutex);
-                                                                                   m_waiting = why;
-                                                                                   m_log.add({study::RunEvent::Type::Message, {}, why.empty() ? "Goes on." : why, ""});
-                                                                                   m_changed.notify_all();
-                                                                               }});
+    m_sink = std::make_unique<ResultSink>(
+        runner.journal,
+        ResultSink::Callbacks{[this](const auto& results) { onStored(results); },
+                              [this](const std::string& why) {
+                                  const std::scoped_lock lock(m_mutex);
+                                  m_waiting = why;
+                                  m_log.add({study::RunEvent::Type::Message, {}, why.empty() ? "Goes on." : why, ""});
+                                  m_changed.notify_all();
+                              }});
     for (int worker = 0; worker < runner.workers; ++worker)
         m_workers.emplace_back([this, worker] { work(worker); });
 }
@@ -101,7 +107,8 @@ void RunSession::monitor() {
             m_status.activeSeconds += seconds;
             const double rate = seconds > 0 ? static_cast<double>(tokens - lastTokens) / seconds : 0;
             const double weight = std::min(1.0, seconds / kRateSeconds);
-            m_status.tokensPerSecond = m_status.tokensPerSecond == 0 ? rate : (1 - weight) * m_status.tokensPerSecond + weight * rate;
+            m_status.tokensPerSecond =
+                m_status.tokensPerSecond == 0 ? rate : (1 - weight) * m_status.tokensPerSecond + weight * rate;
         }
         lastTokens = tokens;
         if (now - lastBeat >= kBeat) {
@@ -117,7 +124,7 @@ void RunSession::monitor() {
         }
         if (m_mode == Mode::Stop && stopSince == Clock::time_point::max())
             stopSince = now;
-        m_status.state = m_mode == Mode::Stop                         ? study::WriterState::Stopping
+        m_status.state = m_mode == Mode::Stop                          ? study::WriterState::Stopping
                          : m_mode == Mode::Pause || !m_waiting.empty() ? study::WriterState::Paused
                                                                        : study::WriterState::Running;
         m_status.message = m_waiting;
@@ -205,7 +212,8 @@ void RunSession::work(int worker) {
     m_changed.notify_all();
 }
 
-/// The next batch that this runner may compute; where all that is left is with others, those are asked for once more, since their runners may have died.
+/// The next batch that this runner may compute; where all that is left is with others, those are asked for once more,
+/// since their runners may have died.
 std::optional<int> RunSession::nextBatch() {
     for (const BatchState wanted : {BatchState::Open, BatchState::Left}) {
         for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
@@ -318,7 +326,8 @@ Result<void> RunSession::take(const BatchRequest& request, Measurement measureme
         m_status.phase = phaseOf(m_plan, measurement.cell);
     }
     const int cell = measurement.cell, task = measurement.task;
-    CREST_CHECK(m_sink->put({cell, task, makeRow(m_plan, std::move(measurement), m_runner.options.device, m_runner.threads)}));
+    CREST_CHECK(
+        m_sink->put({cell, task, makeRow(m_plan, std::move(measurement), m_runner.options.device, m_runner.threads)}));
     waitWhilePaused();
     return {};
 }

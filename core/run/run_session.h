@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One runner's part of one run: worker threads over its batches, the status and events, pause and stop. Used by executor.cpp only.
+// One runner's part of one run: worker threads over its batches, the status and events, pause and stop. Used by
+// executor.cpp only.
 #pragma once
 
 #include <atomic>
@@ -27,7 +28,7 @@ struct RunnerState {
     const BatchRunnerFactory& factory;
     std::string writer;
     int workers = 1, threads = 1;
-    study::ResultReader reader;    ///< under readerMutex
+    study::ResultReader reader; ///< under readerMutex
     std::mutex readerMutex;
     study::JournalWriter journal;
     std::vector<std::unique_ptr<BatchRunner>> runners; ///< one per worker, made in its thread when first needed

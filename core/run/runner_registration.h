@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A runner's presence in a study: runners/<writer>.json says who it is, runners/<writer>.lock is held as long as it lives.
+// A runner's presence in a study: runners/<writer>.json says who it is, runners/<writer>.lock is held as long as it
+// lives.
 #pragma once
 
 #include <string>
@@ -12,13 +13,16 @@ namespace crest::run {
 
 class RunnerRegistration {
 public:
-    static Result<RunnerRegistration> make(const study::StudyFolder& folder, const std::string& device, int workers, int threadsPerWorker);
+    static Result<RunnerRegistration> make(const study::StudyFolder& folder, const std::string& device, int workers,
+                                           int threadsPerWorker);
 
     /// Unique over machines, processes and time; letters, digits, '-' only: part of file names.
     const std::string& writer() const { return m_writer; }
 
 private:
-    RunnerRegistration(std::string writer, io::FileLock lock) : m_writer(std::move(writer)), m_lock(std::move(lock)) {}
+    RunnerRegistration(std::string writer, io::FileLock lock)
+        : m_writer(std::move(writer))
+        , m_lock(std::move(lock)) {}
     std::string m_writer;
     io::FileLock m_lock;
 };

@@ -42,6 +42,8 @@ StopSignals::~StopSignals() {
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
-void lowerPriority() { (void)::setpriority(PRIO_PROCESS, 0, 5); }
+void lowerPriority() {
+    (void)::setpriority(PRIO_PROCESS, 0, 5);
+}
 
 } // namespace crest::run

@@ -8,8 +8,9 @@
 
 namespace crest::run {
 
-/// Made once, in main(), before any other thread: the signals are blocked in this thread and in those it starts, and waited for in one of its own. A
-/// second signal ends the process at once (exit code 128 + signal); what is stored stays stored.
+/// Made once, in main(), before any other thread: the signals are blocked in this thread and in those it starts, and
+/// waited for in one of its own. A second signal ends the process at once (exit code 128 + signal); what is stored
+/// stays stored.
 class StopSignals {
 public:
     StopSignals();

@@ -17,15 +17,18 @@ struct StudyFixture {
     crest::study::StudyFolder folder;
 
     explicit StudyFixture(const crest::pretend::Shape& shape = {})
-        : folder(*crest::study::StudyFolder::create((dir.path() + "/study").toStdString(), crest::pretend::makeStudy(shape))) {}
+        : folder(*crest::study::StudyFolder::create((dir.path() + "/study").toStdString(),
+                                                    crest::pretend::makeStudy(shape))) {}
 
     std::string queue(const crest::pretend::Shape& shape) {
         crest::study::ResultReader reader(folder);
         (void)reader.poll();
-        auto id = crest::study::queueRun(folder, crest::pretend::makePlan(shape, [&](const std::string& key) { return reader.has(key); }));
+        auto id = crest::study::queueRun(
+            folder, crest::pretend::makePlan(shape, [&](const std::string& key) { return reader.has(key); }));
         return id ? *id : std::string();
     }
-    crest::Result<crest::run::RunSummary> work(crest::run::WorkOptions options = {}, const crest::pretend::Behaviour& behaviour = {},
+    crest::Result<crest::run::RunSummary> work(crest::run::WorkOptions options = {},
+                                               const crest::pretend::Behaviour& behaviour = {},
                                                const crest::JobContext& job = {}) {
         if (options.workers == 0)
             options.workers = 2;

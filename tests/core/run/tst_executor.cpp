@@ -50,7 +50,8 @@ private Q_SLOTS:
         QVERIFY(problems.empty());
         QCOMPARE(rows.size(), std::size_t{72});
         QCOMPARE(pretend::computedTwice(), 0);
-        // The whole way of a number: formula -> journal -> results.h5 -> row. Base of 2 M tokens: 2 + 3 * 2^-0.3 + up to 0.1.
+        // The whole way of a number: formula -> journal -> results.h5 -> row. Base of 2 M tokens: 2 + 3 * 2^-0.3 + up
+        // to 0.1.
         for (const auto& [key, row] : rows)
             if (row.modification == "none" && row.tokens == 2'000'000 && row.task == "task 0") {
                 QVERIFY(row.value > 2 + 3 * std::pow(2, -0.3) && row.value < 2.1 + 3 * std::pow(2, -0.3));
@@ -141,7 +142,8 @@ private Q_SLOTS:
         QCOMPARE(status.state, RunState::Failed);
         QCOMPARE(status.doneCells + static_cast<std::int64_t>(status.failed.size()), status.totalCells);
         QVERIFY(!status.failed.empty());
-        QVERIFY(status.failed.front().message.find(throws ? "pretended exception" : "step1: pretended failure") != std::string::npos);
+        QVERIFY(status.failed.front().message.find(throws ? "pretended exception" : "step1: pretended failure") !=
+                std::string::npos);
         QCOMPARE(study.work()->runs, 0); // not tried again by itself
         run::WorkOptions again;
         again.runId = id;
@@ -172,7 +174,8 @@ private Q_SLOTS:
         const std::string id = study.queue(shape);
         Result<run::RunSummary> summary;
         std::jthread worker([&] { summary = study.work({}, {.microsPerResult = 15'000}); });
-        QVERIFY(eventually([&] { return study.status(id).state == RunState::Running && study.status(id).doneCells > 2; }));
+        QVERIFY(
+            eventually([&] { return study.status(id).state == RunState::Running && study.status(id).doneCells > 2; }));
         QVERIFY(study::controlRun(study.folder, id, RunCommand::Pause));
         QVERIFY(eventually([&] { return study.status(id).state == RunState::Paused; }));
         std::this_thread::sleep_for(std::chrono::milliseconds(400)); // results on their way are stored
@@ -202,7 +205,8 @@ private Q_SLOTS:
         const std::string id = study.queue(shape);
         std::stop_source stop;
         Result<run::RunSummary> summary;
-        std::jthread worker([&] { summary = study.work({}, {.microsPerResult = 5'000}, JobContext(stop.get_token())); });
+        std::jthread worker(
+            [&] { summary = study.work({}, {.microsPerResult = 5'000}, JobContext(stop.get_token())); });
         QVERIFY(eventually([&] { return study.status(id).doneCells > 2; }));
         stop.request_stop();
         worker.join();
@@ -239,7 +243,8 @@ private Q_SLOTS:
         QVERIFY2(problems.empty(), problems.empty() ? "" : problems.front().c_str());
         QCOMPARE(study.status(id).state, RunState::Done);
         QCOMPARE(pretend::computedTwice(), 0);
-        QVERIFY2(message.find("full") != std::string::npos && message.find("Free some space") != std::string::npos, message.c_str());
+        QVERIFY2(message.find("full") != std::string::npos && message.find("Free some space") != std::string::npos,
+                 message.c_str());
     }
 
     void stopOnAFullDiskLosesOnlyWhatNeverCounted() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A study on a disk that is really full: a small tmpfs, filled and freed while a runner works. Needs root for the mount; without it the same
-// paths are tested with failing calls (tst_executor, tst_journal).
+// A study on a disk that is really full: a small tmpfs, filled and freed while a runner works. Needs root for the
+// mount; without it the same paths are tested with failing calls (tst_executor, tst_journal).
 #include <QProcess>
 
 #include "tests/core/run/study_fixture.h"
@@ -21,7 +21,9 @@ struct SmallDisk {
     std::string path = dir.path().toStdString();
     bool mounted = false;
 
-    explicit SmallDisk(const char* size) { mounted = ::mount("tmpfs", path.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0; }
+    explicit SmallDisk(const char* size) {
+        mounted = ::mount("tmpfs", path.c_str(), "tmpfs", 0, (std::string("size=") + size).c_str()) == 0;
+    }
     ~SmallDisk() {
         if (mounted)
             ::umount2(path.c_str(), MNT_DETACH);
@@ -97,7 +99,8 @@ private Q_SLOTS:
                 disk.fill(static_cast<std::size_t>(leave));
         };
         Result<run::RunSummary> summary;
-        std::jthread worker([&] { summary = run::workStudy(*folder, options, pretend::makeFactory({.microsPerResult = 1000})); });
+        std::jthread worker(
+            [&] { summary = run::workStudy(*folder, options, pretend::makeFactory({.microsPerResult = 1000})); });
         study::RunFollower follower(*folder, *id);
         study::RunStatus status;
         QVERIFY2(eventually([&] {
@@ -143,7 +146,8 @@ private Q_SLOTS:
         const SmallDisk disk("1m");
         auto folder = study::StudyFolder::create(disk.path + "/study", pretend::makeStudy(shape));
         QVERIFY(folder && study::queueRun(*folder, pretend::makePlan(shape)));
-        const std::string path = folder->path().string(), program = std::string(CREST_BINARY_DIR) + "/tests/crest-pretend-run";
+        const std::string path = folder->path().string(),
+                          program = std::string(CREST_BINARY_DIR) + "/tests/crest-pretend-run";
         QCOMPARE(QProcess::execute(QString::fromStdString(program), {"work", QString::fromStdString(path)}), 0);
         const auto before = rowsOf(*folder);
         QCOMPARE(before.size(), std::size_t{4 * 33 * 2});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kills a runner at random moments: no acknowledged result may be lost, everything must open, and in the end the results equal those of a run
-// that was left alone. 200 kills; 10,000 with CREST_FULL=1.
+// Kills a runner at random moments: no acknowledged result may be lost, everything must open, and in the end the
+// results equal those of a run that was left alone. 200 kills; 10,000 with CREST_FULL=1.
 #include "tests/core/run/study_fixture.h"
 
 #include <csignal>
@@ -30,7 +30,8 @@ Child start(const std::string& study, int micros) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    const std::string program = std::string(CREST_BINARY_DIR) + "/tests/crest-pretend-run", slow = std::to_string(micros);
+    const std::string program = std::string(CREST_BINARY_DIR) + "/tests/crest-pretend-run",
+                      slow = std::to_string(micros);
     const char* arguments[] = {program.c_str(), "work", study.c_str(), "--micros", slow.c_str(), nullptr};
     Child child{0, ends[0]};
     if (::posix_spawn(&child.pid, program.c_str(), &actions, nullptr, const_cast<char**>(arguments), environ) != 0)
@@ -111,7 +112,8 @@ private Q_SLOTS:
             QVERIFY(study::publishResults(study.folder));
             QVERIFY(study.rows() == rows);
         }
-        qInfo("%d kills in %d studies, %d of them left a run interrupted, %zu results acknowledged, none lost", killed, studies, unfinished, acknowledgedInAll);
+        qInfo("%d kills in %d studies, %d of them left a run interrupted, %zu results acknowledged, none lost", killed,
+              studies, unfinished, acknowledgedInAll);
         QVERIFY2(unfinished > kills / 4, "most kills came too late to test anything");
     }
 };
