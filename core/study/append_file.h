@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// An append-only file whose every system call is checked: short writes go on, a failed append leaves no torn piece behind, a failed sync is
-// never tried again. The calls can be replaced, so that tests let the n-th one fail.
+// An append-only file whose every system call is checked: short writes go on, a failed append leaves no torn piece
+// behind, a failed sync is never tried again. The calls can be replaced, so that tests let the n-th one fail.
 #pragma once
 
 #include <cstdint>
@@ -30,11 +30,11 @@ public:
     AppendFile& operator=(AppendFile&& other) noexcept;
     ~AppendFile();
 
-    /// Appends all of `bytes`, or nothing: what a failed call wrote is cut off again. NoSpace can be tried again later; where cutting failed too
-    /// the file is broken() and takes no more.
+    /// Appends all of `bytes`, or nothing: what a failed call wrote is cut off again. NoSpace can be tried again later;
+    /// where cutting failed too the file is broken() and takes no more.
     Result<void> append(std::string_view bytes);
-    /// Brings everything appended to the disk. After a failure the file is broken(): the system may have dropped the pages, and a second sync
-    /// would wrongly succeed.
+    /// Brings everything appended to the disk. After a failure the file is broken(): the system may have dropped the
+    /// pages, and a second sync would wrongly succeed.
     Result<void> sync();
     /// Takes back what was appended after `size`.
     Result<void> cutTo(std::int64_t size);

@@ -47,7 +47,9 @@ Result<JournalLine> parseHeader(const Json& json, const std::string& where) {
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kJournalFormat)
         return fail(ErrorKind::Unsupported,
-                    fmt::format("this journal has format {}, this Crest reads up to {}: use a newer Crest", format, kJournalFormat), where);
+                    fmt::format("this journal has format {}, this Crest reads up to {}: use a newer Crest", format,
+                                kJournalFormat),
+                    where);
     JournalLine line;
     line.type = JournalLine::Type::Header;
     CREST_TRY(runner, requireString(json, "runner", where));
@@ -101,8 +103,13 @@ std::string formatHeaderLine(const std::string& runner) {
                        {"producer", std::string("crest ") + version()}});
 }
 
-std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats, const ArrayRef& tokens) {
-    return formatLine({{"type", "result"}, {"seq", sequence}, {"result", toJson(row)}, {"nats", toJson(nats)}, {"tokens", toJson(tokens)}});
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats,
+                             const ArrayRef& tokens) {
+    return formatLine({{"type", "result"},
+                       {"seq", sequence},
+                       {"result", toJson(row)},
+                       {"nats", toJson(nats)},
+                       {"tokens", toJson(tokens)}});
 }
 
 } // namespace crest::study

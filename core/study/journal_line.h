@@ -35,8 +35,8 @@ struct ArrayRef {
 struct JournalLine {
     std::int64_t sequence = 0;
     enum class Type { Header, Result } type = Type::Result;
-    std::string runner;  ///< Header: whose lock tells whether it still writes
-    ResultRow row;       ///< Result, without its arrays
+    std::string runner; ///< Header: whose lock tells whether it still writes
+    ResultRow row;      ///< Result, without its arrays
     ArrayRef nats, tokens;
 };
 Result<JournalLine> parseJournalLine(std::string_view line, const std::string& where);
@@ -44,8 +44,9 @@ Result<JournalLine> parseJournalLine(std::string_view line, const std::string& w
 std::string formatHeaderLine(const std::string& runner);
 std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats, const ArrayRef& tokens);
 
-/// The bytes of an array as <writer>.bin holds them, and back. Both only on little-endian machines, which is all Crest runs on.
-template <class T> std::string_view arrayBytes(const std::vector<T>& values) {
+/// The bytes of an array as <writer>.bin holds them, and back. Both only on little-endian machines, which is all Crest
+/// runs on.
+template<class T> std::string_view arrayBytes(const std::vector<T>& values) {
     static_assert(sizeof(T) == 4);
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }

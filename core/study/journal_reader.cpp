@@ -12,7 +12,8 @@ namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
-template <class T> Result<std::vector<T>> readArray(const ReadDescriptor& file, const ArrayRef& array, const std::string& where) {
+template<class T>
+Result<std::vector<T>> readArray(const ReadDescriptor& file, const ArrayRef& array, const std::string& where) {
     const std::int64_t bytes = array.count * static_cast<std::int64_t>(sizeof(T));
     if (array.offset > file.size() - bytes) // before anything of that size is allocated
         return fail(ErrorKind::Malformed, "the arrays of this result are not in its .bin file", where);
@@ -60,7 +61,9 @@ void JournalReader::readJournal(const std::string& name, Journal& journal, std::
         return; // published and then removed by the user: results.h5 holds it
     const std::int64_t size = lines.size();
     if (size < journal.at.bytes) {
-        m_problems.push_back({name, fmt::format("The journal has {} bytes, {} were there before; it is read again from its start.", size, journal.at.bytes)});
+        m_problems.push_back(
+            {name, fmt::format("The journal has {} bytes, {} were there before; it is read again from its start.", size,
+                               journal.at.bytes)});
         journal.at = {};
     }
     if (size == journal.at.bytes)
@@ -72,7 +75,8 @@ void JournalReader::readJournal(const std::string& name, Journal& journal, std::
         reportTornTail(name, journal, torn);
 }
 
-void JournalReader::readLine(std::string_view text, const std::string& name, Journal& journal, const ReadDescriptor& arrays, std::vector<ResultRow>& rows) {
+void JournalReader::readLine(std::string_view text, const std::string& name, Journal& journal,
+                             const ReadDescriptor& arrays, std::vector<ResultRow>& rows) {
     const std::string where = fmt::format("{}, line {}", name, journal.at.lines);
     const auto read = [&]() -> Result<void> {
         CREST_TRY(line, parseJournalLine(text, where));
@@ -92,7 +96,8 @@ void JournalReader::readLine(std::string_view text, const std::string& name, Jou
         return {};
     };
     if (const auto done = read(); !done)
-        m_problems.push_back({where, "Skipped: " + done.error().message + ". The cell will be computed again when its probe is run."});
+        m_problems.push_back(
+            {where, "Skipped: " + done.error().message + ". The cell will be computed again when its probe is run."});
 }
 
 void JournalReader::reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes) {
@@ -102,7 +107,9 @@ void JournalReader::reportTornTail(const std::string& name, Journal& journal, st
         return;
     journal.tornReported = true;
     m_problems.push_back({fmt::format("{}, line {}", name, journal.at.lines + 1),
-                          fmt::format("The last line is torn ({} bytes; its writer was killed or the disk was full): dropped. It never counted as stored.", tailBytes)});
+                          fmt::format("The last line is torn ({} bytes; its writer was killed or the disk was full): "
+                                      "dropped. It never counted as stored.",
+                                      tailBytes)});
 }
 
 } // namespace crest::study

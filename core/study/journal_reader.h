@@ -17,15 +17,18 @@ namespace crest::study {
 
 using JournalPosition = LinePosition;
 
-/// All journals of one study; one thread. Bad lines are skipped and reported, a torn last line is reported once its writer is gone.
+/// All journals of one study; one thread. Bad lines are skipped and reported, a torn last line is reported once its
+/// writer is gone.
 class JournalReader {
 public:
     JournalReader(std::filesystem::path journalFolder, std::filesystem::path runnersFolder);
 
-    /// Begins at these positions (what results.h5 holds already) instead of at the start. A journal shorter than that is read whole.
+    /// Begins at these positions (what results.h5 holds already) instead of at the start. A journal shorter than that
+    /// is read whole.
     void startAt(const std::map<std::string, JournalPosition>& positions);
 
-    /// Rows appended since the last call, journals in order of name, rows in order of their lines. A key may come more than once.
+    /// Rows appended since the last call, journals in order of name, rows in order of their lines. A key may come more
+    /// than once.
     Result<std::vector<ResultRow>> poll();
 
     std::map<std::string, JournalPosition> positions() const;
@@ -44,7 +47,8 @@ private:
     std::vector<ReadProblem> m_problems;
 
     void readJournal(const std::string& name, Journal& journal, std::vector<ResultRow>& rows);
-    void readLine(std::string_view line, const std::string& name, Journal& journal, const ReadDescriptor& arrays, std::vector<ResultRow>& rows);
+    void readLine(std::string_view line, const std::string& name, Journal& journal, const ReadDescriptor& arrays,
+                  std::vector<ResultRow>& rows);
     void reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes);
 };
 

@@ -14,14 +14,16 @@
 
 namespace crest::study {
 
-/// Used by one thread. Files are made with the first commit: <runner>.jsonl and <runner>.bin, after a failed sync <runner>-2.jsonl and so on.
+/// Used by one thread. Files are made with the first commit: <runner>.jsonl and <runner>.bin, after a failed sync
+/// <runner>-2.jsonl and so on.
 class JournalWriter {
 public:
     JournalWriter(std::filesystem::path folder, std::string runner, FileCalls calls = FileCalls::system());
 
-    /// Stores all rows durably, or none: arrays are on the disk before the lines that refer to them, and the lines before this returns. NoSpace: the
-    /// files are as before, the same rows can be given again when there is room. A file that failed to sync is left behind, and the rows go to a
-    /// new one; an error of kind Io means that this failed, too.
+    /// Stores all rows durably, or none: arrays are on the disk before the lines that refer to them, and the lines
+    /// before this returns. NoSpace: the files are as before, the same rows can be given again when there is room. A
+    /// file that failed to sync is left behind, and the rows go to a new one; an error of kind Io means that this
+    /// failed, too.
     Result<void> commit(std::span<const ResultRow> rows);
 
     /// Of the file that takes rows now: "" before the first commit.
@@ -31,7 +33,8 @@ private:
     struct Files {
         AppendFile lines, arrays;
         std::int64_t nextSequence = 1;
-        std::map<std::string, ArrayRef> knownTokens; ///< token counts are the same for most cells of a task: stored once
+        std::map<std::string, ArrayRef>
+            knownTokens; ///< token counts are the same for most cells of a task: stored once
     };
     std::filesystem::path m_folder;
     std::string m_runner;

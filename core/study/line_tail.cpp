@@ -15,7 +15,8 @@ namespace {
 constexpr std::int64_t kChunkBytes = std::int64_t{4} << 20;
 }
 
-ReadDescriptor::ReadDescriptor(const std::filesystem::path& file) : m_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {}
+ReadDescriptor::ReadDescriptor(const std::filesystem::path& file)
+    : m_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {}
 
 ReadDescriptor::~ReadDescriptor() {
     if (m_fd >= 0)
@@ -23,14 +24,15 @@ ReadDescriptor::~ReadDescriptor() {
 }
 
 std::int64_t ReadDescriptor::size() const {
-    struct stat info{};
+    struct stat info {};
     return ::fstat(m_fd, &info) == 0 ? static_cast<std::int64_t>(info.st_size) : -1;
 }
 
 std::int64_t ReadDescriptor::readAt(void* to, std::size_t size, std::int64_t offset) const {
     std::size_t done = 0;
     while (done < size) {
-        const ssize_t got = ::pread(m_fd, static_cast<char*>(to) + done, size - done, offset + static_cast<std::int64_t>(done));
+        const ssize_t got =
+            ::pread(m_fd, static_cast<char*>(to) + done, size - done, offset + static_cast<std::int64_t>(done));
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
@@ -42,14 +44,16 @@ std::int64_t ReadDescriptor::readAt(void* to, std::size_t size, std::int64_t off
     return static_cast<std::int64_t>(done);
 }
 
-std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position, const std::function<void(std::string_view)>& use) {
+std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position,
+                          const std::function<void(std::string_view)>& use) {
     const std::int64_t size = file.size();
     if (size <= position.bytes)
         return 0;
     std::string pending;
     std::vector<char> chunk(static_cast<std::size_t>(std::min(kChunkBytes, size - position.bytes)));
     for (std::int64_t readTo = position.bytes; readTo < size;) {
-        const std::int64_t got = file.readAt(chunk.data(), std::min(chunk.size(), static_cast<std::size_t>(size - readTo)), readTo);
+        const std::int64_t got =
+            file.readAt(chunk.data(), std::min(chunk.size(), static_cast<std::size_t>(size - readTo)), readTo);
         if (got <= 0)
             break;
         readTo += got;

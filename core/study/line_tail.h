@@ -31,8 +31,9 @@ private:
     int m_fd;
 };
 
-/// Calls `use` for each complete line after `position` (without its newline, position already behind it). Returns the bytes of an incomplete last
-/// line, 0 where there is none or the file is not there.
-std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position, const std::function<void(std::string_view)>& use);
+/// Calls `use` for each complete line after `position` (without its newline, position already behind it). Returns the
+/// bytes of an incomplete last line, 0 where there is none or the file is not there.
+std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position,
+                          const std::function<void(std::string_view)>& use);
 
 } // namespace crest::study

@@ -23,19 +23,23 @@ namespace {
 
 constexpr double kMaxGamma = 10, kMinGammaBFloat16 = 0.02;
 constexpr std::int64_t kMaxSeeds = 100'000;
-constexpr double kFlopsPerThread = 20e9;     ///< of an ordinary core, until a rate has been measured
-constexpr double kBatchSeconds = 2;          ///< a stop or kill costs about this much of one worker
+constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a rate has been measured
+constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
-Result<void> outOfRange(std::string message) { return fail(ErrorKind::OutOfRange, std::move(message)); }
+Result<void> outOfRange(std::string message) {
+    return fail(ErrorKind::OutOfRange, std::move(message));
+}
 
 Result<void> checkTask(const Task& task) {
     if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
-        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.", task.name, task.windowTokens));
+        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.",
+                                      task.name, task.windowTokens));
     if (task.strideTokens < 1 || task.strideTokens > task.windowTokens)
-        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).", task.name, task.strideTokens, task.windowTokens));
+        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).",
+                                      task.name, task.strideTokens, task.windowTokens));
     if (task.maxWindows < 0)
         return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
     return {};
@@ -47,11 +51,15 @@ Result<void> checkStrengths(const Probe& probe) {
     for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
         const double gamma = probe.strengths[i];
         if (!std::isfinite(gamma) || gamma <= 0 || gamma > kMaxGamma)
-            return outOfRange(fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
+            return outOfRange(
+                fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
         if (i > 0 && gamma <= probe.strengths[i - 1])
-            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma), formatNumber(probe.strengths[i - 1])));
+            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma),
+                                          formatNumber(probe.strengths[i - 1])));
         if (probe.compute == ComputeType::BFloat16 && gamma < kMinGammaBFloat16)
-            return outOfRange(fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.", formatNumber(gamma)));
+            return outOfRange(
+                fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.",
+                            formatNumber(gamma)));
     }
     return {};
 }
@@ -81,15 +89,21 @@ Result<void> checkTasks(const Probe& probe, const Study& study) {
 }
 
 Json taskIdentity(const Task& task) {
-    return {{"metric", "loss"}, {"data", task.dataHash}, {"window_tokens", task.windowTokens},
-            {"stride_tokens", task.strideTokens}, {"max_windows", task.maxWindows}};
+    return {{"metric", "loss"},
+            {"data", task.dataHash},
+            {"window_tokens", task.windowTokens},
+            {"stride_tokens", task.strideTokens},
+            {"max_windows", task.maxWindows}};
 }
 
 /// Everything that moves a Gaussian draw's result besides strength and seed.
 Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength) {
     if (strength == 0)
         return {{"kind", "none"}};
-    return {{"kind", probe.kind}, {"noise_scale", noiseScaleName(probe.noiseScale)}, {"init_std", checkpoint.initStd}, {"antithetic", true}};
+    return {{"kind", probe.kind},
+            {"noise_scale", noiseScaleName(probe.noiseScale)},
+            {"init_std", checkpoint.initStd},
+            {"antithetic", true}};
 }
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
@@ -127,14 +141,16 @@ Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Pro
         return std::string();
     if (checkpoint.initStd.empty())
         return fail(ErrorKind::NotFound,
-                    "The standard deviation that its tensors were initialised with is not known (crest.json has no init_std, and the family is not in "
-                    "Crest's table). Use the noise scale tensor-rms, which multiplies each tensor's root mean square instead; it is another quantity.",
+                    "The standard deviation that its tensors were initialised with is not known (crest.json has no "
+                    "init_std, and the family is not in "
+                    "Crest's table). Use the noise scale tensor-rms, which multiplies each tensor's root mean square "
+                    "instead; it is another quantity.",
                     checkpoint.path.string());
     return study::initStdHash(checkpoint.initStd);
 }
 
-Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series::Checkpoint& checkpoint, const Probe& probe, const std::string& seriesName,
-                                        const JobContext& job) {
+Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series::Checkpoint& checkpoint,
+                                        const Probe& probe, const std::string& seriesName, const JobContext& job) {
     PlannedCheckpoint planned;
     planned.series = seriesName;
     planned.name = checkpoint.name;
@@ -144,7 +160,8 @@ Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series:
     planned.pretrainSeed = checkpoint.pretrainSeed;
     CREST_TRY(initStd, knownInitStd(checkpoint, probe));
     planned.initStd = std::move(initStd);
-    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder), JobContext(job.token())));
+    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder),
+                                                     JobContext(job.token())));
     planned.weights = std::move(weights);
     CREST_TRY(tokenizer, hashFile(checkpoint.path / "tokenizer.json", job));
     planned.tokenizer = std::move(tokenizer);
@@ -173,7 +190,9 @@ Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& j
             return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
         for (const Task& other : plan.tasks)
             if (taskIdentity(other) == taskIdentity(task))
-                return outOfRange(fmt::format("The tasks \"{}\" and \"{}\" measure the same text in the same way; choose one of them.", other.name, task.name));
+                return outOfRange(fmt::format(
+                    "The tasks \"{}\" and \"{}\" measure the same text in the same way; choose one of them.",
+                    other.name, task.name));
         plan.taskTokens.push_back(estimateTokens(task, bytes));
         plan.tasks.push_back(std::move(task));
     }
@@ -204,7 +223,8 @@ bool isCached(const Cell& cell) {
 double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
     double flops = 0;
     for (std::size_t t = 0; t < plan.tasks.size(); ++t)
-        flops += static_cast<double>(plan.taskTokens[t]) * series::forwardFlopsPerToken(spec, static_cast<double>(plan.tasks[t].windowTokens) / 2);
+        flops += static_cast<double>(plan.taskTokens[t]) *
+                 series::forwardFlopsPerToken(spec, static_cast<double>(plan.tasks[t].windowTokens) / 2);
     return flops;
 }
 
@@ -214,7 +234,8 @@ struct Placed {
     std::vector<int> cells;
 };
 
-/// Bases first, then groups of seeds: across checkpoints where the series is small (all curves fill at once), else checkpoint by checkpoint.
+/// Bases first, then groups of seeds: across checkpoints where the series is small (all curves fill at once), else
+/// checkpoint by checkpoint.
 void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) {
     std::vector<Placed> placed;
     for (int i = 0; i < plan.cellCount(); ++i) {
@@ -231,7 +252,8 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
         if (aBase != bBase && acrossCheckpoints)
             return aBase;
         return acrossCheckpoints ? std::pair(a.group, a.checkpoint) < std::pair(b.group, b.checkpoint)
-                                 : std::pair<std::int64_t, std::int64_t>(a.checkpoint, a.group) < std::pair<std::int64_t, std::int64_t>(b.checkpoint, b.group);
+                                 : std::pair<std::int64_t, std::int64_t>(a.checkpoint, a.group) <
+                                       std::pair<std::int64_t, std::int64_t>(b.checkpoint, b.group);
     });
     for (Placed& batch : placed)
         plan.batches.push_back(std::move(batch.cells));
@@ -254,11 +276,16 @@ Result<void> checkProbe(const Probe& probe, const Study& study) {
     return checkTasks(probe, study);
 }
 
-std::string initStdHash(const std::map<std::string, double>& initStd) { return sha256Hex(canonicalJson(Json(initStd))); }
+std::string initStdHash(const std::map<std::string, double>& initStd) {
+    return sha256Hex(canonicalJson(Json(initStd)));
+}
 
-std::string taskHash(const Task& task) { return sha256Hex(canonicalJson(taskIdentity(task))); }
+std::string taskHash(const Task& task) {
+    return sha256Hex(canonicalJson(taskIdentity(task)));
+}
 
-std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength, std::int64_t seed) {
+std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
+                      std::int64_t seed) {
     const Json identity = {{"weights", checkpoint.weights},
                            {"tokenizer", checkpoint.tokenizer},
                            {"modification", modificationIdentity(checkpoint, probe, strength)},
@@ -270,8 +297,8 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
     return sha256Hex(canonicalJson(identity));
 }
 
-Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series, const std::function<bool(const std::string&)>& stored,
-                       const JobContext& job) {
+Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
+                       const std::function<bool(const std::string&)>& stored, const JobContext& job) {
     CREST_CHECK(checkProbe(probe, folder.study()));
     Plan plan;
     plan.createdAt = utcNow();
@@ -282,7 +309,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     std::vector<const series::Checkpoint*> chosen;
     std::uint64_t seriesBytes = 0;
     for (const series::Checkpoint& checkpoint : series.checkpoints) {
-        const bool usable = checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+        const bool usable =
+            checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, checkpoint.name) != known.excluded.end())
             continue;
         chosen.push_back(&checkpoint);
@@ -294,7 +322,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     for (const series::Checkpoint* checkpoint : chosen) {
         if (job.stopRequested())
             return stopped();
-        job.report(static_cast<std::int64_t>(plan.checkpoints.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
+        job.report(static_cast<std::int64_t>(plan.checkpoints.size()), static_cast<std::int64_t>(chosen.size()),
+                   "checkpoints");
         CREST_TRY(pinned, pinCheckpoint(folder, *checkpoint, probe, probe.series, job));
         plan.checkpoints.push_back(std::move(pinned));
         flops = std::max(flops, flopsPerPass(plan, *checkpoint->spec));
@@ -304,7 +333,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
 
     // One seed is the whole ladder, both members of each pair.
     const double secondsPerSeed = 2 * flops * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
-    const double perBatch = std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
+    const double perBatch =
+        std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
     const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
     const auto checkpoints = static_cast<std::int64_t>(chosen.size());
     const std::int64_t groupsWanted = (kBatchesPerWorker * workers + checkpoints - 1) / checkpoints;
@@ -313,7 +343,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     return plan;
 }
 
-PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads) {
+PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
+                  int threads) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
@@ -326,16 +357,20 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
             const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : 2);
             cost.forwardTokens += tokens;
             if (!specs.empty())
-                flops += static_cast<double>(tokens) * series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
-                                                                                    static_cast<double>(plan.tasks[t].windowTokens) / 2);
+                flops += static_cast<double>(tokens) *
+                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
+                                                      static_cast<double>(plan.tasks[t].windowTokens) / 2);
         }
-    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond : flops / (kFlopsPerThread * std::max(1, threads));
-    // What the runner holds besides the mapped weights: scratch of one block (of a small model the whole), 64 MB of row blocks and activations.
+    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
+                                       : flops / (kFlopsPerThread * std::max(1, threads));
+    // What the runner holds besides the mapped weights: scratch of one block (of a small model the whole), 64 MB of row
+    // blocks and activations.
     constexpr double kBase = 150e6, kScratch = 64e6;
     for (const series::DecoderSpec& spec : specs) {
         const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
         const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
-        cost.memoryBytes = std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * (std::min(weights, block + kScratch)));
+        cost.memoryBytes =
+            std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * (std::min(weights, block + kScratch)));
     }
     return cost;
 }

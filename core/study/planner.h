@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From a probe to the cells it needs, with their keys, what is cached and what it will cost: pure functions over plain structs.
+// From a probe to the cells it needs, with their keys, what is cached and what it will cost: pure functions over plain
+// structs.
 #pragma once
 
 #include <functional>
@@ -14,14 +15,16 @@
 
 namespace crest::study {
 
-/// Refuses a probe whose settings are out of range: no strengths, gamma <= 0 or > 10, bfloat16 below gamma 0.02, seeds < 1 or > 100,000, no
-/// task, an unknown task or series, no ID task, windows and strides that do not fit. One sentence for the first problem.
+/// Refuses a probe whose settings are out of range: no strengths, gamma <= 0 or > 10, bfloat16 below gamma 0.02, seeds
+/// < 1 or > 100,000, no task, an unknown task or series, no ID task, windows and strides that do not fit. One sentence
+/// for the first problem.
 Result<void> checkProbe(const Probe& probe, const Study& study);
 
-/// The key of one result: SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings (for InitStd the standard deviations,
-/// too), strength, seed, task with data hash and scoring settings (not its name), compute type, numerics version. The base has no modification,
-/// strength or seed, so that all probes share it.
-std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength, std::int64_t seed);
+/// The key of one result: SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings (for
+/// InitStd the standard deviations, too), strength, seed, task with data hash and scoring settings (not its name),
+/// compute type, numerics version. The base has no modification, strength or seed, so that all probes share it.
+std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
+                      std::int64_t seed);
 
 /// What a task measures, without its name: SHA-256 of data hash and scoring settings (ResultRow::taskHash).
 std::string taskHash(const Task& task);
@@ -29,12 +32,14 @@ std::string taskHash(const Task& task);
 /// PlannedCheckpoint::initStd of these standard deviations.
 std::string initStdHash(const std::map<std::string, double>& initStd);
 
-/// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their fingerprints (remembered; progress
-/// through `job`) and the texts for their hashes. `stored` says whether a key is stored already.
+/// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their
+/// fingerprints (remembered; progress through `job`) and the texts for their hashes. `stored` says whether a key is
+/// stored already.
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 
-/// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all. `tokensPerSecond` > 0: the rate last measured here.
+/// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all.
+/// `tokensPerSecond` > 0: the rate last measured here.
 PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads);
 
 } // namespace crest::study

@@ -20,27 +20,30 @@ using Ints = std::vector<std::int64_t>;
 using Reals = std::vector<double>;
 using Texts = std::vector<std::string>;
 
-// One list of the table's columns serves writing and reading: `column` is called with a name and a way to reach the field of a row.
-template <class Row, class Column> void eachText(Row& r, Column column) {
-    column("key", r.key), column("run", r.run), column("series", r.series), column("checkpoint", r.checkpoint), column("weights", r.weights);
-    column("modification", r.modification), column("noise_scale", r.noiseScale), column("task", r.task), column("task_hash", r.taskHash);
+// One list of the table's columns serves writing and reading: `column` is called with a name and a way to reach the
+// field of a row.
+template<class Row, class Column> void eachText(Row& r, Column column) {
+    column("key", r.key), column("run", r.run), column("series", r.series), column("checkpoint", r.checkpoint),
+        column("weights", r.weights);
+    column("modification", r.modification), column("noise_scale", r.noiseScale), column("task", r.task),
+        column("task_hash", r.taskHash);
     column("metric", r.metric), column("unit", r.unit), column("compute", r.compute), column("device", r.device);
     column("cached_at", r.cachedAt), column("cause", r.cause);
 }
-template <class Row, class Column> void eachReal(Row& r, Column column) {
+template<class Row, class Column> void eachReal(Row& r, Column column) {
     column("strength", r.strength), column("value", r.value), column("stderr", r.stderr_);
 }
-template <class Row, class Column> void eachOptional(Row& r, Column column) {
+template<class Row, class Column> void eachOptional(Row& r, Column column) {
     column("tokens", r.tokens), column("step", r.step), column("pretrain_seed", r.pretrainSeed);
 }
-template <class Row, class Column> void eachInt(Row& r, Column column) {
+template<class Row, class Column> void eachInt(Row& r, Column column) {
     column("seed", r.seed), column("n", r.n), column("scored_tokens", r.scoredTokens);
 }
 
 /// Columns by name, in order of first use.
 class Table {
 public:
-    template <class List> List& column(const char* name) {
+    template<class List> List& column(const char* name) {
         for (io::Hdf5Column& known : columns)
             if (known.name == name)
                 return std::get<List>(known.values);
@@ -54,10 +57,26 @@ Table tableOf(const std::vector<ResultRow>& rows) {
     Table table;
     const ResultRow none{};
     const auto addTo = [&](const ResultRow& row, bool real) {
-        eachText(row, [&](const char* name, const std::string& text) { auto& c = table.column<Texts>(name); if (real) c.push_back(text); });
-        eachOptional(row, [&](const char* name, const auto& value) { auto& c = table.column<Ints>(name); if (real) c.push_back(value.value_or(kUnknown)); });
-        eachReal(row, [&](const char* name, double value) { auto& c = table.column<Reals>(name); if (real) c.push_back(value); });
-        eachInt(row, [&](const char* name, std::int64_t value) { auto& c = table.column<Ints>(name); if (real) c.push_back(value); });
+        eachText(row, [&](const char* name, const std::string& text) {
+            auto& c = table.column<Texts>(name);
+            if (real)
+                c.push_back(text);
+        });
+        eachOptional(row, [&](const char* name, const auto& value) {
+            auto& c = table.column<Ints>(name);
+            if (real)
+                c.push_back(value.value_or(kUnknown));
+        });
+        eachReal(row, [&](const char* name, double value) {
+            auto& c = table.column<Reals>(name);
+            if (real)
+                c.push_back(value);
+        });
+        eachInt(row, [&](const char* name, std::int64_t value) {
+            auto& c = table.column<Ints>(name);
+            if (real)
+                c.push_back(value);
+        });
         auto& threads = table.column<Ints>("threads");
         auto& numerics = table.column<Ints>("numerics");
         if (real)
@@ -75,8 +94,8 @@ Table tableOf(const std::vector<ResultRow>& rows) {
     return table;
 }
 
-Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns, const std::vector<float>& nats, const std::vector<std::int32_t>& tokens,
-                                      const std::string& where) {
+Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns, const std::vector<float>& nats,
+                                      const std::vector<std::int32_t>& tokens, const std::string& where) {
     std::string problem;
     std::map<std::string, const io::Hdf5Column*> byName;
     for (const io::Hdf5Column& column : columns)
@@ -94,7 +113,8 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
     const Ints noInts(count);
     const Reals noReals(count);
     std::vector<ResultRow> rows(count);
-    const Ints &firsts = find("sequences_first", noInts), &threads = find("threads", noInts), &numerics = find("numerics", noInts);
+    const Ints &firsts = find("sequences_first", noInts), &threads = find("threads", noInts),
+               &numerics = find("numerics", noInts);
     const auto fill = [&](auto each, const auto& none, auto assign) {
         std::vector<const std::remove_cvref_t<decltype(none)>*> lists; // in the order in which `each` names them
         ResultRow any;
@@ -104,13 +124,17 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
             each(rows[i], [&](const char*, auto& field) { assign(field, (*lists[next++])[i]); });
         }
     };
-    fill([](auto& row, auto column) { eachText(row, column); }, noTexts, [](std::string& field, const std::string& text) { field = text; });
-    fill([](auto& row, auto column) { eachReal(row, column); }, noReals, [](double& field, double value) { field = value; });
-    fill([](auto& row, auto column) { eachInt(row, column); }, noInts, [](std::int64_t& field, std::int64_t value) { field = value; });
-    fill([](auto& row, auto column) { eachOptional(row, column); }, noInts, [](std::optional<std::int64_t>& field, std::int64_t value) {
-        if (value != kUnknown)
-            field = value;
-    });
+    fill([](auto& row, auto column) { eachText(row, column); }, noTexts,
+         [](std::string& field, const std::string& text) { field = text; });
+    fill([](auto& row, auto column) { eachReal(row, column); }, noReals,
+         [](double& field, double value) { field = value; });
+    fill([](auto& row, auto column) { eachInt(row, column); }, noInts,
+         [](std::int64_t& field, std::int64_t value) { field = value; });
+    fill([](auto& row, auto column) { eachOptional(row, column); }, noInts,
+         [](std::optional<std::int64_t>& field, std::int64_t value) {
+             if (value != kUnknown)
+                 field = value;
+         });
     const auto have = static_cast<std::int64_t>(std::min(nats.size(), tokens.size()));
     for (std::size_t i = 0; i < count; ++i) {
         rows[i].threads = static_cast<int>(threads[i]);
@@ -129,8 +153,12 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
 
 bool before(const ResultRow& a, const ResultRow& b) {
     constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max();
-    const auto where = [&](const ResultRow& r) { return std::pair(r.tokens.value_or(kLast), r.pretrainSeed.value_or(kLast)); };
-    const auto what = [](const ResultRow& r) { return std::tie(r.checkpoint, r.task, r.modification, r.strength, r.seed, r.key); };
+    const auto where = [&](const ResultRow& r) {
+        return std::pair(r.tokens.value_or(kLast), r.pretrainSeed.value_or(kLast));
+    };
+    const auto what = [](const ResultRow& r) {
+        return std::tie(r.checkpoint, r.task, r.modification, r.strength, r.seed, r.key);
+    };
     if (a.series != b.series)
         return a.series < b.series;
     return where(a) != where(b) ? where(a) < where(b) : what(a) < what(b);
@@ -157,13 +185,15 @@ Result<void> writeSequences(io::Hdf5Writer& file, const std::vector<ResultRow>& 
     CREST_CHECK(file.array("/sequences/nats", std::span<const float>(nats), {nats.size()}));
     CREST_CHECK(file.array("/sequences/tokens", std::span<const std::int32_t>(tokens), {tokens.size()}));
     CREST_CHECK(file.attribute("/sequences/nats", "units", "nats"));
-    return file.attribute("/sequences", "description",
-                          "Summed loss and scored tokens of each sequence; row i of /results owns n of them from sequences_first");
+    return file.attribute(
+        "/sequences", "description",
+        "Summed loss and scored tokens of each sequence; row i of /results owns n of them from sequences_first");
 }
 
 } // namespace
 
-Result<void> writePublished(const std::filesystem::path& path, PublishedResults results, const std::map<std::string, std::string>& runs) {
+Result<void> writePublished(const std::filesystem::path& path, PublishedResults results,
+                            const std::map<std::string, std::string>& runs) {
     for (ResultRow& row : results.rows) { // a table has one count for both arrays
         row.n = static_cast<std::int64_t>(row.sequenceNats.size());
         row.sequenceTokens.resize(row.sequenceNats.size());
@@ -193,7 +223,8 @@ Result<PublishedResults> readPublished(const std::filesystem::path& path) {
     CREST_TRY(file, io::Hdf5Reader::open(path));
     CREST_TRY(format, file.intAttribute("/", "format_version"));
     if (format > kResultsFormat)
-        return fail(ErrorKind::Unsupported, fmt::format("it has format {}, this Crest reads up to {}", format, kResultsFormat), path.string());
+        return fail(ErrorKind::Unsupported,
+                    fmt::format("it has format {}, this Crest reads up to {}", format, kResultsFormat), path.string());
     PublishedResults results;
     CREST_TRY(columns, file.table("/results"));
     CREST_TRY(nats, file.floats("/sequences/nats"));

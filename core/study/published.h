@@ -24,9 +24,10 @@ struct PublishedResults {
 
 Result<PublishedResults> readPublished(const std::filesystem::path& file);
 
-/// Writes the whole file at `file`, which must not be the published one itself. `runs`: provenance (JSON text) by run id. Rows are sorted
-/// first. After an error the process should end without further HDF5 calls (core/io/hdf5.h).
-Result<void> writePublished(const std::filesystem::path& file, PublishedResults results, const std::map<std::string, std::string>& runs);
+/// Writes the whole file at `file`, which must not be the published one itself. `runs`: provenance (JSON text) by run
+/// id. Rows are sorted first. After an error the process should end without further HDF5 calls (core/io/hdf5.h).
+Result<void> writePublished(const std::filesystem::path& file, PublishedResults results,
+                            const std::map<std::string, std::string>& runs);
 
 /// The cubes for xarray: one group for each series, modification and task. Used by writePublished.
 Result<void> writeCubes(io::Hdf5Writer& file, const std::vector<ResultRow>& rows);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// results.h5 for xarray: per series, modification and task one group with the variables loss(checkpoint, strength, seed) and base_loss(checkpoint).
+// results.h5 for xarray: per series, modification and task one group with the variables loss(checkpoint, strength,
+// seed) and base_loss(checkpoint).
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -22,7 +23,9 @@ struct CubeKey {
     auto operator<=>(const CubeKey&) const = default;
 };
 
-CubeKey keyOf(const ResultRow& row) { return {row.series, row.modification, row.noiseScale, row.compute, row.task, row.taskHash, row.numerics}; }
+CubeKey keyOf(const ResultRow& row) {
+    return {row.series, row.modification, row.noiseScale, row.compute, row.task, row.taskHash, row.numerics};
+}
 
 CubeKey baseKeyOf(CubeKey key) {
     key.modification = "none";
@@ -39,7 +42,9 @@ struct CheckpointKey {
     std::string name, weights;
     auto operator<=>(const CheckpointKey&) const = default;
 };
-CheckpointKey checkpointOf(const ResultRow& row) { return {row.tokens.value_or(-1), row.pretrainSeed.value_or(-1), row.checkpoint, row.weights}; }
+CheckpointKey checkpointOf(const ResultRow& row) {
+    return {row.tokens.value_or(-1), row.pretrainSeed.value_or(-1), row.checkpoint, row.weights};
+}
 
 std::string pathPart(std::string text) {
     std::ranges::replace(text, '/', '_');
@@ -63,7 +68,7 @@ std::string groupPath(const CubeKey& key, const Groups& groups) {
     return "/cubes/" + pathPart(key.series) + "/" + pathPart(modification) + "/" + pathPart(task);
 }
 
-template <class T> std::map<T, std::uint64_t> indexed(const std::set<T>& values) {
+template<class T> std::map<T, std::uint64_t> indexed(const std::set<T>& values) {
     std::map<T, std::uint64_t> index;
     for (const T& value : values)
         index.emplace(value, index.size());
@@ -97,7 +102,8 @@ Result<void> writeCheckpoints(io::Hdf5Writer& file, const std::string& group, co
     for (const auto& [checkpoint, index] : axes.checkpoints)
         ++names[checkpoint.name];
     for (const auto& [checkpoint, index] : axes.checkpoints) {
-        labels.push_back(names[checkpoint.name] > 1 ? checkpoint.name + "@" + checkpoint.weights.substr(0, 8) : checkpoint.name);
+        labels.push_back(names[checkpoint.name] > 1 ? checkpoint.name + "@" + checkpoint.weights.substr(0, 8)
+                                                    : checkpoint.name);
         weights.push_back(checkpoint.weights);
         tokens.push_back(checkpoint.tokens);
         seeds.push_back(checkpoint.pretrainSeed);
@@ -115,7 +121,8 @@ Result<void> writeCheckpoints(io::Hdf5Writer& file, const std::string& group, co
     return {};
 }
 
-Result<void> writeVariable(io::Hdf5Writer& file, const std::string& group, const std::string& name, const std::vector<double>& values,
+Result<void> writeVariable(io::Hdf5Writer& file, const std::string& group, const std::string& name,
+                           const std::vector<double>& values,
                            const std::vector<std::pair<std::string, std::uint64_t>>& dimensions, const char* longName) {
     std::vector<std::uint64_t> shape;
     for (const auto& [dimension, length] : dimensions)
@@ -136,20 +143,25 @@ Result<void> writeBase(io::Hdf5Writer& file, const std::string& group, const Axe
         loss[at] = row->value;
         error[at] = row->stderr_;
     }
-    CREST_CHECK(writeVariable(file, group, "base_loss", loss, {{"checkpoint", loss.size()}}, "loss of the unmodified checkpoint"));
-    return writeVariable(file, group, "base_stderr", error, {{"checkpoint", loss.size()}}, "standard error of base_loss over sequences");
+    CREST_CHECK(writeVariable(file, group, "base_loss", loss, {{"checkpoint", loss.size()}},
+                              "loss of the unmodified checkpoint"));
+    return writeVariable(file, group, "base_stderr", error, {{"checkpoint", loss.size()}},
+                         "standard error of base_loss over sequences");
 }
 
 Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& modified) {
     const std::uint64_t strengths = axes.strengths.size(), seeds = axes.seeds.size();
-    std::vector<double> strengthAxis(strengths), loss(axes.checkpoints.size() * strengths * seeds, kMissing), error = loss;
+    std::vector<double> strengthAxis(strengths), loss(axes.checkpoints.size() * strengths * seeds, kMissing),
+        error = loss;
     std::vector<std::int64_t> seedAxis(seeds);
     for (const auto& [strength, index] : axes.strengths)
         strengthAxis[index] = strength;
     for (const auto& [seed, index] : axes.seeds)
         seedAxis[index] = seed;
     for (const ResultRow* row : modified) {
-        const std::uint64_t at = (axes.checkpoints.at(checkpointOf(*row)) * strengths + axes.strengths.at(row->strength)) * seeds + axes.seeds.at(row->seed);
+        const std::uint64_t at =
+            (axes.checkpoints.at(checkpointOf(*row)) * strengths + axes.strengths.at(row->strength)) * seeds +
+            axes.seeds.at(row->seed);
         loss[at] = row->value;
         error[at] = row->stderr_;
     }
@@ -157,8 +169,10 @@ Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const
     CREST_CHECK(file.makeScale(group + "/strength", "strength"));
     CREST_CHECK(file.array(group + "/seed", std::span<const std::int64_t>(seedAxis), {seeds}));
     CREST_CHECK(file.makeScale(group + "/seed", "seed"));
-    const std::vector<std::pair<std::string, std::uint64_t>> dimensions = {{"checkpoint", axes.checkpoints.size()}, {"strength", strengths}, {"seed", seeds}};
-    CREST_CHECK(writeVariable(file, group, "loss", loss, dimensions, "loss of the modified checkpoint, mean of both members of an antithetic pair"));
+    const std::vector<std::pair<std::string, std::uint64_t>> dimensions = {
+        {"checkpoint", axes.checkpoints.size()}, {"strength", strengths}, {"seed", seeds}};
+    CREST_CHECK(writeVariable(file, group, "loss", loss, dimensions,
+                              "loss of the modified checkpoint, mean of both members of an antithetic pair"));
     return writeVariable(file, group, "stderr", error, dimensions, "standard error of loss over sequences");
 }
 

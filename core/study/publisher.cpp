@@ -77,7 +77,8 @@ Result<void> syncFile(const fs::path& file) {
 
 Result<void> publishResults(const StudyFolder& folder) {
     if (!folder.writable())
-        return fail(ErrorKind::Io, "This study folder cannot be written, so results.h5 cannot be published.", folder.path().string());
+        return fail(ErrorKind::Io, "This study folder cannot be written, so results.h5 cannot be published.",
+                    folder.path().string());
     CREST_TRY(lock, io::FileLock::waitFor(folder.path() / "results.lock", kLockWait));
     CREST_TRY(all, everything(folder));
     CREST_TRY(runs, provenanceOf(folder, all.rows));

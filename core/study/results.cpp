@@ -18,7 +18,8 @@ struct ResultReader::State {
 };
 
 ResultReader::ResultReader(const StudyFolder& folder)
-    : m_state(new State{folder.resultsFile(), JournalReader(folder.journalFolder(), folder.runnersFolder()), {}, {}, {}, false}) {}
+    : m_state(new State{
+          folder.resultsFile(), JournalReader(folder.journalFolder(), folder.runnersFolder()), {}, {}, {}, false}) {}
 ResultReader::~ResultReader() = default;
 ResultReader::ResultReader(ResultReader&&) noexcept = default;
 ResultReader& ResultReader::operator=(ResultReader&&) noexcept = default;
@@ -38,7 +39,8 @@ Result<std::vector<ResultRow>> ResultReader::poll() {
             state.journals.startAt(published->reach);
         } else {
             state.publishedProblems.push_back({state.published.filename().string(),
-                                               "Cannot be read (" + published.error().message + "); the journals are read instead. The next run writes it anew."});
+                                               "Cannot be read (" + published.error().message +
+                                                   "); the journals are read instead. The next run writes it anew."});
         }
     }
     state.begun = true;
@@ -49,8 +51,12 @@ Result<std::vector<ResultRow>> ResultReader::poll() {
     return fresh;
 }
 
-bool ResultReader::has(const std::string& key) const { return m_state->keys.contains(key); }
+bool ResultReader::has(const std::string& key) const {
+    return m_state->keys.contains(key);
+}
 
-const std::vector<ReadProblem>& ResultReader::problems() const { return m_state->problems; }
+const std::vector<ReadProblem>& ResultReader::problems() const {
+    return m_state->problems;
+}
 
 } // namespace crest::study

@@ -15,8 +15,8 @@ struct ReadProblem {
     std::string where, message; ///< a bad line or torn tail: file, line, what was done about it
 };
 
-/// Incremental reader of all results of a study; one thread. The first poll() reads results.h5 (where it is there) and the rest of the journals;
-/// later ones just what was appended. Bad lines are skipped and reported, never guessed at.
+/// Incremental reader of all results of a study; one thread. The first poll() reads results.h5 (where it is there) and
+/// the rest of the journals; later ones just what was appended. Bad lines are skipped and reported, never guessed at.
 class ResultReader {
 public:
     explicit ResultReader(const StudyFolder& folder);
@@ -34,8 +34,8 @@ private:
     std::unique_ptr<State> m_state;
 };
 
-/// Publishes results.h5 from all journals (temporary + fsync + rename, under a lock): every result, table and arrays, in a layout that h5py, pandas and
-/// xarray open (core/study/README.md).
+/// Publishes results.h5 from all journals (temporary + fsync + rename, under a lock): every result, table and arrays,
+/// in a layout that h5py, pandas and xarray open (core/study/README.md).
 Result<void> publishResults(const StudyFolder& folder);
 
 } // namespace crest::study

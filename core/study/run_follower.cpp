@@ -19,7 +19,9 @@ namespace {
 constexpr double kSilentSeconds = 30; ///< a living runner that says nothing for so long is reported
 constexpr const char* kEventsSuffix = ".events.jsonl";
 
-double unixSeconds() { return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count(); }
+double unixSeconds() {
+    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 bool allStored(const Cell& cell) {
     return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
@@ -39,8 +41,8 @@ struct RunFollower::State {
     std::string id;
     bool planRead = false;
     std::int64_t total = 0, cached = 0;
-    std::vector<char> done;             ///< by cell
-    std::map<int, std::string> failed;  ///< by cell
+    std::vector<char> done;            ///< by cell
+    std::map<int, std::string> failed; ///< by cell
     std::map<std::string, Writer> writers;
 
     Result<void> readPlanOnce();
@@ -67,7 +69,8 @@ Result<void> RunFollower::State::readPlanOnce() {
 
 void RunFollower::State::findWriters() {
     std::error_code error;
-    for (fs::directory_iterator entry(folder.runFolder(id), error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry(folder.runFolder(id), error), end; !error && entry != end;
+         entry.increment(error)) {
         const std::string name = entry->path().filename().string();
         if (name.ends_with(kEventsSuffix))
             writers.try_emplace(name.substr(0, name.size() - std::string_view(kEventsSuffix).size()));
@@ -171,7 +174,8 @@ double measuredRate(const StudyFolder& folder) {
     for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
         double rate = 0;
         std::error_code error;
-        for (fs::directory_iterator entry(folder.runFolder(*id), error), end; !error && entry != end; entry.increment(error)) {
+        for (fs::directory_iterator entry(folder.runFolder(*id), error), end; !error && entry != end;
+             entry.increment(error)) {
             if (entry->path().extension() != ".status")
                 continue;
             const ReadDescriptor file(entry->path());
@@ -186,7 +190,8 @@ double measuredRate(const StudyFolder& folder) {
     return 0;
 }
 
-RunFollower::RunFollower(const StudyFolder& folder, std::string runId) : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}}) {}
+RunFollower::RunFollower(const StudyFolder& folder, std::string runId)
+    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}}) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
@@ -213,7 +218,8 @@ Result<RunStatus> RunFollower::poll() {
     for (const auto& [cell, message] : state.failed)
         status.failed.push_back({cell, message});
     status.state = state.stateOf(status);
-    if (status.state == RunState::Running || status.state == RunState::Paused || status.state == RunState::Stopping || status.state == RunState::Done)
+    if (status.state == RunState::Running || status.state == RunState::Paused || status.state == RunState::Stopping ||
+        status.state == RunState::Done)
         status.message.clear();
     state.addRates(status);
     return status;

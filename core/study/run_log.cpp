@@ -19,7 +19,8 @@ namespace {
 constexpr const char* kStates[] = {"running", "paused", "stopping", "ended"};
 constexpr const char* kEvents[] = {"started", "cells", "failed", "message", "ended"};
 
-template <class Enum, std::size_t N> Result<Enum> fromWord(const std::string& word, const char* const (&words)[N], const std::string& where) {
+template<class Enum, std::size_t N>
+Result<Enum> fromWord(const std::string& word, const char* const (&words)[N], const std::string& where) {
     for (std::size_t i = 0; i < N; ++i)
         if (word == words[i])
             return static_cast<Enum>(i);

@@ -23,13 +23,13 @@ struct WriterStatus {
     std::string phase;   ///< "gamma 0.1, 16M tokens"
     std::string message; ///< why it paused or ended, "" otherwise
     double tokensPerSecond = 0;
-    double activeSeconds = 0;     ///< without pauses
-    std::int64_t freshCells = 0;  ///< finished by this writer, those found stored not counted
-    double beat = 0;              ///< seconds since 1970, when this was written
+    double activeSeconds = 0;    ///< without pauses
+    std::int64_t freshCells = 0; ///< finished by this writer, those found stored not counted
+    double beat = 0;             ///< seconds since 1970, when this was written
 };
 
-/// The status as its file holds it: one line with checksum, padded with blanks to kStatusBytes, so that it is overwritten in place and needs no room
-/// on a full disk. A torn read fails its checksum.
+/// The status as its file holds it: one line with checksum, padded with blanks to kStatusBytes, so that it is
+/// overwritten in place and needs no room on a full disk. A torn read fails its checksum.
 inline constexpr std::size_t kStatusBytes = 1024;
 std::string formatStatus(const WriterStatus& status);
 Result<WriterStatus> parseStatus(std::string_view content, const std::string& where);
@@ -50,11 +50,12 @@ struct RunEvent {
 std::string formatEvent(const RunEvent& event);
 Result<RunEvent> parseEvent(std::string_view line, const std::string& where);
 
-/// Writes both files; used by one thread at a time. Where an event cannot be written now, it is kept and written later: a full disk never stops the
-/// run here.
+/// Writes both files; used by one thread at a time. Where an event cannot be written now, it is kept and written later:
+/// a full disk never stops the run here.
 class RunLog {
 public:
-    static Result<RunLog> create(const std::filesystem::path& runFolder, const std::string& writer, FileCalls calls = FileCalls::system());
+    static Result<RunLog> create(const std::filesystem::path& runFolder, const std::string& writer,
+                                 FileCalls calls = FileCalls::system());
     RunLog(RunLog&& other) noexcept;
     RunLog& operator=(RunLog&& other) noexcept;
     ~RunLog();
@@ -64,7 +65,9 @@ public:
     bool allWritten() const { return m_pending.empty(); }
 
 private:
-    RunLog(AppendFile events, int status) : m_events(std::move(events)), m_status(status) {}
+    RunLog(AppendFile events, int status)
+        : m_events(std::move(events))
+        , m_status(status) {}
     AppendFile m_events;
     int m_status = -1;
     std::deque<std::string> m_pending;

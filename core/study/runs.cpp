@@ -30,15 +30,20 @@ std::string newRunId(const Plan& plan) {
 } // namespace
 
 const char* runStateName(RunState state) {
-    constexpr const char* kNames[] = {"queued", "running", "paused", "stopping", "stopped", "done", "failed", "interrupted"};
+    constexpr const char* kNames[] = {"queued",  "running", "paused", "stopping",
+                                      "stopped", "done",    "failed", "interrupted"};
     return kNames[static_cast<int>(state)];
 }
 
-const char* runCommandName(RunCommand command) { return kCommands[static_cast<int>(command)]; }
+const char* runCommandName(RunCommand command) {
+    return kCommands[static_cast<int>(command)];
+}
 
 Result<std::string> queueRun(const StudyFolder& folder, Plan plan) {
     if (!folder.writable())
-        return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it; save the study elsewhere first.", folder.path().string());
+        return fail(ErrorKind::Io,
+                    "This study folder cannot be written, so nothing can be run in it; save the study elsewhere first.",
+                    folder.path().string());
     plan.id = newRunId(plan);
     // Made under another name and renamed when whole: runners never see half a run.
     const fs::path making = folder.runsFolder() / (".new-" + plan.id);
@@ -73,7 +78,8 @@ Result<Plan> readPlan(const StudyFolder& folder, const std::string& runId) {
 std::vector<std::string> listRuns(const StudyFolder& folder) {
     std::vector<std::string> ids;
     std::error_code error;
-    for (fs::directory_iterator entry(folder.runsFolder(), error), end; !error && entry != end; entry.increment(error)) {
+    for (fs::directory_iterator entry(folder.runsFolder(), error), end; !error && entry != end;
+         entry.increment(error)) {
         const std::string name = entry->path().filename().string();
         std::error_code ignored;
         if (!name.starts_with('.') && fs::exists(entry->path() / "run.json", ignored))
@@ -99,7 +105,8 @@ RunCommand readControl(const StudyFolder& folder, const std::string& runId) {
         for (int i = 0; i < 4; ++i)
             if ((*json)["command"] == kCommands[i])
                 return static_cast<RunCommand>(i);
-    // Something asked for control and cannot be understood: the careful answer keeps what is finished and computes no more.
+    // Something asked for control and cannot be understood: the careful answer keeps what is finished and computes no
+    // more.
     return RunCommand::Pause;
 }
 

@@ -15,8 +15,8 @@ namespace crest::study {
 
 enum class RunCommand { Run, Pause, Stop, StopNow };
 enum class RunState {
-    Queued,     ///< no runner yet
-    Running,    ///< a living runner (its lock is held) works on it
+    Queued,  ///< no runner yet
+    Running, ///< a living runner (its lock is held) works on it
     Paused,
     Stopping,
     Stopped,    ///< stopped by the user; what is finished is kept
@@ -31,12 +31,13 @@ struct FailedCell {
     std::string message;
 };
 
-/// What the folder says about a run now. Cheap to poll: reads only what was appended since the last call where a RunFollower is used.
+/// What the folder says about a run now. Cheap to poll: reads only what was appended since the last call where a
+/// RunFollower is used.
 struct RunStatus {
     std::string id;
     RunState state = RunState::Queued;
     std::int64_t totalCells = 0, doneCells = 0; ///< done: with every result stored, cached ones included
-    std::int64_t cachedCells = 0;                ///< stored before the run began
+    std::int64_t cachedCells = 0;               ///< stored before the run began
     std::vector<FailedCell> failed;
     std::string phase; ///< "gamma 0.1, 16M tokens"
     double tokensPerSecond = 0;

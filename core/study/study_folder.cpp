@@ -31,7 +31,8 @@ Result<fs::path> absolutePath(const fs::path& folder) {
 
 Result<void> writeStudy(const fs::path& folder, const Study& study) {
     // Indented: people look into this file.
-    return io::writeFileAtomic(folder / kStudyFile, toJson(study).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    return io::writeFileAtomic(folder / kStudyFile,
+                               toJson(study).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
 }
 
 } // namespace
@@ -40,7 +41,8 @@ Result<StudyFolder> StudyFolder::create(const fs::path& folder, const Study& stu
     CREST_TRY(path, absolutePath(folder));
     std::error_code ignored;
     if (fs::exists(path / kStudyFile, ignored))
-        return fail(ErrorKind::Mismatch, "There is a study in this folder already; open it, or choose another folder.", path.string());
+        return fail(ErrorKind::Mismatch, "There is a study in this folder already; open it, or choose another folder.",
+                    path.string());
     CREST_CHECK(makeFolder(path));
     for (const char* part : {"runs", "runners", "journal", "figures"})
         CREST_CHECK(makeFolder(path / part));
@@ -68,7 +70,9 @@ Result<StudyFolder> StudyFolder::open(const fs::path& folder) {
 
 Result<void> StudyFolder::save(const Study& study) {
     if (!m_writable)
-        return fail(ErrorKind::Io, "This study can only be looked at: its folder cannot be written, or another window holds it.", m_path.string());
+        return fail(ErrorKind::Io,
+                    "This study can only be looked at: its folder cannot be written, or another window holds it.",
+                    m_path.string());
     CREST_CHECK(writeStudy(m_path, study));
     m_study = study;
     return {};
@@ -82,7 +86,8 @@ fs::path StudyFolder::resolve(const std::string& text) const {
 Result<WindowLock> WindowLock::tryLock(const StudyFolder& folder) {
     auto lock = io::FileLock::tryLock(folder.path() / "window.lock");
     if (!lock)
-        return fail(lock.error().kind, "Another window has this study open; here it can only be looked at.", folder.path().string());
+        return fail(lock.error().kind, "Another window has this study open; here it can only be looked at.",
+                    folder.path().string());
     return WindowLock(std::move(*lock));
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A study folder on disk: what the window, the command line and the runners share (layout and formats: core/study/README.md).
+// A study folder on disk: what the window, the command line and the runners share (layout and formats:
+// core/study/README.md).
 #pragma once
 
 #include <filesystem>
@@ -40,7 +41,9 @@ public:
     std::filesystem::path resolve(const std::string& text) const;
 
 private:
-    StudyFolder(std::filesystem::path path, Study study) : m_path(std::move(path)), m_study(std::move(study)) {}
+    StudyFolder(std::filesystem::path path, Study study)
+        : m_path(std::move(path))
+        , m_study(std::move(study)) {}
 
     std::filesystem::path m_path;
     Study m_study;
@@ -54,7 +57,8 @@ public:
     static Result<WindowLock> tryLock(const StudyFolder& folder);
 
 private:
-    explicit WindowLock(io::FileLock lock) : m_lock(std::move(lock)) {}
+    explicit WindowLock(io::FileLock lock)
+        : m_lock(std::move(lock)) {}
     io::FileLock m_lock;
 };
 

@@ -12,9 +12,13 @@
 namespace crest::study {
 namespace {
 
-Json optionalToJson(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(nullptr); }
+Json optionalToJson(const std::optional<std::int64_t>& value) {
+    return value ? Json(*value) : Json(nullptr);
+}
 
-Json toJson(const TaskInProbe& task) { return {{"task", task.task}, {"role", roleName(task.role)}}; }
+Json toJson(const TaskInProbe& task) {
+    return {{"task", task.task}, {"role", roleName(task.role)}};
+}
 
 Result<TaskInProbe> taskInProbeFromJson(const Json& json, const std::string& where) {
     TaskInProbe task;
@@ -71,7 +75,11 @@ Json toJson(const Cell& cell) {
     Json cached = Json::array();
     for (const char stored : cell.cached)
         cached.push_back(stored ? 1 : 0);
-    return {{"checkpoint", cell.checkpoint}, {"strength", cell.strength}, {"seed", cell.seed}, {"keys", cell.keys}, {"cached", cached}};
+    return {{"checkpoint", cell.checkpoint},
+            {"strength", cell.strength},
+            {"seed", cell.seed},
+            {"keys", cell.keys},
+            {"cached", cached}};
 }
 
 Result<Cell> cellFromJson(const Json& json, const std::string& where) {
@@ -112,23 +120,27 @@ Result<void> checkFormat(const Json& json, const char* what, const std::string& 
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kStudyFormat)
         return fail(ErrorKind::Unsupported,
-                    fmt::format("this {} has format {}, this Crest reads up to {}: open it with a newer Crest", what, format, kStudyFormat), where);
+                    fmt::format("this {} has format {}, this Crest reads up to {}: open it with a newer Crest", what,
+                                format, kStudyFormat),
+                    where);
     return {};
 }
 
-template <class T> Json listToJson(const std::vector<T>& items) {
+template<class T> Json listToJson(const std::vector<T>& items) {
     Json list = Json::array();
     for (const T& item : items)
         list.push_back(toJson(item));
     return list;
 }
 
-template <class Enum, std::size_t N>
-Result<Enum> fromName(std::string_view name, const char* const (&names)[N], const char* what, const std::string& where) {
+template<class Enum, std::size_t N>
+Result<Enum> fromName(std::string_view name, const char* const (&names)[N], const char* what,
+                      const std::string& where) {
     for (std::size_t i = 0; i < N; ++i)
         if (name == names[i])
             return static_cast<Enum>(i);
-    return fail(ErrorKind::Malformed, fmt::format("\"{}\" is no {}; it must be {}", name, what, fmt::join(names, " or ")), where);
+    return fail(ErrorKind::Malformed,
+                fmt::format("\"{}\" is no {}; it must be {}", name, what, fmt::join(names, " or ")), where);
 }
 
 constexpr const char* kRoles[] = {"id", "ood"};
@@ -137,11 +149,19 @@ constexpr const char* kComputeTypes[] = {"float32", "bfloat16"};
 
 } // namespace
 
-const char* roleName(Role role) { return kRoles[static_cast<int>(role)]; }
-const char* noiseScaleName(NoiseScale scale) { return kNoiseScales[static_cast<int>(scale)]; }
-const char* computeTypeName(ComputeType type) { return kComputeTypes[static_cast<int>(type)]; }
+const char* roleName(Role role) {
+    return kRoles[static_cast<int>(role)];
+}
+const char* noiseScaleName(NoiseScale scale) {
+    return kNoiseScales[static_cast<int>(scale)];
+}
+const char* computeTypeName(ComputeType type) {
+    return kComputeTypes[static_cast<int>(type)];
+}
 
-Result<Role> roleFromName(std::string_view name, const std::string& where) { return fromName<Role>(name, kRoles, "role", where); }
+Result<Role> roleFromName(std::string_view name, const std::string& where) {
+    return fromName<Role>(name, kRoles, "role", where);
+}
 Result<NoiseScale> noiseScaleFromName(std::string_view name, const std::string& where) {
     return fromName<NoiseScale>(name, kNoiseScales, "noise scale", where);
 }
@@ -319,8 +339,9 @@ std::string utcNow() {
     const std::time_t seconds = std::chrono::system_clock::to_time_t(now);
     std::tm parts{};
     gmtime_r(&seconds, &parts);
-    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1, parts.tm_mday, parts.tm_hour,
-                       parts.tm_min, parts.tm_sec, static_cast<int>(now.time_since_epoch().count() % 1000));
+    return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z", parts.tm_year + 1900, parts.tm_mon + 1,
+                       parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec,
+                       static_cast<int>(now.time_since_epoch().count() % 1000));
 }
 
 } // namespace crest::study

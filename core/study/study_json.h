@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// JSON of the study's structs, both ways. Unknown keys, wrong types and unknown words are errors that name the key; a file of a newer format is
-// Unsupported. Formats: core/study/README.md.
+// JSON of the study's structs, both ways. Unknown keys, wrong types and unknown words are errors that name the key; a
+// file of a newer format is Unsupported. Formats: core/study/README.md.
 #pragma once
 
 #include <string>
@@ -28,9 +28,9 @@ Result<Task> taskFromJson(const Json& json, const std::string& where);
 Result<Plan> planFromJson(const Json& json, const std::string& where);
 Result<ResultRow> rowFromJson(const Json& json, const std::string& where);
 
-const char* roleName(Role role);                ///< "id", "ood"
-const char* noiseScaleName(NoiseScale scale);   ///< "init-std", "tensor-rms"
-const char* computeTypeName(ComputeType type);  ///< "float32", "bfloat16"
+const char* roleName(Role role);               ///< "id", "ood"
+const char* noiseScaleName(NoiseScale scale);  ///< "init-std", "tensor-rms"
+const char* computeTypeName(ComputeType type); ///< "float32", "bfloat16"
 Result<Role> roleFromName(std::string_view name, const std::string& where);
 Result<NoiseScale> noiseScaleFromName(std::string_view name, const std::string& where);
 Result<ComputeType> computeTypeFromName(std::string_view name, const std::string& where);

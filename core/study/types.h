@@ -31,8 +31,8 @@ struct TaskInProbe {
     bool operator==(const TaskInProbe&) const = default;
 };
 
-/// What gamma multiplies (protocols 2.5): the std each tensor was initialised with, or the documented fallback, its RMS. Two different
-/// probes, never on one axis.
+/// What gamma multiplies (protocols 2.5): the std each tensor was initialised with, or the documented fallback, its
+/// RMS. Two different probes, never on one axis.
 enum class NoiseScale { InitStd, TensorRms };
 enum class ComputeType { Float32, BFloat16 };
 
@@ -40,8 +40,8 @@ enum class ComputeType { Float32, BFloat16 };
 struct Probe {
     std::string name;
     std::string kind = "gaussian-noise";
-    std::string series; ///< name of a series in the study
-    std::vector<double> strengths; ///< gammas, > 0, ascending
+    std::string series;                     ///< name of a series in the study
+    std::vector<double> strengths;          ///< gammas, > 0, ascending
     std::int64_t firstSeed = 1, seeds = 16; ///< draws; each is an antithetic pair (+z and -z on the same tokens)
     NoiseScale noiseScale = NoiseScale::InitStd;
     ComputeType compute = ComputeType::Float32;
@@ -70,7 +70,8 @@ struct PlannedCheckpoint {
     std::string series, name, path;
     std::string weights;   ///< fingerprint of weights and config
     std::string tokenizer; ///< content hash
-    /// Hash (initStdHash) of the per-tensor standard deviations that gamma multiplies, where the probe uses them (NoiseScale::InitStd); "" otherwise.
+    /// Hash (initStdHash) of the per-tensor standard deviations that gamma multiplies, where the probe uses them
+    /// (NoiseScale::InitStd); "" otherwise.
     std::string initStd;
     std::optional<std::int64_t> tokens, step, pretrainSeed;
     bool operator==(const PlannedCheckpoint&) const = default;
@@ -78,9 +79,9 @@ struct PlannedCheckpoint {
 
 /// One checkpoint x modification x strength x seed.
 struct Cell {
-    int checkpoint = 0;    ///< index into Plan::checkpoints
-    double strength = 0;   ///< 0 for the base
-    std::int64_t seed = 0; ///< 0 for the base
+    int checkpoint = 0;            ///< index into Plan::checkpoints
+    double strength = 0;           ///< 0 for the base
+    std::int64_t seed = 0;         ///< 0 for the base
     std::vector<std::string> keys; ///< result key for each of Plan::probe.tasks; 64 hex digits
     std::vector<char> cached;      ///< 1 where the result is stored already, same order
     bool isBase() const { return strength == 0; }
@@ -89,16 +90,18 @@ struct Cell {
 
 /// Everything a probe needs on a series, known before it starts. run.json is this, frozen.
 struct Plan {
-    std::string id; ///< the run's id, "" before it is queued
+    std::string id;        ///< the run's id, "" before it is queued
     std::string createdAt; ///< ISO 8601 UTC
     Probe probe;
     std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash and absolute textsPath
-    /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where maxWindows is 0.
+    /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where
+    /// maxWindows is 0.
     std::vector<std::int64_t> taskTokens;
     std::vector<PlannedCheckpoint> checkpoints;
     std::vector<Cell> cells;
-    /// Units of claiming: indices into `cells`, all of one checkpoint, in the order of work. The bases come first; then every strength of one
-    /// group of seeds together, since one draw serves the whole ladder. Cells that are cached are in none.
+    /// Units of claiming: indices into `cells`, all of one checkpoint, in the order of work. The bases come first; then
+    /// every strength of one group of seeds together, since one draw serves the whole ladder. Cells that are cached are
+    /// in none.
     std::vector<std::vector<int>> batches;
 
     std::int64_t cellCount() const { return static_cast<std::int64_t>(cells.size()); }
@@ -109,7 +112,7 @@ struct Plan {
 struct PlanCost {
     std::int64_t cells = 0, cached = 0, fresh = 0;
     std::int64_t forwardTokens = 0; ///< tokens through a decoder, both members of pairs counted
-    double seconds = 0;             ///< from the rate last measured on this machine, else from FLOPs and 20 GFLOP/s per thread
+    double seconds = 0; ///< from the rate last measured on this machine, else from FLOPs and 20 GFLOP/s per thread
     double memoryBytes = 0;
 };
 
@@ -123,16 +126,17 @@ struct ResultRow {
     double strength = 0;
     std::int64_t seed = 0;
     std::string task, metric = "loss", unit = "nats/token"; ///< the name the task had then
-    std::string taskHash; ///< of data and scoring settings: results of one name with different hashes measure different things
-    double value = 0;  ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
+    std::string
+        taskHash; ///< of data and scoring settings: results of one name with different hashes measure different things
+    double value = 0;   ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
     double stderr_ = 0; ///< over sequences
     std::int64_t n = 0; ///< sequences
     std::int64_t scoredTokens = 0;
     std::string compute, device;
     int threads = 1, numerics = 0;
-    std::string cachedAt;   ///< when it was stored, ISO 8601 UTC
-    std::string cause;      ///< why `value` is not finite, "" otherwise
-    std::vector<float> sequenceNats;        ///< summed nats of each sequence (pairs: mean of both members)
+    std::string cachedAt;                     ///< when it was stored, ISO 8601 UTC
+    std::string cause;                        ///< why `value` is not finite, "" otherwise
+    std::vector<float> sequenceNats;          ///< summed nats of each sequence (pairs: mean of both members)
     std::vector<std::int32_t> sequenceTokens; ///< scored tokens of each sequence
     bool operator==(const ResultRow&) const = default;
 };

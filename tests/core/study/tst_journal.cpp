@@ -47,7 +47,8 @@ std::vector<ResultRow> rowsOf(int first, int count) {
 
 struct Folder {
     QTemporaryDir dir;
-    fs::path journal = fs::path(dir.path().toStdString()) / "journal", runners = fs::path(dir.path().toStdString()) / "runners";
+    fs::path journal = fs::path(dir.path().toStdString()) / "journal",
+             runners = fs::path(dir.path().toStdString()) / "runners";
     Folder() {
         fs::create_directories(journal);
         fs::create_directories(runners);
@@ -61,8 +62,12 @@ struct Folder {
     }
 };
 
-std::string slurp(const fs::path& file) { return *io::readTextFile(file); }
-void spill(const fs::path& file, const std::string& text) { std::ofstream(file, std::ios::binary | std::ios::trunc) << text; }
+std::string slurp(const fs::path& file) {
+    return *io::readTextFile(file);
+}
+void spill(const fs::path& file, const std::string& text) {
+    std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
+}
 
 enum class Fault { NoSpace, IoError, Interrupted, Short, ShortThenNoSpace };
 enum class Call { Write, Sync, Truncate };
@@ -139,7 +144,8 @@ private Q_SLOTS:
         QCOMPARE(read.size(), rows.size());
         for (std::size_t i = 0; i < rows.size(); ++i)
             if (i == 3)
-                QVERIFY(std::isnan(read[i].value) && read[i].cause == "overflow" && read[i].sequenceNats == rows[i].sequenceNats);
+                QVERIFY(std::isnan(read[i].value) && read[i].cause == "overflow" &&
+                        read[i].sequenceNats == rows[i].sequenceNats);
             else
                 QVERIFY(read[i] == rows[i]);
         // Equal token counts are stored once: 20 x 5 nats, 5 counts, 4 bytes each (the empty row has none).
@@ -178,7 +184,8 @@ private Q_SLOTS:
             QCOMPARE(folder.read(&problems).size(), std::size_t{3});
             QCOMPARE(problems.size(), std::size_t{cut > lastLine ? 1u : 0u});
             if (cut > lastLine)
-                QVERIFY(problems[0].where.find("w.jsonl, line 5") != std::string::npos && problems[0].message.find("torn") != std::string::npos);
+                QVERIFY(problems[0].where.find("w.jsonl, line 5") != std::string::npos &&
+                        problems[0].message.find("torn") != std::string::npos);
         }
     }
 
@@ -232,7 +239,8 @@ private Q_SLOTS:
 
     void hostileLinesAreErrors_data() {
         QTest::addColumn<QByteArray>("payload");
-        QTest::newRow("offset beyond the file") << QByteArray(R"("nats":{"offset":9000000000000000000,"count":5,"crc":"00000000"})");
+        QTest::newRow("offset beyond the file")
+            << QByteArray(R"("nats":{"offset":9000000000000000000,"count":5,"crc":"00000000"})");
         QTest::newRow("count") << QByteArray(R"("nats":{"offset":0,"count":100000000,"crc":"00000000"})");
         QTest::newRow("negative") << QByteArray(R"("nats":{"offset":-4,"count":5,"crc":"00000000"})");
         QTest::newRow("crc") << QByteArray(R"("nats":{"offset":0,"count":5,"crc":"0000000G"})");
@@ -248,7 +256,8 @@ private Q_SLOTS:
         std::string json = text.substr(begin + 9, text.size() - begin - 10);
         const std::size_t at = json.find("\"nats\":"), end = json.find('}', at);
         json.replace(at, end - at + 1, payload.toStdString());
-        spill(folder.journal / "w.jsonl", text.substr(0, begin) + hex(crc32c(json), 8) + " " + json + "\n"); // its checksum is right
+        spill(folder.journal / "w.jsonl",
+              text.substr(0, begin) + hex(crc32c(json), 8) + " " + json + "\n"); // its checksum is right
         std::vector<ReadProblem> problems;
         QCOMPARE(folder.read(&problems).size(), std::size_t{0});
         QCOMPARE(problems.size(), std::size_t{1});
@@ -258,12 +267,18 @@ private Q_SLOTS:
         QTest::addColumn<int>("call");
         QTest::addColumn<int>("fault");
         for (const bool persistent : {false, true})
-            for (const auto& [call, fault, name] : {std::tuple{Call::Write, Fault::NoSpace, "write: no space"}, {Call::Write, Fault::IoError, "write: EIO"},
-                                                    {Call::Write, Fault::Interrupted, "write: EINTR"}, {Call::Write, Fault::Short, "write: short"},
-                                                    {Call::Write, Fault::ShortThenNoSpace, "write: short, then no space"}, {Call::Sync, Fault::IoError, "sync: EIO"}})
-                QTest::addRow("%s, %s", name, persistent ? "from then on" : "once") << static_cast<int>(call) << (static_cast<int>(fault) + (persistent ? 100 : 0));
+            for (const auto& [call, fault, name] :
+                 {std::tuple{Call::Write, Fault::NoSpace, "write: no space"},
+                  {Call::Write, Fault::IoError, "write: EIO"},
+                  {Call::Write, Fault::Interrupted, "write: EINTR"},
+                  {Call::Write, Fault::Short, "write: short"},
+                  {Call::Write, Fault::ShortThenNoSpace, "write: short, then no space"},
+                  {Call::Sync, Fault::IoError, "sync: EIO"}})
+                QTest::addRow("%s, %s", name, persistent ? "from then on" : "once")
+                    << static_cast<int>(call) << (static_cast<int>(fault) + (persistent ? 100 : 0));
     }
-    /// For each n: the n-th call fails. Whatever commit() said is stored must be read back; after a failure that went away it must go on.
+    /// For each n: the n-th call fails. Whatever commit() said is stored must be read back; after a failure that went
+    /// away it must go on.
     void everyFailingCallIsSurvived() {
         QFETCH(int, call);
         QFETCH(int, fault);

@@ -27,8 +27,10 @@ void spill(const fs::path& file, const std::string& text) {
     std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
 }
 
-/// A small llama checkpoint; `flip` changes one weight's lowest bit, `shards` spreads the same tensors over so many files.
-void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = false, int shards = 1, double initStd = 0.02) {
+/// A small llama checkpoint; `flip` changes one weight's lowest bit, `shards` spreads the same tensors over so many
+/// files.
+void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = false, int shards = 1,
+                     double initStd = 0.02) {
     spill(folder / "config.json", kConfig);
     spill(folder / "tokenizer.json", R"({"version":"1.0","model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
     const auto spec = *series::decoderSpecFromConfig(*parseJson(kConfig, "config.json"), "config.json");
@@ -41,7 +43,8 @@ void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = fa
             count *= length;
         std::vector<float> list(static_cast<std::size_t>(count));
         for (std::size_t i = 0; i < list.size(); ++i)
-            list[i] = 0.01f * static_cast<float>((i * 37 + values.size() * 11 + static_cast<std::size_t>(tokens % 97)) % 101);
+            list[i] =
+                0.01f * static_cast<float>((i * 37 + values.size() * 11 + static_cast<std::size_t>(tokens % 97)) % 101);
         values.push_back(std::move(list));
         initStds[tensor.name] = initStd;
     }
@@ -50,8 +53,11 @@ void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = fa
     Json weightMap;
     for (int shard = 0; shard < shards; ++shard) {
         std::vector<io::TensorToWrite> part;
-        const std::string name = shards == 1 ? "model.safetensors" : "model-0000" + std::to_string(shard + 1) + "-of-0000" + std::to_string(shards) + ".safetensors";
-        for (std::size_t t = static_cast<std::size_t>(shard); t < tensors.size(); t += static_cast<std::size_t>(shards)) {
+        const std::string name = shards == 1 ? "model.safetensors"
+                                             : "model-0000" + std::to_string(shard + 1) + "-of-0000" +
+                                                   std::to_string(shards) + ".safetensors";
+        for (std::size_t t = static_cast<std::size_t>(shard); t < tensors.size();
+             t += static_cast<std::size_t>(shards)) {
             part.push_back({tensors[t].name, io::DType::F32, tensors[t].shape, std::as_bytes(std::span(values[t]))});
             weightMap[tensors[t].name] = name;
         }
@@ -60,8 +66,16 @@ void writeCheckpoint(const fs::path& folder, std::int64_t tokens, bool flip = fa
             qFatal("%s", written.error().text().c_str());
     }
     if (shards > 1)
-        spill(folder / "model.safetensors.index.json", Json{{"metadata", {{"total_size", 1}}}, {"weight_map", weightMap}}.dump());
-    spill(folder / "crest.json", Json{{"format", 1}, {"series", "tiny"}, {"tokens", tokens}, {"step", tokens / 1000}, {"pretrain_seed", 1}, {"annealed", true}, {"init_std", initStds}}.dump());
+        spill(folder / "model.safetensors.index.json",
+              Json{{"metadata", {{"total_size", 1}}}, {"weight_map", weightMap}}.dump());
+    spill(folder / "crest.json", Json{{"format", 1},
+                                      {"series", "tiny"},
+                                      {"tokens", tokens},
+                                      {"step", tokens / 1000},
+                                      {"pretrain_seed", 1},
+                                      {"annealed", true},
+                                      {"init_std", initStds}}
+                                     .dump());
 }
 
 struct Place {
@@ -222,23 +236,49 @@ private Q_SLOTS:
         QCOMPARE(before.size(), std::size_t{36});
         Task& task = place.study.tasks[1];
         switch (setting) {
-        case 0: spill(place.root / "verse.txt", std::string(2999, 'b') + "c"); break;
-        case 1: task.windowTokens = 17; break;
-        case 2: task.strideTokens = 15; break;
-        case 3: task.maxWindows = 7; break;
-        case 4: place.probe.noiseScale = NoiseScale::TensorRms; break;
-        case 5: place.probe.compute = ComputeType::BFloat16; break;
-        case 6: place.probe.strengths[1] = 0.11; break;
-        case 7: place.probe.firstSeed = 2; break;
-        case 8: spill(place.checkpoints / "t2" / "tokenizer.json", R"({"version":"1.0","model":{"type":"BPE","vocab":{"b":0},"merges":[]}})"); break;
-        case 9: writeCheckpoint(place.checkpoints / "t2", 2'000'000, false, 1, 0.021); break;
-        case 10: task.name = place.probe.tasks[1].task = "poems"; break;
+        case 0:
+            spill(place.root / "verse.txt", std::string(2999, 'b') + "c");
+            break;
+        case 1:
+            task.windowTokens = 17;
+            break;
+        case 2:
+            task.strideTokens = 15;
+            break;
+        case 3:
+            task.maxWindows = 7;
+            break;
+        case 4:
+            place.probe.noiseScale = NoiseScale::TensorRms;
+            break;
+        case 5:
+            place.probe.compute = ComputeType::BFloat16;
+            break;
+        case 6:
+            place.probe.strengths[1] = 0.11;
+            break;
+        case 7:
+            place.probe.firstSeed = 2;
+            break;
+        case 8:
+            spill(place.checkpoints / "t2" / "tokenizer.json",
+                  R"({"version":"1.0","model":{"type":"BPE","vocab":{"b":0},"merges":[]}})");
+            break;
+        case 9:
+            writeCheckpoint(place.checkpoints / "t2", 2'000'000, false, 1, 0.021);
+            break;
+        case 10:
+            task.name = place.probe.tasks[1].task = "poems";
+            break;
         case 11:
             fs::rename(place.root / "verse.txt", place.root / "moved.txt");
             task.textsPath = (place.root / "moved.txt").string();
             break;
-        case 12: place.probe.tasks[1].role = Role::InDistribution; break;
-        default: QFAIL("no such setting");
+        case 12:
+            place.probe.tasks[1].role = Role::InDistribution;
+            break;
+        default:
+            QFAIL("no such setting");
         }
         const auto after = place.keys();
         QCOMPARE(after.size(), std::size_t{36});
@@ -271,23 +311,56 @@ private Q_SLOTS:
         Place place;
         Probe& probe = place.probe;
         switch (what) {
-        case 0: probe.strengths.clear(); break;
-        case 1: probe.strengths = {0}; break;
-        case 2: probe.strengths = {11}; break;
-        case 3: probe.strengths = {std::numeric_limits<double>::quiet_NaN()}; break;
-        case 4: probe.strengths = {0.2, 0.1}; break;
-        case 5: probe.strengths = {0.019}, probe.compute = ComputeType::BFloat16; break;
-        case 6: probe.seeds = 0; break;
-        case 7: probe.seeds = 100'001; break;
-        case 8: probe.firstSeed = 0; break;
-        case 9: probe.tasks.clear(); break;
-        case 10: probe.tasks[0].task = "x"; break;
-        case 11: probe.tasks[0].role = Role::OutOfDistribution; break;
-        case 12: probe.series = "x"; break;
-        case 13: place.study.tasks[0].strideTokens = 17; break;
-        case 14: probe.kind = "quantise"; break;
-        case 15: spill(place.root / "verse.txt", std::string(4000, 'a')); break;
-        default: QFAIL("no such case");
+        case 0:
+            probe.strengths.clear();
+            break;
+        case 1:
+            probe.strengths = {0};
+            break;
+        case 2:
+            probe.strengths = {11};
+            break;
+        case 3:
+            probe.strengths = {std::numeric_limits<double>::quiet_NaN()};
+            break;
+        case 4:
+            probe.strengths = {0.2, 0.1};
+            break;
+        case 5:
+            probe.strengths = {0.019}, probe.compute = ComputeType::BFloat16;
+            break;
+        case 6:
+            probe.seeds = 0;
+            break;
+        case 7:
+            probe.seeds = 100'001;
+            break;
+        case 8:
+            probe.firstSeed = 0;
+            break;
+        case 9:
+            probe.tasks.clear();
+            break;
+        case 10:
+            probe.tasks[0].task = "x";
+            break;
+        case 11:
+            probe.tasks[0].role = Role::OutOfDistribution;
+            break;
+        case 12:
+            probe.series = "x";
+            break;
+        case 13:
+            place.study.tasks[0].strideTokens = 17;
+            break;
+        case 14:
+            probe.kind = "quantise";
+            break;
+        case 15:
+            spill(place.root / "verse.txt", std::string(4000, 'a'));
+            break;
+        default:
+            QFAIL("no such case");
         }
         const auto plan = place.plan();
         QVERIFY(!plan);
@@ -300,7 +373,8 @@ private Q_SLOTS:
         auto plan = place.plan();
         QVERIFY(!plan && plan.error().text().find("verse.txt") != std::string::npos);
         spill(place.root / "verse.txt", "some verse, long enough for a window or two");
-        spill(place.checkpoints / "t1" / "crest.json", R"({"format":1,"series":"tiny","tokens":1000000,"step":1000,"pretrain_seed":1})");
+        spill(place.checkpoints / "t1" / "crest.json",
+              R"({"format":1,"series":"tiny","tokens":1000000,"step":1000,"pretrain_seed":1})");
         plan = place.plan();
         QVERIFY(!plan && plan.error().text().find("tensor-rms") != std::string::npos);
         place.probe.noiseScale = NoiseScale::TensorRms;

@@ -20,7 +20,9 @@ bool same(const study::ResultRow& a, const study::ResultRow& b) {
     return left == right;
 }
 bool same(const std::map<std::string, study::ResultRow>& a, const std::map<std::string, study::ResultRow>& b) {
-    return a.size() == b.size() && std::ranges::all_of(a, [&](const auto& item) { return b.contains(item.first) && same(item.second, b.at(item.first)); });
+    return a.size() == b.size() && std::ranges::all_of(a, [&](const auto& item) {
+               return b.contains(item.first) && same(item.second, b.at(item.first));
+           });
 }
 
 } // namespace
@@ -50,7 +52,8 @@ private Q_SLOTS:
         StudyFixture study(shape);
         study.queue(shape);
         QVERIFY(study.work());
-        pretend::Shape more = shape; // so that the file was published twice, the second time from the first and the rest
+        pretend::Shape more =
+            shape; // so that the file was published twice, the second time from the first and the rest
         more.seeds = 6;
         study.queue(more);
         QVERIFY(study.work());
@@ -119,11 +122,13 @@ private Q_SLOTS:
     void tableKeepsTextsWithAnyBytes() {
         QTemporaryDir dir;
         const std::filesystem::path path = (dir.path() + "/t.h5").toStdString();
-        const std::vector<io::Hdf5Column> columns = {{"a", std::vector<std::int64_t>{1, -5, INT64_MAX}}, {"b", std::vector<double>{0.1, -INFINITY, 3}},
+        const std::vector<io::Hdf5Column> columns = {{"a", std::vector<std::int64_t>{1, -5, INT64_MAX}},
+                                                     {"b", std::vector<double>{0.1, -INFINITY, 3}},
                                                      {"c", std::vector<std::string>{"", "\xc3\xa4 b", "long enough"}}};
         {
             auto file = io::Hdf5Writer::create(path);
-            QVERIFY(file && file->table("/deep/in/t", columns) && file->attribute("/deep", "note", "x") && file->close());
+            QVERIFY(file && file->table("/deep/in/t", columns) && file->attribute("/deep", "note", "x") &&
+                    file->close());
         }
         const auto file = io::Hdf5Reader::open(path);
         const auto table = file->table("/deep/in/t");

@@ -15,7 +15,8 @@ class TestResultsOracle : public QObject {
 private Q_SLOTS:
     void h5pyPandasAndXarrayReadIt() {
         const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "This test needs Python with h5py, pandas, tables and xarray: set CREST_PYTHON (packaging/setup makes build/venv).");
+        QVERIFY2(!python.isEmpty(), "This test needs Python with h5py, pandas, tables and xarray: set CREST_PYTHON "
+                                    "(packaging/setup makes build/venv).");
         const pretend::Shape shape;
         StudyFixture study(shape);
         study.queue(shape);
@@ -37,7 +38,8 @@ private Q_SLOTS:
         file.close();
         QProcess process;
         process.setProcessChannelMode(QProcess::MergedChannels);
-        process.start(python, {QString(CREST_SOURCE_DIR) + "/tests/oracle/results_h5.py", QString::fromStdString(study.folder.resultsFile().string()), expected});
+        process.start(python, {QString(CREST_SOURCE_DIR) + "/tests/oracle/results_h5.py",
+                               QString::fromStdString(study.folder.resultsFile().string()), expected});
         QVERIFY(process.waitForFinished(60'000));
         const QByteArray output = process.readAll();
         QVERIFY2(process.exitCode() == 0, output.constData());

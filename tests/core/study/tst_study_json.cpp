@@ -85,15 +85,33 @@ private Q_SLOTS:
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
         QTest::addColumn<QString>("why");
-        QTest::newRow("unknown key") << "/extra" << "1" << "unknown key \"extra\"";
-        QTest::newRow("unknown key inside") << "/probes/0/extra" << "1" << "unknown key \"extra\"";
-        QTest::newRow("newer") << "/format" << "2" << "newer Crest";
-        QTest::newRow("format text") << "/format" << "\"1\"" << "format";
-        QTest::newRow("role") << "/probes/0/tasks/0/role" << "\"both\"" << "\"both\" is no role";
-        QTest::newRow("number for a text") << "/name" << "7" << "\"name\" must be a text";
-        QTest::newRow("text for a number") << "/tasks/0/window_tokens" << "\"64\"" << "window_tokens";
-        QTest::newRow("fraction") << "/tasks/0/window_tokens" << "64.5" << "window_tokens";
-        QTest::newRow("object for a list") << "/tasks" << "{}" << "\"tasks\" must be a list";
+        QTest::newRow("unknown key") << "/extra"
+                                     << "1"
+                                     << "unknown key \"extra\"";
+        QTest::newRow("unknown key inside") << "/probes/0/extra"
+                                            << "1"
+                                            << "unknown key \"extra\"";
+        QTest::newRow("newer") << "/format"
+                               << "2"
+                               << "newer Crest";
+        QTest::newRow("format text") << "/format"
+                                     << "\"1\""
+                                     << "format";
+        QTest::newRow("role") << "/probes/0/tasks/0/role"
+                              << "\"both\""
+                              << "\"both\" is no role";
+        QTest::newRow("number for a text") << "/name"
+                                           << "7"
+                                           << "\"name\" must be a text";
+        QTest::newRow("text for a number") << "/tasks/0/window_tokens"
+                                           << "\"64\""
+                                           << "window_tokens";
+        QTest::newRow("fraction") << "/tasks/0/window_tokens"
+                                  << "64.5"
+                                  << "window_tokens";
+        QTest::newRow("object for a list") << "/tasks"
+                                           << "{}"
+                                           << "\"tasks\" must be a list";
     }
     void refusesWhatItDoesNotKnow() {
         QFETCH(QString, pointer);
@@ -117,12 +135,18 @@ private Q_SLOTS:
     void aPlanPointsNowhereElse_data() {
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
-        QTest::newRow("checkpoint") << "/cells/1/checkpoint" << "1";
-        QTest::newRow("keys") << "/cells/1/keys" << "[]";
-        QTest::newRow("batch") << "/batches/0/0" << "2";
-        QTest::newRow("empty batch") << "/batches/0" << "[]";
-        QTest::newRow("negative") << "/batches/0/0" << "-1";
-        QTest::newRow("tasks") << "/task_tokens" << "[1,2]";
+        QTest::newRow("checkpoint") << "/cells/1/checkpoint"
+                                    << "1";
+        QTest::newRow("keys") << "/cells/1/keys"
+                              << "[]";
+        QTest::newRow("batch") << "/batches/0/0"
+                               << "2";
+        QTest::newRow("empty batch") << "/batches/0"
+                                     << "[]";
+        QTest::newRow("negative") << "/batches/0/0"
+                                  << "-1";
+        QTest::newRow("tasks") << "/task_tokens"
+                               << "[1,2]";
     }
     void aPlanPointsNowhereElse() {
         QFETCH(QString, pointer);
@@ -233,7 +257,8 @@ private Q_SLOTS:
         std::string line = formatEvent(event);
         line.pop_back();
         const auto same = parseEvent(line, "events");
-        QVERIFY(same && same->type == event.type && same->cells == event.cells && same->text == event.text && same->at == event.at);
+        QVERIFY(same && same->type == event.type && same->cells == event.cells && same->text == event.text &&
+                same->at == event.at);
         line[20] ^= 1;
         QVERIFY(!parseEvent(line, "events"));
     }
