@@ -71,7 +71,8 @@ Result<series::Series> findSeries(const std::string& path) {
         std::string names;
         for (const series::Series& one : scan.series)
             names += "\n  " + one.path.string() + "  (" + one.name + ")";
-        return fail(ErrorKind::OutOfRange, "There are several series below this folder; name one of them:" + names, path);
+        return fail(ErrorKind::OutOfRange, "There are several series below this folder; name one of them:" + names,
+                    path);
     }
     return std::move(scan.series.front());
 }
@@ -88,8 +89,13 @@ std::string seriesInStudy(study::Study& study, const series::Series& series) {
     for (const study::StudySeries& known : study.series)
         if (known.path == path)
             return known.name;
-    study.series.push_back({freeName(series.name, [&](const std::string& name) { return std::ranges::find(study.series, name, &study::StudySeries::name) != study.series.end(); }),
-                            path, {}});
+    study.series.push_back({freeName(series.name,
+                                     [&](const std::string& name) {
+                                         return std::ranges::find(study.series, name, &study::StudySeries::name) !=
+                                                study.series.end();
+                                     }),
+                            path,
+                            {}});
     return study.series.back().name;
 }
 
@@ -103,7 +109,8 @@ Result<void> addTask(study::Study& study, const study::Task& task) {
     same.dataHash.clear();
     if (same == task)
         return {};
-    return fail(ErrorKind::Mismatch, "The study has another task of the name \"" + task.name + "\" (another file or window); choose another name.");
+    return fail(ErrorKind::Mismatch, "The study has another task of the name \"" + task.name +
+                                         "\" (another file or window); choose another name.");
 }
 
 /// What the options describe, added to `study`.
@@ -134,7 +141,9 @@ Result<study::Probe> probeInStudy(study::Study& study, const series::Series& ser
         if (known == probe)
             return probe;
     }
-    probe.name = freeName(options.name, [&](const std::string& name) { return std::ranges::find(study.probes, name, &study::Probe::name) != study.probes.end(); });
+    probe.name = freeName(options.name, [&](const std::string& name) {
+        return std::ranges::find(study.probes, name, &study::Probe::name) != study.probes.end();
+    });
     study.probes.push_back(probe);
     return probe;
 }
@@ -180,10 +189,12 @@ Result<Planned> planOn(study::StudyFolder& folder, const ProbeOptions& options, 
     const bool terminal = ::isatty(STDERR_FILENO) == 1 && !options.work.json;
     const JobContext job(signals.token(), [&](const Progress& progress) {
         if (terminal)
-            fmt::print(stderr, "\r\x1b[Kchecking {} of {} {}{}", progress.done, progress.total, progress.what, progress.done == progress.total ? "\r\x1b[K" : "");
+            fmt::print(stderr, "\r\x1b[Kchecking {} of {} {}{}", progress.done, progress.total, progress.what,
+                       progress.done == progress.total ? "\r\x1b[K" : "");
     });
     Planned planned;
-    CREST_TRY(plan, study::planProbe(folder, probe, series, [&](const std::string& key) { return reader.has(key); }, job));
+    CREST_TRY(plan, study::planProbe(
+                        folder, probe, series, [&](const std::string& key) { return reader.has(key); }, job));
     planned.plan = std::move(plan);
     std::vector<series::DecoderSpec> specs;
     for (const study::PlannedCheckpoint& pinned : planned.plan.checkpoints)
@@ -197,11 +208,15 @@ Result<Planned> planOn(study::StudyFolder& folder, const ProbeOptions& options, 
 
 void printCost(const study::PlanCost& cost, bool json) {
     if (json)
-        fmt::print("{}\n", canonicalJson({{"cells", cost.cells}, {"cached", cost.cached}, {"new", cost.fresh}, {"forward_tokens", cost.forwardTokens},
-                                          {"seconds", cost.seconds}, {"memory_bytes", cost.memoryBytes}}));
+        fmt::print("{}\n", canonicalJson({{"cells", cost.cells},
+                                          {"cached", cost.cached},
+                                          {"new", cost.fresh},
+                                          {"forward_tokens", cost.forwardTokens},
+                                          {"seconds", cost.seconds},
+                                          {"memory_bytes", cost.memoryBytes}}));
     else
-        fmt::print("{} cells: {} cached, {} new; about {} and {} of memory\n", cost.cells, cost.cached, cost.fresh, formatDuration(cost.seconds),
-                   formatBytes(cost.memoryBytes));
+        fmt::print("{} cells: {} cached, {} new; about {} and {} of memory\n", cost.cells, cost.cached, cost.fresh,
+                   formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
     std::fflush(stdout);
 }
 
@@ -237,18 +252,26 @@ Result<int> probeNoise(ProbeOptions options) {
 void addProbeCommand(CLI::App& app, int& exitCode) {
     const auto options = std::make_shared<ProbeOptions>();
     CLI::App* command = app.add_subcommand("probe", "Plan and run a probe on a series")->require_subcommand(1);
-    CLI::App* noise = command->add_subcommand("noise", "Gaussian noise: loss of each checkpoint with N(0, (gamma x std)^2) added to its weights");
+    CLI::App* noise = command->add_subcommand(
+        "noise", "Gaussian noise: loss of each checkpoint with N(0, (gamma x std)^2) added to its weights");
     noise->add_option("--series", options->series, "Folder of the series")->required();
     noise->add_option("--study", options->study, "Study folder; made where it is not there")->required();
-    noise->add_option("--gammas", options->gammas, "Strengths, in units of the noise scale")->delimiter(',')->capture_default_str();
+    noise->add_option("--gammas", options->gammas, "Strengths, in units of the noise scale")
+        ->delimiter(',')
+        ->capture_default_str();
     noise->add_option("--seeds", options->seeds, "Draws; each is an antithetic pair")->capture_default_str();
     noise->add_option("--first-seed", options->firstSeed, "The first draw's seed")->capture_default_str();
-    noise->add_option("--texts", options->texts, "NAME=FILE:id or NAME=FILE:ood, as often as wanted (default: the tasks of the study's last probe)");
+    noise->add_option(
+        "--texts", options->texts,
+        "NAME=FILE:id or NAME=FILE:ood, as often as wanted (default: the tasks of the study's last probe)");
     noise->add_option("--window", options->window, "Tokens of a window")->capture_default_str();
     noise->add_option("--stride", options->stride, "Tokens from one window to the next (default: the window)");
-    noise->add_option("--max-windows", options->maxWindows, "The first so many windows of each text; 0 for all")->capture_default_str();
+    noise->add_option("--max-windows", options->maxWindows, "The first so many windows of each text; 0 for all")
+        ->capture_default_str();
     noise->add_option("--dtype", options->dtype, "float32 or bfloat16")->capture_default_str();
-    noise->add_option("--scale", options->scale, "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
+    noise
+        ->add_option("--scale", options->scale,
+                     "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
         ->check(CLI::IsMember({"init", "rms"}))
         ->capture_default_str();
     noise->add_option("--name", options->name, "Name of the probe")->capture_default_str();

@@ -23,7 +23,8 @@ namespace {
 /// The role of a task is a matter of the probe that measured it.
 class Roles {
 public:
-    explicit Roles(const study::StudyFolder& folder) : m_folder(folder) {}
+    explicit Roles(const study::StudyFolder& folder)
+        : m_folder(folder) {}
 
     std::string of(const study::ResultRow& row) {
         const auto [at, isNew] = m_runs.try_emplace(row.run);
@@ -40,7 +41,9 @@ private:
     std::map<std::string, std::map<std::string, std::string>> m_runs;
 };
 
-Json finiteOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+Json finiteOrNull(double value) {
+    return std::isfinite(value) ? Json(value) : Json();
+}
 
 Json toJson(const study::ResultRow& row, const std::string& role) {
     return {{"series", row.series},
@@ -65,13 +68,14 @@ void printTable(const std::vector<study::ResultRow>& rows, Roles& roles) {
         checkpoint = std::max(checkpoint, row.checkpoint.size());
         task = std::max(task, row.task.size());
     }
-    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}\n", "checkpoint", checkpoint, "tokens", "modification", "strength", "seed", "task",
-               task, "role", "nats/token", "stderr", "n");
+    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}\n", "checkpoint", checkpoint,
+               "tokens", "modification", "strength", "seed", "task", task, "role", "nats/token", "stderr", "n");
     for (const study::ResultRow& row : rows)
-        fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}{}\n", row.checkpoint, checkpoint,
-                   row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-", row.modification, formatNumber(row.strength), row.seed, row.task, task,
-                   roles.of(row), std::isfinite(row.value) ? fmt::format("{:.6f}", row.value) : "not finite", fmt::format("{:.6f}", row.stderr_), row.n,
-                   row.cause.empty() ? "" : "  " + row.cause);
+        fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}{}\n", row.checkpoint,
+                   checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-", row.modification,
+                   formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
+                   std::isfinite(row.value) ? fmt::format("{:.6f}", row.value) : "not finite",
+                   fmt::format("{:.6f}", row.stderr_), row.n, row.cause.empty() ? "" : "  " + row.cause);
 }
 
 int results(const std::string& path, bool json) {
@@ -87,7 +91,8 @@ int results(const std::string& path, bool json) {
         return 1;
     }
     std::ranges::sort(*rows, {}, [](const study::ResultRow& row) {
-        return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed, row.key);
+        return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed,
+                          row.key);
     });
     Roles roles(*folder);
     if (json)

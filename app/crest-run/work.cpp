@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run work STUDY: runs what is queued in a study. crest-run publish STUDY (hidden): writes results.h5, in a process of its own.
+// crest-run work STUDY: runs what is queued in a study. crest-run publish STUDY (hidden): writes results.h5, in a
+// process of its own.
 #include "app/crest-run/work.h"
 
 #include <algorithm>
@@ -27,7 +28,8 @@ using study::RunState;
 using study::RunStatus;
 
 std::string progressLine(const RunStatus& status) {
-    std::string line = fmt::format("{}  {}/{} cells", study::runStateName(status.state), status.doneCells, status.totalCells);
+    std::string line =
+        fmt::format("{}  {}/{} cells", study::runStateName(status.state), status.doneCells, status.totalCells);
     if (!status.failed.empty())
         line += fmt::format(", {} failed", status.failed.size());
     if (!status.phase.empty())
@@ -39,10 +41,13 @@ std::string progressLine(const RunStatus& status) {
     return status.message.empty() ? line : line + "  " + status.message;
 }
 
-/// Shows where the runs are, from the study folder as everyone sees it: on a terminal one line that changes, else a line now and then.
+/// Shows where the runs are, from the study folder as everyone sees it: on a terminal one line that changes, else a
+/// line now and then.
 class ProgressLine {
 public:
-    ProgressLine(const study::StudyFolder& folder, bool shown) : m_folder(folder), m_terminal(::isatty(STDERR_FILENO) == 1) {
+    ProgressLine(const study::StudyFolder& folder, bool shown)
+        : m_folder(folder)
+        , m_terminal(::isatty(STDERR_FILENO) == 1) {
         if (shown)
             m_thread = std::jthread([this](std::stop_token stop) { show(stop); });
     }
@@ -60,11 +65,13 @@ private:
             std::this_thread::sleep_for(milliseconds(250));
             for (const std::string& id : study::listRuns(m_folder)) {
                 const auto status = followers.try_emplace(id, m_folder, id).first->second.poll();
-                const bool going = status && (status->state == RunState::Running || status->state == RunState::Paused || status->state == RunState::Stopping);
+                const bool going = status && (status->state == RunState::Running || status->state == RunState::Paused ||
+                                              status->state == RunState::Stopping);
                 if (!going || status->writers.empty() || (!m_terminal && steady_clock::now() - last < seconds(10)))
                     continue;
                 last = steady_clock::now();
-                fmt::print(stderr, "{}{}{}", m_terminal ? "\r\x1b[K" : "", progressLine(*status), m_terminal ? "" : "\n");
+                fmt::print(stderr, "{}{}{}", m_terminal ? "\r\x1b[K" : "", progressLine(*status),
+                           m_terminal ? "" : "\n");
                 std::fflush(stderr);
                 break;
             }
@@ -78,10 +85,14 @@ Json toJson(const RunStatus& status) {
     Json failed = Json::array();
     for (const study::FailedCell& cell : status.failed)
         failed.push_back({{"cell", cell.cell}, {"message", cell.message}});
-    return {{"run", status.id},         {"state", study::runStateName(status.state)},
-            {"cells", status.totalCells}, {"done", status.doneCells},
-            {"cached", status.cachedCells}, {"failed", failed},
-            {"seconds", status.secondsElapsed}, {"tokens_per_second", status.tokensPerSecond},
+    return {{"run", status.id},
+            {"state", study::runStateName(status.state)},
+            {"cells", status.totalCells},
+            {"done", status.doneCells},
+            {"cached", status.cachedCells},
+            {"failed", failed},
+            {"seconds", status.secondsElapsed},
+            {"tokens_per_second", status.tokensPerSecond},
             {"message", status.message}};
 }
 
@@ -94,8 +105,8 @@ void report(const study::StudyFolder& folder, const std::string& id, bool json) 
     }
     if (json)
         return fmt::print("{}\n", canonicalJson(toJson(*status)));
-    fmt::print("{}  {}: {} of {} cells stored ({} were there before), {}\n", id, study::runStateName(status->state), status->doneCells, status->totalCells,
-               status->cachedCells, formatDuration(status->secondsElapsed));
+    fmt::print("{}  {}: {} of {} cells stored ({} were there before), {}\n", id, study::runStateName(status->state),
+               status->doneCells, status->totalCells, status->cachedCells, formatDuration(status->secondsElapsed));
     std::set<std::string> said;
     for (const study::FailedCell& cell : status->failed)
         if (said.insert(cell.message).second)
@@ -112,7 +123,8 @@ Result<void> parseShard(const std::string& text, run::WorkOptions& options) {
         return error == std::errc() && end == part.data() + part.size();
     };
     const auto slash = text.find('/');
-    if (slash == std::string::npos || !read(std::string_view(text).substr(0, slash), options.shard) || !read(std::string_view(text).substr(slash + 1), options.shards))
+    if (slash == std::string::npos || !read(std::string_view(text).substr(0, slash), options.shard) ||
+        !read(std::string_view(text).substr(slash + 1), options.shards))
         return fail(ErrorKind::OutOfRange, "--shard must be k/n with k from 0 to n-1, for instance 0/4.");
     return {};
 }
@@ -151,7 +163,8 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         return 1;
     }
     run::lowerPriority();
-    const std::set<std::string> waiting = request.runId.empty() ? runsNotDone(folder) : std::set<std::string>{request.runId};
+    const std::set<std::string> waiting =
+        request.runId.empty() ? runsNotDone(folder) : std::set<std::string>{request.runId};
     Result<run::RunSummary> summary;
     {
         const ProgressLine progress(folder, !request.json);
@@ -181,10 +194,13 @@ void addWorkCommand(CLI::App& app, int& exitCode) {
     CLI::App* command = app.add_subcommand("work", "Run what is queued in a study");
     command->add_option("study", options->study, "Study folder")->required();
     command->add_option("--device", options->request.device, "cpu or cuda:0")->capture_default_str();
-    command->add_option("--workers", options->request.workers, "Batches side by side (default: by model size and cores)");
+    command->add_option("--workers", options->request.workers,
+                        "Batches side by side (default: by model size and cores)");
     command->add_option("--threads", options->request.threads, "Threads of each worker");
-    command->add_option("--shard", options->request.shard, "k/n: the k-th of n parts (k from 0), for a cluster's job array");
-    command->add_option("--run", options->request.runId, "Just this run, also where it was stopped or had failed cells");
+    command->add_option("--shard", options->request.shard,
+                        "k/n: the k-th of n parts (k from 0), for a cluster's job array");
+    command->add_option("--run", options->request.runId,
+                        "Just this run, also where it was stopped or had failed cells");
     command->add_flag("--json", options->request.json, "One JSON object for each run");
     command->callback([options, &exitCode] {
         const run::StopSignals signals;

@@ -20,7 +20,8 @@ struct WorkRequest {
     bool json = false; ///< one line for each run on stdout, no progress line
 };
 
-/// Runs the executor with the real engine, shows a progress line on stderr, prints how the runs ended; returns the exit code.
+/// Runs the executor with the real engine, shows a progress line on stderr, prints how the runs ended; returns the exit
+/// code.
 int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, const run::StopSignals& signals);
 
 } // namespace crest

@@ -20,7 +20,8 @@ struct Sha256::State {
     State& operator=(const State&) = delete;
 };
 
-Sha256::Sha256() : m_state(std::make_unique<State>()) {}
+Sha256::Sha256()
+    : m_state(std::make_unique<State>()) {}
 Sha256::~Sha256() = default;
 Sha256::Sha256(Sha256&&) noexcept = default;
 Sha256& Sha256::operator=(Sha256&&) noexcept = default;
@@ -30,7 +31,9 @@ Sha256& Sha256::update(std::span<const std::byte> bytes) {
     return *this;
 }
 
-Sha256& Sha256::update(std::string_view text) { return update(std::as_bytes(std::span(text.data(), text.size()))); }
+Sha256& Sha256::update(std::string_view text) {
+    return update(std::as_bytes(std::span(text.data(), text.size())));
+}
 
 Sha256::Digest Sha256::finish() {
     Digest digest{};
@@ -46,7 +49,9 @@ std::string Sha256::finishHex() {
     return out;
 }
 
-std::string sha256Hex(std::string_view text) { return Sha256().update(text).finishHex(); }
+std::string sha256Hex(std::string_view text) {
+    return Sha256().update(text).finishHex();
+}
 
 std::uint32_t crc32c(std::span<const std::byte> bytes, std::uint32_t previous) {
     boost::crc_optimal<32, 0x1EDC6F41, 0xFFFFFFFF, 0xFFFFFFFF, true, true> crc;

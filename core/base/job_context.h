@@ -18,14 +18,16 @@ struct Progress {
     std::string_view what;
 };
 
-/// Passed by const reference into long functions, which check `stopRequested()` once per batch or file and call `report`
-/// as often as they like: the sink thins. The sink is called on the computing thread and must not block.
+/// Passed by const reference into long functions, which check `stopRequested()` once per batch or file and call
+/// `report` as often as they like: the sink thins. The sink is called on the computing thread and must not block.
 class JobContext {
 public:
     using Sink = std::function<void(const Progress&)>;
 
     JobContext() = default;
-    explicit JobContext(std::stop_token token, Sink sink = {}) : m_token(std::move(token)), m_sink(std::move(sink)) {}
+    explicit JobContext(std::stop_token token, Sink sink = {})
+        : m_token(std::move(token))
+        , m_sink(std::move(sink)) {}
 
     bool stopRequested() const { return m_token.stop_requested(); }
     const std::stop_token& token() const { return m_token; }
@@ -40,6 +42,8 @@ private:
 };
 
 /// The error of a job that was asked to stop.
-inline tl::unexpected<Error> stopped() { return fail(ErrorKind::Stopped, "Stopped; what was finished is kept."); }
+inline tl::unexpected<Error> stopped() {
+    return fail(ErrorKind::Stopped, "Stopped; what was finished is kept.");
+}
 
 } // namespace crest

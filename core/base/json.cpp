@@ -15,7 +15,8 @@ namespace {
 /// Builds the value while it checks what nlohmann's DOM parser lets pass.
 class StrictHandler final : public nlohmann::json_sax<Json> {
 public:
-    explicit StrictHandler(int maxDepth) : m_maxDepth(maxDepth) {}
+    explicit StrictHandler(int maxDepth)
+        : m_maxDepth(maxDepth) {}
 
     Json root;
     std::string problem;
@@ -60,7 +61,7 @@ private:
         problem = std::move(why);
         return false;
     }
-    template <class V> Json* place(V&& value) {
+    template<class V> Json* place(V&& value) {
         if (m_stack.empty()) {
             root = Json(std::forward<V>(value));
             return &root;
@@ -72,7 +73,7 @@ private:
         }
         return &(parent[m_key] = Json(std::forward<V>(value)));
     }
-    template <class V> bool put(V&& value) {
+    template<class V> bool put(V&& value) {
         place(std::forward<V>(value));
         return true;
     }
@@ -92,8 +93,8 @@ private:
 
 Result<Json> parseJson(std::string_view text, const std::string& where, const JsonLimits& limits) {
     if (text.size() > limits.maxBytes)
-        return fail(ErrorKind::Malformed, fmt::format("{} bytes of JSON, the limit is {}", text.size(), limits.maxBytes),
-                    where);
+        return fail(ErrorKind::Malformed,
+                    fmt::format("{} bytes of JSON, the limit is {}", text.size(), limits.maxBytes), where);
     StrictHandler handler(limits.maxDepth);
     if (!Json::sax_parse(text.begin(), text.end(), &handler))
         return fail(ErrorKind::Malformed, handler.problem, where);
@@ -133,11 +134,12 @@ Result<std::int64_t> requireInt(const Json& object, const char* key, const std::
     if (!object.is_object() || !object.contains(key) || !object[key].is_number_integer())
         return fail(ErrorKind::Malformed, fmt::format("\"{}\" must be a whole number", key), where);
     const Json& value = object[key];
-    const bool fits = !value.is_number_unsigned() ||
-                      value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+    const bool fits =
+        !value.is_number_unsigned() ||
+        value.get<std::uint64_t>() <= static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
     if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high)
-        return fail(ErrorKind::OutOfRange, fmt::format("\"{}\" is {}, it must be from {} to {}", key, value.dump(), low, high),
-                    where);
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("\"{}\" is {}, it must be from {} to {}", key, value.dump(), low, high), where);
     return value.get<std::int64_t>();
 }
 

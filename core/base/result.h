@@ -34,12 +34,14 @@ struct Error {
     bool operator==(const Error&) const = default;
 };
 
-template <class T> using Result = tl::expected<T, Error>;
+template<class T> using Result = tl::expected<T, Error>;
 
 inline tl::unexpected<Error> fail(ErrorKind kind, std::string message, std::string where = {}) {
     return tl::unexpected<Error>(Error{kind, std::move(message), std::move(where)});
 }
-inline tl::unexpected<Error> fail(Error error) { return tl::unexpected<Error>(std::move(error)); }
+inline tl::unexpected<Error> fail(Error error) {
+    return tl::unexpected<Error>(std::move(error));
+}
 
 /// Stable lower-case name of a kind, for JSON ("not_found", "malformed", ...).
 const char* errorKindName(ErrorKind kind);

@@ -16,7 +16,7 @@ struct Scale {
 };
 
 /// The largest unit that `value` reaches once it is rounded to three digits, so that 999,999 reads 1M and not 1000k.
-template <std::size_t N> const Scale& pickScale(double value, const std::array<Scale, N>& scales) {
+template<std::size_t N> const Scale& pickScale(double value, const std::array<Scale, N>& scales) {
     for (const Scale& scale : scales)
         if (value * 1.0005 >= scale.unit)
             return scale;
@@ -44,14 +44,16 @@ std::string formatDuration(double seconds) {
         return "-";
     const auto whole = static_cast<std::int64_t>(std::ceil(seconds));
     const std::int64_t hours = whole / 3600, minutes = whole / 60 % 60;
-    return hours ? fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60) : fmt::format("{}:{:02}", minutes, whole % 60);
+    return hours ? fmt::format("{}:{:02}:{:02}", hours, minutes, whole % 60)
+                 : fmt::format("{}:{:02}", minutes, whole % 60);
 }
 
 std::string formatNumber(double value, int digits) {
     if (!std::isfinite(value))
         return std::isnan(value) ? "NaN" : value > 0 ? "inf" : "-inf";
     std::array<char, 64> buffer{};
-    const auto end = std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, digits);
+    const auto end =
+        std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::general, digits);
     return {buffer.data(), end.ptr};
 }
 

@@ -3,6 +3,8 @@
 
 namespace crest {
 
-const char* version() { return CREST_VERSION; }
+const char* version() {
+    return CREST_VERSION;
+}
 
 } // namespace crest

@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 using namespace hdf5;
 namespace {
 
-std::mutex g_library;                 ///< one user of HDF5 at a time in this process
+std::mutex g_library;                ///< one user of HDF5 at a time in this process
 std::atomic<bool> g_poisoned{false}; ///< a write failed: no further call into the library
 
 std::unique_lock<std::mutex> enterLibrary() {
@@ -77,7 +77,8 @@ Result<Hdf5Writer> Hdf5Writer::create(const fs::path& path) {
     const Hdf5Id access = accessList();
     Hdf5Id made = file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()));
     if (!made.valid())
-        return fail(ErrorKind::Io, "HDF5 cannot create this file; is there room, and may it be written?", path.string());
+        return fail(ErrorKind::Io, "HDF5 cannot create this file; is there room, and may it be written?",
+                    path.string());
     return Hdf5Writer(path, std::move(made), std::move(lock));
 }
 
@@ -108,7 +109,8 @@ Result<void> Hdf5Writer::attribute(const std::string& path, const std::string& n
     const char* pointer = copy.c_str();
     const Hdf5Id at = object(H5Oopen(m_file.get(), path.c_str(), H5P_DEFAULT));
     const Hdf5Id type = textType(), scalar = space(H5Screate(H5S_SCALAR));
-    const Hdf5Id made = attributeId(at.valid() ? H5Acreate2(at.get(), name.c_str(), type.get(), scalar.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
+    const Hdf5Id made = attributeId(
+        at.valid() ? H5Acreate2(at.get(), name.c_str(), type.get(), scalar.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
     if (!made.valid() || H5Awrite(made.get(), type.get(), &pointer) < 0)
         return failed(path + "@" + name);
     return {};
@@ -119,7 +121,8 @@ Result<void> Hdf5Writer::attribute(const std::string& path, const std::string& n
         return failed(path);
     const Hdf5Id at = object(H5Oopen(m_file.get(), path.c_str(), H5P_DEFAULT));
     const Hdf5Id scalar = space(H5Screate(H5S_SCALAR));
-    const Hdf5Id made = attributeId(at.valid() ? H5Acreate2(at.get(), name.c_str(), H5T_STD_I64LE, scalar.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
+    const Hdf5Id made = attributeId(
+        at.valid() ? H5Acreate2(at.get(), name.c_str(), H5T_STD_I64LE, scalar.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
     if (!made.valid() || H5Awrite(made.get(), H5T_NATIVE_INT64, &value) < 0)
         return failed(path + "@" + name);
     return {};
@@ -129,14 +132,15 @@ Result<void> Hdf5Writer::fillValue(const std::string& path, std::int64_t type, c
     const Hdf5Id at = object(H5Oopen(m_file.get(), path.c_str(), H5P_DEFAULT));
     const hsize_t one = 1;
     const Hdf5Id single = space(H5Screate_simple(1, &one, nullptr));
-    const Hdf5Id made = attributeId(at.valid() ? H5Acreate2(at.get(), "_FillValue", type, single.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
+    const Hdf5Id made =
+        attributeId(at.valid() ? H5Acreate2(at.get(), "_FillValue", type, single.get(), H5P_DEFAULT, H5P_DEFAULT) : -1);
     if (!made.valid() || H5Awrite(made.get(), type, value) < 0)
         return failed(path + "@_FillValue");
     return {};
 }
 
-Result<void> Hdf5Writer::writeArray(const std::string& path, std::int64_t type, std::size_t elementBytes, const void* data, std::size_t count,
-                                    const std::vector<std::uint64_t>& shape) {
+Result<void> Hdf5Writer::writeArray(const std::string& path, std::int64_t type, std::size_t elementBytes,
+                                    const void* data, std::size_t count, const std::vector<std::uint64_t>& shape) {
     if (m_failed)
         return failed(path);
     std::size_t expected = 1;
@@ -147,26 +151,32 @@ Result<void> Hdf5Writer::writeArray(const std::string& path, std::int64_t type, 
     const std::vector<hsize_t> dims(shape.begin(), shape.end());
     const Hdf5Id links = intermediateGroups(), creation = compressed(chunkOf(shape, elementBytes));
     const Hdf5Id where = space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr));
-    const Hdf5Id made = dataset(creation.valid() ? H5Dcreate2(m_file.get(), path.c_str(), type, where.get(), links.get(), creation.get(), H5P_DEFAULT) : -1);
+    const Hdf5Id made = dataset(creation.valid() ? H5Dcreate2(m_file.get(), path.c_str(), type, where.get(),
+                                                              links.get(), creation.get(), H5P_DEFAULT)
+                                                 : -1);
     if (!made.valid() || (count > 0 && H5Dwrite(made.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
         return failed(path);
     return {};
 }
 
-Result<void> Hdf5Writer::array(const std::string& path, std::span<const float> values, const std::vector<std::uint64_t>& shape) {
+Result<void> Hdf5Writer::array(const std::string& path, std::span<const float> values,
+                               const std::vector<std::uint64_t>& shape) {
     const float missing = std::numeric_limits<float>::quiet_NaN();
     CREST_CHECK(writeArray(path, H5T_NATIVE_FLOAT, sizeof(float), values.data(), values.size(), shape));
     return fillValue(path, H5T_NATIVE_FLOAT, &missing);
 }
-Result<void> Hdf5Writer::array(const std::string& path, std::span<const double> values, const std::vector<std::uint64_t>& shape) {
+Result<void> Hdf5Writer::array(const std::string& path, std::span<const double> values,
+                               const std::vector<std::uint64_t>& shape) {
     const double missing = std::numeric_limits<double>::quiet_NaN();
     CREST_CHECK(writeArray(path, H5T_NATIVE_DOUBLE, sizeof(double), values.data(), values.size(), shape));
     return fillValue(path, H5T_NATIVE_DOUBLE, &missing);
 }
-Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::int32_t> values, const std::vector<std::uint64_t>& shape) {
+Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::int32_t> values,
+                               const std::vector<std::uint64_t>& shape) {
     return writeArray(path, H5T_NATIVE_INT32, sizeof(std::int32_t), values.data(), values.size(), shape);
 }
-Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::int64_t> values, const std::vector<std::uint64_t>& shape) {
+Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::int64_t> values,
+                               const std::vector<std::uint64_t>& shape) {
     return writeArray(path, H5T_NATIVE_INT64, sizeof(std::int64_t), values.data(), values.size(), shape);
 }
 
@@ -178,8 +188,10 @@ Result<void> Hdf5Writer::array(const std::string& path, const std::vector<std::s
         pointers.push_back(text.c_str());
     const hsize_t length = texts.size();
     const Hdf5Id links = intermediateGroups(), type = textType(), where = space(H5Screate_simple(1, &length, nullptr));
-    const Hdf5Id made = dataset(H5Dcreate2(m_file.get(), path.c_str(), type.get(), where.get(), links.get(), H5P_DEFAULT, H5P_DEFAULT));
-    if (!made.valid() || (length > 0 && H5Dwrite(made.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0))
+    const Hdf5Id made =
+        dataset(H5Dcreate2(m_file.get(), path.c_str(), type.get(), where.get(), links.get(), H5P_DEFAULT, H5P_DEFAULT));
+    if (!made.valid() ||
+        (length > 0 && H5Dwrite(made.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0))
         return failed(path);
     return {};
 }
@@ -196,7 +208,8 @@ Result<void> Hdf5Writer::makeScale(const std::string& path, const std::string& n
 Result<void> Hdf5Writer::attachScale(const std::string& path, unsigned axis, const std::string& scalePath) {
     if (m_failed)
         return failed(path);
-    const Hdf5Id data = dataset(H5Dopen2(m_file.get(), path.c_str(), H5P_DEFAULT)), scale = dataset(H5Dopen2(m_file.get(), scalePath.c_str(), H5P_DEFAULT));
+    const Hdf5Id data = dataset(H5Dopen2(m_file.get(), path.c_str(), H5P_DEFAULT)),
+                 scale = dataset(H5Dopen2(m_file.get(), scalePath.c_str(), H5P_DEFAULT));
     if (!data.valid() || !scale.valid() || H5DSattach_scale(data.get(), scale.get(), axis) < 0)
         return failed(path);
     return {};
@@ -230,7 +243,9 @@ tl::unexpected<Error> Hdf5Reader::broken(const std::string& what) const {
     return fail(ErrorKind::Malformed, what + " is missing or cannot be read", m_path.string());
 }
 
-bool Hdf5Reader::has(const std::string& path) const { return H5Lexists(m_file.get(), path.c_str(), H5P_DEFAULT) > 0; }
+bool Hdf5Reader::has(const std::string& path) const {
+    return H5Lexists(m_file.get(), path.c_str(), H5P_DEFAULT) > 0;
+}
 
 Result<std::string> Hdf5Reader::textAttribute(const std::string& path, const std::string& name) const {
     const Hdf5Id at = attributeId(H5Aopen_by_name(m_file.get(), path.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT));
@@ -250,12 +265,13 @@ Result<std::int64_t> Hdf5Reader::intAttribute(const std::string& path, const std
     const Hdf5Id at = attributeId(H5Aopen_by_name(m_file.get(), path.c_str(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT));
     const Hdf5Id where = space(at.valid() ? H5Aget_space(at.get()) : -1);
     std::int64_t value = 0;
-    if (!where.valid() || H5Sget_simple_extent_npoints(where.get()) != 1 || H5Aread(at.get(), H5T_NATIVE_INT64, &value) < 0)
+    if (!where.valid() || H5Sget_simple_extent_npoints(where.get()) != 1 ||
+        H5Aread(at.get(), H5T_NATIVE_INT64, &value) < 0)
         return broken(path + "@" + name);
     return value;
 }
 
-template <class T> Result<std::vector<T>> Hdf5Reader::values(const std::string& path, std::int64_t elementType) const {
+template<class T> Result<std::vector<T>> Hdf5Reader::values(const std::string& path, std::int64_t elementType) const {
     const Hdf5Id data = dataset(H5Dopen2(m_file.get(), path.c_str(), H5P_DEFAULT));
     const Hdf5Id where = space(data.valid() ? H5Dget_space(data.get()) : -1);
     const hssize_t count = where.valid() ? H5Sget_simple_extent_npoints(where.get()) : -1;
@@ -267,7 +283,11 @@ template <class T> Result<std::vector<T>> Hdf5Reader::values(const std::string& 
     return result;
 }
 
-Result<std::vector<float>> Hdf5Reader::floats(const std::string& path) const { return values<float>(path, H5T_NATIVE_FLOAT); }
-Result<std::vector<std::int32_t>> Hdf5Reader::ints(const std::string& path) const { return values<std::int32_t>(path, H5T_NATIVE_INT32); }
+Result<std::vector<float>> Hdf5Reader::floats(const std::string& path) const {
+    return values<float>(path, H5T_NATIVE_FLOAT);
+}
+Result<std::vector<std::int32_t>> Hdf5Reader::ints(const std::string& path) const {
+    return values<std::int32_t>(path, H5T_NATIVE_INT32);
+}
 
 } // namespace crest::io

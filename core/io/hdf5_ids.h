@@ -10,12 +10,24 @@ namespace crest::io::hdf5 {
 
 static_assert(sizeof(hid_t) == sizeof(std::int64_t));
 
-inline Hdf5Id dataset(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Dclose(it); }}; }
-inline Hdf5Id space(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Sclose(it); }}; }
-inline Hdf5Id type(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Tclose(it); }}; }
-inline Hdf5Id properties(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Pclose(it); }}; }
-inline Hdf5Id attributeId(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Aclose(it); }}; }
-inline Hdf5Id object(hid_t id) { return {id, [](std::int64_t it) -> int { return H5Oclose(it); }}; }
+inline Hdf5Id dataset(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Dclose(it); }};
+}
+inline Hdf5Id space(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Sclose(it); }};
+}
+inline Hdf5Id type(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Tclose(it); }};
+}
+inline Hdf5Id properties(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Pclose(it); }};
+}
+inline Hdf5Id attributeId(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Aclose(it); }};
+}
+inline Hdf5Id object(hid_t id) {
+    return {id, [](std::int64_t it) -> int { return H5Oclose(it); }};
+}
 
 /// Variable-length UTF-8.
 inline Hdf5Id textType() {

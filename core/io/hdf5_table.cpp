@@ -40,7 +40,9 @@ Hdf5Id memoryType(const std::vector<Member>& members, std::size_t rowBytes) {
     Hdf5Id compound = type(H5Tcreate(H5T_COMPOUND, rowBytes));
     for (const Member& member : members) {
         const Hdf5Id text = member.kind == Kind::Text ? fixedText(member.size) : Hdf5Id();
-        const hid_t element = member.kind == Kind::Int ? H5T_NATIVE_INT64 : member.kind == Kind::Real ? H5T_NATIVE_DOUBLE : text.get();
+        const hid_t element = member.kind == Kind::Int    ? H5T_NATIVE_INT64
+                              : member.kind == Kind::Real ? H5T_NATIVE_DOUBLE
+                                                          : text.get();
         if (H5Tinsert(compound.get(), member.name.c_str(), member.offset, element) < 0)
             return {};
     }
@@ -140,7 +142,9 @@ Result<void> Hdf5Writer::table(const std::string& path, const std::vector<Hdf5Co
             return fail(ErrorKind::Internal, "The columns of " + path + " differ in length.", m_path.string());
     const Hdf5Id links = intermediateGroups(), creation = compressed({kChunkRows});
     const Hdf5Id where = space(H5Screate_simple(1, &rows, &unlimited));
-    const Hdf5Id made = dataset(layout.type.valid() ? H5Dcreate2(m_file.get(), path.c_str(), layout.type.get(), where.get(), links.get(), creation.get(), H5P_DEFAULT) : -1);
+    const Hdf5Id made = dataset(layout.type.valid() ? H5Dcreate2(m_file.get(), path.c_str(), layout.type.get(),
+                                                                 where.get(), links.get(), creation.get(), H5P_DEFAULT)
+                                                    : -1);
     if (!made.valid())
         return failed(path);
     std::vector<char> buffer;
@@ -149,9 +153,11 @@ Result<void> Hdf5Writer::table(const std::string& path, const std::vector<Hdf5Co
         buffer.assign(count * layout.rowBytes, 0);
         for (hsize_t row = 0; row < count; ++row)
             for (std::size_t c = 0; c < columns.size(); ++c)
-                pack(columns[c], layout.members[c], first + row, buffer.data() + row * layout.rowBytes + layout.members[c].offset);
+                pack(columns[c], layout.members[c], first + row,
+                     buffer.data() + row * layout.rowBytes + layout.members[c].offset);
         const Hdf5Id memory = space(H5Screate_simple(1, &count, nullptr));
-        if (!select(where.get(), first, count) || H5Dwrite(made.get(), layout.type.get(), memory.get(), where.get(), H5P_DEFAULT, buffer.data()) < 0)
+        if (!select(where.get(), first, count) ||
+            H5Dwrite(made.get(), layout.type.get(), memory.get(), where.get(), H5P_DEFAULT, buffer.data()) < 0)
             return failed(path);
     }
     return {};
@@ -159,8 +165,10 @@ Result<void> Hdf5Writer::table(const std::string& path, const std::vector<Hdf5Co
 
 Result<std::vector<Hdf5Column>> Hdf5Reader::table(const std::string& path) const {
     const Hdf5Id data = dataset(H5Dopen2(m_file.get(), path.c_str(), H5P_DEFAULT));
-    const Hdf5Id where = space(data.valid() ? H5Dget_space(data.get()) : -1), stored = type(data.valid() ? H5Dget_type(data.get()) : -1);
-    const hssize_t points = where.valid() && H5Sget_simple_extent_ndims(where.get()) == 1 ? H5Sget_simple_extent_npoints(where.get()) : -1;
+    const Hdf5Id where = space(data.valid() ? H5Dget_space(data.get()) : -1),
+                 stored = type(data.valid() ? H5Dget_type(data.get()) : -1);
+    const hssize_t points =
+        where.valid() && H5Sget_simple_extent_ndims(where.get()) == 1 ? H5Sget_simple_extent_npoints(where.get()) : -1;
     if (points < 0 || points > kMaxRows || !stored.valid())
         return broken(path);
     std::size_t rowBytes = 0;
@@ -176,7 +184,8 @@ Result<std::vector<Hdf5Column>> Hdf5Reader::table(const std::string& path) const
     for (hsize_t first = 0; first < rows; first += kRowsAtOnce) {
         const hsize_t count = std::min(kRowsAtOnce, rows - first);
         const Hdf5Id memory = space(H5Screate_simple(1, &count, nullptr));
-        if (!select(where.get(), first, count) || H5Dread(data.get(), memoryRow.get(), memory.get(), where.get(), H5P_DEFAULT, buffer.data()) < 0)
+        if (!select(where.get(), first, count) ||
+            H5Dread(data.get(), memoryRow.get(), memory.get(), where.get(), H5P_DEFAULT, buffer.data()) < 0)
             return broken(path);
         for (hsize_t row = 0; row < count; ++row)
             for (std::size_t c = 0; c < members.size(); ++c)

@@ -113,8 +113,8 @@ fs::path commonFolder(const Series& series) {
     return series.checkpoints.size() == 1 ? series.checkpoints.front().path : common;
 }
 
-/// Folders of replicates often bear the same names (seed1/step100, seed2/step100): then the names say the way from the series' folder, so
-/// that a name means one checkpoint.
+/// Folders of replicates often bear the same names (seed1/step100, seed2/step100): then the names say the way from the
+/// series' folder, so that a name means one checkpoint.
 void nameApart(Series& series) {
     std::set<std::string> names;
     for (const Checkpoint& checkpoint : series.checkpoints)

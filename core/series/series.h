@@ -24,7 +24,7 @@ const char* checkpointStateName(CheckpointState state); ///< "ok", "suspect", "b
 enum class TokensSource { User, Metadata, FamilyRule, Label, Config, Unknown };
 
 struct Checkpoint {
-    std::string name;           ///< the folder's name; where two of a series share it, the path below the series' folder
+    std::string name; ///< the folder's name; where two of a series share it, the path below the series' folder
     std::filesystem::path path; ///< absolute
     std::optional<std::int64_t> tokens, step;
     TokensSource tokensSource = TokensSource::Unknown;

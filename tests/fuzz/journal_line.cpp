@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lines of journals, events and status files on arbitrary bytes. The input is tried as it is, and as the JSON of a line with the right checksum,
-// so that the parser behind the checksum is reached.
+// Lines of journals, events and status files on arbitrary bytes. The input is tried as it is, and as the JSON of a line
+// with the right checksum, so that the parser behind the checksum is reached.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>

@@ -30,9 +30,11 @@ double uniform(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
 
 class PretendRunner final : public run::BatchRunner {
 public:
-    explicit PretendRunner(Behaviour behaviour) : m_behaviour(std::move(behaviour)) {}
+    explicit PretendRunner(Behaviour behaviour)
+        : m_behaviour(std::move(behaviour)) {}
 
-    Result<void> run(const run::BatchRequest& request, const JobContext& job, const std::function<Result<void>(run::Measurement)>& emit) override {
+    Result<void> run(const run::BatchRequest& request, const JobContext& job,
+                     const std::function<Result<void>(run::Measurement)>& emit) override {
         const auto& checkpoint = request.plan->checkpoints[request.checkpoint];
         std::int64_t tokens = 0;
         bool first = true;
@@ -68,11 +70,14 @@ private:
         result.cell = cellIndex;
         result.task = task;
         const double tokens = static_cast<double>(plan.checkpoints[cell.checkpoint].tokens.value_or(1));
-        const double mean = 2 + 3 * std::pow(tokens / 1e6, -0.3) + cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task;
+        const double mean =
+            2 + 3 * std::pow(tokens / 1e6, -0.3) + cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task;
         const std::int64_t sequences = plan.taskTokens[task] / plan.tasks[task].windowTokens;
         double sum = 0, squares = 0;
         for (std::int64_t s = 0; s < sequences; ++s) {
-            const double loss = mean + 0.1 * uniform(static_cast<std::uint64_t>(s), static_cast<std::uint64_t>(cell.seed), static_cast<std::uint64_t>(task));
+            const double loss =
+                mean + 0.1 * uniform(static_cast<std::uint64_t>(s), static_cast<std::uint64_t>(cell.seed),
+                                     static_cast<std::uint64_t>(task));
             result.sequenceTokens.push_back(static_cast<std::int32_t>(plan.tasks[task].windowTokens - 1));
             result.sequenceNats.push_back(static_cast<float>(loss) * static_cast<float>(result.sequenceTokens.back()));
             result.scoredTokens += result.sequenceTokens.back();
@@ -98,14 +103,17 @@ study::Probe probeOf(const Shape& shape) {
     probe.firstSeed = shape.firstSeed;
     probe.seeds = shape.seeds;
     for (int t = 0; t < shape.tasks; ++t)
-        probe.tasks.push_back({fmt::format("task {}", t), t == 0 ? study::Role::InDistribution : study::Role::OutOfDistribution});
+        probe.tasks.push_back(
+            {fmt::format("task {}", t), t == 0 ? study::Role::InDistribution : study::Role::OutOfDistribution});
     return probe;
 }
 
 } // namespace
 
 run::BatchRunnerFactory makeFactory(const Behaviour& behaviour) {
-    return [behaviour](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> { return std::make_unique<PretendRunner>(behaviour); };
+    return [behaviour](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+        return std::make_unique<PretendRunner>(behaviour);
+    };
 }
 
 int computedTwice() {
@@ -129,7 +137,8 @@ study::Study makeStudy(const Shape& shape) {
     study.name = "pretended";
     study.series.push_back({"pretended", "series", {}});
     for (int t = 0; t < shape.tasks; ++t)
-        study.tasks.push_back({fmt::format("task {}", t), fmt::format("text-{}.jsonl", t), sha256Hex(std::to_string(t)), 16, 16, shape.sequences});
+        study.tasks.push_back({fmt::format("task {}", t), fmt::format("text-{}.jsonl", t), sha256Hex(std::to_string(t)),
+                               16, 16, shape.sequences});
     study.probes.push_back(probeOf(shape));
     return study;
 }
@@ -143,8 +152,9 @@ study::Plan makePlan(const Shape& shape, const std::function<bool(const std::str
         plan.taskTokens.push_back(task.windowTokens * task.maxWindows);
     for (int c = 0; c < shape.checkpoints; ++c) {
         const std::int64_t tokens = std::int64_t{1'000'000} << c;
-        plan.checkpoints.push_back({"pretended", fmt::format("step{}", c), fmt::format("series/step{}", c), sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"),
-                                    sha256Hex("init"), tokens, c * 100, 1});
+        plan.checkpoints.push_back({"pretended", fmt::format("step{}", c), fmt::format("series/step{}", c),
+                                    sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"), sha256Hex("init"),
+                                    tokens, c * 100, 1});
         const auto add = [&](double strength, std::int64_t seed) {
             study::Cell cell{c, strength, seed, {}, {}};
             for (const study::Task& task : plan.tasks) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch runner that computes losses by a formula of checkpoint, gamma and seed, as slowly and as unreliably as a test wants; and studies for it,
-// without any model file.
+// A batch runner that computes losses by a formula of checkpoint, gamma and seed, as slowly and as unreliably as a test
+// wants; and studies for it, without any model file.
 #pragma once
 
 #include <cstdint>
@@ -14,10 +14,10 @@
 namespace crest::pretend {
 
 struct Behaviour {
-    int microsPerResult = 0;        ///< how long each result takes
+    int microsPerResult = 0;         ///< how long each result takes
     std::string failCheckpoint = {}; ///< its batches end with an error half-way
-    double notFiniteStrength = -1;  ///< results at this gamma are NaN
-    bool throws = false;            ///< instead of an error, an exception
+    double notFiniteStrength = -1;   ///< results at this gamma are NaN
+    bool throws = false;             ///< instead of an error, an exception
 };
 run::BatchRunnerFactory makeFactory(const Behaviour& behaviour = {});
 

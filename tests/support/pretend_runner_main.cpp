@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // crest-pretend-run work STUDY [--workers N] [--micros N] [--fail CHECKPOINT] [--run ID] [--shard K N]; publish STUDY
-// The executor of crest-run around the pretending runner, to be killed by tests. Prints the key of each stored result on a line.
+// The executor of crest-run around the pretending runner, to be killed by tests. Prints the key of each stored result
+// on a line.
 #include <cstdio>
 #include <string>
 
@@ -56,8 +57,9 @@ int work(int argc, char** argv) {
         (void)!::write(STDOUT_FILENO, text.data(), text.size());
     };
     const auto folder = study::StudyFolder::open(argv[2]);
-    const auto summary = folder ? run::workStudy(*folder, options, pretend::makeFactory(behaviour), JobContext(signals.token()))
-                                : Result<run::RunSummary>(fail(folder.error()));
+    const auto summary =
+        folder ? run::workStudy(*folder, options, pretend::makeFactory(behaviour), JobContext(signals.token()))
+               : Result<run::RunSummary>(fail(folder.error()));
     if (!summary) {
         std::fprintf(stderr, "%s\n", summary.error().text().c_str());
         return 1;

@@ -46,9 +46,16 @@ private Q_SLOTS:
     void tokenLabels_data() {
         QTest::addColumn<double>("tokens");
         QTest::addColumn<QString>("label");
-        for (const auto& [tokens, label] : std::initializer_list<std::pair<double, const char*>>{
-                 {5e5, "0.5M"}, {4e6, "4M"}, {1.5e9, "1.5B"}, {3e12, "3T"}, {128, "128"}, {6.4e7, "64M"},
-                 {4.194304e6, "4.19M"}, {9.9999e8, "1B"}, {0, "0"}, {2000, "2k"}})
+        for (const auto& [tokens, label] : std::initializer_list<std::pair<double, const char*>>{{5e5, "0.5M"},
+                                                                                                 {4e6, "4M"},
+                                                                                                 {1.5e9, "1.5B"},
+                                                                                                 {3e12, "3T"},
+                                                                                                 {128, "128"},
+                                                                                                 {6.4e7, "64M"},
+                                                                                                 {4.194304e6, "4.19M"},
+                                                                                                 {9.9999e8, "1B"},
+                                                                                                 {0, "0"},
+                                                                                                 {2000, "2k"}})
             QTest::newRow(label) << tokens << label;
     }
     void tokenLabels() {
