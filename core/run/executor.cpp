@@ -46,6 +46,12 @@ void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options,
     threads = options.threadsPerWorker > 0 ? options.threadsPerWorker : std::max(1, cores / workers);
 }
 
+/// False where the run asks for another device than this runner's.
+bool isForDevice(const study::StudyFolder& folder, const std::string& id, const std::string& device) {
+    const auto plan = study::readPlan(folder, id);
+    return !plan || plan->device.empty() || plan->device == device; // one that cannot be read is reported later
+}
+
 /// The oldest run that waits for a runner, or that others are at; "" where there is none.
 std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options,
                     const std::set<std::string>& visited) {
@@ -57,8 +63,10 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
         study::RunFollower follower(folder, id);
         const auto status = follower.poll();
         using study::RunState;
-        if (status && (status->state == RunState::Queued || status->state == RunState::Interrupted ||
-                       status->state == RunState::Running))
+        if (status &&
+            (status->state == RunState::Queued || status->state == RunState::Interrupted ||
+             status->state == RunState::Running) &&
+            isForDevice(folder, id, options.device))
             return id;
     }
     return {};

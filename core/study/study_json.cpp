@@ -242,15 +242,18 @@ Result<Study> studyFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Plan& plan) {
-    return {{"format", kStudyFormat},
-            {"id", plan.id},
-            {"created_at", plan.createdAt},
-            {"probe", toJson(plan.probe)},
-            {"tasks", listToJson(plan.tasks)},
-            {"task_tokens", plan.taskTokens},
-            {"checkpoints", listToJson(plan.checkpoints)},
-            {"cells", listToJson(plan.cells)},
-            {"batches", plan.batches}};
+    Json json = {{"format", kStudyFormat},
+                 {"id", plan.id},
+                 {"created_at", plan.createdAt},
+                 {"probe", toJson(plan.probe)},
+                 {"tasks", listToJson(plan.tasks)},
+                 {"task_tokens", plan.taskTokens},
+                 {"checkpoints", listToJson(plan.checkpoints)},
+                 {"cells", listToJson(plan.cells)},
+                 {"batches", plan.batches}};
+    if (!plan.device.empty())
+        json["device"] = plan.device;
+    return json;
 }
 
 Result<Plan> planFromJson(const Json& json, const std::string& where) {
@@ -261,6 +264,8 @@ Result<Plan> planFromJson(const Json& json, const std::string& where) {
     fields.integer("format", format);
     fields.text("id", plan.id);
     fields.text("created_at", plan.createdAt);
+    if (fields.has("device"))
+        fields.text("device", plan.device);
     fields.object("probe", plan.probe, probeFromJson);
     fields.objects("tasks", plan.tasks, taskFromJson);
     fields.integers("task_tokens", plan.taskTokens, 0, INT64_MAX);

@@ -92,6 +92,7 @@ struct Cell {
 struct Plan {
     std::string id;        ///< the run's id, "" before it is queued
     std::string createdAt; ///< ISO 8601 UTC
+    std::string device;    ///< "cpu", "cuda:0": a runner on this device takes it up; "": any. No part of a key
     Probe probe;
     std::vector<Task> tasks; ///< those of probe.tasks, same order, with dataHash and absolute textsPath
     /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where

@@ -64,6 +64,26 @@ private Q_SLOTS:
         QCOMPARE(again->runs, 0);
     }
 
+    void runForAnotherDeviceWaits() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        study::Plan plan = pretend::makePlan(shape, [](const std::string&) { return false; });
+        plan.device = "cuda:0";
+        const auto id = study::queueRun(study.folder, plan);
+        QVERIFY(id);
+        QCOMPARE(study::readPlan(study.folder, *id)->device, std::string("cuda:0"));
+        run::WorkOptions options;
+        options.device = "cpu";
+        auto summary = study.work(options);
+        QVERIFY(summary);
+        QCOMPARE(summary->runs, 0);
+        QCOMPARE(study.status(*id).state, RunState::Queued);
+        options.runId = *id; // asked for by name it is taken up all the same
+        summary = study.work(options);
+        QVERIFY(summary);
+        QCOMPARE(study.status(*id).state, RunState::Done);
+    }
+
     void overlappingProbeComputesOnlyWhatIsNew() {
         const pretend::Shape first;
         StudyFixture study(first);

@@ -76,6 +76,10 @@ private Q_SLOTS:
         const auto plan = planFromJson(*parseJson(canonicalJson(toJson(examplePlan())), "p"), "p");
         QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
         QVERIFY(*plan == examplePlan());
+        Plan onGpu = examplePlan();
+        onGpu.device = "cuda:0";
+        const auto gpuAgain = planFromJson(*parseJson(canonicalJson(toJson(onGpu)), "p"), "p");
+        QVERIFY(gpuAgain && *gpuAgain == onGpu);
         const auto row = rowFromJson(*parseJson(canonicalJson(toJson(exampleRow())), "r"), "r");
         QVERIFY2(row, row ? "" : row.error().text().c_str());
         QVERIFY(*row == exampleRow()); // 1/3 and infinity exactly
