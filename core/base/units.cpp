@@ -23,9 +23,21 @@ template<std::size_t N> const Scale& pickScale(double value, const std::array<Sc
     return scales.back();
 }
 
+/// Budgets end with the last whole batch (999,424 for a million): within 0.1 % of a number of two digits, that number
+/// is what was meant.
+double nominalTokens(double tokens) {
+    if (!std::isfinite(tokens) || std::abs(tokens) < 1000)
+        return tokens;
+    constexpr double kNominal = 1e-3;
+    const double unit = std::pow(10.0, std::floor(std::log10(std::abs(tokens))) - 1);
+    const double nominal = std::round(tokens / unit) * unit;
+    return std::abs(nominal - tokens) <= kNominal * std::abs(tokens) ? nominal : tokens;
+}
+
 } // namespace
 
-std::string formatTokens(double tokens) {
+std::string formatTokens(double exact) {
+    const double tokens = nominalTokens(exact);
     // Half a million reads 0.5M: budgets below a million sit on axes in millions.
     static constexpr std::array<Scale, 5> kScales{{{1e12, "T"}, {1e9, "B"}, {1e5, "M"}, {1e3, "k"}, {0, ""}}};
     const Scale& scale = pickScale(std::abs(tokens), kScales);

@@ -46,17 +46,18 @@ private Q_SLOTS:
     void tokenLabels_data() {
         QTest::addColumn<double>("tokens");
         QTest::addColumn<QString>("label");
-        for (const auto& [tokens, label] : std::initializer_list<std::pair<double, const char*>>{{5e5, "0.5M"},
-                                                                                                 {4e6, "4M"},
-                                                                                                 {1.5e9, "1.5B"},
-                                                                                                 {3e12, "3T"},
-                                                                                                 {128, "128"},
-                                                                                                 {6.4e7, "64M"},
-                                                                                                 {4.194304e6, "4.19M"},
-                                                                                                 {9.9999e8, "1B"},
-                                                                                                 {0, "0"},
-                                                                                                 {2000, "2k"}})
-            QTest::newRow(label) << tokens << label;
+        const std::vector<std::pair<double, const char*>> rows{
+            {5e5, "0.5M"},         {4e6, "4M"},          {1.5e9, "1.5B"},
+            {3e12, "3T"},          {128, "128"},         {6.4e7, "64M"},
+            {4.194304e6, "4.19M"}, {9.9999e8, "1B"},     {0, "0"},
+            {2000, "2k"},          {999'424, "1M"},      {499'712, "0.5M"},
+            {31'997'952, "32M"},   {63'999'999, "64M"},  {1'001'000, "1M"},
+            {998'900, "0.999M"},   {1'006'000, "1.01M"}, {3.896e12, "3.9T"},
+            {3.91e12, "3.91T"},    {999, "999"},         {1023, "1.02k"},
+            {2.999e12, "3T"},
+        };
+        for (const auto& [tokens, label] : rows)
+            QTest::newRow(qPrintable(QString::number(tokens, 'g', 12))) << tokens << label;
     }
     void tokenLabels() {
         QFETCH(double, tokens);
