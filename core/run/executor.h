@@ -22,8 +22,8 @@ struct WorkOptions {
     int workers = 0;           ///< batches side by side; 0: one a core for small models on a CPU, else one
     int threadsPerWorker = 0;  ///< 0: what the workers leave
     int shard = 0, shards = 1; ///< on a cluster: batches b with b % shards == shard, without claims
-    std::string
-        runId; ///< "" for all that wait, oldest first; a named one is also taken up where it had failed or was stopped
+    std::string runId;       ///< "" for all that wait, oldest first; a named one is also taken up where it was stopped
+    bool retryFailed = true; ///< of a named run: cells that had failed are tried once more
     /// How to publish results.h5 in a child process (program and arguments); empty: in this process.
     std::vector<std::string> publishCommand;
     /// Called on "stop now" when a worker does not come back within two seconds, after everything finished is stored.

@@ -7,9 +7,6 @@
 
 #include <fmt/format.h>
 
-#include "core/base/units.h"
-#include "core/run/result_row.h"
-
 namespace crest::run {
 namespace {
 
@@ -18,14 +15,6 @@ constexpr auto kTick = std::chrono::milliseconds(100); ///< the status is writte
 constexpr auto kBeat = std::chrono::seconds(1);        ///< and at least so often; control.json is read then
 constexpr auto kAbandonAfter = std::chrono::seconds(2);
 constexpr double kRateSeconds = 3; ///< over which the token rate is smoothed
-
-std::string phaseOf(const study::Plan& plan, int cell) {
-    const study::Cell& it = plan.cells[cell];
-    const study::PlannedCheckpoint& checkpoint = plan.checkpoints[it.checkpoint];
-    const std::string what = it.isBase() ? "base" : "gamma " + formatNumber(it.strength);
-    return what + ", " +
-           (checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) + " tokens" : checkpoint.name);
-}
 
 } // namespace
 
@@ -191,13 +180,19 @@ void RunSession::work(int worker) {
     try {
         for (;;) {
             waitWhilePaused();
-            const std::optional<int> batch = nextBatch();
-            if (!batch)
+            const std::optional<Turn> turn = nextBatch();
+            if (!turn)
                 break;
             const auto runner = runnerOf(worker);
-            const auto done = runner ? workOn(**runner, *batch) : Result<void>(fail(runner.error()));
+            const auto done = !runner       ? Result<void>(fail(runner.error()))
+                              : turn->alone ? workAlone(**runner, turn->batch)
+                                            : workOn(**runner, turn->batch);
+            {
+                const std::scoped_lock lock(m_mutex);
+                --m_inWork;
+            }
             if (!done) {
-                m_claims.release(*batch);
+                m_claims.release(turn->batch);
                 // Told to stop on a full disk: what could not be stored is computed again, and is no failure.
                 if (done.error().kind != ErrorKind::NoSpace || !m_stop.stop_requested())
                     failWith(done.error());
@@ -213,170 +208,70 @@ void RunSession::work(int worker) {
 }
 
 /// The next batch that this runner may compute; where all that is left is with others, those are asked for once more,
-/// since their runners may have died.
-std::optional<int> RunSession::nextBatch() {
-    for (const BatchState wanted : {BatchState::Open, BatchState::Left}) {
+/// since their runners may have died. Suspect ones come last, when nothing else is in work here: the last worker takes
+/// them.
+std::optional<RunSession::Turn> RunSession::nextBatch() {
+    for (const BatchState wanted : {BatchState::Open, BatchState::Left, BatchState::Suspect}) {
+        const bool alone = wanted == BatchState::Suspect;
         for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
             {
                 const std::scoped_lock lock(m_mutex);
-                if (ending())
+                if (ending() || (alone && m_inWork > 0))
                     return std::nullopt;
                 if (m_batches[b] != wanted)
                     continue;
                 m_batches[b] = BatchState::Taken;
+                ++m_inWork;
             }
-            const auto claim = claimWithRoom(b);
-            if (claim && *claim == ClaimOutcome::Mine)
-                return b;
+            const BatchState state = claimWithRoom(b, alone);
+            if (state == BatchState::Taken)
+                return Turn{b, alone};
             const std::scoped_lock lock(m_mutex);
-            m_batches[b] = claim && *claim == ClaimOutcome::Finished ? BatchState::Closed : BatchState::Left;
-            if (!claim && claim.error().kind != ErrorKind::NoSpace && !m_error)
-                m_error = claim.error();
+            m_batches[b] = state;
+            --m_inWork;
         }
     }
     return std::nullopt;
 }
 
-/// A claim is a small file: on a full disk it waits for room, too.
-Result<ClaimOutcome> RunSession::claimWithRoom(int batch) {
+/// Taken where it is this runner's now.
+RunSession::BatchState RunSession::claimWithRoom(int batch, bool alone) {
+    ClaimOutcome outcome = ClaimOutcome::Others;
+    const auto claimed = waitForRoom([&]() -> Result<void> {
+        CREST_TRY(got, m_claims.claim(batch, alone));
+        outcome = got;
+        return {};
+    });
+    if (!claimed) {
+        const std::scoped_lock lock(m_mutex);
+        if (claimed.error().kind != ErrorKind::NoSpace && !m_error)
+            m_error = claimed.error();
+        return BatchState::Left;
+    }
+    switch (outcome) {
+    case ClaimOutcome::Mine:
+        return BatchState::Taken;
+    case ClaimOutcome::Finished:
+        return BatchState::Closed;
+    case ClaimOutcome::Suspect:
+        return BatchState::Suspect;
+    case ClaimOutcome::Others:
+        break;
+    }
+    return BatchState::Left;
+}
+
+/// Claims are small files: on a full disk they wait for room, too. NoSpace only where the session ends meanwhile.
+Result<void> RunSession::waitForRoom(const std::function<Result<void>()>& act) {
     for (bool waited = false;; waited = true) {
-        auto claim = m_claims.claim(batch);
-        const bool full = !claim && claim.error().kind == ErrorKind::NoSpace;
+        auto done = act();
+        const bool full = !done && done.error().kind == ErrorKind::NoSpace;
         std::unique_lock lock(m_mutex);
         if (full || waited)
-            m_waiting = full ? "Paused: " + claim.error().text() : "";
+            m_waiting = full ? "Paused: " + done.error().text() : "";
         if (!full || m_changed.wait_for(lock, kBeat, [&] { return ending(); }))
-            return claim;
+            return done;
     }
-}
-
-int RunSession::nextCheckpoint(int batch) {
-    const std::scoped_lock lock(m_mutex);
-    const int current = m_plan.cells[m_plan.batches[batch].front()].checkpoint;
-    for (std::size_t b = static_cast<std::size_t>(batch) + 1; b < m_batches.size(); ++b)
-        if (m_batches[b] == BatchState::Open)
-            return m_plan.cells[m_plan.batches[b].front()].checkpoint;
-    return current;
-}
-
-/// What is not stored yet of a batch, by this or any other runner. Cells found stored are said to be.
-Result<BatchRequest> RunSession::wantedOf(int batch) {
-    BatchRequest request;
-    request.plan = &m_plan;
-    request.checkpoint = m_plan.cells[m_plan.batches[batch].front()].checkpoint;
-    std::vector<int> found;
-    const std::scoped_lock lock(m_runner.readerMutex);
-    CREST_CHECK(m_runner.reader.poll());
-    const std::scoped_lock own(m_mutex);
-    for (const int cell : m_plan.batches[batch]) {
-        BatchRequest::Wanted wanted{cell, {}};
-        for (int task = 0; task < static_cast<int>(m_plan.tasks.size()); ++task) {
-            if (m_runner.reader.has(m_plan.cells[cell].keys[task]))
-                m_stored[cell][task] = 1;
-            if (!m_stored[cell][task])
-                wanted.tasks.push_back(task);
-        }
-        if (wanted.tasks.empty())
-            found.push_back(cell);
-        else
-            request.wanted.push_back(std::move(wanted));
-    }
-    noteCells(found, false);
-    return request;
-}
-
-Result<void> RunSession::workOn(BatchRunner& batchRunner, int batch) {
-    CREST_TRY(request, wantedOf(batch));
-    Result<void> done;
-    if (!request.wanted.empty()) {
-        if (const int next = nextCheckpoint(batch); next != request.checkpoint)
-            batchRunner.prefetch(m_plan, next);
-        std::int64_t reported = 0;
-        const JobContext job(m_stop.get_token(), [&](const Progress& progress) {
-            if (progress.what == "tokens") {
-                m_tokens += progress.done - reported;
-                reported = progress.done;
-            }
-        });
-        std::optional<Error> storeError;
-        try {
-            done = batchRunner.run(request, job, [&](Measurement measurement) -> Result<void> {
-                auto taken = take(request, std::move(measurement));
-                if (!taken && taken.error().kind != ErrorKind::Internal)
-                    storeError = taken.error();
-                return taken;
-            });
-        } catch (const std::exception& error) { // one batch, not the run
-            done = fail(ErrorKind::Internal, std::string("The computation ended unexpectedly: ") + error.what());
-        }
-        const auto flushed = m_sink->flush();
-        if (!flushed || storeError)
-            return fail(storeError ? *storeError : flushed.error());
-    }
-    closeBatch(batch, request, done);
-    return {};
-}
-
-Result<void> RunSession::take(const BatchRequest& request, Measurement measurement) {
-    const auto wanted = std::ranges::find(request.wanted, measurement.cell, &BatchRequest::Wanted::cell);
-    if (wanted == request.wanted.end() || std::ranges::find(wanted->tasks, measurement.task) == wanted->tasks.end())
-        return fail(ErrorKind::Internal, "The runner measured a cell that it was not asked for.");
-    {
-        const std::scoped_lock lock(m_mutex);
-        m_status.phase = phaseOf(m_plan, measurement.cell);
-    }
-    const int cell = measurement.cell, task = measurement.task;
-    CREST_CHECK(
-        m_sink->put({cell, task, makeRow(m_plan, std::move(measurement), m_runner.options.device, m_runner.threads)}));
-    waitWhilePaused();
-    return {};
-}
-
-void RunSession::closeBatch(int batch, const BatchRequest& request, const Result<void>& result) {
-    const std::scoped_lock lock(m_mutex);
-    std::vector<int> missing;
-    for (const auto& wanted : request.wanted)
-        if (std::ranges::count(m_stored[wanted.cell], 0) > 0)
-            missing.push_back(wanted.cell);
-    m_batches[batch] = BatchState::Closed;
-    if (missing.empty()) {
-        m_claims.markDone(batch);
-    } else if (!result && result.error().kind == ErrorKind::Stopped) {
-        m_claims.release(batch);
-    } else {
-        const std::string why = result ? "The runner gave no result for this cell." : result.error().text();
-        m_claims.markFailed(batch);
-        m_outcome.failedCells += static_cast<std::int64_t>(missing.size());
-        m_log.add({study::RunEvent::Type::Failed, missing, why, ""});
-    }
-}
-
-/// Writer thread: these results are on the disk.
-void RunSession::onStored(const std::vector<PendingResult>& results) {
-    std::vector<std::string> keys;
-    std::vector<int> complete;
-    {
-        const std::scoped_lock lock(m_mutex);
-        for (const PendingResult& result : results) {
-            keys.push_back(result.row.key);
-            m_stored[result.cell][result.task] = 1;
-            if (std::ranges::count(m_stored[result.cell], 0) == 0)
-                complete.push_back(result.cell);
-        }
-        noteCells(complete, true);
-    }
-    if (m_runner.options.onStored)
-        m_runner.options.onStored(keys);
-}
-
-/// Under m_mutex.
-void RunSession::noteCells(const std::vector<int>& cells, bool fresh) {
-    if (cells.empty())
-        return;
-    (fresh ? m_outcome.freshCells : m_outcome.storedCells) += static_cast<std::int64_t>(cells.size());
-    m_status.freshCells = m_outcome.freshCells;
-    m_log.add({study::RunEvent::Type::Cells, cells, "", ""});
-    m_job.report(m_outcome.freshCells + m_outcome.storedCells + m_plan.cachedCellCount(), m_plan.cellCount(), "cells");
 }
 
 } // namespace crest::run

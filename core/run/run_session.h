@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -45,7 +46,12 @@ public:
     static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, const JobContext& job);
 
 private:
-    enum class BatchState : char { Open, Taken, Left, Closed }; ///< Left: others have it
+    /// Left: others have it. Suspect: runners died at it, so it waits until nothing else is in work.
+    enum class BatchState : char { Open, Taken, Left, Suspect, Closed };
+    struct Turn {
+        int batch = 0;
+        bool alone = false; ///< cell by cell
+    };
     enum class Mode { Run, Pause, Stop };
 
     RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const JobContext& job);
@@ -66,6 +72,7 @@ private:
     std::string m_waiting; ///< why nothing can be stored now
     Mode m_mode = Mode::Run;
     int m_working = 0; ///< workers that have not ended
+    int m_inWork = 0;  ///< batches taken and not given back
 
     std::stop_source m_stop; ///< for the batch runners
     std::atomic<std::int64_t> m_tokens{0};
@@ -78,14 +85,18 @@ private:
     void stopNow(bool byControl);
     void work(int worker);
     Result<void> workOn(BatchRunner& batchRunner, int batch);
+    Result<void> workAlone(BatchRunner& batchRunner, int batch);
+    Result<void> compute(BatchRunner& batchRunner, const BatchRequest& request, std::optional<Error>& storeError);
     Result<BatchRunner*> runnerOf(int worker);
-    std::optional<int> nextBatch();
-    Result<ClaimOutcome> claimWithRoom(int batch);
+    std::optional<Turn> nextBatch();
+    BatchState claimWithRoom(int batch, bool alone);
+    Result<void> waitForRoom(const std::function<Result<void>()>& act);
     int nextCheckpoint(int batch);
     Result<BatchRequest> wantedOf(int batch);
     Result<void> take(const BatchRequest& request, Measurement measurement);
     void waitWhilePaused();
-    void closeBatch(int batch, const BatchRequest& request, const Result<void>& result);
+    void closeBatch(int batch, const BatchRequest& request, const Result<void>& result,
+                    const std::map<int, std::string>& fatal);
     void onStored(const std::vector<PendingResult>& results);
     void noteCells(const std::vector<int>& cells, bool fresh);
     void failWith(const Error& error);

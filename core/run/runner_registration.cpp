@@ -11,7 +11,6 @@
 #include "core/study/study_json.h"
 
 namespace crest::run {
-namespace {
 
 std::string hostName() {
     char name[256] = {};
@@ -23,36 +22,33 @@ std::string hostName() {
     return clean.substr(0, 40);
 }
 
-/// Of this start of the machine; the same pid after a reboot is another process.
-std::string bootId() {
-    const auto text = io::readTextFile("/proc/sys/kernel/random/boot_id", 1000);
-    return text ? text->substr(0, 36) : "";
-}
-
-} // namespace
-
 Result<RunnerRegistration> RunnerRegistration::make(const study::StudyFolder& folder, const std::string& device,
                                                     int workers, int threadsPerWorker) {
     std::random_device random;
     const std::string writer =
         hostName() + "-" + std::to_string(::getpid()) + "-" + hex((std::uint64_t{random()} << 32) | random(), 12);
     // The lock before the description: whoever sees the runner sees it alive.
-    CREST_TRY(lock, io::FileLock::tryLock(folder.runnersFolder() / (writer + ".lock")));
+    CREST_TRY(lock, io::FileLock::tryLock(runnerLockFile(folder, writer)));
     const Json description = {{"format", 1},
                               {"host", hostName()},
                               {"boot_id", bootId()},
                               {"pid", static_cast<std::int64_t>(::getpid())},
                               {"started_at", study::utcNow()},
+                              {"memory_kills", memoryKills()},
                               {"device", device},
                               {"workers", workers},
                               {"threads_per_worker", threadsPerWorker},
                               {"producer", std::string("crest-run ") + version()}};
     CREST_CHECK(io::writeFileAtomic(folder.runnersFolder() / (writer + ".json"), canonicalJson(description) + "\n"));
-    return RunnerRegistration(writer, std::move(lock));
+    return RunnerRegistration(writer, std::move(lock), DeathNote(runnerLockFile(folder, writer)));
+}
+
+std::filesystem::path runnerLockFile(const study::StudyFolder& folder, const std::string& writer) {
+    return folder.runnersFolder() / (writer + ".lock");
 }
 
 bool runnerLives(const study::StudyFolder& folder, const std::string& writer) {
-    return io::FileLock::isHeld(folder.runnersFolder() / (writer + ".lock"));
+    return io::FileLock::isHeld(runnerLockFile(folder, writer));
 }
 
 } // namespace crest::run

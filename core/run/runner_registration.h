@@ -7,6 +7,7 @@
 
 #include "core/base/result.h"
 #include "core/io/files.h"
+#include "core/run/deaths.h"
 #include "core/study/study_folder.h"
 
 namespace crest::run {
@@ -20,12 +21,20 @@ public:
     const std::string& writer() const { return m_writer; }
 
 private:
-    RunnerRegistration(std::string writer, io::FileLock lock)
+    RunnerRegistration(std::string writer, io::FileLock lock, DeathNote note)
         : m_writer(std::move(writer))
-        , m_lock(std::move(lock)) {}
+        , m_lock(std::move(lock))
+        , m_note(std::move(note)) {}
     std::string m_writer;
     io::FileLock m_lock;
+    DeathNote m_note;
 };
+
+/// runners/<writer>.lock: held while it lives; holds a signal's number where it died by one (deaths.h).
+std::filesystem::path runnerLockFile(const study::StudyFolder& folder, const std::string& writer);
+
+/// This machine's name, as it stands in writers' names.
+std::string hostName();
 
 /// Whether the runner of this name still lives (its lock is held).
 bool runnerLives(const study::StudyFolder& folder, const std::string& writer);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/run/stop_signals.h"
 
+#include <chrono>
 #include <csignal>
 #include <ctime>
 
@@ -9,6 +10,9 @@
 
 namespace crest::run {
 namespace {
+
+/// One request may come twice: from the terminal, and handed on by the supervisor.
+constexpr auto kSameRequest = std::chrono::milliseconds(300);
 
 sigset_t stopSet() {
     sigset_t set;
@@ -24,12 +28,16 @@ StopSignals::StopSignals() {
     const sigset_t set = stopSet();
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
     m_thread = std::jthread([this, set](std::stop_token ended) {
+        auto first = std::chrono::steady_clock::time_point::max();
         while (!ended.stop_requested()) {
             const timespec wait{0, 100'000'000};
             const int signal = sigtimedwait(&set, nullptr, &wait);
             if (signal <= 0)
                 continue;
-            if (!m_stop.request_stop()) // the second one
+            const auto now = std::chrono::steady_clock::now();
+            if (m_stop.request_stop())
+                first = now;
+            else if (now - first > kSameRequest)
                 ::_exit(128 + signal);
         }
     });

@@ -2,11 +2,14 @@
 #include "tests/support/pretend_runner.h"
 
 #include <cmath>
+#include <csignal>
 #include <limits>
 #include <map>
 #include <mutex>
 #include <stdexcept>
 #include <thread>
+
+#include <unistd.h>
 
 #include <fmt/format.h>
 
@@ -26,6 +29,12 @@ double uniform(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
     x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
     x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
     return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1p-53;
+}
+
+/// As a crash does it: what is on its way to the disk is lost, no destructor runs.
+void die(int signal) {
+    ::kill(::getpid(), signal);
+    ::pause();
 }
 
 class PretendRunner final : public run::BatchRunner {
@@ -50,6 +59,8 @@ public:
                     return fail(ErrorKind::NonFinite, "pretended failure", checkpoint.name);
                 }
                 first = false;
+                if (m_behaviour.dieSignal > 0 && wanted.cell == m_behaviour.dieCell)
+                    die(m_behaviour.dieSignal);
                 CREST_CHECK(emit(measure(*request.plan, wanted.cell, task)));
                 tokens += request.plan->taskTokens[task];
                 job.report(tokens, 0, "tokens");

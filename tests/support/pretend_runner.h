@@ -17,6 +17,8 @@ struct Behaviour {
     int microsPerResult = 0;         ///< how long each result takes
     std::string failCheckpoint = {}; ///< its batches end with an error half-way
     double notFiniteStrength = -1;   ///< results at this gamma are NaN
+    int dieCell = -1;                ///< index of a cell at which the process dies...
+    int dieSignal = 0;               ///< ... of this signal
     bool throws = false;             ///< instead of an error, an exception
 };
 run::BatchRunnerFactory makeFactory(const Behaviour& behaviour = {});

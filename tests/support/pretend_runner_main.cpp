@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-pretend-run work STUDY [--workers N] [--micros N] [--fail CHECKPOINT] [--run ID] [--shard K N]; publish STUDY
+// crest-pretend-run work|supervised STUDY [--workers N] [--micros N] [--fail CHECKPOINT] [--die-cell N] [--die-signal
+// N]
+//   [--run ID] [--shards N] [--shard K]; publish STUDY
 // The executor of crest-run around the pretending runner, to be killed by tests. Prints the key of each stored result
 // on a line.
 #include <cstdio>
@@ -9,6 +11,7 @@
 
 #include "core/run/executor.h"
 #include "core/run/stop_signals.h"
+#include "core/run/supervise.h"
 #include "core/study/results.h"
 #include "tests/support/pretend_runner.h"
 
@@ -25,7 +28,7 @@ int publish(const std::string& path) {
     ::_exit(published ? 0 : 1);
 }
 
-int work(int argc, char** argv) {
+int work(int argc, char** argv, bool again) {
     run::WorkOptions options;
     options.workers = 2;
     options.threadsPerWorker = 1;
@@ -38,6 +41,12 @@ int work(int argc, char** argv) {
             behaviour.microsPerResult = std::stoi(value);
         else if (name == "--fail")
             behaviour.failCheckpoint = value;
+        else if (name == "--die-cell")
+            behaviour.dieCell = std::stoi(value);
+        else if (name == "--die-signal")
+            behaviour.dieSignal = std::stoi(value);
+        else if (name == "--device")
+            options.device = value;
         else if (name == "--run")
             options.runId = value;
         else if (name == "--shards")
@@ -47,6 +56,7 @@ int work(int argc, char** argv) {
         else
             return 2;
     }
+    options.retryFailed = !again;
     run::StopSignals signals;
     options.publishCommand = {"/proc/self/exe", "publish", argv[2]};
     options.abandon = [] { ::_exit(75); };
@@ -76,6 +86,8 @@ int main(int argc, char** argv) {
     if (command == "publish")
         return publish(argv[2]);
     if (command == "work")
-        return work(argc, argv);
+        return work(argc, argv, false);
+    if (command == "supervised")
+        return run::supervise([&](bool again) { return work(argc, argv, again); });
     return 2;
 }
