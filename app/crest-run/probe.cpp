@@ -14,6 +14,7 @@
 #include "app/crest-run/commands.h"
 #include "app/crest-run/work.h"
 #include "core/base/units.h"
+#include "core/run/supervise.h"
 #include "core/series/series.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
@@ -281,10 +282,13 @@ void addProbeCommand(CLI::App& app, int& exitCode) {
     noise->add_option("--threads", options->work.threads, "Threads of each worker");
     noise->add_flag("--json", options->work.json, "JSON lines: the cost, then how the run ended");
     noise->callback([options, &exitCode] {
-        const auto done = probeNoise(*options);
-        if (!done)
-            fmt::print(stderr, "crest-run probe: {}\n", done.error().text());
-        exitCode = done ? *done : 1;
+        exitCode = run::supervise([&](bool again) {
+            options->work.again = again;
+            const auto done = probeNoise(*options);
+            if (!done)
+                fmt::print(stderr, "crest-run probe: {}\n", done.error().text());
+            return done ? *done : 1;
+        });
     });
 }
 

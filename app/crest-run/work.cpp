@@ -18,6 +18,7 @@
 #include "app/crest-run/commands.h"
 #include "core/base/units.h"
 #include "core/probe/noise_runner.h"
+#include "core/run/supervise.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
 
@@ -139,6 +140,16 @@ std::set<std::string> runsNotDone(const study::StudyFolder& folder) {
     return ids;
 }
 
+int work(const std::string& path, const WorkRequest& request) {
+    const run::StopSignals signals;
+    const auto folder = study::StudyFolder::open(path);
+    if (!folder) {
+        fmt::print(stderr, "crest-run work: {}\n", folder.error().text());
+        return 1;
+    }
+    return workOnStudy(*folder, request, signals);
+}
+
 int publish(const std::string& path) {
     const auto folder = study::StudyFolder::open(path);
     const auto published = folder ? study::publishResults(*folder) : Result<void>(fail(folder.error()));
@@ -156,6 +167,76 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
     options.workers = request.workers;
     options.threadsPerWorker = request.threads;
     options.runId = request.runId;
+    options.retryFailed = !request.again;
+    options.publishCommand = {"/proc/self/exe", "publish", folder.path().string()};
+    options.abandon = [] { ::_exit(kExitStopped); };
+    if (const auto parsed = parseShard(request.shard, options); !parsed) {
+        fmt::print(stderr, "crest-run: {}\n", parsed.error().text());
+        return 1;
+    }
+    run::lowerPriority();
+    const std::set<std::string> waiting =
+        request.runId.empty() ? runsNotDone(folder) : std::set<std::string>{request.runId};
+    Result<run::RunSummary> summary;
+    {
+        const ProgressLine progress(folder, !request.json);
+        summary = run::workStudy(folder, options, probe::makeNoiseRunner, JobContext(signals.token()));
+    }
+    for (const std::string& id : waiting)
+        report(folder, id, request.json);
+    if (!summary) {
+        fmt::print(stderr, "crest-run: {}\n", summary.error().text());
+        return 1;
+    }
+    if (!summary->message.empty())
+        fmt::print(stderr, "{}\n", summary->message);
+    if (summary->othersWorking)
+        fmt::print(stderr, "The rest of a run is with another runner.\n");
+    if (summary->runs == 0 && !request.json)
+        fmt::print("Nothing is queued in this study.\n");
+    return summary->stopped ? kExitStopped : summary->failedCells > 0 ? 1 : 0;
+}
+
+void addWorkCommand(CLI::App& app, int& exitCode) {
+    struct Options {
+        std::string study;
+        WorkRequest request;
+    };
+    const auto options = std::make_shared<Options>();
+    CLI::App* command = app.add_subcommand("work", "Run what is queued in a study");
+    command->add_option("study", options->study, "Study folder")->required();
+    command->add_option("--device", options->request.device, "cpu or cuda:0")->capture_default_str();
+    command->add_option("--workers", options->request.workers,
+                        "Batches side by side (default: by model size and cores)");
+    command->add_option("--threads", options->request.threads, "Threads of each worker");
+    command->add_option("--shard", options->request.shard,
+                        "k/n: the k-th of n parts (k from 0), for a cluster's job array");
+    command->add_option("--run", options->request.runId,
+                        "Just this run, also where it was stopped or had failed cells");
+    command->add_flag("--json", options->request.json, "One JSON object for each run");
+    command->callback([options, &exitCode] {
+        exitCode = run::supervise([&](bool again) {
+            options->request.again = again;
+            return work(options->study, options->request);
+        });
+    });
+
+    const auto published = folder ? study::publishResults(*folder) : Result<void>(fail(folder.error()));
+    if (!published)
+        fmt::print(stderr, "{}\n", published.error().text());
+    std::fflush(nullptr);
+    ::_exit(published ? 0 : 1); // no exit handlers: HDF5's own can crash after a failed write
+}
+
+} // namespace
+
+int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, const run::StopSignals& signals) {
+    run::WorkOptions options;
+    options.device = request.device;
+    options.workers = request.workers;
+    options.threadsPerWorker = request.threads;
+    options.runId = request.runId;
+    options.retryFailed = !request.again;
     options.publishCommand = {"/proc/self/exe", "publish", folder.path().string()};
     options.abandon = [] { ::_exit(kExitStopped); };
     if (const auto parsed = parseShard(request.shard, options); !parsed) {

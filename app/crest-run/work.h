@@ -17,7 +17,8 @@ inline constexpr int kExitStopped = 75;
 struct WorkRequest {
     std::string device = "cpu", runId, shard; ///< shard: "k/n" or ""
     int workers = 0, threads = 0;
-    bool json = false; ///< one line for each run on stdout, no progress line
+    bool again = false; ///< a runner died and this one takes its place: what had failed stays so
+    bool json = false;  ///< one line for each run on stdout, no progress line
 };
 
 /// Runs the executor with the real engine, shows a progress line on stderr, prints how the runs ended; returns the exit
