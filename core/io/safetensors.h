@@ -29,6 +29,7 @@ struct TensorEntry {
     std::string dtypeText; ///< as the file says it
     std::vector<std::int64_t> shape;
     std::uint64_t begin = 0, end = 0; ///< bytes within the data part
+    std::vector<std::int64_t> strides; ///< in elements; empty for row-major order, the only one that safetensors has
     std::int64_t elements() const;
 };
 
