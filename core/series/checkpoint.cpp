@@ -140,7 +140,7 @@ void readWeights(const fs::path& folder, Checkpoint& checkpoint) {
     const auto files = readWeightFiles(folder);
     if (!files)
         return mark(checkpoint, CheckpointState::Broken, files.error().text());
-    checkpoint.format = "safetensors";
+    checkpoint.format = weightFormatName(files->format);
     checkpoint.weightBytes = files->bytes;
     if (!checkpoint.spec)
         return;

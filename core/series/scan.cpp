@@ -221,7 +221,7 @@ Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
             {folder.string(), fs::is_empty(folder, error)
                                   ? "The folder is empty."
                                   : "There are no checkpoints below this folder: none holds model.safetensors "
-                                    "or model.safetensors.index.json beside a config.json."});
+                                    "or pytorch_model.bin (or their indexes) beside a config.json."});
     return result;
 }
 

@@ -32,7 +32,7 @@ struct Checkpoint {
     std::optional<std::int64_t> pretrainSeed; ///< from crest.json; checkpoints of one series at equal tokens with
                                               ///< different seeds are replicates
     std::optional<bool> annealed; ///< own annealed run per budget (true) or cut from one run (false), where known
-    std::string format;           ///< "safetensors"
+    std::string format;           ///< of the weights: "safetensors", "pytorch_model.bin"
     std::string family;           ///< model_type as config.json says it, also where it cannot be used
     std::uint64_t weightBytes = 0;
     std::optional<DecoderSpec> spec; ///< absent where config.json cannot be used

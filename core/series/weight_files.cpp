@@ -9,6 +9,7 @@
 
 #include "core/base/json.h"
 #include "core/io/files.h"
+#include "core/io/torch_file.h"
 #include "core/series/families.h"
 
 namespace crest::series {
@@ -18,6 +19,8 @@ namespace fs = std::filesystem;
 
 constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
+constexpr const char* kTorchSingle = "pytorch_model.bin";
+constexpr const char* kTorchIndex = "pytorch_model.bin.index.json";
 
 bool startsWithPath(const fs::path& path, const fs::path& folder) {
     const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
@@ -55,8 +58,15 @@ Result<fs::path> shardPath(const fs::path& folder, const std::string& name, cons
     return path;
 }
 
+Result<io::SafetensorsHeader> readHeader(const fs::path& path, WeightFormat format) {
+    if (format == WeightFormat::Safetensors)
+        return io::readSafetensorsHeader(path);
+    CREST_TRY(file, io::readTorchFile(path));
+    return io::stateDict(file, {}, path.string());
+}
+
 Result<void> addFile(WeightFiles& files, const fs::path& path) {
-    CREST_TRY(header, io::readSafetensorsHeader(path));
+    CREST_TRY(header, readHeader(path, files.format));
     for (const io::TensorEntry& tensor : header.tensors)
         files.bytes += tensor.end - tensor.begin;
     files.files.push_back({path, std::move(header)});
@@ -91,7 +101,7 @@ Result<void> compareWithIndex(const WeightFiles& files, const std::map<std::stri
     return {};
 }
 
-Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index) {
+Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index, WeightFormat format) {
     CREST_TRY(text, io::readTextFile(index, 100'000'000));
     if (io::isGitLfsPointer(text))
         return fail(ErrorKind::Malformed,
@@ -109,6 +119,7 @@ Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index) {
         shards.insert(shard.get<std::string>());
     }
     WeightFiles files;
+    files.format = format;
     for (const std::string& shard : shards) {
         CREST_TRY(path, shardPath(folder, shard, index.string()));
         CREST_CHECK(addFile(files, path));
@@ -190,26 +201,36 @@ Result<void> checkTensor(const io::TensorEntry& stored, const TensorInfo& wanted
 
 } // namespace
 
+const char* weightFormatName(WeightFormat format) {
+    return format == WeightFormat::Safetensors ? "safetensors" : "pytorch_model.bin";
+}
+
 Result<WeightFiles> readWeightFiles(const fs::path& folder) {
-    const fs::path single = folder / kSingle, index = folder / kIndex;
-    if (isThere(single)) {
-        std::error_code error;
-        if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
-            return fail(ErrorKind::NotFound,
-                        "This link leads to a file that is not there; copy the checkpoint with its targets.",
-                        single.string());
-        WeightFiles files;
-        CREST_CHECK(addFile(files, single));
-        return files;
+    struct Layout {
+        const char *single, *index;
+        WeightFormat format;
+    };
+    // safetensors first where both are there.
+    for (const Layout& layout : {Layout{kSingle, kIndex, WeightFormat::Safetensors},
+                                 Layout{kTorchSingle, kTorchIndex, WeightFormat::TorchZip}}) {
+        const fs::path single = folder / layout.single, index = folder / layout.index;
+        if (isThere(single)) {
+            std::error_code error;
+            if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
+                return fail(ErrorKind::NotFound,
+                            "This link leads to a file that is not there; copy the checkpoint with its targets.",
+                            single.string());
+            WeightFiles files;
+            files.format = layout.format;
+            CREST_CHECK(addFile(files, single));
+            return files;
+        }
+        if (isThere(index))
+            return readSharded(folder, index, layout.format);
     }
-    if (isThere(index))
-        return readSharded(folder, index);
-    if (isThere(folder / "pytorch_model.bin") || isThere(folder / "pytorch_model.bin.index.json"))
-        return fail(ErrorKind::Unsupported,
-                    "The weights are pytorch_model.bin, which cannot be used yet; save them as safetensors.",
-                    folder.string());
     return fail(ErrorKind::NotFound,
-                "There are no weights here: neither model.safetensors nor model.safetensors.index.json.",
+                "There are no weights here: neither model.safetensors nor pytorch_model.bin, whole or in shards with "
+                "an index.",
                 folder.string());
 }
 

@@ -14,12 +14,16 @@
 
 namespace crest::series {
 
+enum class WeightFormat { Safetensors, TorchZip };
+const char* weightFormatName(WeightFormat format); ///< "safetensors", "pytorch_model.bin"
+
 struct WeightFile {
     std::filesystem::path path;
-    io::SafetensorsHeader header;
+    io::SafetensorsHeader header; ///< of a torch file its state dict in the same form; views may overlap or be strided
 };
 
 struct WeightFiles {
+    WeightFormat format = WeightFormat::Safetensors;
     std::vector<WeightFile> files;
     std::uint64_t bytes = 0; ///< of all tensors
 };
@@ -36,8 +40,9 @@ struct TensorPlaces {
     std::map<std::string, TensorPlace> tiedHead;
 };
 
-/// Finds and checks model.safetensors, or model.safetensors.index.json with its shards. Names of shards that lead out
-/// of `folder` are refused; a link may only lead into the blobs of a Hugging Face hub cache. Reads headers only.
+/// Finds and checks model.safetensors, or model.safetensors.index.json with its shards; without them
+/// pytorch_model.bin, or its index and shards (formats.md 2.1). Names of shards that lead out of `folder` are refused;
+/// a link may only lead into the blobs of a Hugging Face hub cache. Reads headers only.
 Result<WeightFiles> readWeightFiles(const std::filesystem::path& folder);
 
 /// Maps stored names to canonical ones (prefixes of wrappers stripped, buffers ignored, a tied head that is stored

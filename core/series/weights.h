@@ -23,9 +23,10 @@ struct StoredTensor {
     std::span<const std::byte> bytes; ///< little-endian, row-major; not necessarily aligned for dtype
 };
 
-/// Opens model.safetensors or model.safetensors.index.json (+ shards) below `folder`. Checks headers, index and names
-/// (canonical names of `spec`; known prefixes stripped, known buffers ignored; tied heads as formats.md 2.1) and shapes
-/// against `spec`. Any thread may read.
+/// Opens the weights below `folder`: safetensors or pytorch_model.bin, whole or in shards with an index; mapped, but
+/// for tensors that a torch file stores with strides, which are copied. Checks headers, index and names (canonical
+/// names of `spec`; known prefixes stripped, known buffers ignored; tied heads as formats.md 2.1) and shapes against
+/// `spec`. Any thread may read.
 class CheckpointWeights {
 public:
     static Result<CheckpointWeights> open(const std::filesystem::path& folder, const DecoderSpec& spec);
