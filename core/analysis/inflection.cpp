@@ -26,20 +26,19 @@ constexpr double kSelectionShare = 0.1, kComparisonShare = 0.75;
 /// One-sided p values of all ordered pairs: [row][column] is small where budget `row` is worse than budget `column`.
 using Comparisons = std::vector<std::vector<double>>;
 
-double compare(const BudgetTable& table, const PairwiseError& error, std::size_t a, std::size_t b) {
-    const double difference = table.budgets[a].summary.mean - table.budgets[b].summary.mean;
+double compare(const PairwiseError& error, std::size_t a, std::size_t b) {
+    const double difference = error.meanDifference(a, b);
     const ErrorComponent variance = error.difference(a, b);
     if (variance.variance > 0)
         return studentUpperTail(difference / std::sqrt(variance.variance), variance.df);
     return difference == 0 ? 0.5 : (difference > 0 ? 0.0 : 1.0);
 }
 
-Comparisons compareAll(const BudgetTable& table, const PairwiseError& error) {
-    const std::size_t count = table.budgets.size();
+Comparisons compareAll(const PairwiseError& error, std::size_t count) {
     Comparisons result(count, std::vector<double>(count, 0.5));
     for (std::size_t a = 0; a < count; ++a)
         for (std::size_t b = a + 1; b < count; ++b) {
-            result[a][b] = compare(table, error, a, b);
+            result[a][b] = compare(error, a, b);
             result[b][a] = 1 - result[a][b];
         }
     return result;
@@ -110,7 +109,7 @@ std::string methodText(const Inflection& result) {
 }
 
 std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest) {
-    const double difference = table.budgets[from].summary.mean - table.budgets[lowest].summary.mean;
+    const double difference = error.meanDifference(from, lowest);
     const ErrorComponent variance = error.difference(from, lowest);
     const std::string df = std::isfinite(variance.df) ? fmt::format(", df {}", formatNumber(variance.df, 3)) : "";
     return fmt::format("{} higher at {} (standard error {}{})", formatNumber(difference, 3),
@@ -161,13 +160,13 @@ bool knowsError(const BudgetTable& table, const PairwiseError& error) {
 
 void test(Inflection& result, const BudgetTable& table, const PairwiseError& error, std::size_t lowest) {
     const std::size_t count = table.budgets.size();
-    const std::vector<std::size_t> set = confidenceSet(compareAll(table, error), 1 - result.level);
+    const std::vector<std::size_t> set = confidenceSet(compareAll(error, count), 1 - result.level);
     const std::size_t first = set.front(), last = set.back();
     result.low = table.budgets[first].tokens;
     result.high = table.budgets[last].tokens;
     result.bracketLow = table.budgets[first == 0 ? 0 : first - 1].tokens;
     result.bracketHigh = table.budgets[std::min(last + 1, count - 1)].tokens;
-    result.riseNats = table.budgets.back().summary.mean - table.budgets[lowest].summary.mean;
+    result.riseNats = error.meanDifference(count - 1, lowest);
     result.riseError = lowest + 1 < count ? std::sqrt(error.difference(count - 1, lowest).variance) : 0.0;
     result.verdict = judge(first, last, lowest, count);
     result.supported = result.verdict == InflectionVerdict::Supported;
@@ -190,6 +189,9 @@ Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
     result.tokens = table.budgets[lowest].tokens;
     result.low = result.bracketLow = table.budgets.front().tokens;
     result.high = result.bracketHigh = table.budgets.back().tokens;
+    if (table.strength != 0 && result.draws < 2)
+        return unsupported(result, InflectionVerdict::NoError,
+                           "one noise draw at a budget: at least two are needed to know their error");
     const PairwiseError error(table, ofBudgets);
     if (!knowsError(table, error))
         return unsupported(result, InflectionVerdict::NoError,

@@ -25,7 +25,7 @@ enum class InflectionVerdict {
     RiseNotClear,   ///< rises after the lowest budget, but within the error
     RisesFromStart, ///< the rise is clear, a fall before it is not: the turn is at or before `high`
     TooFewBudgets,  ///< fewer than `InflectionOptions::minimumBudgets` with finite values
-    NoError         ///< no spread is known (one draw, no sequences): nothing can be tested
+    NoError         ///< a spread is not known (one noise draw, no sequences): nothing can be tested
 };
 
 struct Inflection {

@@ -81,6 +81,13 @@ ErrorComponent PairwiseError::pooledRunVariance(std::size_t budget) const {
     return variance;
 }
 
+double PairwiseError::meanDifference(std::size_t a, std::size_t b) const {
+    const Summary paired = summarizePaired(m_drawMeans[a], m_drawMeans[b]);
+    if (paired.n > 1)
+        return paired.mean;
+    return m_table.budgets[a].summary.mean - m_table.budgets[b].summary.mean;
+}
+
 ErrorComponent PairwiseError::drawVariance(std::size_t a, std::size_t b) const {
     const Summary paired = summarizePaired(m_drawMeans[a], m_drawMeans[b]);
     if (paired.n > 1)

@@ -16,8 +16,11 @@ public:
     /// of pretraining runs is counted in, pooled over neighbouring budgets.
     PairwiseError(const BudgetTable& table, bool betweenRuns);
 
-    /// Variance of mean(a) - mean(b), and its degrees of freedom (Satterthwaite); variance 0 where no level of error is
-    /// known.
+    /// mean(a) - mean(b) over the draws that both have, so that it and its error speak of the same cells; over all
+    /// draws where fewer than two are common.
+    double meanDifference(std::size_t a, std::size_t b) const;
+    /// Variance of meanDifference(a, b), and its degrees of freedom (Satterthwaite); variance 0 where no level of error
+    /// is known.
     ErrorComponent difference(std::size_t a, std::size_t b) const;
 
 private:

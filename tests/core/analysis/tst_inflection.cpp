@@ -15,7 +15,7 @@ namespace {
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Observation cell(double tokens, std::int64_t seed, std::int64_t draw, double value) {
-    return {tokens, seed, "text", 0.1, draw, value, {}, {}};
+    return {tokens, seed, "text", 0, draw, value, {}, {}};
 }
 
 /// Runs at mean -spread, mean, mean +spread (three) or draws likewise (one run).
@@ -114,6 +114,24 @@ private Q_SLOTS:
         // Copies of one run are no spread either.
         const auto copies = findInflection(curve({5, 3, 4, 5}, 0));
         QVERIFY(copies->verdict == InflectionVerdict::NoError);
+    }
+    void oneNoiseDrawIsNoSpread() {
+        auto cells = curve({5, 4, 3, 4, 5}, 0.05);
+        for (Observation& one : cells)
+            one.strength = 0.1;
+        const auto found = findInflection(cells);
+        QVERIFY(found->verdict == InflectionVerdict::NoError && !found->supported);
+        QVERIFY(found->evidence.find("one noise draw") != std::string::npos);
+    }
+    void unfinishedDrawsAreComparedAsPairs() {
+        // Draw 3 is far off at both budgets; the second has only draws 1 and 2 so far. Over what both have they differ
+        // by exactly 0.5 and 0.7.
+        const Observation cells[] = {cell(1e6, -1, 1, 4.0), cell(1e6, -1, 2, 4.2), cell(1e6, -1, 3, 9.0),
+                                     cell(2e6, -1, 1, 3.5), cell(2e6, -1, 2, 3.5)};
+        const auto tables = detail::tabulate(cells);
+        const detail::PairwiseError error(tables->front(), false);
+        QVERIFY(close(error.meanDifference(0, 1), 0.6));
+        QVERIFY(close(error.difference(0, 1).variance, 0.1 * 0.1));
     }
     void sequencesAloneAreAnError() {
         std::vector<Observation> cells;
