@@ -13,7 +13,6 @@
 #include "core/base/hash.h"
 #include "core/base/version.h"
 #include "core/io/files.h"
-#include "core/model/kernels.h"
 #include "core/train/checkpoint.h"
 #include "core/train/corpus.h"
 #include "core/train/random.h"
@@ -132,7 +131,7 @@ public:
         , m_trainer(config, plan.steps, plan.seed)
         , m_stateFolder(options.outFolder / ".pretrain" / plan.folder)
         // Another instruction set gives other last bits, so it must not continue a run.
-        , m_stateIdentity(plan.identity + "|" + model::cpuKernels().isa) {}
+        , m_stateIdentity(plan.identity + "|" + instructionsOf(config)) {}
 
     Result<void> go() {
         CREST_TRY(saved, loadRunState(m_stateFolder, m_stateIdentity, m_trainer.state()));
@@ -319,7 +318,7 @@ Result<PretrainSummary> runPretrain(PretrainConfig config, const PretrainOptions
     prepared.kind = "prepared";
     prepared.message = std::to_string(corpus.tokens.size()) + " training tokens, " +
                        std::to_string(series::parameterCount(config.spec)) + " parameters, " +
-                       std::to_string(plans.size()) + " runs to do, kernels " + model::cpuKernels().isa;
+                       std::to_string(plans.size()) + " runs to do, kernels " + instructionsOf(config);
     board.tell(std::move(prepared));
     board.startClock();
     std::atomic<std::size_t> next = 0;

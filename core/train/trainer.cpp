@@ -7,6 +7,8 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/_fused_adamw.h>
 
+#include "core/model/kernels.h"
+#include "core/train/huge_buffer.h"
 #include "core/train/random.h"
 
 namespace crest::train {
@@ -49,11 +51,21 @@ void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec,
     }
 }
 
+namespace {
+bool onTiles(const PretrainConfig& config) {
+    return config.compute == ComputeType::BFloat16 && TilePass::supports(config.spec, config.sequenceLength);
+}
+} // namespace
+
+const char* instructionsOf(const PretrainConfig& config) {
+    return onTiles(config) ? "amx" : model::cpuKernels().isa;
+}
+
 Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed)
     : m_config(config)
     , m_steps(steps)
     , m_layout(parameterLayout(config.spec)) {
-    m_state = at::zeros({3, m_layout.total}, at::kFloat);
+    m_state = hugeZeros({3, m_layout.total}, at::kFloat);
     at::Tensor flat = parameters();
     initialiseParameters(config.init, config.spec, m_layout, seed, flat);
     m_weights = decoderTensors(config.spec, m_layout, flat);
@@ -63,16 +75,26 @@ Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t 
                            : DecoderPass::sequencesWithin(config.spec, config.sequenceLength, perLane,
                                                           activationBytes(m_layout.total));
     makeStepWeights();
-    const std::int64_t rows = m_microSequences * config.sequenceLength;
     for (std::int64_t i = 0; i < config.gradientLanes; ++i) {
         Lane lane;
-        lane.pass =
-            std::make_unique<DecoderPass>(config.spec, m_microSequences, config.sequenceLength, at::kFloat, true);
-        lane.gradients = at::zeros({m_layout.total}, at::kFloat);
+        lane.gradients = hugeZeros({m_layout.total}, at::kFloat);
         lane.views = decoderTensors(config.spec, m_layout, lane.gradients);
-        lane.ids = at::zeros({rows}, at::kLong);
-        lane.targets = at::zeros({rows}, at::kLong);
         m_lanes.push_back(std::move(lane));
+    }
+}
+
+void Trainer::prepareWorkers(std::size_t count) {
+    const std::int64_t rows = m_microSequences * m_config.sequenceLength;
+    while (m_workers.size() < count) {
+        Worker worker;
+        if (m_packed)
+            worker.tiles = std::make_unique<TilePass>(m_config.spec, m_microSequences, m_config.sequenceLength);
+        else
+            worker.pass = std::make_unique<DecoderPass>(m_config.spec, m_microSequences, m_config.sequenceLength,
+                                                        at::kFloat, true);
+        worker.ids = at::zeros({rows}, at::kLong);
+        worker.targets = at::zeros({rows}, at::kLong);
+        m_workers.push_back(std::move(worker));
     }
 }
 
@@ -80,6 +102,10 @@ void Trainer::makeStepWeights() {
     m_stepWeights = m_weights;
     if (m_config.compute == ComputeType::Float32)
         return;
+    if (onTiles(m_config)) {
+        m_packed = std::make_unique<PackedWeights>(m_weights);
+        return;
+    }
     m_rounded = at::zeros({m_layout.total}, at::kBFloat16);
     const DecoderTensors rounded = decoderTensors(m_config.spec, m_layout, m_rounded);
     m_stepWeights.head = rounded.head; // the embedding's rows are looked up in float32
@@ -91,34 +117,40 @@ void Trainer::makeStepWeights() {
     }
 }
 
-void Trainer::runLane(Lane& lane, std::span<const std::int64_t> rows) {
+void Trainer::runLane(Worker& worker, Lane& lane, std::span<const std::int64_t> rows) {
     const std::int64_t tokens = m_config.sequenceLength, row = tokens + 1;
     const auto sequences = static_cast<std::int64_t>(rows.size()) / row;
     const double scale = 1.0 / static_cast<double>(m_config.tokensPerStep());
     lane.gradients.zero_();
     lane.loss = 0;
-    std::int64_t* ids = lane.ids.mutable_data_ptr<std::int64_t>();
-    std::int64_t* targets = lane.targets.mutable_data_ptr<std::int64_t>();
+    std::int64_t* ids = worker.ids.mutable_data_ptr<std::int64_t>();
+    std::int64_t* targets = worker.targets.mutable_data_ptr<std::int64_t>();
     for (std::int64_t first = 0; first < sequences; first += m_microSequences) {
         for (std::int64_t s = 0; s < m_microSequences; ++s) {
             const std::int64_t* from = rows.data() + (first + s) * row;
             std::copy_n(from, tokens, ids + s * tokens);
             std::copy_n(from + 1, tokens, targets + s * tokens);
         }
-        const at::Tensor& loss = lane.pass->forwardBackward(m_stepWeights, lane.views, lane.ids, lane.targets, scale);
+        const at::Tensor& loss =
+            m_packed
+                ? worker.tiles->forwardBackward(*m_packed, m_weights, lane.views, worker.ids, worker.targets, scale)
+                : worker.pass->forwardBackward(m_stepWeights, lane.views, worker.ids, worker.targets, scale);
         lane.loss += loss.sum(at::kDouble).item<double>() * scale;
     }
 }
 
 StepReport Trainer::step(std::span<const std::int64_t> batch, int threads) {
     const std::size_t share = batch.size() / m_lanes.size();
+    const std::size_t workers = std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), m_lanes.size());
+    prepareWorkers(workers);
     if (m_rounded.defined())
         m_rounded.copy_(parameters());
+    if (m_packed)
+        m_packed->update(m_weights);
     const auto runShare = [&](std::size_t first, std::size_t stride) {
         for (std::size_t i = first; i < m_lanes.size(); i += stride)
-            runLane(m_lanes[i], batch.subspan(i * share, share));
+            runLane(m_workers[first], m_lanes[i], batch.subspan(i * share, share));
     };
-    const std::size_t workers = std::min<std::size_t>(static_cast<std::size_t>(std::max(threads, 1)), m_lanes.size());
     {
         std::vector<std::jthread> others;
         for (std::size_t w = 1; w < workers; ++w)
@@ -165,18 +197,21 @@ void Trainer::update(const at::Tensor& gradients) {
 }
 
 double Trainer::evaluate(std::span<const std::int64_t> inputs, std::span<const std::int64_t> targets) {
-    Lane& lane = m_lanes[0];
-    const std::int64_t chunk = lane.ids.numel();
+    if (!m_evaluation)
+        m_evaluation =
+            std::make_unique<DecoderPass>(m_config.spec, m_microSequences, m_config.sequenceLength, at::kFloat, false);
+    const std::int64_t chunk = m_microSequences * m_config.sequenceLength;
+    at::Tensor ids = at::zeros({chunk}, at::kLong), wanted = at::zeros({chunk}, at::kLong);
     double sum = 0;
     std::int64_t counted = 0;
     for (std::size_t begin = 0; begin < inputs.size(); begin += static_cast<std::size_t>(chunk)) {
         const std::size_t n = std::min(static_cast<std::size_t>(chunk), inputs.size() - begin);
-        lane.ids.zero_();
-        lane.targets.fill_(-1);
-        std::copy_n(inputs.data() + begin, n, lane.ids.mutable_data_ptr<std::int64_t>());
-        std::copy_n(targets.data() + begin, n, lane.targets.mutable_data_ptr<std::int64_t>());
-        sum += lane.pass->forward(m_weights, lane.ids, lane.targets).sum(at::kDouble).item<double>();
-        counted += lane.targets.ge(0).sum().item<std::int64_t>();
+        ids.zero_();
+        wanted.fill_(-1);
+        std::copy_n(inputs.data() + begin, n, ids.mutable_data_ptr<std::int64_t>());
+        std::copy_n(targets.data() + begin, n, wanted.mutable_data_ptr<std::int64_t>());
+        sum += m_evaluation->forward(m_weights, ids, wanted).sum(at::kDouble).item<double>();
+        counted += wanted.ge(0).sum().item<std::int64_t>();
     }
     return sum / static_cast<double>(std::max<std::int64_t>(counted, 1));
 }

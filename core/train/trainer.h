@@ -13,6 +13,7 @@
 #include "core/train/decoder_pass.h"
 #include "core/train/parameters.h"
 #include "core/train/pretrain_config.h"
+#include "core/train/tile_pass.h"
 
 namespace crest::train {
 
@@ -22,6 +23,9 @@ double initialStd(const InitRule& rule, const series::DecoderSpec& spec, const s
 /// Fills `flat` [layout.total] with the start of `seed`.
 void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec, const ParameterLayout& layout,
                           std::int64_t seed, at::Tensor& flat);
+
+/// The instructions that decide the last bits of a run on this machine: "amx", or the name of the float32 kernels' set.
+const char* instructionsOf(const PretrainConfig& config);
 
 struct StepReport {
     double loss = 0;         ///< mean nats per token of the batch, before the update
@@ -51,12 +55,18 @@ public:
 
 private:
     struct Lane {
-        std::unique_ptr<DecoderPass> pass;
-        at::Tensor gradients, ids, targets;
+        at::Tensor gradients;
         DecoderTensors views;
         double loss = 0;
     };
-    void runLane(Lane& lane, std::span<const std::int64_t> rows);
+    /// What one thread computes with; made when it first works.
+    struct Worker {
+        std::unique_ptr<DecoderPass> pass;
+        std::unique_ptr<TilePass> tiles;
+        at::Tensor ids, targets;
+    };
+    void prepareWorkers(std::size_t count);
+    void runLane(Worker& worker, Lane& lane, std::span<const std::int64_t> rows);
     void update(const at::Tensor& gradients);
     void makeStepWeights();
 
@@ -65,9 +75,12 @@ private:
     ParameterLayout m_layout;
     at::Tensor m_state;
     DecoderTensors m_weights;
-    at::Tensor m_rounded;         ///< bfloat16 copy of the matrices, made once per step
-    DecoderTensors m_stepWeights; ///< what a step multiplies with
+    at::Tensor m_rounded;                    ///< bfloat16 copy of the matrices, made once per step
+    DecoderTensors m_stepWeights;            ///< what a step multiplies with
+    std::unique_ptr<PackedWeights> m_packed; ///< in their place where TilePass runs
     std::vector<Lane> m_lanes;
+    std::vector<Worker> m_workers;
+    std::unique_ptr<DecoderPass> m_evaluation;
 };
 
 } // namespace crest::train

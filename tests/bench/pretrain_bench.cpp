@@ -8,7 +8,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "core/model/kernels.h"
 #include "core/train/trainer.h"
 
 namespace {
@@ -47,7 +46,7 @@ int main(int argc, char** argv) {
     const at::Tensor ids = at::randint(spec.vocabSize, {config.batchSequences, config.sequenceLength + 1}, at::kLong);
     const std::span<const std::int64_t> batch(ids.const_data_ptr<std::int64_t>(),
                                               static_cast<std::size_t>(ids.numel()));
-    std::cout << crest::model::cpuKernels().isa << std::endl;
+    std::cout << instructionsOf(config) << std::endl;
     for (int steps = 0; std::cin >> steps;) {
         const double start = cpuSeconds();
         for (int i = 0; i < steps; ++i)
