@@ -19,13 +19,14 @@ struct alignas(64) TileShapes {
     std::uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+/// Read-only data on purpose: GCC's _tile_loadconfig() tells the compiler of 8 of its 64 bytes only, so that stores to
+/// the others could be dropped.
+static constexpr TileShapes kTileShapes;
+
 /// The eight tiles of the calling thread, all of 16 rows x 64 bytes, for as long as it lives.
 class TileGuard {
 public:
-    CREST_INLINE TileGuard() {
-        const TileShapes shapes;
-        _tile_loadconfig(&shapes);
-    }
+    CREST_INLINE TileGuard() { _tile_loadconfig(&kTileShapes); }
     CREST_INLINE ~TileGuard() { _tile_release(); }
     TileGuard(const TileGuard&) = delete;
     TileGuard& operator=(const TileGuard&) = delete;
