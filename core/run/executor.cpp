@@ -114,6 +114,7 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
                       .readerMutex = {},
                       .journal =
                           study::JournalWriter(folder.journalFolder(), registration.writer(), options.journalCalls),
+                      .keys = KeyClaims(folder, registration.writer()),
                       .runners = {}};
     state.runners.resize(static_cast<std::size_t>(workers));
 

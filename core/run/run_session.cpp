@@ -40,6 +40,8 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
     , m_claims(runner.folder, m_plan.id, runner.writer, runner.options.shards == 1)
     , m_log(std::move(log))
     , m_batches(m_plan.batches.size(), BatchState::Open)
+    , m_askAgain(m_plan.batches.size())
+    , m_noted(m_plan.cells.size())
     , m_working(runner.workers) {
     for (const study::Cell& cell : m_plan.cells)
         m_stored.push_back(cell.cached);
@@ -117,6 +119,8 @@ void RunSession::monitor() {
                          : m_mode == Mode::Pause || !m_waiting.empty() ? study::WriterState::Paused
                                                                        : study::WriterState::Running;
         m_status.message = m_waiting;
+        if (m_waiting.empty() && m_inWork == 0 && std::ranges::count(m_batches, BatchState::Elsewhere) > 0)
+            m_status.message = "Waits for cells that the runner of another run computes.";
         m_log.setStatus(m_status);
         if (m_working > 0 && m_runner.options.abandon && now > stopSince && now - stopSince > kAbandonAfter &&
             study::readControl(m_runner.folder, m_plan.id) == study::RunCommand::StopNow) {
@@ -207,31 +211,47 @@ void RunSession::work(int worker) {
     m_changed.notify_all();
 }
 
-/// The next batch that this runner may compute; where all that is left is with others, those are asked for once more,
-/// since their runners may have died. Suspect ones come last, when nothing else is in work here: the last worker takes
-/// them.
+/// The next batch that this runner may compute. What other runners of this run have is asked for once more at the end,
+/// since they may have died. What runners of other runs are at is waited for: nobody else would say that it is stored.
+/// Suspect ones come last, when nothing else is in work here: the last worker takes them.
 std::optional<RunSession::Turn> RunSession::nextBatch() {
-    for (const BatchState wanted : {BatchState::Open, BatchState::Left, BatchState::Suspect}) {
-        const bool alone = wanted == BatchState::Suspect;
-        for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
-            {
-                const std::scoped_lock lock(m_mutex);
-                if (ending() || (alone && m_inWork > 0))
-                    return std::nullopt;
-                if (m_batches[b] != wanted)
-                    continue;
-                m_batches[b] = BatchState::Taken;
-                ++m_inWork;
-            }
-            const BatchState state = claimWithRoom(b, alone);
-            if (state == BatchState::Taken)
-                return Turn{b, alone};
+    do {
+        for (const BatchState wanted : {BatchState::Open, BatchState::Left, BatchState::Elsewhere})
+            if (const auto turn = takeOne(wanted))
+                return turn;
+    } while (waitForOtherRuns());
+    return takeOne(BatchState::Suspect);
+}
+
+std::optional<RunSession::Turn> RunSession::takeOne(BatchState wanted) {
+    const bool alone = wanted == BatchState::Suspect;
+    for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
+        {
             const std::scoped_lock lock(m_mutex);
-            m_batches[b] = state;
-            --m_inWork;
+            if (ending() || (alone && m_inWork > 0))
+                return std::nullopt;
+            if (m_batches[b] != wanted || (wanted == BatchState::Elsewhere && m_askAgain[b] > Clock::now()))
+                continue;
+            m_batches[b] = BatchState::Taken;
+            ++m_inWork;
         }
+        const BatchState state = claimWithRoom(b, alone);
+        if (state == BatchState::Taken)
+            return Turn{b, alone};
+        const std::scoped_lock lock(m_mutex);
+        m_batches[b] = state;
+        --m_inWork;
     }
     return std::nullopt;
+}
+
+/// False where there is nothing of that kind.
+bool RunSession::waitForOtherRuns() {
+    std::unique_lock lock(m_mutex);
+    if (ending() || std::ranges::count(m_batches, BatchState::Elsewhere) == 0)
+        return false;
+    m_changed.wait_for(lock, kTick, [&] { return ending(); });
+    return true;
 }
 
 /// Taken where it is this runner's now.

@@ -4,17 +4,21 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 #include "core/run/claims.h"
 #include "core/run/executor.h"
+#include "core/run/key_claims.h"
 #include "core/run/result_sink.h"
 #include "core/study/results.h"
 #include "core/study/run_log.h"
@@ -32,6 +36,7 @@ struct RunnerState {
     study::ResultReader reader; ///< under readerMutex
     std::mutex readerMutex;
     study::JournalWriter journal;
+    KeyClaims keys;
     std::vector<std::unique_ptr<BatchRunner>> runners; ///< one per worker, made in its thread when first needed
 };
 
@@ -46,11 +51,18 @@ public:
     static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, const JobContext& job);
 
 private:
-    /// Left: others have it. Suspect: runners died at it, so it waits until nothing else is in work.
-    enum class BatchState : char { Open, Taken, Left, Suspect, Closed };
+    /// Left: another runner of this run has it. Elsewhere: runners of other runs are at cells of it; what is left of it
+    /// then is computed here. Suspect: runners died at it, so it waits until nothing else is in work.
+    enum class BatchState : char { Open, Taken, Left, Elsewhere, Suspect, Closed };
     struct Turn {
         int batch = 0;
         bool alone = false; ///< cell by cell
+    };
+    /// What is to be computed of a batch now, as long as `lease` lives.
+    struct Wanted {
+        BatchRequest request;
+        bool elsewhere = false; ///< the rest is with runners of other runs
+        KeyLease lease;
     };
     enum class Mode { Run, Pause, Stop };
 
@@ -66,7 +78,10 @@ private:
     study::RunLog m_log;
     study::WriterStatus m_status;
     std::vector<BatchState> m_batches;
-    std::vector<std::vector<char>> m_stored; ///< by cell and task
+    std::vector<std::chrono::steady_clock::time_point> m_askAgain; ///< by batch: while Elsewhere, not before
+    std::vector<std::vector<char>> m_stored;                       ///< by cell and task
+    std::vector<char> m_noted;                                     ///< by cell: said to be stored
+    std::set<int> m_failed;                                        ///< cells without a result
     SessionOutcome m_outcome;
     std::optional<Error> m_error;
     std::string m_waiting; ///< why nothing can be stored now
@@ -89,16 +104,19 @@ private:
     Result<void> compute(BatchRunner& batchRunner, const BatchRequest& request, std::optional<Error>& storeError);
     Result<BatchRunner*> runnerOf(int worker);
     std::optional<Turn> nextBatch();
+    std::optional<Turn> takeOne(BatchState wanted);
+    bool waitForOtherRuns();
     BatchState claimWithRoom(int batch, bool alone);
     Result<void> waitForRoom(const std::function<Result<void>()>& act);
     int nextCheckpoint(int batch);
-    Result<BatchRequest> wantedOf(int batch);
+    Result<Wanted> wantedOf(int batch);
+    std::vector<std::string> chooseKeys(int batch, const std::unordered_set<std::string>& inWork, Wanted& wanted);
     Result<void> take(const BatchRequest& request, Measurement measurement);
     void waitWhilePaused();
-    void closeBatch(int batch, const BatchRequest& request, const Result<void>& result,
+    void closeBatch(int batch, const Wanted& wanted, const Result<void>& result,
                     const std::map<int, std::string>& fatal);
     void onStored(const std::vector<PendingResult>& results);
-    void noteCells(const std::vector<int>& cells, bool fresh);
+    void noteCells(std::vector<int> cells, bool fresh);
     void failWith(const Error& error);
     bool ending() const { return m_mode == Mode::Stop || m_error.has_value(); }
 };

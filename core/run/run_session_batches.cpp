@@ -10,6 +10,8 @@
 namespace crest::run {
 namespace {
 
+constexpr auto kAskAgainAfter = std::chrono::milliseconds(300); ///< for what runners of other runs compute
+
 std::string phaseOf(const study::Plan& plan, int cell) {
     const study::Cell& it = plan.cells[cell];
     const study::PlannedCheckpoint& checkpoint = plan.checkpoints[it.checkpoint];
@@ -29,30 +31,58 @@ int RunSession::nextCheckpoint(int batch) {
     return current;
 }
 
-/// What is not stored yet of a batch, by this or any other runner. Cells found stored are said to be.
-Result<BatchRequest> RunSession::wantedOf(int batch) {
-    BatchRequest request;
-    request.plan = &m_plan;
-    request.checkpoint = m_plan.cells[m_plan.batches[batch].front()].checkpoint;
-    std::vector<int> found;
-    const std::scoped_lock lock(m_runner.readerMutex);
-    CREST_CHECK(m_runner.reader.poll());
-    const std::scoped_lock own(m_mutex);
-    for (const int cell : m_plan.batches[batch]) {
-        BatchRequest::Wanted wanted{cell, {}};
-        for (int task = 0; task < static_cast<int>(m_plan.tasks.size()); ++task) {
-            if (m_runner.reader.has(m_plan.cells[cell].keys[task]))
-                m_stored[cell][task] = 1;
-            if (!m_stored[cell][task])
-                wanted.tasks.push_back(task);
-        }
-        if (wanted.tasks.empty())
-            found.push_back(cell);
-        else
-            request.wanted.push_back(std::move(wanted));
+/// What is not stored yet of a batch, and in nobody's work: claimed where others could take it.
+Result<RunSession::Wanted> RunSession::wantedOf(int batch) {
+    Wanted wanted;
+    const auto choose = [&](const std::unordered_set<std::string>& inWork) -> Result<std::vector<std::string>> {
+        const std::scoped_lock lock(m_runner.readerMutex);
+        CREST_CHECK(m_runner.reader.poll());
+        return chooseKeys(batch, inWork, wanted);
+    };
+    if (m_runner.options.shards > 1) { // one job has this batch, whatever its file system knows of locks
+        CREST_CHECK(choose({}));
+        return wanted;
     }
-    noteCells(found, false);
-    return request;
+    CREST_CHECK(waitForRoom([&]() -> Result<void> {
+        CREST_TRY(lease, m_runner.keys.claim(choose));
+        wanted.lease = std::move(lease);
+        return {};
+    }));
+    return wanted;
+}
+
+/// Under readerMutex. Cells found stored are said to be.
+std::vector<std::string> RunSession::chooseKeys(int batch, const std::unordered_set<std::string>& inWork,
+                                                Wanted& wanted) {
+    wanted.request = {&m_plan, m_plan.cells[m_plan.batches[batch].front()].checkpoint, {}};
+    wanted.elsewhere = false;
+    std::vector<int> found;
+    std::vector<std::string> keys;
+    const std::scoped_lock lock(m_mutex);
+    for (const int cell : m_plan.batches[batch]) {
+        BatchRequest::Wanted missing{cell, {}};
+        bool stored = true;
+        for (int task = 0; task < static_cast<int>(m_plan.tasks.size()); ++task) {
+            const std::string& key = m_plan.cells[cell].keys[task];
+            if (m_runner.reader.has(key))
+                m_stored[cell][task] = 1;
+            if (m_stored[cell][task])
+                continue;
+            stored = false;
+            if (inWork.contains(key))
+                wanted.elsewhere = true;
+            else if (!m_failed.contains(cell))
+                missing.tasks.push_back(task);
+        }
+        if (stored)
+            found.push_back(cell);
+        for (const int task : missing.tasks)
+            keys.push_back(m_plan.cells[cell].keys[task]);
+        if (!missing.tasks.empty())
+            wanted.request.wanted.push_back(std::move(missing));
+    }
+    noteCells(std::move(found), false);
+    return keys;
 }
 
 /// Runs what is wanted. An error fails the batch; one that could not be stored goes to `storeError` and ends the run.
@@ -82,41 +112,42 @@ Result<void> RunSession::compute(BatchRunner& batchRunner, const BatchRequest& r
 }
 
 Result<void> RunSession::workOn(BatchRunner& batchRunner, int batch) {
-    CREST_TRY(request, wantedOf(batch));
+    CREST_TRY(wanted, wantedOf(batch));
     Result<void> done;
-    if (!request.wanted.empty()) {
-        if (const int next = nextCheckpoint(batch); next != request.checkpoint)
+    if (!wanted.request.wanted.empty()) {
+        if (const int next = nextCheckpoint(batch); next != wanted.request.checkpoint)
             batchRunner.prefetch(m_plan, next);
         std::optional<Error> storeError;
-        done = compute(batchRunner, request, storeError);
+        done = compute(batchRunner, wanted.request, storeError);
         if (storeError)
             return fail(*storeError);
     }
-    closeBatch(batch, request, done, {});
+    closeBatch(batch, wanted, done, {});
     return {};
 }
 
 /// A batch at which runners died: one cell after the other, each said to be begun, so that a further death is held
 /// against one cell. Cells that were the end of too many runners are failed instead, and the others go on.
 Result<void> RunSession::workAlone(BatchRunner& batchRunner, int batch) {
-    CREST_TRY(request, wantedOf(batch));
+    CREST_TRY(wanted, wantedOf(batch));
+    const BatchRequest& request = wanted.request;
     std::map<int, std::string> fatal;
     Result<void> done;
-    for (const BatchRequest::Wanted& wanted : request.wanted) {
-        const std::vector<Death> deaths = m_claims.deathsAt(batch, wanted.cell);
+    for (const BatchRequest::Wanted& cell : request.wanted) {
+        const std::vector<Death> deaths = m_claims.deathsAt(batch, cell.cell);
         if (isEnough(deaths)) {
-            fatal[wanted.cell] = describe(deaths);
+            fatal[cell.cell] = describe(deaths);
             continue;
         }
         // Not a cell but what all of them need: the weights, say.
         if (fatal.size() >= 3 && request.wanted.size() == m_plan.batches[batch].size()) {
-            fatal[wanted.cell] = fatal.begin()->second;
+            fatal[cell.cell] = fatal.begin()->second;
             continue;
         }
         waitWhilePaused();
-        CREST_CHECK(waitForRoom([&] { return m_claims.beginCell(batch, wanted.cell); }));
+        CREST_CHECK(waitForRoom([&] { return m_claims.beginCell(batch, cell.cell); }));
         BatchRequest one = request;
-        one.wanted = {wanted};
+        one.wanted = {cell};
         std::optional<Error> storeError;
         done = compute(batchRunner, one, storeError);
         if (storeError)
@@ -124,7 +155,7 @@ Result<void> RunSession::workAlone(BatchRunner& batchRunner, int batch) {
         if (!done)
             break;
     }
-    closeBatch(batch, request, done, fatal);
+    closeBatch(batch, wanted, done, fatal);
     return {};
 }
 
@@ -144,32 +175,37 @@ Result<void> RunSession::take(const BatchRequest& request, Measurement measureme
 }
 
 /// `fatal`: cells that are failed for a reason of their own.
-void RunSession::closeBatch(int batch, const BatchRequest& request, const Result<void>& result,
+void RunSession::closeBatch(int batch, const Wanted& wanted, const Result<void>& result,
                             const std::map<int, std::string>& fatal) {
     const std::scoped_lock lock(m_mutex);
+    const bool isStopped = !result && result.error().kind == ErrorKind::Stopped;
     std::map<std::string, std::vector<int>> missing; // by reason
-    std::int64_t count = 0;
-    for (const auto& wanted : request.wanted) {
-        if (std::ranges::count(m_stored[wanted.cell], 0) == 0)
+    for (const BatchRequest::Wanted& asked : wanted.request.wanted) {
+        const int cell = asked.cell;
+        if (isStopped || std::ranges::all_of(asked.tasks, [&](int task) { return m_stored[cell][task] != 0; }))
             continue;
-        const auto own = fatal.find(wanted.cell);
+        const auto own = fatal.find(cell);
         missing[own != fatal.end() ? own->second
                 : result           ? "The runner gave no result for this cell."
                                    : result.error().text()]
-            .push_back(wanted.cell);
-        ++count;
+            .push_back(cell);
+    }
+    for (const auto& [why, cells] : missing) {
+        m_failed.insert(cells.begin(), cells.end());
+        m_outcome.failedCells += static_cast<std::int64_t>(cells.size());
+        m_log.add({study::RunEvent::Type::Failed, cells, why, ""});
+    }
+    if (isStopped || wanted.elsewhere) {
+        m_claims.release(batch);
+        m_batches[batch] = isStopped ? BatchState::Closed : BatchState::Elsewhere;
+        m_askAgain[batch] = std::chrono::steady_clock::now() + kAskAgainAfter;
+        return;
     }
     m_batches[batch] = BatchState::Closed;
-    if (missing.empty()) {
-        m_claims.markDone(batch);
-    } else if (!result && result.error().kind == ErrorKind::Stopped) {
-        m_claims.release(batch);
-    } else {
+    if (std::ranges::any_of(m_plan.batches[batch], [&](int cell) { return m_failed.contains(cell); }))
         m_claims.markFailed(batch);
-        m_outcome.failedCells += count;
-        for (const auto& [why, cells] : missing)
-            m_log.add({study::RunEvent::Type::Failed, cells, why, ""});
-    }
+    else
+        m_claims.markDone(batch);
 }
 
 /// Writer thread: these results are on the disk.
@@ -190,10 +226,15 @@ void RunSession::onStored(const std::vector<PendingResult>& results) {
         m_runner.options.onStored(keys);
 }
 
-/// Under m_mutex.
-void RunSession::noteCells(const std::vector<int>& cells, bool fresh) {
+/// Under m_mutex. Each cell counts once.
+void RunSession::noteCells(std::vector<int> cells, bool fresh) {
+    std::erase_if(cells, [&](int cell) { return m_noted[cell] != 0; });
     if (cells.empty())
         return;
+    for (const int cell : cells) {
+        m_noted[cell] = 1;
+        m_outcome.failedCells -= static_cast<std::int64_t>(m_failed.erase(cell)); // another run had better luck
+    }
     (fresh ? m_outcome.freshCells : m_outcome.storedCells) += static_cast<std::int64_t>(cells.size());
     m_status.freshCells = m_outcome.freshCells;
     m_log.add({study::RunEvent::Type::Cells, cells, "", ""});
