@@ -19,6 +19,7 @@ namespace {
 
 constexpr std::int64_t kLogitBytes = 1 << 20; ///< logits held at a time
 constexpr std::int64_t kLeastRows = 64;
+constexpr std::int64_t kPackedRows = model::AmxForward::kTile;
 
 double logAddExp(double a, double b) {
     if (a == -std::numeric_limits<double>::infinity())
@@ -130,11 +131,59 @@ void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::i
     }
 }
 
-Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, std::span<VersionLoss> losses,
-                           const JobContext& job) {
-    const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
-    const std::int64_t vocab = m_decoder.spec().vocabSize, width = m_decoder.spec().width;
+void HeadLoss::blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId, std::int64_t size,
+                           std::vector<Running>& running) {
+    const std::int64_t width = m_decoder.spec().width;
     const auto versions = static_cast<std::int64_t>(x.size());
+    const at::Tensor all = m_decoder.buffer("head", versions * size, width, m_decoder.weightType());
+    std::vector<at::Tensor> weights;
+    for (std::int64_t k = 0; k < versions; ++k)
+        weights.push_back(all.narrow(0, k * size, size));
+    m_decoder.makeInto(m_source, headTensor(m_source.reader()), firstId * width, firstVersion, weights);
+    for (std::size_t k = 0; k < x.size(); ++k)
+        blockOfRows(x[k], weights[k], firstId, running[k]);
+}
+
+void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std::int64_t firstId, std::int64_t size,
+                            Running& running) {
+    const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
+    const std::int64_t width = m_decoder.spec().width;
+    std::vector<std::int64_t> local(m_rows.targets);
+    for (std::int64_t& target : local)
+        target -= firstId;
+    std::vector<float> logSum(local.size()), best(m_greedy ? local.size() : 0);
+    std::vector<std::int32_t> bestId(best.size());
+    const auto* words = static_cast<const model::Word*>(x.const_data_ptr());
+    at::parallel_for(0, (tokens + kPackedRows - 1) / kPackedRows, 1, [&](std::int64_t begin, std::int64_t end) {
+        const std::int64_t row = begin * kPackedRows, rows = std::min(end * kPackedRows, tokens) - row;
+        const model::LogitRows reduced{local.data() + row, logSum.data() + row, running.target.data() + row,
+                                       m_greedy ? best.data() + row : nullptr,
+                                       m_greedy ? bestId.data() + row : nullptr};
+        model::amxForward()->toLogits({rows, size, width, words + row * width, weight, nullptr}, reduced);
+    });
+    for (std::size_t t = 0; t < local.size(); ++t) {
+        running.logSum[t] = logAddExp(running.logSum[t], static_cast<double>(logSum[t]));
+        if (m_greedy && best[t] > running.best[t]) {
+            running.best[t] = best[t];
+            running.bestId[t] = static_cast<std::int32_t>(firstId) + bestId[t];
+        }
+    }
+}
+
+void HeadLoss::packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId,
+                                 std::int64_t size, std::vector<Running>& running) {
+    const std::int64_t width = m_decoder.spec().width, words = model::packedWords(size, width);
+    const at::Tensor all = m_decoder.buffer("head", static_cast<std::int64_t>(x.size()), words, at::kBFloat16);
+    std::vector<model::Word*> weights;
+    for (std::size_t k = 0; k < x.size(); ++k)
+        weights.push_back(static_cast<model::Word*>(all.mutable_data_ptr()) + static_cast<std::int64_t>(k) * words);
+    model::packRows(m_source, headTensor(m_source.reader()), firstId, size, width, firstVersion, weights);
+    for (std::size_t k = 0; k < x.size(); ++k)
+        reducePacked(x[k], weights[k], firstId, size, running[k]);
+}
+
+std::vector<at::Tensor> HeadLoss::normed(const std::vector<at::Tensor>& x) {
+    const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
     std::vector<at::Tensor> scored = x;
     if (tokens != x[0].size(0)) {
         const at::Tensor index =
@@ -142,28 +191,46 @@ Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, s
         for (at::Tensor& rows : scored)
             rows = rows.index_select(0, index);
     }
+    const std::int64_t width = m_decoder.spec().width, padded = (tokens + kPackedRows - 1) / kPackedRows * kPackedRows;
+    at::Tensor words;
+    if (m_decoder.packed())
+        words = m_decoder.buffer("head in", static_cast<std::int64_t>(x.size()) * padded, width, at::kBFloat16);
+    for (std::size_t k = 0; k < x.size(); ++k) {
+        if (!m_decoder.packed()) {
+            m_decoder.finalNorm(static_cast<int>(k), scored[k]);
+            continue;
+        }
+        at::Tensor rounded = words.narrow(0, static_cast<std::int64_t>(k) * padded, padded);
+        m_decoder.finalNorm(static_cast<int>(k), scored[k], rounded);
+        scored[k] = rounded;
+    }
+    return scored;
+}
+
+Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, std::span<VersionLoss> losses,
+                           const JobContext& job) {
+    const auto tokens = m_rows.rows.size();
+    const std::int64_t vocab = m_decoder.spec().vocabSize, width = m_decoder.spec().width;
+    const std::vector<at::Tensor> scored = normed(x);
     std::vector<Running> running(x.size());
     for (Running& r : running) {
-        r.logSum.assign(static_cast<std::size_t>(tokens), -std::numeric_limits<double>::infinity());
-        r.target.assign(static_cast<std::size_t>(tokens), 0);
-        r.best.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, -std::numeric_limits<float>::infinity());
-        r.bestId.assign(m_greedy ? static_cast<std::size_t>(tokens) : 0, 0);
+        r.logSum.assign(tokens, -std::numeric_limits<double>::infinity());
+        r.target.assign(tokens, 0);
+        r.best.assign(m_greedy ? tokens : 0, -std::numeric_limits<float>::infinity());
+        r.bestId.assign(m_greedy ? tokens : 0, 0);
     }
     // The same blocks however many versions go side by side, so that their number changes no bit.
     const std::int64_t rowBytes = width * static_cast<std::int64_t>(at::elementSize(m_decoder.weightType()));
-    const std::int64_t block = std::min(vocab, std::max(kLeastRows, m_headBytes / rowBytes));
-    const int tensor = headTensor(m_source.reader());
-    for (std::int64_t id = 0; id < vocab; id += block) {
+    const std::int64_t whole = m_decoder.packed() ? kPackedRows : 1;
+    const std::int64_t most = std::max(kLeastRows, m_headBytes / rowBytes / whole * whole);
+    for (std::int64_t id = 0; id < vocab; id += most) {
         if (job.stopRequested())
             return stopped();
-        const std::int64_t size = std::min(block, vocab - id);
-        const at::Tensor all = m_decoder.buffer("head", versions * size, width, m_decoder.weightType());
-        std::vector<at::Tensor> weights;
-        for (std::int64_t k = 0; k < versions; ++k)
-            weights.push_back(all.narrow(0, k * size, size));
-        m_decoder.makeInto(m_source, tensor, id * width, firstVersion, weights);
-        for (std::size_t k = 0; k < x.size(); ++k)
-            blockOfRows(scored[k], weights[k], id, running[k]);
+        const std::int64_t size = std::min(most, vocab - id);
+        if (m_decoder.packed())
+            packedBlockOfHead(firstVersion, scored, id, size, running);
+        else
+            blockOfHead(firstVersion, scored, id, size, running);
     }
     for (std::size_t k = 0; k < x.size(); ++k)
         for (std::size_t t = 0; t < m_rows.output.size(); ++t) {

@@ -25,7 +25,8 @@ class HeadLoss {
 public:
     HeadLoss(model::Decoder& decoder, model::WeightSource& source, const HeadRows& rows, const LossOptions& options);
 
-    /// x[k] [rows, E] after the final norm, of version firstVersion + k; fills losses[k] at HeadRows::output.
+    /// x[k] [rows, E] before the final norm, of version firstVersion + k, is used up; fills losses[k] at
+    /// HeadRows::output.
     Result<void> run(int firstVersion, const std::vector<at::Tensor>& x, std::span<VersionLoss> losses,
                      const JobContext& job);
 
@@ -36,6 +37,15 @@ private:
         std::vector<float> target, best;
         std::vector<std::int32_t> bestId;
     };
+    /// The scored rows after the final norm: float32, or words for a packed head.
+    std::vector<at::Tensor> normed(const std::vector<at::Tensor>& x);
+    /// Rows [firstId, firstId + size) of the head, of every version, against all tokens.
+    void blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId, std::int64_t size,
+                     std::vector<Running>& running);
+    void packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId, std::int64_t size,
+                           std::vector<Running>& running);
+    void reducePacked(const at::Tensor& x, const model::Word* weight, std::int64_t firstId, std::int64_t size,
+                      Running& running);
     void blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::int64_t firstId, Running& running);
     void reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t firstId, Running& running);
     void reduceOnCpu(float* logits, std::int64_t count, std::int64_t size, std::int64_t firstToken,

@@ -93,7 +93,7 @@ void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, const Layout& lay
     }
 }
 
-/// All layers of versions firstVersion .. + x.size() - 1; x comes out after the final norm.
+/// All layers of versions firstVersion .. + x.size() - 1; the final norm is made, and left to the head.
 Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Layout& layout, int firstVersion,
                            std::vector<at::Tensor>& x, const LossOptions& options, const JobContext& job) {
     const int count = static_cast<int>(x.size());
@@ -110,8 +110,6 @@ Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Layout&
         }
     }
     decoder.loadFinalNorm(source, firstVersion, count);
-    for (int k = 0; k < count; ++k)
-        decoder.finalNorm(k, x[static_cast<std::size_t>(k)]);
     return {};
 }
 
@@ -204,6 +202,7 @@ Result<at::Tensor> sequenceLogits(Decoder& decoder, WeightSource& source, std::s
     const auto options = at::TensorOptions().device(decoder.options().device);
     std::vector<at::Tensor> x{at::empty({layout.rows(), decoder.spec().width}, options.dtype(at::kFloat))};
     CREST_CHECK(forwardLayers(decoder, source, layout, 0, x, {}, {}));
+    decoder.finalNorm(0, x[0]);
     const int tensor = headTensor(source.reader());
     std::vector<at::Tensor> weight{
         at::empty({decoder.spec().vocabSize, decoder.spec().width}, options.dtype(decoder.weightType()))};

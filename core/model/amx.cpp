@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/amx.h"
+#include "core/model/amx_forward.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -15,6 +16,7 @@ namespace crest::model {
 #ifdef CREST_X86_KERNELS
 namespace amx {
 extern const AmxKernels kKernels;
+extern const AmxForward kForward;
 }
 
 namespace {
@@ -48,6 +50,14 @@ const AmxKernels* amxKernels() {
         return !lower && processorHasTiles() && systemLendsTiles() ? &amx::kKernels : nullptr;
     }();
     return chosen;
+#else
+    return nullptr;
+#endif
+}
+
+const AmxForward* amxForward() {
+#ifdef CREST_X86_KERNELS
+    return amxKernels() ? &amx::kForward : nullptr;
 #else
     return nullptr;
 #endif

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/model/pages.h"
+
 namespace crest::model {
 
 using series::DecoderSpec;
@@ -15,6 +17,7 @@ namespace {
 constexpr std::int64_t kStagingElements = 1 << 16;
 constexpr std::int64_t kCacheBytes = 2 << 20; ///< what intermediate values of one chunk should fit in
 constexpr std::int64_t kChunkLow = 256, kChunkHigh = 2048;
+constexpr std::int64_t kPackedChunk = 512; ///< rows of a block of the packed products
 
 at::Tensor none() {
     return {};
@@ -24,7 +27,10 @@ at::Tensor none() {
 
 Decoder::Decoder(const DecoderSpec& spec, const DecoderOptions& options)
     : m_spec(spec)
-    , m_options(options) {}
+    , m_options(options) {
+    if (options.device.is_cpu() && options.compute == Compute::BFloat16 && PackedDecoder::fits(spec))
+        m_packed.emplace(spec);
+}
 
 std::int64_t Decoder::blockBytes() const {
     const std::int64_t qkv = (m_spec.heads + 2 * m_spec.kvHeads) * m_spec.headSize;
@@ -34,6 +40,8 @@ std::int64_t Decoder::blockBytes() const {
 }
 
 std::int64_t Decoder::chunkTokens() const {
+    if (m_packed)
+        return kPackedChunk;
     const std::int64_t qkv = (m_spec.heads + 2 * m_spec.kvHeads) * m_spec.headSize;
     const std::int64_t mlp = (m_spec.mlp == MlpKind::Gated ? 3 : 2) * m_spec.mlpWidth;
     const std::int64_t widest = 2 * m_spec.width + std::max(qkv + m_spec.heads * m_spec.headSize, mlp);
@@ -125,6 +133,8 @@ void Decoder::makeInto(WeightSource& source, int tensor, std::int64_t first, int
 }
 
 void Decoder::loadBlock(WeightSource& source, int layer, int firstVersion, int count) {
+    if (m_packed)
+        return m_packed->loadBlock(source, layer, firstVersion, count);
     while (static_cast<int>(m_blocks.size()) < count)
         m_blocks.push_back(allocateBlock());
     const auto& tensors = source.reader().tensors();
@@ -159,7 +169,9 @@ void Decoder::loadFinalNorm(WeightSource& source, int firstVersion, int count) {
 at::Tensor Decoder::buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
     at::Tensor& kept = m_buffers[name];
     if (!kept.defined() || kept.numel() < rows * columns || kept.scalar_type() != type)
-        kept = at::empty({rows * columns}, at::TensorOptions().device(m_options.device).dtype(type));
+        kept = m_options.device.is_cpu()
+                   ? pages(rows * columns, type)
+                   : at::empty({rows * columns}, at::TensorOptions().device(m_options.device).dtype(type));
     return kept.narrow(0, 0, rows * columns).view({rows, columns});
 }
 
@@ -192,6 +204,10 @@ void Decoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor
 void Decoder::finalNorm(int buffer, at::Tensor& x) {
     const FinalNorm& weights = m_finalNorms[static_cast<std::size_t>(buffer)];
     norm(x, weights.gain, weights.bias, x);
+}
+void Decoder::finalNorm(int buffer, const at::Tensor& x, at::Tensor& words) {
+    const FinalNorm& weights = m_finalNorms[static_cast<std::size_t>(buffer)];
+    m_packed->norm(x, weights.gain, weights.bias, words);
 }
 
 void Decoder::rotaryFor(std::int64_t tokens) {
@@ -237,6 +253,10 @@ void Decoder::mlp(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x
 }
 
 void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens) {
+    if (m_packed) {
+        rotaryFor(tokens);
+        return m_packed->forwardBlock(buffer, x, batch, tokens, m_rotary);
+    }
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(buffer)];
     at::Tensor normed = this->buffer("normed", x.size(0), m_spec.width);
     norm(x, w.inputNorm, w.inputNormBias, normed);

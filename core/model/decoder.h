@@ -2,19 +2,21 @@
 // The forward pass of one decoder, block by block, over weights that the caller made: what scoring and probes are built
 // from. Any family that DecoderSpec can say; no family is asked for by name.
 //
-// Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs and outputs of every
-// product to bfloat16 and sums in float32; norms, rotary embedding, softmax, activations and the residual stream stay
-// float32. Nothing is allocated per step: buffers grow to the largest batch seen and are used again. One object per
-// thread.
+// Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs of every product to
+// bfloat16 and sums in float32; statistics of norms, softmax, activations and the residual stream stay float32. It runs
+// packed (core/model/packed_decoder.h) on a CPU with AMX, else through LibTorch's products, whose outputs are rounded,
+// too. Nothing is allocated per step: buffers grow to the largest batch seen and are used again. One object per thread.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include <ATen/ATen.h>
 
 #include "core/model/ops.h"
+#include "core/model/packed_decoder.h"
 #include "core/model/weight_source.h"
 
 namespace crest::model {
@@ -52,9 +54,13 @@ public:
     /// x [B T, E] through the block in buffer `buffer`, in place.
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
 
-    /// Makes the final norm of those versions, and applies it in place.
+    /// Makes the final norm of those versions, and applies it: in place, or rounded into `words` [N up to whole tiles,
+    /// E] for a packed head.
     void loadFinalNorm(WeightSource& source, int firstVersion, int count);
     void finalNorm(int buffer, at::Tensor& x);
+    void finalNorm(int buffer, const at::Tensor& x, at::Tensor& words);
+    /// True where blocks are packed and the head is to be, too (packRows).
+    bool packed() const { return m_packed.has_value(); }
 
     /// y [n, rows of weight] = x weight^T in the compute type's rounding; weight in the compute type.
     void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
@@ -79,6 +85,7 @@ private:
     series::DecoderSpec m_spec;
     DecoderOptions m_options;
     RotaryTable m_rotary;
+    std::optional<PackedDecoder> m_packed;
     std::vector<BlockWeights> m_blocks;
     struct FinalNorm {
         at::Tensor gain, bias;

@@ -48,6 +48,13 @@ CASES = {
     "llama-rope-base": (lambda: llama(rope_parameters={"rope_type": "default", "rope_theta": 500000.0},
                                       rms_norm_eps=1e-5), torch.float32),
     "llama-sample": (lambda: llama(vocab_size=512, hidden_size=48, tie_word_embeddings=True), torch.float16),
+    # Sizes of whole tiles of 32: what a matrix unit takes.
+    "llama-tiles": (lambda: llama(num_attention_heads=2, num_key_value_heads=1), torch.float32),
+    "llama-tiles-bias": (lambda: llama(num_attention_heads=2, attention_bias=True, mlp_bias=True,
+                                       tie_word_embeddings=True), torch.float16),
+    "neox-tiles": (lambda: neox(num_attention_heads=2), torch.bfloat16),
+    "neox-tiles-sequential": (lambda: neox(num_attention_heads=1, use_parallel_residual=False, hidden_act="gelu_new"),
+                              torch.float32),
     "neox-parallel": (lambda: neox(), torch.float32),
     "neox-sequential-half": (lambda: neox(use_parallel_residual=False), torch.float16),
     "neox-rotary-all": (lambda: neox(rope_parameters={"rope_type": "default", "rope_theta": 10000.0,

@@ -1,0 +1,352 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/model/packed_decoder.h"
+
+#include <cstring>
+
+#include "core/model/ops_detail.h"
+#include "core/model/pages.h"
+
+namespace crest::model {
+
+using detail::data;
+using detail::overRows;
+using series::Activation;
+using series::DecoderSpec;
+using series::MlpKind;
+using series::NormKind;
+using series::TensorSlot;
+
+namespace {
+
+constexpr std::int64_t kTile = AmxForward::kTile, kStrip = AmxForward::kStrip;
+constexpr std::int64_t kStagedColumns = 1024; ///< of a strip: 64 KB of float32 for each version
+
+std::int64_t wholeTiles(std::int64_t size) {
+    return (size + kTile - 1) / kTile * kTile;
+}
+
+Word* wordData(const at::Tensor& t) {
+    return static_cast<Word*>(t.mutable_data_ptr());
+}
+
+Curve curveOf(Activation activation) {
+    switch (activation) {
+    case Activation::Silu:
+        return Curve::Silu;
+    case Activation::GeluErf:
+        return Curve::GeluErf;
+    case Activation::GeluTanh:
+        return Curve::GeluTanh;
+    case Activation::Relu:
+        break;
+    }
+    return Curve::Relu;
+}
+
+/// Packs `count` stored rows from `row` on as strip `strip` of every version.
+void packStripOf(WeightSource& source, int tensor, std::int64_t row, std::int64_t count, std::int64_t inner,
+                 int firstVersion, std::span<Word* const> out, std::int64_t strip) {
+    static thread_local std::vector<float> staging;
+    static thread_local std::vector<float*> pointers;
+    const std::int64_t columns = std::min(inner, kStagedColumns);
+    staging.resize(out.size() * static_cast<std::size_t>(kStrip * columns));
+    pointers.resize(out.size());
+    const auto make = [&](std::int64_t at, std::int64_t size, std::int64_t offset) {
+        for (std::size_t k = 0; k < out.size(); ++k)
+            pointers[k] = staging.data() + static_cast<std::int64_t>(k) * kStrip * columns + offset;
+        source.make(tensor, at, size, firstVersion, pointers);
+    };
+    for (std::int64_t first = 0; first < inner; first += columns) {
+        const std::int64_t wide = std::min(columns, inner - first);
+        if (wide == inner)
+            make(row * inner, count * inner, 0);
+        else
+            for (std::int64_t r = 0; r < count; ++r)
+                make((row + r) * inner + first, wide, r * columns);
+        for (std::size_t k = 0; k < out.size(); ++k)
+            amxForward()->packStrip(staging.data() + static_cast<std::int64_t>(k) * kStrip * columns, columns, count,
+                                    wide, out[k], inner, strip, first);
+    }
+}
+
+} // namespace
+
+void packRows(WeightSource& source, int tensor, std::int64_t firstRow, std::int64_t rows, std::int64_t inner,
+              int firstVersion, std::span<Word* const> out) {
+    for (std::int64_t row = 0; row < wholeTiles(rows); row += kStrip)
+        packStripOf(source, tensor, firstRow + std::min(row, rows), std::clamp<std::int64_t>(rows - row, 0, kStrip),
+                    inner, firstVersion, out, row / kStrip);
+}
+
+bool PackedDecoder::fits(const DecoderSpec& spec) {
+    return amxForward() && !detail::referenceOps() && spec.width % kTile == 0 && spec.headSize % kTile == 0 &&
+           spec.mlpWidth % kTile == 0;
+}
+
+PackedDecoder::PackedDecoder(const DecoderSpec& spec)
+    : m_spec(spec) {}
+
+PackedDecoder::Block PackedDecoder::allocateBlock() const {
+    const DecoderSpec& s = m_spec;
+    const std::int64_t query = s.heads * s.headSize, qkv = query + 2 * s.kvHeads * s.headSize;
+    const std::int64_t mlpIn = (s.mlp == MlpKind::Gated ? 2 : 1) * s.mlpWidth;
+    const at::Tensor all = pages(s.width * (qkv + query + mlpIn + s.mlpWidth), at::kBFloat16);
+    std::int64_t used = 0;
+    const auto matrix = [&](std::int64_t columns, std::int64_t inner, bool bias) {
+        Matrix m{all.narrow(0, used, packedWords(columns, inner)), {}, columns, inner};
+        used += packedWords(columns, inner);
+        if (bias)
+            m.bias = at::zeros({wholeTiles(columns)}, at::kFloat);
+        return m;
+    };
+    Block b;
+    b.qkv = matrix(qkv, s.width, s.qkvBias);
+    b.attentionOutput = matrix(s.width, query, s.attentionOutputBias);
+    b.mlpIn = matrix(mlpIn, s.width, s.mlpBias);
+    b.down = matrix(s.width, s.mlpWidth, s.mlpBias);
+    for (at::Tensor* gain : {&b.inputNorm, &b.mlpNorm})
+        *gain = at::empty({s.width}, at::kFloat);
+    if (s.normBias)
+        for (at::Tensor* bias : {&b.inputNormBias, &b.mlpNormBias})
+            *bias = at::empty({s.width}, at::kFloat);
+    return b;
+}
+
+PackedDecoder::Place PackedDecoder::placeOf(Block& b, TensorSlot slot, bool bias) {
+    switch (slot) {
+    case TensorSlot::InputNorm:
+        return {nullptr, bias ? &b.inputNormBias : &b.inputNorm};
+    case TensorSlot::MlpNorm:
+        return {nullptr, bias ? &b.mlpNormBias : &b.mlpNorm};
+    case TensorSlot::Query:
+    case TensorSlot::Key:
+    case TensorSlot::Value:
+    case TensorSlot::QueryKeyValue:
+        return {&b.qkv, nullptr};
+    case TensorSlot::AttentionOutput:
+        return {&b.attentionOutput, nullptr};
+    case TensorSlot::Gate:
+    case TensorSlot::Up:
+        return {&b.mlpIn, nullptr};
+    case TensorSlot::Down:
+        return {&b.down, nullptr};
+    case TensorSlot::Embedding:
+    case TensorSlot::FinalNorm:
+    case TensorSlot::Head:
+        break;
+    }
+    return {};
+}
+
+std::int64_t PackedDecoder::columnOf(TensorSlot slot, std::int64_t row) const {
+    const std::int64_t size = m_spec.headSize, query = m_spec.heads * size;
+    const bool gated = m_spec.mlp == MlpKind::Gated;
+    switch (slot) {
+    case TensorSlot::Key:
+        return query + row;
+    case TensorSlot::Value:
+        return query + m_spec.kvHeads * size + row;
+    case TensorSlot::QueryKeyValue: // stored head by head, [H, 3, D]
+        return row / size % 3 * query + row / (3 * size) * size + row % size;
+    case TensorSlot::Gate:
+        return row / kStrip * 2 * kStrip + row % kStrip;
+    case TensorSlot::Up:
+        return gated ? row / kStrip * 2 * kStrip + kStrip + row % kStrip : row;
+    default:
+        return row;
+    }
+}
+
+void PackedDecoder::loadMatrix(WeightSource& source, int tensor, int firstVersion, std::span<Matrix* const> matrices) {
+    const series::TensorInfo& info = source.reader().tensors()[static_cast<std::size_t>(tensor)];
+    const std::int64_t inner = matrices[0]->inner, rows = source.reader().elements(tensor) / inner;
+    std::vector<Word*> out;
+    for (const Matrix* m : matrices)
+        out.push_back(wordData(m->words));
+    for (std::int64_t row = 0; row < rows; row += kStrip)
+        packStripOf(source, tensor, row, kStrip, inner, firstVersion, out, columnOf(info.slot, row) / kStrip);
+}
+
+void PackedDecoder::loadBias(WeightSource& source, int tensor, int firstVersion, std::span<Matrix* const> matrices) {
+    const series::TensorInfo& info = source.reader().tensors()[static_cast<std::size_t>(tensor)];
+    const std::int64_t count = source.reader().elements(tensor);
+    std::vector<std::vector<float>> values(matrices.size(), std::vector<float>(static_cast<std::size_t>(count)));
+    std::vector<float*> pointers;
+    for (std::vector<float>& v : values)
+        pointers.push_back(v.data());
+    source.make(tensor, 0, count, firstVersion, pointers);
+    for (std::size_t k = 0; k < matrices.size(); ++k)
+        for (std::int64_t row = 0; row < count; ++row)
+            data(matrices[k]->bias)[columnOf(info.slot, row)] = pointers[k][row];
+}
+
+void PackedDecoder::loadBlock(WeightSource& source, int layer, int firstVersion, int count) {
+    while (static_cast<int>(m_blocks.size()) < count)
+        m_blocks.push_back(allocateBlock());
+    const auto& tensors = source.reader().tensors();
+    for (std::size_t t = 0; t < tensors.size(); ++t) {
+        if (tensors[t].layer != layer)
+            continue;
+        std::vector<Matrix*> matrices;
+        std::vector<float*> vectors;
+        for (std::size_t k = 0; k < static_cast<std::size_t>(count); ++k) {
+            const Place place = placeOf(m_blocks[k], tensors[t].slot, tensors[t].isBias);
+            if (place.matrix)
+                matrices.push_back(place.matrix);
+            else if (place.vector)
+                vectors.push_back(data(*place.vector));
+        }
+        const int tensor = static_cast<int>(t);
+        if (!vectors.empty())
+            source.make(tensor, 0, source.reader().elements(tensor), firstVersion, vectors);
+        else if (tensors[t].isBias)
+            loadBias(source, tensor, firstVersion, matrices);
+        else
+            loadMatrix(source, tensor, firstVersion, matrices);
+    }
+}
+
+void PackedDecoder::reserve(std::int64_t rows) {
+    if (rows <= m_reserved)
+        return;
+    const std::int64_t query = m_spec.heads * m_spec.headSize, qkv = query + 2 * m_spec.kvHeads * m_spec.headSize;
+    const std::int64_t height = wholeTiles(rows);
+    m_words.reset(); // given back before the next is asked for
+    m_words = pages(height * (2 * m_spec.width + qkv + query + m_spec.mlpWidth), at::kBFloat16);
+    Word* next = wordData(m_words);
+    for (const auto& [buffer, columns] :
+         {std::pair(&m_normed, m_spec.width), std::pair(&m_qkv, qkv), std::pair(&m_heads, query),
+          std::pair(&m_inner, m_spec.mlpWidth), std::pair(&m_secondNormed, m_spec.width)}) {
+        *buffer = next;
+        next += height * columns;
+    }
+    m_reserved = rows;
+}
+
+void PackedDecoder::normRows(const float* x, const at::Tensor& gain, const at::Tensor& bias, std::int64_t begin,
+                             std::int64_t end, Word* y) const {
+    const std::int64_t width = m_spec.width;
+    const auto eps = static_cast<float>(m_spec.normEps);
+    if (m_spec.norm == NormKind::LayerNorm) {
+        amxForward()->layerNorm(end - begin, width, x + begin * width, data(gain), data(bias), eps, y + begin * width);
+        return;
+    }
+    static thread_local std::vector<float> scales;
+    scales.resize(std::max(scales.size(), static_cast<std::size_t>(end - begin)));
+    amxKernels()->rmsNorm(end - begin, width, x + begin * width, data(gain), eps, y + begin * width, scales.data());
+}
+
+void PackedDecoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) const {
+    overRows(x.size(0), kTile,
+             [&](std::int64_t begin, std::int64_t end) { normRows(data(x), gain, bias, begin, end, wordData(y)); });
+}
+
+namespace {
+
+/// One sequence of a head group, with its tokens filled up to whole tiles: what the kernel takes.
+struct FilledSequence {
+    std::vector<Word> q, k, v, out;
+
+    void copy(std::vector<Word>& to, const Word* from, std::int64_t tokens, std::int64_t stride, std::int64_t columns,
+              std::int64_t row) const {
+        to.assign(static_cast<std::size_t>(wholeTiles(tokens) * row), 0);
+        for (std::int64_t t = 0; t < tokens; ++t)
+            std::memcpy(to.data() + t * row, from + t * stride, static_cast<std::size_t>(columns) * sizeof(Word));
+    }
+};
+
+/// Attention of one key head and its group of query heads over one sequence.
+void headGroup(TileAttention shape, Word* q, Word* k, const Word* v, Word* out, const RotaryTable& rotary) {
+    const std::int64_t tokens = shape.tokens, size = shape.headSize, columns = shape.heads * size;
+    for (const auto& [first, heads] : {std::pair(q, shape.heads), std::pair(k, shape.kvHeads)})
+        if (rotary.rotated > 0)
+            amxKernels()->rope(tokens, tokens, heads, size, rotary.rotated, first, shape.stride, data(rotary.cos),
+                               data(rotary.sin), false);
+    static thread_local std::vector<std::byte> scratch;
+    static thread_local std::vector<float> lse;
+    const std::int64_t given = shape.stride, outStride = shape.outStride;
+    static thread_local FilledSequence filled;
+    Word* to = out;
+    if (tokens % kTile != 0) {
+        filled.copy(filled.q, q, tokens, given, columns, columns);
+        filled.copy(filled.k, k, tokens, given, size, columns);
+        filled.copy(filled.v, v, tokens, given, size, columns);
+        filled.out.resize(filled.q.size());
+        shape.tokens = wholeTiles(tokens), shape.stride = shape.outStride = columns;
+        q = filled.q.data(), k = filled.k.data(), v = filled.v.data(), to = filled.out.data();
+    }
+    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(amxKernels()->attentionScratch(shape))));
+    lse.resize(std::max(lse.size(), static_cast<std::size_t>(shape.heads * shape.tokens)));
+    amxKernels()->attention(shape, q, k, v, to, lse.data(), scratch.data());
+    if (to != out)
+        for (std::int64_t t = 0; t < tokens; ++t)
+            std::memcpy(out + t * outStride, to + t * columns, static_cast<std::size_t>(columns) * sizeof(Word));
+}
+
+} // namespace
+
+void PackedDecoder::attention(std::int64_t batch, std::int64_t tokens, const RotaryTable& rotary) {
+    const std::int64_t size = m_spec.headSize, kvHeads = m_spec.kvHeads, group = m_spec.heads / kvHeads;
+    const std::int64_t query = m_spec.heads * size, row = query + 2 * kvHeads * size;
+    TileAttention shape;
+    shape.tokens = tokens, shape.heads = group, shape.kvHeads = 1, shape.headSize = size;
+    shape.stride = row, shape.outStride = query;
+    shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
+    overRows(batch * kvHeads, 1, [&](std::int64_t begin, std::int64_t end) {
+        for (std::int64_t i = begin; i < end; ++i) {
+            const std::int64_t head = i % kvHeads;
+            Word* first = m_qkv + i / kvHeads * tokens * row;
+            headGroup(shape, first + head * group * size, first + query + head * size,
+                      first + query + (kvHeads + head) * size,
+                      m_heads + i / kvHeads * tokens * query + head * group * size, rotary);
+        }
+    });
+}
+
+namespace {
+
+PackedProduct productOf(const at::Tensor& weight, const at::Tensor& bias, std::int64_t columns, std::int64_t inner,
+                        const Word* x, std::int64_t begin, std::int64_t end) {
+    return {end - begin, columns, inner, x + begin * inner, wordData(weight), data(bias)};
+}
+
+} // namespace
+
+void PackedDecoder::mlp(const Block& b, const Word* normed, std::int64_t begin, std::int64_t end, float* x) {
+    const std::int64_t width = m_spec.width, inner = m_spec.mlpWidth;
+    Word* h = m_inner;
+    const PackedProduct in = productOf(b.mlpIn.words, b.mlpIn.bias, b.mlpIn.columns, width, normed, begin, end);
+    const Curve curve = curveOf(m_spec.activation);
+    if (m_spec.mlp == MlpKind::Gated)
+        amxForward()->toGated(in, curve, h + begin * inner);
+    else
+        amxForward()->toWords(in, curve, h + begin * inner);
+    amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, h, begin, end), x + begin * width);
+}
+
+void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens,
+                                 const RotaryTable& rotary) {
+    const Block& b = m_blocks[static_cast<std::size_t>(buffer)];
+    const std::int64_t rows = x.size(0), width = m_spec.width, query = m_spec.heads * m_spec.headSize;
+    reserve(rows);
+    Word* second = m_spec.parallelResidual ? m_secondNormed : m_normed;
+    float* stream = data(x);
+    overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
+        normRows(stream, b.inputNorm, b.inputNormBias, begin, end, m_normed);
+        if (m_spec.parallelResidual)
+            normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, second);
+        amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, width, m_normed, begin, end),
+                              Curve::None, m_qkv + begin * b.qkv.columns);
+    });
+    attention(batch, tokens, rotary);
+    overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
+        amxForward()->addTo(
+            productOf(b.attentionOutput.words, b.attentionOutput.bias, width, query, m_heads, begin, end),
+            stream + begin * width);
+        if (!m_spec.parallelResidual)
+            normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, m_normed);
+        mlp(b, second, begin, end, stream);
+    });
+}
+
+} // namespace crest::model
