@@ -215,7 +215,7 @@ Result<std::vector<Word>> countWords(std::span<const std::string> documents, con
         if (const auto bytes = fromByteAlphabet(trained.tokens[id]); bytes && bytes->size() == 1)
             idOfByte[static_cast<unsigned char>((*bytes)[0])] = static_cast<std::int32_t>(id);
     std::unordered_map<std::string, std::int64_t> counts;
-    const std::vector<PreStep> steps{PreStep::Gpt2};
+    const std::vector<PreStep> steps{{PreStep::Kind::Gpt2}};
     for (std::size_t d = 0; d < documents.size(); ++d) {
         if (d % kDocumentsPerReport == 0) {
             if (job.stopRequested())
@@ -224,9 +224,9 @@ Result<std::vector<Word>> countWords(std::span<const std::string> documents, con
         }
         const auto count = [&](std::string_view piece) { ++counts[std::string(piece)]; };
         if (isValidUtf8(documents[d]))
-            preTokenize(steps, documents[d], count);
+            preTokenize(steps, documents[d], true, count);
         else
-            preTokenize(steps, repairUtf8(documents[d]), count);
+            preTokenize(steps, repairUtf8(documents[d]), true, count);
     }
     std::vector<Word> words;
     words.reserve(counts.size());

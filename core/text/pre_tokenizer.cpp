@@ -1,183 +1,155 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/text/pre_tokenizer.h"
 
+#include <algorithm>
 #include <span>
-#include <string>
 
+#include "core/text/byte_alphabet.h"
+#include "core/text/normalizer.h"
+#include "core/text/split_scanners.h"
 #include "core/text/unicode.h"
 
 namespace crest::text {
 namespace {
 
-/// A text with the questions the scanners ask about a position.
-class Scanner {
-public:
-    explicit Scanner(std::string_view text)
-        : m_text(text)
-        , m_classes(charClassTable()) {}
+using Kind = PreStep::Kind;
 
-    std::size_t gpt2(std::size_t at) const;
-    std::size_t cl100k(std::size_t at, int maxDigits) const;
-    std::size_t digits(std::size_t at, bool each) const;
-
-private:
-    enum class Kind { Letter, Number, Space, Other };
-    struct Char {
-        std::size_t end;
-        std::uint8_t classes;
-    };
-
-    Char charAt(std::size_t at) const {
-        const CodePoint c = codePointAt(m_text, at);
-        return {at + c.length, m_classes[c.value]};
-    }
-    static Kind kind(std::uint8_t classes) {
-        return classes & kLetter   ? Kind::Letter
-               : classes & kNumber ? Kind::Number
-               : classes & kSpace  ? Kind::Space
-                                   : Kind::Other;
-    }
-    std::size_t runEnd(std::size_t at, Kind wanted) const {
-        while (at < m_text.size()) {
-            const Char c = charAt(at);
-            if (kind(c.classes) != wanted)
-                break;
-            at = c.end;
-        }
-        return at;
-    }
-    bool isLineEnd(std::size_t at) const { return m_text[at] == '\n' || m_text[at] == '\r'; }
-    /// `\s+(?!\S)|\s+`: all white space but the last when something follows; a single one as it is.
-    std::size_t spaces(std::size_t at) const {
-        const std::size_t end = runEnd(at, Kind::Space);
-        if (end == m_text.size())
-            return end;
-        const std::size_t last = previousCodePoint(m_text, end);
-        return last > at ? last : end;
-    }
-    std::size_t contraction(std::size_t at, bool anyCase) const;
-
-    std::string_view m_text;
-    const std::uint8_t* m_classes;
+/// What a pattern made of a text: matched and other stretches that cover it.
+struct Stretch {
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    bool matched = false;
 };
 
-/// The end of 's 't 're 've 'm 'll 'd at `at`, or `at`.
-std::size_t Scanner::contraction(std::size_t at, bool anyCase) const {
-    if (m_text[at] != '\'')
-        return at;
-    const auto letter = [&](std::size_t i) -> char {
-        if (at + i >= m_text.size())
-            return '\0';
-        const char c = m_text[at + i];
-        return anyCase && c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    };
-    const char first = letter(1);
-    if (first == 's' || first == 't' || first == 'm' || first == 'd')
-        return at + 2;
-    const char second = letter(2);
-    if ((first == 'r' && second == 'e') || (first == 'v' && second == 'e') || (first == 'l' && second == 'l'))
-        return at + 3;
-    // U+017F, the long s, is an s where case does not count.
-    if (anyCase && m_text.substr(at + 1, 2) == "\xC5\xBF")
-        return at + 3;
-    return at;
-}
-
-std::size_t Scanner::gpt2(std::size_t at) const {
-    if (const std::size_t end = contraction(at, false); end > at)
-        return end;
-    const std::size_t first = m_text[at] == ' ' ? at + 1 : at;
-    if (first < m_text.size()) {
-        const Char c = charAt(first);
-        if (kind(c.classes) != Kind::Space)
-            return runEnd(c.end, kind(c.classes));
+/// Where the matched or other stretch ends that begins at `at`.
+Stretch stretchAt(const PreStep& step, const SplitScanner& scanner, std::string_view text, std::size_t at) {
+    switch (step.kind) {
+    case Kind::Gpt2:
+        return {at, scanner.gpt2(at), true};
+    case Kind::Cl100k:
+        return {at, scanner.cl100k(at, 3), true};
+    case Kind::Qwen2:
+        return {at, scanner.cl100k(at, 1), true};
+    case Kind::Numbers:
+        return {at, scanner.classRun(at, kNumber, step.count), scanner.hasClass(at, kNumber)};
+    case Kind::Space:
+        return {at, scanner.classRun(at, kSpace, 1), scanner.hasClass(at, kSpace)};
+    case Kind::Punctuation:
+        return {at, scanner.classRun(at, kPunctuation, 1), scanner.hasClass(at, kPunctuation)};
+    case Kind::Words:
+        return {at, scanner.words(at), !scanner.hasClass(at, kSpace)};
+    case Kind::Literal: {
+        const std::size_t found = text.find(step.text, at);
+        if (found == at)
+            return {at, at + step.text.size(), true};
+        return {at, std::min(found, text.size()), false};
     }
-    return spaces(at);
-}
-
-std::size_t Scanner::cl100k(std::size_t at, int maxDigits) const {
-    if (const std::size_t end = contraction(at, true); end > at)
-        return end;
-    const Char c = charAt(at);
-    if (c.classes & kLetter)
-        return runEnd(c.end, Kind::Letter);
-    if (c.classes & kNumber) {
-        std::size_t end = c.end;
-        for (int n = 1; n < maxDigits && end < m_text.size(); ++n) {
-            const Char next = charAt(end);
-            if (!(next.classes & kNumber))
-                break;
-            end = next.end;
-        }
-        return end;
-    }
-    if (!isLineEnd(at) && c.end < m_text.size() && (charAt(c.end).classes & kLetter))
-        return runEnd(c.end, Kind::Letter);
-    const std::size_t first = m_text[at] == ' ' ? at + 1 : at;
-    if (first < m_text.size() && kind(charAt(first).classes) == Kind::Other) {
-        std::size_t end = runEnd(first, Kind::Other);
-        while (end < m_text.size() && isLineEnd(end))
-            ++end;
-        return end;
-    }
-    // `\s*[\r\n]+` ends behind the last line end of the white space.
-    for (std::size_t end = runEnd(at, Kind::Space); end > at; end = previousCodePoint(m_text, end))
-        if (isLineEnd(end - 1))
-            return end;
-    return spaces(at);
-}
-
-std::size_t Scanner::digits(std::size_t at, bool each) const {
-    const Char first = charAt(at);
-    const bool digit = first.classes & kDigitSplit;
-    std::size_t end = first.end;
-    if (digit && each)
-        return end;
-    while (end < m_text.size()) {
-        const Char c = charAt(end);
-        if (static_cast<bool>(c.classes & kDigitSplit) != digit)
-            break;
-        end = c.end;
-    }
-    return end;
-}
-
-std::size_t pieceEnd(const Scanner& scanner, PreStep step, std::size_t at) {
-    switch (step) {
-    case PreStep::Gpt2:
-        return scanner.gpt2(at);
-    case PreStep::Cl100k:
-        return scanner.cl100k(at, 3);
-    case PreStep::Qwen2:
-        return scanner.cl100k(at, 1);
     default:
-        return scanner.digits(at, step == PreStep::EachDigit);
+        return {at, scanner.classRun(at, kDigitSplit, step.kind == Kind::EachDigit ? 1 : -1),
+                scanner.hasClass(at, kDigitSplit)};
     }
 }
 
-void apply(std::span<const PreStep> steps, std::string_view text, const PieceSink& sink) {
+/// Joins stretches as the reference does: neighbours of one kind (Contiguous), or the first match of a run with what
+/// stands in front of it or behind it.
+std::vector<Stretch> merged(std::vector<Stretch> all, SplitBehavior behavior) {
+    const bool backwards = behavior == SplitBehavior::MergedWithNext;
+    if (backwards)
+        std::ranges::reverse(all);
+    std::vector<Stretch> out;
+    bool previous = false;
+    for (const Stretch& s : all) {
+        const bool joins = behavior == SplitBehavior::Contiguous ? s.matched == previous : s.matched && !previous;
+        if (!joins || out.empty())
+            out.push_back(s);
+        else if (backwards)
+            out.back().begin = s.begin;
+        else
+            out.back().end = s.end;
+        previous = s.matched;
+    }
+    if (backwards)
+        std::ranges::reverse(out);
+    return out;
+}
+
+void apply(std::span<const PreStep> steps, std::string_view text, bool atStart, const PieceSink& sink);
+
+void applyMetaspace(std::span<const PreStep> steps, std::string_view text, bool atStart, const PieceSink& sink) {
+    const PreStep& step = steps[0];
+    const bool wanted =
+        step.prepend == PreStep::Prepend::Always || (step.prepend == PreStep::Prepend::First && atStart);
+    std::string marked;
+    marked.reserve(text.size() + text.size() / 2);
+    if (wanted && text[0] != ' ' && !text.starts_with(step.text))
+        marked = step.text;
+    for (std::size_t at = 0; at < text.size();) {
+        const std::size_t space = std::min(text.find(' ', at), text.size());
+        marked += text.substr(at, space - at);
+        if (space < text.size())
+            marked += step.text;
+        at = space + 1;
+    }
+    const std::string_view whole = marked;
+    if (step.count == 0) {
+        apply(steps.subspan(1), whole, atStart, sink);
+        return;
+    }
+    for (std::size_t at = 0; at < whole.size();) {
+        const std::size_t end = std::min(whole.find(step.text, at + 1), whole.size());
+        apply(steps.subspan(1), whole.substr(at, end - at), atStart && at == 0, sink);
+        at = end;
+    }
+}
+
+void applySplit(std::span<const PreStep> steps, std::string_view text, bool atStart, const PieceSink& sink) {
+    const PreStep& step = steps[0];
+    const SplitScanner scanner(text);
+    const auto hand = [&](const Stretch& s) {
+        apply(steps.subspan(1), text.substr(s.begin, s.end - s.begin), atStart && s.begin == 0, sink);
+    };
+    const bool direct = step.behavior == SplitBehavior::Isolated || step.behavior == SplitBehavior::Removed;
+    std::vector<Stretch> all;
+    for (std::size_t at = 0; at < text.size();) {
+        Stretch s = stretchAt(step, scanner, text, at);
+        s.matched = s.matched != step.invert;
+        at = s.end;
+        if (!direct)
+            all.push_back(s);
+        else if (step.behavior == SplitBehavior::Isolated || !s.matched)
+            hand(s);
+    }
+    if (!direct)
+        std::ranges::for_each(merged(std::move(all), step.behavior), hand);
+}
+
+void apply(std::span<const PreStep> steps, std::string_view text, bool atStart, const PieceSink& sink) {
     if (steps.empty()) {
         sink(text);
         return;
     }
-    if (steps[0] == PreStep::PrefixSpace) {
+    switch (steps[0].kind) {
+    case Kind::PrefixSpace: {
         std::string withSpace(text[0] == ' ' ? 0 : 1, ' ');
         withSpace += text;
-        apply(steps.subspan(1), withSpace, sink);
+        apply(steps.subspan(1), withSpace, atStart, sink);
         return;
     }
-    const Scanner scanner(text);
-    for (std::size_t at = 0; at < text.size();) {
-        const std::size_t end = pieceEnd(scanner, steps[0], at);
-        apply(steps.subspan(1), text.substr(at, end - at), sink);
-        at = end;
+    case Kind::ByteAlphabet:
+        apply(steps.subspan(1), toByteAlphabet(text), atStart, sink);
+        return;
+    case Kind::Metaspace:
+        applyMetaspace(steps, text, atStart, sink);
+        return;
+    default:
+        applySplit(steps, text, atStart, sink);
     }
 }
 
 } // namespace
 
-void preTokenize(const std::vector<PreStep>& steps, std::string_view text, const PieceSink& sink) {
-    apply(steps, text, sink);
+void preTokenize(const std::vector<PreStep>& steps, std::string_view text, bool atStart, const PieceSink& sink) {
+    apply(steps, text, atStart, sink);
 }
 
 } // namespace crest::text

@@ -1,69 +1,108 @@
 // SPDX-License-Identifier: Apache-2.0
-// What turns a pre-token into ids. Byte-level BPE is the one there is; Unigram or SentencePiece BPE would be others.
+// What turns a pre-token into ids: byte-level BPE, BPE over characters (SentencePiece) and Unigram. Every model may be
+// used from any thread.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
+#include <unordered_set>
 #include <vector>
+
+#include "core/text/bpe_merges.h"
+#include "core/text/piece_cache.h"
+#include "core/text/prefix_trie.h"
+#include "core/text/token_table.h"
 
 namespace crest::text {
 
 class SubwordModel {
 public:
     virtual ~SubwordModel() = default;
-    /// Appends the ids of a pre-token (its bytes, not empty). Any thread.
+    /// Appends the ids of a pre-token (valid UTF-8, not empty).
     virtual void encodePiece(std::string_view piece, std::vector<std::int32_t>& out) const = 0;
 };
 
-/// Two neighbouring ids become one.
-struct BpeMerge {
-    std::int32_t left = 0;
-    std::int32_t right = 0;
-    std::int32_t result = 0;
+/// What BPE models have in common.
+struct BpeSettings {
+    std::optional<std::int32_t> unknown; ///< for what has no id; without it that vanishes
+    bool fuseUnknown = false;            ///< neighbours without id become one unknown
+    bool byteFallback = false;           ///< bytes "<0x0A>" before the unknown
+    bool ignoreMerges = false;           ///< a pre-token that is a token by itself is not merged (Llama 3)
+    std::string continuingPrefix;        ///< in front of every character but the first ("##")
+    std::string wordSuffix;              ///< behind the last ("</w>")
 };
 
-/// What a byte-level BPE is made of.
-struct BpeFacts {
-    std::array<std::int32_t, 256> idOfByte{}; ///< -1 where the vocabulary lacks the byte
-    std::vector<BpeMerge> merges;             ///< lowest rank first; of two with the same pair the later counts
-    /// Whole pre-tokens that are ids by themselves (Llama 3's ignore_merges); empty where that is off.
-    std::unordered_map<std::string, std::int32_t> wholeWords;
-    std::optional<std::int32_t> unknown; ///< for bytes without id; without it they vanish
-    bool fuseUnknown = false;
-};
-
-/// Merges the pair of lowest rank first, the leftmost among equals: n log n for a pre-token of n bytes. Short
-/// pre-tokens are remembered.
+/// BPE over bytes (Radford et al. 2019): GPT-2, NeoX, OLMo, Llama 3, Qwen. The pre-tokens are plain bytes, not yet
+/// written in the byte alphabet.
 class ByteBpe final : public SubwordModel {
 public:
-    explicit ByteBpe(BpeFacts facts);
-    ~ByteBpe() override;
+    /// `vocabulary` is in the byte alphabet and must outlive the model.
+    ByteBpe(const TokenTable& vocabulary, BpeSettings settings, std::span<const BpeMerge> merges);
     void encodePiece(std::string_view piece, std::vector<std::int32_t>& out) const override;
 
 private:
-    struct Cache;
-    struct Rank {
-        std::uint64_t pair = 0;
-        std::uint32_t rank = 0;
-        std::int32_t result = -1; ///< -1: the slot is free
-    };
-    struct Symbol;
+    void addSymbols(std::string_view piece, std::vector<BpeSymbol>& symbols) const;
 
-    const Rank* find(std::int32_t left, std::int32_t right) const;
-    void buildTable();
-    std::vector<Symbol> symbolsOf(std::string_view piece) const;
-    void mergeAll(std::vector<Symbol>& symbols) const;
+    const TokenTable& m_vocabulary;
+    BpeSettings m_settings;
+    BpeMerges m_merges;
+    std::array<std::int32_t, 256> m_idOfByte{}; ///< -1 where the vocabulary lacks the byte
+    PieceCache m_cache;
+};
 
-    BpeFacts m_facts;
-    std::vector<Rank> m_table; ///< open addressing, size a power of two, at most half full
-    std::unique_ptr<Cache> m_cache;
+/// BPE over characters with byte fallback (Kudo and Richardson 2018; Llama 2, TinyLlama, Amber, Mistral). Where no
+/// token of the vocabulary holds two neighbouring characters beside each other, no merge can cross, so a text is merged
+/// in words that are remembered even where nothing pre-tokenizes it.
+class CharBpe final : public SubwordModel {
+public:
+    CharBpe(const TokenTable& vocabulary, BpeSettings settings, std::span<const BpeMerge> merges);
+    void encodePiece(std::string_view piece, std::vector<std::int32_t>& out) const override;
+
+private:
+    struct Pending;
+    std::optional<std::int32_t> idOfCharacter(char32_t value, std::string_view bytes) const;
+    bool mayMerge(char32_t left, char32_t right) const;
+    void addCharacter(std::string_view written, std::optional<std::int32_t> id, Pending& pending) const;
+    void encodeChunk(std::string_view chunk, std::vector<std::int32_t>& out) const;
+    void collectNeighbours(std::span<const BpeMerge> merges);
+
+    const TokenTable& m_vocabulary;
+    BpeSettings m_settings;
+    BpeMerges m_merges;
+    std::array<std::int32_t, 256> m_idOfByte{};     ///< of "<0x00>" ..., -1 where it is missing
+    std::array<std::int32_t, 0x800> m_idOfShort{};  ///< of characters below U+0800
+    std::vector<std::uint64_t> m_asciiNeighbours;   ///< 128 x 128 bits
+    std::unordered_set<std::uint64_t> m_neighbours; ///< pairs of characters that some merged token holds
+    PieceCache m_cache;
+};
+
+/// The most probable segmentation under a unigram language model (Kudo 2018, "Subword Regularization", section 3.2),
+/// found by the Viterbi algorithm. A character that no token covers costs the lowest score less 10; neighbours of that
+/// kind are one unknown, or their bytes where all of them are tokens and `byteFallback` is set.
+class Unigram final : public SubwordModel {
+public:
+    /// `scores` are natural logarithms of probabilities, by id; `unknown` is one of them.
+    Unigram(const TokenTable& vocabulary, std::vector<double> scores, std::int32_t unknown, bool byteFallback);
+    void encodePiece(std::string_view piece, std::vector<std::int32_t>& out) const override;
+
+private:
+    struct Node;
+    void addUnknown(std::string_view stretch, std::vector<std::int32_t>& out) const;
+
+    const TokenTable& m_vocabulary;
+    std::vector<double> m_scores;
+    double m_unknownScore = 0;
+    std::int32_t m_unknown = 0;
+    std::array<std::int32_t, 256> m_idOfByte{};
+    bool m_byteFallback = false;
+    PrefixTrie m_trie;
+    PieceCache m_cache;
 };
 
 } // namespace crest::text

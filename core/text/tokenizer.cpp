@@ -4,7 +4,7 @@
 #include <fmt/format.h>
 
 #include "core/io/files.h"
-#include "core/text/normalizer.h"
+#include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
 #include "core/text/unicode.h"
 
@@ -12,8 +12,6 @@ namespace crest::text {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kMaxFileBytes = 64'000'000; // the largest in use has 35 MB
 
 Error missingTokenizer(const fs::path& file) {
     std::error_code ignored;
@@ -32,14 +30,23 @@ Error missingTokenizer(const fs::path& file) {
             file.string()};
 }
 
-/// Ids of text between added tokens.
-void encodePlain(const detail::TokenizerParts& parts, std::string_view text, std::vector<std::int32_t>& out) {
-    preTokenize(parts.preSteps, text, [&](std::string_view piece) { parts.model->encodePiece(piece, out); });
-}
-
-void encodeNormalized(const detail::TokenizerParts& parts, std::string_view text, std::vector<std::int32_t>& out) {
+/// Ids of text between added tokens that are looked for before normalization.
+void encodeSegment(const detail::TokenizerParts& parts, std::string_view text, bool atStart,
+                   std::vector<std::int32_t>& out) {
+    std::string normalized;
+    if (!leavesAsIs(parts.normalizer, text)) {
+        bool keepsStart = true;
+        normalized = normalize(parts.normalizer, text, &keepsStart);
+        text = normalized;
+        atStart = atStart && keepsStart;
+    }
+    const auto plain = [&](std::string_view piece) {
+        preTokenize(parts.preSteps, piece, atStart && piece.data() == text.data(),
+                    [&](std::string_view word) { parts.model->encodePiece(word, out); });
+    };
     if (parts.normalizedAdded.empty()) {
-        encodePlain(parts, text, out);
+        if (!text.empty())
+            plain(text);
         return;
     }
     std::vector<Segment> segments;
@@ -48,7 +55,7 @@ void encodeNormalized(const detail::TokenizerParts& parts, std::string_view text
         if (segment.id >= 0)
             out.push_back(segment.id);
         else
-            encodePlain(parts, segment.text, out);
+            plain(segment.text);
     }
 }
 
@@ -59,20 +66,20 @@ Result<Tokenizer> Tokenizer::load(const fs::path& tokenizerJson) {
     const fs::path file = fs::is_directory(tokenizerJson, ignored) ? tokenizerJson / "tokenizer.json" : tokenizerJson;
     if (!fs::exists(file, ignored))
         return fail(missingTokenizer(file));
-    CREST_TRY(text, io::readTextFile(file, kMaxFileBytes));
+    CREST_TRY(text, io::readTextFile(file, detail::kMaxFileBytes));
     std::string config;
     const fs::path configFile = file.parent_path() / "tokenizer_config.json";
     if (fs::exists(configFile, ignored)) {
-        CREST_TRY(read, io::readTextFile(configFile, kMaxFileBytes));
+        CREST_TRY(read, io::readTextFile(configFile, detail::kMaxRestBytes));
         config = std::move(read);
     }
     return fromJson(text, file.string(), config);
 }
 
 Result<Tokenizer> Tokenizer::fromJson(std::string_view text, std::string where, std::string_view configText) {
-    if (text.size() > kMaxFileBytes)
+    if (text.size() > detail::kMaxFileBytes)
         return fail(ErrorKind::Malformed,
-                    fmt::format("{} bytes of tokenizer, the limit is {}", text.size(), kMaxFileBytes), where);
+                    fmt::format("{} bytes of tokenizer, the limit is {}", text.size(), detail::kMaxFileBytes), where);
     CREST_TRY(parts, detail::parseTokenizer(text, where, configText));
     return Tokenizer(std::move(parts));
 }
@@ -92,10 +99,8 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, Specials spec
     for (const Segment& segment : segments) {
         if (segment.id >= 0)
             ids.push_back(segment.id);
-        else if (parts.nfc)
-            encodeNormalized(parts, toNfc(segment.text), ids);
         else
-            encodeNormalized(parts, segment.text, ids);
+            encodeSegment(parts, segment.text, segment.text.data() == utf8.data(), ids);
     }
     if (specials == Specials::Template)
         ids.insert(ids.end(), parts.templateSuffix.begin(), parts.templateSuffix.end());
@@ -103,17 +108,20 @@ std::vector<std::int32_t> Tokenizer::encode(std::string_view utf8, Specials spec
 }
 
 std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skipSpecialTokens) const {
-    std::string bytes;
+    std::vector<std::string> tokens;
+    tokens.reserve(ids.size());
     for (const std::int32_t id : ids) {
-        const auto found = m_parts->tokenOfId.find(id);
-        if (found != m_parts->tokenOfId.end() && !(skipSpecialTokens && found->second.special))
-            bytes += found->second.bytes;
+        const auto added = m_parts->addedOfId.find(id);
+        if (skipSpecialTokens && added != m_parts->addedOfId.end() && added->second.special)
+            continue;
+        if (const auto token = m_parts->tokenOf(id))
+            tokens.emplace_back(*token);
     }
-    return isValidUtf8(bytes) ? bytes : repairUtf8(bytes);
+    return decodeTokens(m_parts->decoder, std::move(tokens));
 }
 
 std::size_t Tokenizer::vocabSize() const {
-    return m_parts->idOfToken.size();
+    return m_parts->tokenCount;
 }
 
 std::size_t Tokenizer::idLimit() const {
@@ -121,13 +129,16 @@ std::size_t Tokenizer::idLimit() const {
 }
 
 std::optional<std::int32_t> Tokenizer::tokenToId(std::string_view token) const {
-    const auto found = m_parts->idOfToken.find(std::string(token));
-    return found == m_parts->idOfToken.end() ? std::nullopt : std::optional(found->second);
+    return m_parts->idOf(token);
 }
 
 std::optional<std::string> Tokenizer::idToToken(std::int32_t id) const {
-    const auto found = m_parts->tokenOfId.find(id);
-    return found == m_parts->tokenOfId.end() ? std::nullopt : std::optional(found->second.written);
+    const auto token = m_parts->tokenOf(id);
+    return token ? std::optional(std::string(*token)) : std::nullopt;
+}
+
+const std::vector<std::string>& Tokenizer::notes() const {
+    return m_parts->notes;
 }
 
 std::optional<std::int32_t> Tokenizer::bosId() const {

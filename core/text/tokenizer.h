@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Token ids of texts, exactly as `tokenizers.Tokenizer.from_file(tokenizer.json)` gives them: byte-level BPE (GPT-2,
-// GPT-NeoX, OLMo, Llama 3, Qwen2, SmolLM and what `BpeTrainer` writes). Other models (Unigram, SentencePiece BPE,
-// WordPiece) are refused by name.
+// GPT-NeoX, OLMo, Llama 3, Qwen2, SmolLM and what `BpeTrainer` writes), SentencePiece BPE with byte fallback (Llama 2,
+// TinyLlama, Amber, Mistral) and Unigram. What Crest does not know (WordPiece, an unknown regular expression, dropout,
+// a normalizer with a compiled character map) is refused by name.
 #pragma once
 
 #include <cstddef>
@@ -33,8 +34,8 @@ enum class Specials {
 class Tokenizer {
 public:
     /// Reads `tokenizer.json`, or the `tokenizer.json` in a folder; takes BOS and EOS from a `tokenizer_config.json`
-    /// beside it. NotFound without a file, Malformed where it breaks the format, Unsupported (naming the construct)
-    /// where it needs more than byte-level BPE.
+    /// beside it. NotFound without a file, Malformed where it breaks the format, Unsupported (naming the part) where
+    /// it holds one that Crest does not know.
     static Result<Tokenizer> load(const std::filesystem::path& tokenizerJson);
     /// The same from text; `where` names it in errors. `configText` is the content of tokenizer_config.json, "" where
     /// there is none.
@@ -44,8 +45,8 @@ public:
     /// are not UTF-8 are read as Python's errors="replace" does: one U+FFFD for each maximal invalid part. Time is
     /// linear in the text up to a logarithm.
     std::vector<std::int32_t> encode(std::string_view utf8, Specials specials = Specials::None) const;
-    /// Text of ids, special tokens included; bytes that form no UTF-8 become U+FFFD. Unknown ids are left out, as in
-    /// the reference.
+    /// Text of ids through the decoder of the file, special tokens included; bytes that form no UTF-8 become U+FFFD.
+    /// Unknown ids are left out, as in the reference.
     std::string decode(std::span<const std::int32_t> ids, bool skipSpecialTokens = false) const;
 
     /// Number of different ids, added tokens included.
@@ -63,6 +64,9 @@ public:
     std::optional<std::int32_t> eosId() const;
     /// True where `Specials::Template` puts a token in front of the text (OPT, Llama 3).
     bool templateAddsBos() const;
+
+    /// What the file asks for and Crest does not do (truncation, padding), a sentence each.
+    const std::vector<std::string>& notes() const;
 
     /// SHA-256 (hex) of all that influences ids: vocabulary, merges, added tokens, normalizer, pre-tokenizer, template.
     /// Two files that differ only in layout have the same hash.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// tokenizer.json (version "1.0") of the tokenizers library, the part of it that byte-level BPE needs. What else it may
-// hold is refused by name, because ids that are nearly right are worse than none.
+// tokenizer.json (version "1.0") of the tokenizers library: model, added tokens, and what holds the parts together.
 #include <algorithm>
 #include <utility>
 
@@ -8,353 +7,201 @@
 
 #include "core/base/hash.h"
 #include "core/base/json.h"
-#include "core/text/byte_alphabet.h"
-#include "core/text/normalizer.h"
+#include "core/text/tokenizer_components.h"
+#include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
 
 namespace crest::text::detail {
 namespace {
 
-constexpr std::size_t kMaxTokens = 4'000'000;
-constexpr std::size_t kMaxValues =
-    8'000'000; // JSON values of a file; 600,000 merges and 260,000 tokens need 2.1 million
-constexpr std::int64_t kMaxId = 16'777'215;
 constexpr std::size_t kMaxAddedBytes = 4096;
-
-/// An upper bound of the values in a JSON text, so that a hostile one is refused before memory is spent on it.
-std::size_t countValues(std::string_view text) {
-    std::size_t count = 1;
-    bool inString = false;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        if (inString) {
-            if (c == '\\')
-                ++i;
-            else if (c == '"')
-                inString = false;
-        } else if (c == '"') {
-            inString = true;
-        } else if (c == ',' || c == '[' || c == '{') {
-            ++count;
-        }
-    }
-    return count;
-}
+constexpr std::size_t kMaxUnigramTokenBytes = 1024;
 
 class Parser {
 public:
-    Parser(const Json& root, const std::string& where)
+    Parser(const Json& root, const TokenizerSections& sections, const std::string& where)
         : m_root(root)
-        , m_where(where) {}
+        , m_sections(sections)
+        , m_where(where)
+        , m_reader(where) {}
 
     Result<std::shared_ptr<const TokenizerParts>> parse(std::string_view configText);
 
 private:
-    tl::unexpected<Error> malformed(std::string message) const {
-        return fail(ErrorKind::Malformed, std::move(message), m_where);
-    }
-    tl::unexpected<Error> unsupported(std::string_view what) const {
-        return fail(
-            ErrorKind::Unsupported,
-            fmt::format(
-                "{} is not supported; Crest reads byte-level BPE (GPT-2, GPT-NeoX, OLMo, Llama 3, Qwen2, SmolLM)",
-                what),
-            m_where);
-    }
-    /// A field of an object, null where it is absent.
-    static const Json& field(const Json& object, const char* key) {
-        static const Json null;
-        const auto found = object.find(key);
-        return found == object.end() ? null : *found;
-    }
-    Result<bool> flag(const Json& object, const char* key, std::optional<bool> absent) const;
-    Result<std::string> typeOf(const Json& component, const char* what) const;
-    /// The members of a Sequence, or the component alone.
-    Result<std::vector<const Json*>> members(const Json& component, const char* what, const char* listKey) const;
-
     Result<void> readModel();
-    Result<void> readModelSettings(const Json& model);
-    Result<void> readVocabulary(const Json& vocab);
-    Result<void> readMerges(const Json& merges);
-    Result<std::pair<std::string, std::string>> mergeParts(const Json& merge, std::size_t rank) const;
-    Result<void> readNormalizer();
-    Result<void> readPreTokenizer();
-    Result<void> readByteLevel(const Json& component);
-    Result<void> readSplit(const Json& component);
-    Result<void> readDecoder() const;
+    Result<void> readBpe(const Json& model);
+    Result<void> readUnigram(const Json& model);
+    Result<std::string> affix(const Json& model, const char* key) const;
+    bool isByteBpe() const;
+    void makeModel(bool bytes);
     Result<void> readAddedTokens();
     Result<AddedToken> readAddedToken(const Json& item, std::size_t index) const;
-    Result<void> readPostProcessor();
-    Result<void> readTemplate(const Json& component);
+    void addToken(AddedToken token);
+    void readNotes();
     Result<void> readConfig(std::string_view configText);
+    Json hashHead() const;
     std::string hashOfContent() const;
 
     const Json& m_root;
+    const TokenizerSections& m_sections;
     const std::string& m_where;
+    PartReader m_reader;
     std::shared_ptr<TokenizerParts> m_parts = std::make_shared<TokenizerParts>();
-    BpeFacts m_facts;
+    bool m_unigram = false;
+    BpeSettings m_settings;
+    std::vector<BpeMerge> m_merges;
+    std::vector<double> m_scores;
     std::vector<AddedToken> m_added;
-    bool m_ignoreMerges = false;
+    std::int32_t m_nextAddedId = 0;
 };
-
-Result<bool> Parser::flag(const Json& object, const char* key, std::optional<bool> absent) const {
-    const Json& value = field(object, key);
-    if (value.is_boolean())
-        return value.get<bool>();
-    if (value.is_null() && absent)
-        return *absent;
-    return malformed(fmt::format("\"{}\" must be true or false", key));
-}
-
-Result<std::string> Parser::typeOf(const Json& component, const char* what) const {
-    if (!component.is_object() || !field(component, "type").is_string())
-        return malformed(fmt::format("the {} has no \"type\"", what));
-    return component["type"].get<std::string>();
-}
-
-Result<std::vector<const Json*>> Parser::members(const Json& component, const char* what, const char* listKey) const {
-    std::vector<const Json*> list;
-    if (component.is_null())
-        return list;
-    CREST_TRY(type, typeOf(component, what));
-    if (type != "Sequence") {
-        list.push_back(&component);
-        return list;
-    }
-    const Json& items = field(component, listKey);
-    if (!items.is_array())
-        return malformed(fmt::format("the {} Sequence has no list \"{}\"", what, listKey));
-    for (const Json& item : items)
-        list.push_back(&item);
-    return list;
-}
-
-Result<void> Parser::readModelSettings(const Json& model) {
-    if (const Json& type = field(model, "type"); !type.is_null() && type != "BPE")
-        return unsupported(fmt::format("the model {}", type.is_string() ? type.get<std::string>().substr(0, 60)
-                                                                        : type.dump().substr(0, 60)));
-    CREST_TRY(byteFallback, flag(model, "byte_fallback", false));
-    if (byteFallback)
-        return unsupported("byte_fallback (SentencePiece BPE)");
-    for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
-        if (const Json& affix = field(model, key); !affix.is_null() && affix != "")
-            return unsupported(fmt::format("a {}", key));
-    if (const Json& dropout = field(model, "dropout"); !dropout.is_null() && dropout != 0.0)
-        return unsupported("dropout");
-    CREST_TRY(ignoreMerges, flag(model, "ignore_merges", false));
-    CREST_TRY(fuse, flag(model, "fuse_unk", false));
-    m_ignoreMerges = ignoreMerges;
-    m_facts.fuseUnknown = fuse;
-    return {};
-}
 
 Result<void> Parser::readModel() {
     const Json& model = field(m_root, "model");
     if (!model.is_object())
-        return malformed("there is no \"model\"; this is no tokenizer.json");
-    CREST_CHECK(readModelSettings(model));
-    CREST_CHECK(readVocabulary(field(model, "vocab")));
-    CREST_CHECK(readMerges(field(model, "merges")));
-    if (const Json& unknown = field(model, "unk_token"); unknown.is_string()) {
-        const auto found = m_parts->idOfToken.find(unknown.get<std::string>());
-        if (found == m_parts->idOfToken.end())
-            return malformed("the unk_token of the model is not in its vocabulary");
-        m_facts.unknown = found->second;
-    } else if (!unknown.is_null()) {
-        return malformed("the unk_token of the model must be a text");
-    }
+        return m_reader.malformed("there is no \"model\"; this is no tokenizer.json");
+    const Json& type = field(model, "type");
+    m_unigram = type == "Unigram" || (type.is_null() && m_sections.vocab.starts_with('['));
+    if (!m_unigram && !type.is_null() && type != "BPE")
+        return m_reader.unsupported(fmt::format("the model {}", type.is_string() ? type.get<std::string>().substr(0, 60)
+                                                                                 : type.dump().substr(0, 60)));
+    CREST_TRY(byteFallback, m_reader.flag(model, "byte_fallback", false));
+    m_settings.byteFallback = byteFallback;
+    return m_unigram ? readUnigram(model) : readBpe(model);
+}
+
+Result<std::string> Parser::affix(const Json& model, const char* key) const {
+    const Json& value = field(model, key);
+    if (!value.is_null() && !value.is_string())
+        return m_reader.malformed(fmt::format("\"{}\" must be a text", key));
+    return value.is_null() ? std::string() : value.get<std::string>();
+}
+
+Result<void> Parser::readBpe(const Json& model) {
+    if (const Json& dropout = field(model, "dropout"); !dropout.is_null() && dropout != 0.0)
+        return m_reader.unsupported("dropout");
+    CREST_TRY(prefix, affix(model, "continuing_subword_prefix"));
+    CREST_TRY(suffix, affix(model, "end_of_word_suffix"));
+    CREST_TRY(ignoreMerges, m_reader.flag(model, "ignore_merges", false));
+    CREST_TRY(fuse, m_reader.flag(model, "fuse_unk", false));
+    m_settings.continuingPrefix = std::move(prefix);
+    m_settings.wordSuffix = std::move(suffix);
+    m_settings.ignoreMerges = ignoreMerges;
+    m_settings.fuseUnknown = fuse;
+    CREST_CHECK(readVocabularyObject(m_sections.vocab, m_where, m_parts->vocabulary));
+    CREST_CHECK(
+        readMerges(m_sections.merges, m_where, m_parts->vocabulary, m_settings.continuingPrefix.size(), m_merges));
+    const Json& unknown = field(model, "unk_token");
+    if (unknown.is_null())
+        return {};
+    if (!unknown.is_string())
+        return m_reader.malformed("the unk_token of the model must be a text");
+    m_settings.unknown = m_parts->vocabulary.find(unknown.get_ref<const std::string&>());
+    if (!m_settings.unknown)
+        return m_reader.malformed("the unk_token of the model is not in its vocabulary");
     return {};
 }
 
-Result<void> Parser::readVocabulary(const Json& vocab) {
-    if (!vocab.is_object())
-        return malformed("the model has no \"vocab\" of tokens and ids");
-    if (vocab.size() > kMaxTokens)
-        return malformed(fmt::format("{} tokens, the limit is {}", vocab.size(), kMaxTokens));
-    m_facts.idOfByte.fill(-1);
-    m_parts->idOfToken.reserve(vocab.size());
-    m_parts->tokenOfId.reserve(vocab.size());
-    for (const auto& [token, value] : vocab.items()) {
-        if (!value.is_number_unsigned() || value.get<std::uint64_t>() > static_cast<std::uint64_t>(kMaxId))
-            return malformed(fmt::format("the id of token \"{}\" is {}, it must be from 0 to {}", token.substr(0, 60),
-                                         value.dump().substr(0, 40), kMaxId));
-        const auto id = value.get<std::int32_t>();
-        const std::optional<std::string> bytes = fromByteAlphabet(token);
-        if (!m_parts->tokenOfId.try_emplace(id, TokenEntry{token, bytes.value_or(token), false}).second)
-            return malformed(fmt::format("two tokens have the id {}", id));
-        m_parts->idOfToken.emplace(token, id);
-        m_parts->largestId = std::max(m_parts->largestId, id);
-        if (bytes && bytes->size() == 1)
-            m_facts.idOfByte[static_cast<unsigned char>((*bytes)[0])] = id;
-        if (bytes && m_ignoreMerges)
-            m_facts.wholeWords.emplace(*bytes, id);
+Result<void> Parser::readUnigram(const Json& model) {
+    CREST_CHECK(readScoredVocabulary(m_sections.vocab, m_where, m_parts->vocabulary, m_scores));
+    const Json& unknown = field(model, "unk_id");
+    if (unknown.is_null())
+        return m_reader.unsupported("a Unigram model without unk_id");
+    if (!unknown.is_number_unsigned() || unknown.get<std::uint64_t>() >= m_scores.size())
+        return m_reader.malformed("the unk_id of the model is not in its vocabulary");
+    m_settings.unknown = unknown.get<std::int32_t>();
+    std::size_t bytes = 0;
+    for (std::size_t id = 0; id < m_scores.size(); ++id) {
+        const std::size_t length = m_parts->vocabulary.tokenOf(static_cast<std::int32_t>(id))->size();
+        if (length > kMaxUnigramTokenBytes)
+            return m_reader.malformed(
+                fmt::format("token {} has {} bytes, the limit is {}", id, length, kMaxUnigramTokenBytes));
+        bytes += length;
     }
+    if (bytes > PrefixTrie::kMaxBytes)
+        return m_reader.malformed(fmt::format("{} bytes of tokens, the limit is {}", bytes, PrefixTrie::kMaxBytes));
     return {};
 }
 
-Result<std::pair<std::string, std::string>> Parser::mergeParts(const Json& merge, std::size_t rank) const {
-    if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string())
-        return std::pair{merge[0].get<std::string>(), merge[1].get<std::string>()};
-    if (merge.is_string()) {
-        const auto& line = merge.get_ref<const std::string&>();
-        const std::size_t space = line.find(' ');
-        if (space != std::string::npos && line.find(' ', space + 1) == std::string::npos)
-            return std::pair{line.substr(0, space), line.substr(space + 1)};
-    }
-    return malformed(fmt::format("merge {} must be two tokens", rank));
+/// Whether the last thing before the model is the byte alphabet, so that pieces may stay plain bytes.
+bool Parser::isByteBpe() const {
+    return !m_unigram && !m_settings.byteFallback && m_settings.continuingPrefix.empty() &&
+           m_settings.wordSuffix.empty() && !m_parts->preSteps.empty() &&
+           m_parts->preSteps.back().kind == PreStep::Kind::ByteAlphabet;
 }
 
-Result<void> Parser::readMerges(const Json& merges) {
-    if (!merges.is_array())
-        return malformed("the model has no list \"merges\"");
-    if (merges.size() > kMaxTokens)
-        return malformed(fmt::format("{} merges, the limit is {}", merges.size(), kMaxTokens));
-    m_facts.merges.reserve(merges.size());
-    for (const Json& merge : merges) {
-        if (merge.is_string() && merge.get_ref<const std::string&>().starts_with("#version"))
-            continue;
-        const std::size_t rank = m_facts.merges.size();
-        CREST_TRY(parts, mergeParts(merge, rank));
-        const auto left = m_parts->idOfToken.find(parts.first);
-        const auto right = m_parts->idOfToken.find(parts.second);
-        const auto result = m_parts->idOfToken.find(parts.first + parts.second);
-        const auto end = m_parts->idOfToken.end();
-        if (left == end || right == end || result == end)
-            return malformed(
-                fmt::format("merge {} (\"{}\" and \"{}\") has a part or a result that is not in the vocabulary", rank,
-                            parts.first.substr(0, 60), parts.second.substr(0, 60)));
-        m_facts.merges.push_back({left->second, right->second, result->second});
-    }
-    return {};
-}
-
-Result<void> Parser::readNormalizer() {
-    CREST_TRY(list, members(field(m_root, "normalizer"), "normalizer", "normalizers"));
-    for (const Json* item : list) {
-        CREST_TRY(type, typeOf(*item, "normalizer"));
-        if (type != "NFC")
-            return unsupported(fmt::format("the normalizer {}", type.substr(0, 60)));
-        m_parts->nfc = true;
-    }
-    return {};
-}
-
-Result<void> Parser::readByteLevel(const Json& component) {
-    CREST_TRY(prefixSpace, flag(component, "add_prefix_space", std::nullopt));
-    CREST_TRY(regex, flag(component, "use_regex", true));
-    if (prefixSpace)
-        m_parts->preSteps.push_back(PreStep::PrefixSpace);
-    if (regex)
-        m_parts->preSteps.push_back(PreStep::Gpt2);
-    return {};
-}
-
-Result<void> Parser::readSplit(const Json& component) {
-    const Json& pattern = field(component, "pattern");
-    const Json& regex = pattern.is_object() ? field(pattern, "Regex") : pattern;
-    if (!regex.is_string())
-        return unsupported("a Split without a regular expression");
-    CREST_TRY(invert, flag(component, "invert", std::nullopt));
-    const Json& behavior = field(component, "behavior");
-    if (!(behavior == "Isolated" && !invert) && !(behavior == "Removed" && invert))
-        return unsupported(
-            fmt::format("a Split with behavior {}{}", behavior.dump().substr(0, 60), invert ? " inverted" : ""));
-    const auto& text = regex.get_ref<const std::string&>();
-    if (text == kGpt2Pattern)
-        m_parts->preSteps.push_back(PreStep::Gpt2);
-    else if (text == kCl100kPattern)
-        m_parts->preSteps.push_back(PreStep::Cl100k);
-    else if (text == kQwen2Pattern)
-        m_parts->preSteps.push_back(PreStep::Qwen2);
+void Parser::makeModel(bool bytes) {
+    const TokenTable& vocabulary = m_parts->vocabulary;
+    if (m_unigram)
+        m_parts->model =
+            std::make_unique<Unigram>(vocabulary, std::move(m_scores), *m_settings.unknown, m_settings.byteFallback);
+    else if (bytes)
+        m_parts->model = std::make_unique<ByteBpe>(vocabulary, m_settings, m_merges);
     else
-        return unsupported(fmt::format("a Split by the regular expression {}", text.substr(0, 120)));
-    return {};
-}
-
-Result<void> Parser::readPreTokenizer() {
-    CREST_TRY(list, members(field(m_root, "pre_tokenizer"), "pre-tokenizer", "pretokenizers"));
-    bool byteLevel = false;
-    for (const Json* item : list) {
-        CREST_TRY(type, typeOf(*item, "pre-tokenizer"));
-        if (byteLevel)
-            return unsupported(fmt::format("the pre-tokenizer {} after ByteLevel", type.substr(0, 60)));
-        if (type == "ByteLevel") {
-            byteLevel = true;
-            CREST_CHECK(readByteLevel(*item));
-        } else if (type == "Split") {
-            CREST_CHECK(readSplit(*item));
-        } else if (type == "Digits") {
-            CREST_TRY(individual, flag(*item, "individual_digits", std::nullopt));
-            m_parts->preSteps.push_back(individual ? PreStep::EachDigit : PreStep::DigitRuns);
-        } else {
-            return unsupported(fmt::format("the pre-tokenizer {}", type.substr(0, 60)));
-        }
-    }
-    if (!byteLevel)
-        return unsupported("a BPE over characters (without the pre-tokenizer ByteLevel)");
-    return {};
-}
-
-/// No decoder means ByteLevel here: a tokenizer of bytes has no other that gives its text back.
-Result<void> Parser::readDecoder() const {
-    CREST_TRY(list, members(field(m_root, "decoder"), "decoder", "decoders"));
-    for (const Json* item : list) {
-        CREST_TRY(type, typeOf(*item, "decoder"));
-        if (type != "ByteLevel" || list.size() > 1)
-            return unsupported(fmt::format("the decoder {}", type.substr(0, 60)));
-    }
-    return {};
+        m_parts->model = std::make_unique<CharBpe>(vocabulary, m_settings, m_merges);
 }
 
 Result<AddedToken> Parser::readAddedToken(const Json& item, std::size_t index) const {
-    const auto wrong = [&](const char* what) { return malformed(fmt::format("added token {} {}", index, what)); };
-    if (!item.is_object() || !field(item, "content").is_string())
-        return wrong("has no text \"content\"");
+    const Json& content = item.is_object() ? field(item, "content") : item;
+    if (!content.is_string())
+        return m_reader.malformed(fmt::format("added token {} has no content", index));
     AddedToken token;
-    token.content = item["content"].get<std::string>();
+    token.content = content.get<std::string>();
     if (token.content.size() > kMaxAddedBytes)
-        return wrong("is longer than 4096 bytes");
+        return m_reader.malformed(fmt::format("added token {} has more than {} bytes", index, kMaxAddedBytes));
     const std::pair<const char*, bool*> flags[] = {{"special", &token.special},
                                                    {"normalized", &token.normalized},
                                                    {"lstrip", &token.lstrip},
                                                    {"rstrip", &token.rstrip},
                                                    {"single_word", &token.singleWord}};
-    for (const auto& [key, target] : flags) {
-        CREST_TRY(value, flag(item, key, std::nullopt));
-        *target = value;
+    for (const auto& [key, value] : flags) {
+        if (!item.is_object())
+            return m_reader.malformed(fmt::format("added token {} is no object", index));
+        CREST_TRY(read, m_reader.flag(item, key, std::nullopt));
+        *value = read;
     }
     return token;
 }
 
-/// Ids as the reference gives them: that of the vocabulary, else the next free one; the number in the file is not
-/// looked at.
+/// The id is the model's where that has the token, else the next free behind its vocabulary, whatever the file says:
+/// that is what the reference does.
+void Parser::addToken(AddedToken token) {
+    const std::optional<std::int32_t> known = m_parts->vocabulary.find(token.content);
+    token.id = known ? *known : m_nextAddedId++;
+    m_parts->tokenCount += known ? 0 : 1;
+    m_parts->largestId = std::max(m_parts->largestId, token.id);
+    m_parts->idOfAdded.emplace(token.content, token.id);
+    // The normalized form is what is looked for and what the id decodes to.
+    if (token.normalized)
+        token.content = normalize(m_parts->normalizer, token.content);
+    m_parts->addedOfId[token.id] = {token.content, false};
+    m_added.push_back(std::move(token));
+}
+
 Result<void> Parser::readAddedTokens() {
     const Json& list = field(m_root, "added_tokens");
     if (!list.is_array() && !list.is_null())
-        return malformed("\"added_tokens\" must be a list");
-    const auto vocabSize = static_cast<std::int32_t>(m_parts->idOfToken.size());
-    std::int32_t largestAdded = -1;
-    std::unordered_map<std::string, std::size_t> seen;
+        return m_reader.malformed("\"added_tokens\" must be a list");
+    m_parts->tokenCount = m_parts->vocabulary.size();
+    m_parts->largestId = m_parts->vocabulary.largestId();
+    m_nextAddedId = static_cast<std::int32_t>(m_parts->vocabulary.size());
+    std::vector<std::string> specials;
     for (std::size_t i = 0; i < list.size(); ++i) {
         CREST_TRY(token, readAddedToken(list[i], i));
         if (token.content.empty())
             continue;
-        if (!seen.emplace(token.content, i).second)
-            return malformed(fmt::format("the added token \"{}\" occurs twice", token.content.substr(0, 60)));
-        const auto known = m_parts->idOfToken.find(token.content);
-        token.id = known != m_parts->idOfToken.end() ? known->second
-                   : largestAdded >= vocabSize       ? largestAdded + 1
-                                                     : vocabSize;
-        largestAdded = std::max(largestAdded, token.id);
-        m_parts->largestId = std::max(m_parts->largestId, token.id);
-        m_parts->idOfToken.emplace(token.content, token.id);
-        // The normalized form is what is looked for and what the id decodes to.
-        if (token.normalized && m_parts->nfc)
-            token.content = toNfc(token.content);
-        m_parts->tokenOfId[token.id] = {token.content, fromByteAlphabet(token.content).value_or(token.content),
-                                        token.special};
-        m_added.push_back(std::move(token));
+        if (m_parts->idOfAdded.contains(token.content))
+            return m_reader.malformed(fmt::format("the added token \"{}\" occurs twice", token.content.substr(0, 60)));
+        if (token.special)
+            specials.push_back(token.content);
+        addToken(std::move(token));
     }
+    // What is decoded is compared with the special contents as they are written.
+    std::ranges::sort(specials);
+    for (auto& [id, entry] : m_parts->addedOfId)
+        entry.special = std::ranges::binary_search(specials, entry.written);
+    for (const auto* ids : {&m_parts->templatePrefix, &m_parts->templateSuffix})
+        for (const std::int32_t id : *ids)
+            m_parts->largestId = std::max(m_parts->largestId, id);
     std::vector<AddedToken> raw;
     std::vector<AddedToken> normalized;
     for (const AddedToken& token : m_added)
@@ -364,72 +211,33 @@ Result<void> Parser::readAddedTokens() {
     return {};
 }
 
-Result<void> Parser::readTemplate(const Json& component) {
-    const Json& single = field(component, "single");
-    if (!single.is_array())
-        return malformed("the TemplateProcessing has no list \"single\"");
-    const Json& specials = field(component, "special_tokens");
-    bool afterText = false;
-    for (const Json& item : single) {
-        if (item.is_object() && item.contains("Sequence") && !afterText) {
-            afterText = true;
-            continue;
-        }
-        const Json& special = item.is_object() ? field(item, "SpecialToken") : item;
-        if (!special.is_object() || !field(special, "id").is_string() || !specials.is_object())
-            return unsupported("this template of the TemplateProcessing");
-        const Json& entry = field(specials, special["id"].get_ref<const std::string&>().c_str());
-        const Json& ids = entry.is_object() ? field(entry, "ids") : entry;
-        if (!ids.is_array())
-            return malformed("a special token of the TemplateProcessing has no ids");
-        for (const Json& id : ids) {
-            if (!id.is_number_unsigned() || id.get<std::uint64_t>() > static_cast<std::uint64_t>(kMaxId))
-                return malformed("an id of the TemplateProcessing is out of range");
-            (afterText ? m_parts->templateSuffix : m_parts->templatePrefix).push_back(id.get<std::int32_t>());
-        }
+void Parser::readNotes() {
+    if (const Json& truncation = field(m_root, "truncation"); truncation.is_object()) {
+        const Json& length = field(truncation, "max_length");
+        m_parts->notes.push_back(fmt::format("the file would cut every text to {} tokens; Crest takes texts whole",
+                                             length.is_number() ? length.dump() : "some"));
     }
-    if (!afterText)
-        return unsupported("a TemplateProcessing without the text");
-    return {};
-}
-
-Result<void> Parser::readPostProcessor() {
-    CREST_TRY(list, members(field(m_root, "post_processor"), "post-processor", "processors"));
-    bool templateSeen = false;
-    for (const Json* item : list) {
-        CREST_TRY(type, typeOf(*item, "post-processor"));
-        if (type == "ByteLevel") // moves offsets only
-            continue;
-        if (type != "TemplateProcessing" || templateSeen)
-            return unsupported(
-                fmt::format("the post-processor {}{}", type.substr(0, 60), templateSeen ? " after a template" : ""));
-        templateSeen = true;
-        CREST_CHECK(readTemplate(*item));
-    }
-    return {};
+    if (field(m_root, "padding").is_object())
+        m_parts->notes.push_back("the file would fill short texts up with padding tokens; Crest adds none");
 }
 
 Result<void> Parser::readConfig(std::string_view configText) {
     Json config = Json::object();
     if (!configText.empty()) {
-        CREST_TRY(parsed, parseJson(configText, m_where + " (its tokenizer_config.json)"));
+        const std::string where = m_where + " (its tokenizer_config.json)";
+        CREST_TRY(parsed, parseBounded(configText, where));
         if (!parsed.is_object())
-            return malformed("tokenizer_config.json is no object");
+            return m_reader.malformed("tokenizer_config.json is no object");
         config = std::move(parsed);
     }
-    const auto idOf = [&](const std::string& token) -> std::optional<std::int32_t> {
-        const auto found = m_parts->idOfToken.find(token);
-        return found == m_parts->idOfToken.end() ? std::nullopt : std::optional(found->second);
-    };
     const auto choose = [&](const char* key, const char* usual) -> std::optional<std::int32_t> {
         if (config.contains(key)) {
             const Json& token = config[key].is_object() ? field(config[key], "content") : config[key];
-            return token.is_string() ? idOf(token.get<std::string>()) : std::nullopt;
+            return token.is_string() ? m_parts->idOf(token.get<std::string>()) : std::nullopt;
         }
         for (const std::string name : {"<|endoftext|>", usual})
-            for (const AddedToken& token : m_added)
-                if (token.content == name)
-                    return token.id;
+            if (const auto added = m_parts->idOfAdded.find(name); added != m_parts->idOfAdded.end())
+                return added->second;
         return std::nullopt;
     };
     m_parts->bos = choose("bos_token", "<s>");
@@ -439,45 +247,75 @@ Result<void> Parser::readConfig(std::string_view configText) {
     return {};
 }
 
-std::string Parser::hashOfContent() const {
+/// Byte-level BPE of the first version has the keys that it had then, so that data packed with it stay known.
+Json Parser::hashHead() const {
     Json head;
     head["format"] = "crest tokenizer 1";
-    head["nfc"] = m_parts->nfc;
-    for (const PreStep step : m_parts->preSteps)
-        head["pre"].push_back(static_cast<int>(step));
-    head["ignore_merges"] = m_ignoreMerges;
-    head["unknown"] = m_facts.unknown.value_or(-1);
-    head["fuse"] = m_facts.fuseUnknown;
+    const bool nfcOnly = std::ranges::all_of(
+        m_parts->normalizer, [](const NormalizerStep& step) { return step.kind == NormalizerStep::Kind::Nfc; });
+    head["nfc"] = nfcOnly && !m_parts->normalizer.empty();
+    for (const NormalizerStep& s : m_parts->normalizer)
+        if (!nfcOnly)
+            head["normalizer"].push_back({static_cast<int>(s.kind), s.pattern, s.content, s.left, s.right});
+    for (const PreStep& s : m_parts->preSteps) {
+        if (s == PreStep{s.kind} && s.kind <= PreStep::Kind::DigitRuns)
+            head["pre"].push_back(static_cast<int>(s.kind));
+        else
+            head["pre"].push_back({static_cast<int>(s.kind), static_cast<int>(s.behavior), s.invert, s.text, s.count,
+                                   static_cast<int>(s.prepend)});
+    }
+    head["ignore_merges"] = m_settings.ignoreMerges;
+    head["unknown"] = m_settings.unknown.value_or(-1);
+    head["fuse"] = m_settings.fuseUnknown;
+    if (m_unigram || m_settings.byteFallback || !m_settings.continuingPrefix.empty() || !m_settings.wordSuffix.empty())
+        head["model"] = {m_unigram, m_settings.byteFallback, m_settings.continuingPrefix, m_settings.wordSuffix};
     head["prefix"] = m_parts->templatePrefix;
     head["suffix"] = m_parts->templateSuffix;
     for (const AddedToken& t : m_added)
         head["added"].push_back({t.id, t.content, t.special, t.normalized, t.lstrip, t.rstrip, t.singleWord});
+    return head;
+}
+
+std::string Parser::hashOfContent() const {
     Sha256 hash;
-    hash.update(canonicalJson(head));
-    std::vector<std::pair<std::int32_t, const std::string*>> tokens;
-    tokens.reserve(m_parts->tokenOfId.size());
-    for (const auto& [id, entry] : m_parts->tokenOfId)
-        tokens.emplace_back(id, &entry.written);
-    std::ranges::sort(tokens);
-    for (const auto& [id, written] : tokens) {
-        hash.update(fmt::format("\n{} {} ", id, written->size()));
-        hash.update(*written);
-    }
-    for (const BpeMerge& merge : m_facts.merges)
+    hash.update(canonicalJson(hashHead()));
+    for (std::int32_t id = 0; id <= m_parts->largestId; ++id)
+        if (const auto token = m_parts->tokenOf(id)) {
+            hash.update(fmt::format("\n{} {} ", id, token->size()));
+            hash.update(*token);
+        }
+    for (const BpeMerge& merge : m_merges)
         hash.update(fmt::format("\n{} {} {}", merge.left, merge.right, merge.result));
+    for (const double score : m_scores)
+        hash.update(fmt::format("\n{}", score));
     return hash.finishHex();
 }
 
 Result<std::shared_ptr<const TokenizerParts>> Parser::parse(std::string_view configText) {
-    CREST_CHECK(readNormalizer());
-    CREST_CHECK(readPreTokenizer());
-    CREST_CHECK(readDecoder());
-    CREST_CHECK(readPostProcessor());
+    const Json& version = field(m_root, "version");
+    if (!version.is_null() && version != "1.0")
+        return m_reader.unsupported(fmt::format("the version {} of the format", version.dump().substr(0, 60)));
+    CREST_TRY(normalizer, readNormalizer(field(m_root, "normalizer"), m_reader));
+    CREST_TRY(preSteps, readPreTokenizer(field(m_root, "pre_tokenizer"), m_reader));
+    CREST_TRY(decoder, readDecoder(field(m_root, "decoder"), m_reader));
+    CREST_TRY(templateIds, readPostProcessor(field(m_root, "post_processor"), m_reader));
+    m_parts->normalizer = std::move(normalizer);
+    m_parts->preSteps = std::move(preSteps);
+    m_parts->decoder = std::move(decoder);
+    m_parts->templatePrefix = std::move(templateIds.prefix);
+    m_parts->templateSuffix = std::move(templateIds.suffix);
     CREST_CHECK(readModel());
     CREST_CHECK(readAddedTokens());
     CREST_CHECK(readConfig(configText));
+    readNotes();
+    const bool bytes = isByteBpe();
+    if (bytes)
+        m_parts->preSteps.pop_back();
+    // A tokenizer of bytes has no other decoder that gives its text back.
+    if (bytes && m_parts->decoder.empty())
+        m_parts->decoder.push_back({});
     m_parts->contentHash = hashOfContent();
-    m_parts->model = std::make_unique<ByteBpe>(std::move(m_facts));
+    makeModel(bytes);
     return std::shared_ptr<const TokenizerParts>(std::move(m_parts));
 }
 
@@ -485,13 +323,14 @@ Result<std::shared_ptr<const TokenizerParts>> Parser::parse(std::string_view con
 
 Result<std::shared_ptr<const TokenizerParts>> parseTokenizer(std::string_view text, const std::string& where,
                                                              std::string_view configText) {
-    if (countValues(text) > kMaxValues)
+    const TokenizerSections sections = findSections(text);
+    if (sections.longestString > kMaxStringBytes)
         return fail(ErrorKind::Malformed,
-                    fmt::format("more than {} JSON values; this is no tokenizer.json", kMaxValues), where);
-    CREST_TRY(root, parseJson(text, where));
+                    fmt::format("a text of {} bytes, the limit is {}", sections.longestString, kMaxStringBytes), where);
+    CREST_TRY(root, parseBounded(sections.rest, where));
     if (!root.is_object())
         return fail(ErrorKind::Malformed, "the file is no JSON object; this is no tokenizer.json", where);
-    return Parser(root, where).parse(configText);
+    return Parser(root, sections, where).parse(configText);
 }
 
 } // namespace crest::text::detail

@@ -2,6 +2,8 @@
 #include "core/text/unicode.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 #include <span>
 #include <vector>
 
@@ -11,6 +13,18 @@ namespace {
 struct CodePointRange {
     char32_t low;
     char32_t high;
+};
+/// Code points first, first + step, ..., last; the lower form lies `distance` further.
+struct CaseRange {
+    char32_t first;
+    char32_t last;
+    char32_t step;
+    std::int32_t distance;
+};
+/// A code point whose lower form is several characters.
+struct LongCase {
+    char32_t value;
+    const char* lower;
 };
 #include "core/text/unicode_tables.inc"
 
@@ -26,6 +40,8 @@ std::vector<std::uint8_t> makeClasses() {
     mark(kWhiteSpace, kSpace);
     mark(kDigits, kDigitSplit);
     mark(kWordCharacters, kWord);
+    mark(kPunctuationMarks, kPunctuation);
+    mark(kCombiningMarks, kMark);
     return classes;
 }
 
@@ -52,6 +68,20 @@ Part nextPart(std::string_view bytes) {
             return {i, false};
     }
     return {length, true};
+}
+
+void appendLowerCase(char32_t c, std::string& out) {
+    const auto range = std::ranges::lower_bound(kLowerCase, c, {}, &CaseRange::last);
+    if (range != std::end(kLowerCase) && c >= range->first && (c - range->first) % range->step == 0) {
+        appendUtf8(static_cast<char32_t>(static_cast<std::int32_t>(c) + range->distance), out);
+        return;
+    }
+    for (const LongCase& special : kLowerCaseLong)
+        if (special.value == c) {
+            out += special.lower;
+            return;
+        }
+    appendUtf8(c, out);
 }
 
 } // namespace
@@ -101,9 +131,31 @@ void appendUtf8(char32_t c, std::string& out) {
     }
 }
 
+std::string toLowerCase(std::string_view text) {
+    std::string out;
+    out.reserve(text.size());
+    for (std::size_t at = 0; at < text.size();) {
+        const CodePoint c = codePointAt(text, at);
+        if (c.value < 0x80)
+            out.push_back(static_cast<char>(c.value >= 'A' && c.value <= 'Z' ? c.value - 'A' + 'a' : c.value));
+        else
+            appendLowerCase(c.value, out);
+        at += c.length;
+    }
+    return out;
+}
+
 std::size_t validUtf8Prefix(std::string_view text) {
     std::size_t at = 0;
     while (at < text.size()) {
+        std::uint64_t eight = 0;
+        if (at + sizeof(eight) <= text.size()) {
+            std::memcpy(&eight, text.data() + at, sizeof(eight));
+            if ((eight & 0x8080808080808080ULL) == 0) {
+                at += sizeof(eight);
+                continue;
+            }
+        }
         const Part part = nextPart(text.substr(at));
         if (!part.valid)
             return at;

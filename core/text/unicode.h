@@ -14,7 +14,10 @@ inline constexpr std::uint8_t kLetter = 1;     ///< \p{L}
 inline constexpr std::uint8_t kNumber = 2;     ///< \p{N}
 inline constexpr std::uint8_t kSpace = 4;      ///< White_Space
 inline constexpr std::uint8_t kDigitSplit = 8; ///< what the pre-tokenizer Digits cuts off (a newer Unicode than \p{N})
-inline constexpr std::uint8_t kWord = 16;      ///< a neighbour that an added token with single_word does not want
+inline constexpr std::uint8_t kWord = 16; ///< \w of the pre-tokenizer Whitespace and of added tokens with single_word
+inline constexpr std::uint8_t kPunctuation =
+    32;                                   ///< what the pre-tokenizer Punctuation cuts off (older than Unicode 16)
+inline constexpr std::uint8_t kMark = 64; ///< what the normalizer StripAccents drops
 
 /// One byte of classes for each of the 0x110000 code points; lives as long as the program.
 const std::uint8_t* charClassTable();
@@ -30,6 +33,9 @@ CodePoint codePointAt(std::string_view text, std::size_t position);
 /// Where the code point begins that ends before `position` (> 0); valid UTF-8.
 std::size_t previousCodePoint(std::string_view text, std::size_t position);
 void appendUtf8(char32_t codePoint, std::string& out);
+
+/// Each character in lower case by itself, whatever stands beside it (valid UTF-8).
+std::string toLowerCase(std::string_view text);
 
 /// How many bytes at the start of `text` are valid UTF-8 (no surrogates, nothing above U+10FFFF, shortest form).
 std::size_t validUtf8Prefix(std::string_view text);

@@ -54,9 +54,9 @@ Tokenizer make(const Json& file) {
     return *made;
 }
 
-std::vector<std::string> pieces(PreStep step, std::string_view text) {
+std::vector<std::string> pieces(PreStep::Kind kind, std::string_view text) {
     std::vector<std::string> out;
-    preTokenize({step}, text, [&](std::string_view piece) { out.emplace_back(piece); });
+    preTokenize({PreStep{kind}}, text, true, [&](std::string_view piece) { out.emplace_back(piece); });
     return out;
 }
 
@@ -90,17 +90,17 @@ private Q_SLOTS:
 
     void preTokensOfGpt2() {
         using Pieces = std::vector<std::string>;
-        QCOMPARE(pieces(PreStep::Gpt2, "I'll go,  it's 42%\n\n end "),
+        QCOMPARE(pieces(PreStep::Kind::Gpt2, "I'll go,  it's 42%\n\n end "),
                  (Pieces{"I", "'ll", " go", ",", " ", " it", "'s", " 42", "%", "\n\n", " end", " "}));
-        QCOMPARE(pieces(PreStep::Gpt2, "'S x"), (Pieces{"'", "S", " x"}));
+        QCOMPARE(pieces(PreStep::Kind::Gpt2, "'S x"), (Pieces{"'", "S", " x"}));
     }
 
     void preTokensOfCl100k() {
         using Pieces = std::vector<std::string>;
-        QCOMPARE(pieces(PreStep::Cl100k, "I'LL 12345.\n\n\t(x"),
+        QCOMPARE(pieces(PreStep::Kind::Cl100k, "I'LL 12345.\n\n\t(x"),
                  (Pieces{"I", "'LL", " ", "123", "45", ".\n\n", "\t", "(x"}));
-        QCOMPARE(pieces(PreStep::Cl100k, "a \n \n  b"), (Pieces{"a", " \n \n", " ", " b"}));
-        QCOMPARE(pieces(PreStep::Qwen2, "x12"), (Pieces{"x", "1", "2"}));
+        QCOMPARE(pieces(PreStep::Kind::Cl100k, "a \n \n  b"), (Pieces{"a", " \n \n", " ", " b"}));
+        QCOMPARE(pieces(PreStep::Kind::Qwen2, "x12"), (Pieces{"x", "1", "2"}));
     }
 
     void brokenUtf8BecomesReplacementCharacters() {
@@ -248,11 +248,8 @@ private Q_SLOTS:
             "model");
         row("cut off", byteLevelFile({}).dump().substr(0, 2000), ErrorKind::Malformed, "JSON");
         row("deep", std::string(100'000, '['), ErrorKind::Malformed, "deep");
-        row("many values", std::string(20'000'000, ','), ErrorKind::Malformed, "values");
-        row("Unigram", with("/model/type", "Unigram"), ErrorKind::Unsupported, "Unigram");
+        row("many values", std::string(2'000'000, ','), ErrorKind::Malformed, "values");
         row("WordPiece", with("/model/type", "WordPiece"), ErrorKind::Unsupported, "WordPiece");
-        row("byte_fallback", with("/model/byte_fallback", true), ErrorKind::Unsupported, "byte_fallback");
-        row("suffix", with("/model/end_of_word_suffix", "</w>"), ErrorKind::Unsupported, "end_of_word_suffix");
         row("dropout", with("/model/dropout", 0.1), ErrorKind::Unsupported, "dropout");
         row("negative id", with("/model/vocab/a", -1), ErrorKind::Malformed, "id");
         row("huge id", with("/model/vocab/a", 99'999'999'999LL), ErrorKind::Malformed, "id");
@@ -264,17 +261,12 @@ private Q_SLOTS:
         row("merge out of vocabulary", with("/model/merges/0", Json{"a", "z"}), ErrorKind::Malformed, "merge 0");
         row("merges missing", with("/model/merges", nullptr), ErrorKind::Malformed, "merges");
         row("unk_token missing", with("/model/unk_token", "<unk>"), ErrorKind::Malformed, "unk_token");
-        row("Metaspace", with("/pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "_"}}), ErrorKind::Unsupported,
-            "Metaspace");
-        row("no pre-tokenizer", with("/pre_tokenizer", nullptr), ErrorKind::Unsupported, "ByteLevel");
         row("pre-tokenizer without type", with("/pre_tokenizer", Json::object()), ErrorKind::Malformed, "type");
         row("unknown regex",
             with("/pre_tokenizer",
                  {{"type", "Split"}, {"pattern", {{"Regex", "a+b"}}}, {"behavior", "Isolated"}, {"invert", false}}),
             ErrorKind::Unsupported, "a+b");
-        row("NFKC", with("/normalizer", {{"type", "NFKC"}}), ErrorKind::Unsupported, "NFKC");
         row("normalizer a text", with("/normalizer", "NFC"), ErrorKind::Malformed, "normalizer");
-        row("Metaspace decoder", with("/decoder", {{"type", "Metaspace"}}), ErrorKind::Unsupported, "Metaspace");
         row("BERT template", with("/post_processor", {{"type", "BertProcessing"}}), ErrorKind::Unsupported,
             "BertProcessing");
         row("template without list", with("/post_processor", {{"type", "TemplateProcessing"}}), ErrorKind::Malformed,

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every kind of tokenizer, made by the tokenizers library on the spot: ids and decoded texts of 50,000 strings must be
+// the same. CREST_TOKENIZER_STRINGS sets another number.
+#include <cstring>
+#include <fstream>
+#include <iterator>
+
+#include <QDir>
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include "core/base/json.h"
+#include "core/text/tokenizer.h"
+
+using namespace crest;
+using namespace crest::text;
+
+namespace {
+
+using Ids = std::vector<std::int32_t>;
+
+/// The records of a file that the script wrote, one after the other.
+class Records {
+public:
+    explicit Records(const QString& path)
+        : m_stream(path.toStdString(), std::ios::binary) {}
+
+    bool next(std::string& bytes, std::size_t unit = 1) {
+        std::uint32_t count = 0;
+        if (!m_stream.read(reinterpret_cast<char*>(&count), sizeof(count)))
+            return false;
+        bytes.resize(count * unit);
+        return static_cast<bool>(m_stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size())));
+    }
+    bool next(Ids& ids) {
+        std::string bytes;
+        if (!next(bytes, sizeof(std::int32_t)))
+            return false;
+        ids.resize(bytes.size() / sizeof(std::int32_t));
+        std::memcpy(ids.data(), bytes.data(), bytes.size());
+        return true;
+    }
+
+private:
+    std::ifstream m_stream;
+};
+
+std::string different(const std::string& text, const Ids& ours, const Ids& reference) {
+    return "for " + Json(text).dump(-1, ' ', true, Json::error_handler_t::replace) + ":\n ours      " +
+           Json(ours).dump() + "\n reference " + Json(reference).dump();
+}
+
+} // namespace
+
+class TokenizerKindsTest : public QObject {
+    Q_OBJECT
+
+private:
+    QString m_count = qEnvironmentVariable("CREST_TOKENIZER_STRINGS", QStringLiteral("50000"));
+
+    void compareIds(const Tokenizer& tokenizer, const QString& folder, const std::vector<std::string>& texts) {
+        Records records(folder + QStringLiteral("/ids.bin"));
+        Ids reference;
+        for (const std::string& text : texts) {
+            QVERIFY(records.next(reference));
+            const Ids ours = tokenizer.encode(text);
+            QVERIFY2(ours == reference, different(text, ours, reference).c_str());
+        }
+        std::size_t special = 0;
+        for (; records.next(reference); ++special) {
+            const Ids ours = tokenizer.encode(texts[special], Specials::Template);
+            QVERIFY2(ours == reference, different(texts[special], ours, reference).c_str());
+        }
+        QCOMPARE(special, std::size_t(2000));
+    }
+
+    /// Without special tokens where `skip` is set; `decoded` goes on where the first call left it.
+    void compareTexts(const Tokenizer& tokenizer, const QString& folder, std::size_t count, Records& decoded,
+                      bool skip) {
+        Records ids(folder + QStringLiteral("/ids.bin"));
+        Records lists(folder + QStringLiteral("/random.bin"));
+        Ids list;
+        std::string text;
+        for (std::size_t i = 0; i < count + 2000; ++i) {
+            QVERIFY(i < count ? ids.next(list) : lists.next(list));
+            QVERIFY(decoded.next(text));
+            if (list.empty())
+                continue;
+            const std::string ours = tokenizer.decode(list, skip);
+            QVERIFY2(ours == text,
+                     (Json(list).dump() + "\n ours      " + Json(ours).dump() + "\n reference " + Json(text).dump())
+                         .c_str());
+        }
+    }
+
+private Q_SLOTS:
+    void kinds_data() {
+        QTest::addColumn<QString>("kinds");
+        const auto row = [](const char* name, const char* kinds) { QTest::newRow(name) << QString::fromLatin1(kinds); };
+        row("Llama 2", "llama2 llama2_trained_merges llama2_whole_words added_after_normalizer");
+        row("Llama 2 with gaps", "llama2_few_bytes llama2_no_bytes llama2_no_fusing llama2_no_unknown");
+        row("Metaspace", "metaspace_first metaspace_first_split metaspace_always_split metaspace_never strip_left");
+        row("Unigram", "unigram unigram_bytes unigram_whole unigram_never");
+        row("words", "word_suffix word_prefix whitespace_split delimiter no_decoder");
+        row("bytes as characters", "byte_level_normalizer byte_level_inside");
+        row("removed", "split_removed split_removed_inverted punctuation_removed split_all_removed");
+        row("isolated", "split_isolated split_isolated_inverted punctuation_isolated split_all_isolated");
+        row("merged with previous", "split_merged_with_previous split_merged_with_previous_inverted "
+                                    "punctuation_merged_with_previous split_all_merged_with_previous");
+        row("merged with next", "split_merged_with_next split_merged_with_next_inverted "
+                                "punctuation_merged_with_next split_all_merged_with_next");
+        row("contiguous", "split_contiguous split_contiguous_inverted punctuation_contiguous split_all_contiguous");
+        row("byte level", "gpt2 neox olmo2 qwen2 llama3 smollm opt");
+        row("byte level, rarer", "digit_runs split_gpt2 few_bytes few_bytes_unknown few_bytes_fused legacy gpt2");
+    }
+
+    void kinds() {
+        QFETCH(QString, kinds);
+        const QString python = qEnvironmentVariable("CREST_PYTHON");
+        QVERIFY2(!python.isEmpty(),
+                 "CREST_PYTHON names no Python with tests/oracle/requirements.txt; packaging/setup makes one");
+        QTemporaryDir folder;
+        QProcess process;
+        process.start(python, QStringList{QStringLiteral(CREST_SOURCE_DIR "/tests/core/text/tokenizer_kinds.py"),
+                                          folder.path(), m_count} +
+                                  kinds.split(QLatin1Char(' ')));
+        QVERIFY(process.waitForFinished(500'000));
+        QVERIFY2(process.exitCode() == 0, process.readAllStandardError().constData());
+        std::vector<std::string> texts;
+        std::string text;
+        for (Records records(folder.filePath(QStringLiteral("texts.bin"))); records.next(text);)
+            texts.push_back(text);
+        QCOMPARE(QString::number(texts.size()), m_count);
+        for (const QString& kind : kinds.split(QLatin1Char(' '))) {
+            const QString place = folder.filePath(kind);
+            const auto tokenizer = Tokenizer::load(place.toStdString());
+            QVERIFY2(tokenizer, qPrintable(kind + QLatin1Char(' ') +
+                                           QString::fromStdString(tokenizer ? "" : tokenizer.error().text())));
+            qInfo("%s", qPrintable(kind));
+            compareIds(*tokenizer, place, texts);
+            Records decoded(place + QStringLiteral("/decoded.bin"));
+            for (const bool skip : {false, true})
+                if (!QTest::currentTestFailed())
+                    compareTexts(*tokenizer, place, texts.size(), decoded, skip);
+            if (QTest::currentTestFailed())
+                QFAIL(qPrintable(kind));
+        }
+    }
+};
+
+QTEST_GUILESS_MAIN(TokenizerKindsTest)
+#include "tst_tokenizer_kinds.moc"
