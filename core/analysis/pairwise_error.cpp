@@ -7,6 +7,8 @@ namespace crest::analysis::detail {
 
 namespace {
 
+constexpr double kFewDrawsDf = 3;
+
 ErrorComponent runVariance(const Budget& budget) {
     std::vector<double> means;
     for (const auto& row : budget.values)
@@ -114,12 +116,17 @@ ErrorComponent PairwiseError::sequenceVariance(std::size_t a, std::size_t b) con
 }
 
 ErrorComponent PairwiseError::difference(std::size_t a, std::size_t b) const {
-    std::vector<ErrorComponent> parts{drawVariance(a, b), sequenceVariance(a, b)};
+    const ErrorComponent draws = drawVariance(a, b);
+    std::vector<ErrorComponent> parts{draws, sequenceVariance(a, b)};
     if (!m_pooled.empty()) {
         parts.push_back(m_pooled[a]);
         parts.push_back(m_pooled[b]);
     }
-    return combine(parts);
+    ErrorComponent total = combine(parts);
+    // A variance from two or three draws may be far too small by chance, and then Satterthwaite gives it no weight.
+    if (draws.df > 0 && draws.df < kFewDrawsDf)
+        total.df = std::min(total.df, draws.df);
+    return total;
 }
 
 } // namespace crest::analysis::detail
