@@ -7,6 +7,7 @@
 
 #include <ATen/Parallel.h>
 
+#include "core/eval/embedding.h"
 #include "core/model/kernels.h"
 
 namespace crest::eval {
@@ -133,7 +134,7 @@ void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::i
 
 void HeadLoss::blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId, std::int64_t size,
                            std::vector<Running>& running) {
-    const std::int64_t width = m_decoder.spec().width;
+    const std::int64_t width = m_decoder.spec().tableWidth();
     const auto versions = static_cast<std::int64_t>(x.size());
     const at::Tensor all = m_decoder.buffer("head", versions * size, width, m_decoder.weightType());
     std::vector<at::Tensor> weights;
@@ -147,7 +148,7 @@ void HeadLoss::blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, s
 void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std::int64_t firstId, std::int64_t size,
                             Running& running) {
     const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
-    const std::int64_t width = m_decoder.spec().width;
+    const std::int64_t width = m_decoder.spec().tableWidth();
     std::vector<std::int64_t> local(m_rows.targets);
     for (std::int64_t& target : local)
         target -= firstId;
@@ -172,7 +173,7 @@ void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std:
 
 void HeadLoss::packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId,
                                  std::int64_t size, std::vector<Running>& running) {
-    const std::int64_t width = m_decoder.spec().width, words = model::packedWords(size, width);
+    const std::int64_t width = m_decoder.spec().tableWidth(), words = model::packedWords(size, width);
     const at::Tensor all = m_decoder.buffer("head", static_cast<std::int64_t>(x.size()), words, at::kBFloat16);
     std::vector<model::Word*> weights;
     for (std::size_t k = 0; k < x.size(); ++k)
@@ -182,7 +183,7 @@ void HeadLoss::packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>
         reducePacked(x[k], weights[k], firstId, size, running[k]);
 }
 
-std::vector<at::Tensor> HeadLoss::normed(const std::vector<at::Tensor>& x) {
+std::vector<at::Tensor> HeadLoss::normed(int firstVersion, const std::vector<at::Tensor>& x) {
     const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
     std::vector<at::Tensor> scored = x;
     if (tokens != x[0].size(0)) {
@@ -191,7 +192,8 @@ std::vector<at::Tensor> HeadLoss::normed(const std::vector<at::Tensor>& x) {
         for (at::Tensor& rows : scored)
             rows = rows.index_select(0, index);
     }
-    const std::int64_t width = m_decoder.spec().width, padded = (tokens + kPackedRows - 1) / kPackedRows * kPackedRows;
+    const std::int64_t width = m_decoder.spec().tableWidth(),
+                       padded = (tokens + kPackedRows - 1) / kPackedRows * kPackedRows;
     at::Tensor words;
     if (m_decoder.packed())
         words = m_decoder.buffer("head in", static_cast<std::int64_t>(x.size()) * padded, width, at::kBFloat16);
@@ -204,14 +206,15 @@ std::vector<at::Tensor> HeadLoss::normed(const std::vector<at::Tensor>& x) {
         m_decoder.finalNorm(static_cast<int>(k), scored[k], rounded);
         scored[k] = rounded;
     }
+    projectOut(m_decoder, m_source, firstVersion, scored);
     return scored;
 }
 
 Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, std::span<VersionLoss> losses,
                            const JobContext& job) {
     const auto tokens = m_rows.rows.size();
-    const std::int64_t vocab = m_decoder.spec().vocabSize, width = m_decoder.spec().width;
-    const std::vector<at::Tensor> scored = normed(x);
+    const std::int64_t vocab = m_decoder.spec().vocabSize, width = m_decoder.spec().tableWidth();
+    const std::vector<at::Tensor> scored = normed(firstVersion, x);
     std::vector<Running> running(x.size());
     for (Running& r : running) {
         r.logSum.assign(tokens, -std::numeric_limits<double>::infinity());

@@ -38,7 +38,7 @@ private:
         std::vector<std::int32_t> bestId;
     };
     /// The scored rows after the final norm: float32, or words for a packed head.
-    std::vector<at::Tensor> normed(const std::vector<at::Tensor>& x);
+    std::vector<at::Tensor> normed(int firstVersion, const std::vector<at::Tensor>& x);
     /// Rows [firstId, firstId + size) of the head, of every version, against all tokens.
     void blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, std::int64_t firstId, std::int64_t size,
                      std::vector<Running>& running);

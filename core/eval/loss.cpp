@@ -7,6 +7,7 @@
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
+#include "core/eval/embedding.h"
 #include "core/eval/head_loss.h"
 
 namespace crest::eval {
@@ -24,7 +25,8 @@ struct Batch {
 
 /// Some sequences laid out as rows: sequence after sequence, equal lengths together.
 struct Layout {
-    std::vector<std::int32_t> inputs; ///< one id per row
+    std::vector<std::int32_t> inputs;    ///< one id per row
+    std::vector<std::int32_t> positions; ///< of the row within its sequence, from 0
     std::vector<Batch> batches;
     HeadRows head;
 
@@ -43,6 +45,8 @@ Layout layOut(std::span<const Sequence> sequences, std::span<const std::size_t> 
         layout.batches.back().count += 1;
         const std::int64_t row = layout.rows();
         layout.inputs.insert(layout.inputs.end(), sequence.ids.begin(), sequence.ids.end() - 1);
+        for (std::int64_t i = 0; i < sequence.inputs(); ++i)
+            layout.positions.push_back(static_cast<std::int32_t>(i));
         for (std::int64_t i = sequence.firstScored; i <= sequence.inputs(); ++i) {
             layout.head.rows.push_back(row + i - 1);
             layout.head.targets.push_back(sequence.ids[static_cast<std::size_t>(i)]);
@@ -50,36 +54,6 @@ Layout layOut(std::span<const Sequence> sequences, std::span<const std::size_t> 
         }
     }
     return layout;
-}
-
-/// Rows of the embedding, made one by one: only those that occur, so the table is never held.
-void embed(WeightSource& source, const Layout& layout, int firstVersion, std::vector<at::Tensor>& x) {
-    const int tensor = source.reader().find(TensorSlot::Embedding, -1, false);
-    const std::int64_t width = source.reader().spec().width;
-    std::vector<std::int64_t> byToken(layout.inputs.size());
-    std::iota(byToken.begin(), byToken.end(), std::int64_t{0});
-    std::stable_sort(byToken.begin(), byToken.end(), [&](std::int64_t a, std::int64_t b) {
-        return layout.inputs[static_cast<std::size_t>(a)] < layout.inputs[static_cast<std::size_t>(b)];
-    });
-    std::vector<at::Tensor> onCpu(x.size());
-    std::vector<float*> base(x.size()), out(x.size());
-    for (std::size_t k = 0; k < x.size(); ++k) {
-        onCpu[k] = x[k].device().is_cpu() ? x[k] : at::empty(x[k].sizes(), at::kFloat);
-        base[k] = onCpu[k].mutable_data_ptr<float>();
-    }
-    for (std::size_t i = 0; i < byToken.size();) {
-        const std::int32_t token = layout.inputs[static_cast<std::size_t>(byToken[i])];
-        for (std::size_t k = 0; k < x.size(); ++k)
-            out[k] = base[k] + byToken[i] * width;
-        source.make(tensor, token * width, width, firstVersion, out);
-        const std::size_t first = i++;
-        for (; i < byToken.size() && layout.inputs[static_cast<std::size_t>(byToken[i])] == token; ++i)
-            for (std::size_t k = 0; k < x.size(); ++k)
-                std::copy_n(base[k] + byToken[first] * width, width, base[k] + byToken[i] * width);
-    }
-    for (std::size_t k = 0; k < x.size(); ++k)
-        if (!x[k].is_same(onCpu[k]))
-            x[k].copy_(onCpu[k]);
 }
 
 void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, const Layout& layout) {
@@ -98,7 +72,7 @@ Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Layout&
                            std::vector<at::Tensor>& x, const LossOptions& options, const JobContext& job) {
     const int count = static_cast<int>(x.size());
     const double share = static_cast<double>(layout.rows()) / static_cast<double>(decoder.spec().layers + 1);
-    embed(source, layout, firstVersion, x);
+    embed(decoder, source, layout.inputs, layout.positions, firstVersion, x);
     for (int layer = 0; layer < decoder.spec().layers; ++layer) {
         decoder.loadBlock(source, layer, firstVersion, count);
         for (int k = 0; k < count; ++k) {
@@ -203,9 +177,10 @@ Result<at::Tensor> sequenceLogits(Decoder& decoder, WeightSource& source, std::s
     std::vector<at::Tensor> x{at::empty({layout.rows(), decoder.spec().width}, options.dtype(at::kFloat))};
     CREST_CHECK(forwardLayers(decoder, source, layout, 0, x, {}, {}));
     decoder.finalNorm(0, x[0]);
+    projectOut(decoder, source, 0, x);
     const int tensor = headTensor(source.reader());
     std::vector<at::Tensor> weight{
-        at::empty({decoder.spec().vocabSize, decoder.spec().width}, options.dtype(decoder.weightType()))};
+        at::empty({decoder.spec().vocabSize, decoder.spec().tableWidth()}, options.dtype(decoder.weightType()))};
     decoder.makeInto(source, tensor, 0, 0, weight);
     at::Tensor logits = at::empty({layout.rows(), decoder.spec().vocabSize}, options.dtype(at::kFloat));
     decoder.product(x[0], weight[0], {}, logits);

@@ -10,6 +10,9 @@ namespace crest::model {
 using series::DecoderSpec;
 using series::MlpKind;
 using series::NormKind;
+using series::NormPlacement;
+using series::QkNorm;
+using series::QkvLayout;
 using series::TensorSlot;
 
 namespace {
@@ -64,10 +67,14 @@ BlockWeights Decoder::allocateBlock() const {
     w.attentionOutputBias = bias(s.attentionOutputBias, s.width);
     w.mlpInBias = bias(s.mlpBias, mlpIn);
     w.downBias = bias(s.mlpBias, s.width);
-    w.inputNorm = bias(true, s.width);
-    w.mlpNorm = bias(true, s.width);
+    // Norms without weights multiply by one.
+    w.inputNorm = at::ones({s.width}, vector);
+    w.mlpNorm = at::ones({s.width}, vector);
     w.inputNormBias = bias(s.normBias, s.width);
     w.mlpNormBias = bias(s.normBias, s.width);
+    const bool each = s.qkNorm == QkNorm::EachHead;
+    w.queryNorm = bias(s.qkNorm != QkNorm::None, each ? s.headSize : query);
+    w.keyNorm = bias(s.qkNorm != QkNorm::None, each ? s.headSize : s.kvHeads * s.headSize);
     return w;
 }
 
@@ -97,9 +104,18 @@ at::Tensor partOf(const BlockWeights& w, const DecoderSpec& s, TensorSlot slot, 
         const at::Tensor& all = bias ? w.mlpInBias : w.mlpIn;
         return all.narrow(0, all.size(0) - s.mlpWidth, s.mlpWidth);
     }
+    case TensorSlot::UpGate:
+        return bias ? w.mlpInBias : w.mlpIn;
     case TensorSlot::Down:
         return bias ? w.downBias : w.down;
+    case TensorSlot::QueryNorm:
+        return w.queryNorm;
+    case TensorSlot::KeyNorm:
+        return w.keyNorm;
     case TensorSlot::Embedding:
+    case TensorSlot::Position:
+    case TensorSlot::ProjectIn:
+    case TensorSlot::ProjectOut:
     case TensorSlot::FinalNorm:
     case TensorSlot::Head:
         break;
@@ -132,7 +148,40 @@ void Decoder::makeInto(WeightSource& source, int tensor, std::int64_t first, int
     }
 }
 
+void Decoder::makeTransposed(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> out) {
+    const std::int64_t columns = out[0].size(0), rows = out[0].size(1); ///< as stored: [in, out]
+    const std::int64_t stripe = std::max<std::int64_t>(1, kStagingElements / columns);
+    m_staging.resize(std::max(m_staging.size(), out.size()));
+    std::vector<float*> pointers(out.size());
+    for (std::size_t k = 0; k < out.size(); ++k) {
+        m_staging[k].resize(static_cast<std::size_t>(std::max(kStagingElements, stripe * columns)));
+        pointers[k] = m_staging[k].data();
+    }
+    for (std::int64_t row = 0; row < rows; row += stripe) {
+        const std::int64_t count = std::min(stripe, rows - row);
+        source.make(tensor, row * columns, count * columns, firstVersion, pointers);
+        for (std::size_t k = 0; k < out.size(); ++k)
+            out[k].narrow(1, row, count).copy_(at::from_blob(pointers[k], {count, columns}, at::kFloat).t());
+    }
+}
+
+void Decoder::makePart(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> parts) {
+    const series::TensorInfo& info = source.reader().tensors()[static_cast<std::size_t>(tensor)];
+    if (info.transposed)
+        return makeTransposed(source, tensor, firstVersion, parts);
+    if (info.slot != TensorSlot::UpGate)
+        return makeInto(source, tensor, 0, firstVersion, parts);
+    // The file has up | gate, the buffers gate | up.
+    for (const bool gate : {false, true}) {
+        std::vector<at::Tensor> halves;
+        for (const at::Tensor& part : parts)
+            halves.push_back(part.narrow(0, gate ? 0 : m_spec.mlpWidth, m_spec.mlpWidth));
+        makeInto(source, tensor, gate ? halves[0].numel() : 0, firstVersion, halves);
+    }
+}
+
 void Decoder::loadBlock(WeightSource& source, int layer, int firstVersion, int count) {
+    m_layer = layer;
     if (m_packed)
         return m_packed->loadBlock(source, layer, firstVersion, count);
     while (static_cast<int>(m_blocks.size()) < count)
@@ -144,7 +193,7 @@ void Decoder::loadBlock(WeightSource& source, int layer, int firstVersion, int c
             continue;
         for (std::size_t k = 0; k < parts.size(); ++k)
             parts[k] = partOf(m_blocks[k], m_spec, tensors[t].slot, tensors[t].isBias);
-        makeInto(source, static_cast<int>(t), 0, firstVersion, parts);
+        makePart(source, static_cast<int>(t), firstVersion, parts);
     }
 }
 
@@ -152,6 +201,9 @@ void Decoder::loadFinalNorm(WeightSource& source, int firstVersion, int count) {
     const auto vector = at::TensorOptions().device(m_options.device).dtype(at::kFloat);
     m_finalNorms.resize(std::max(m_finalNorms.size(), static_cast<std::size_t>(count)));
     std::vector<at::Tensor> parts(static_cast<std::size_t>(count));
+    if (m_spec.finalNorm && !m_spec.normGain)
+        for (FinalNorm& norm : m_finalNorms)
+            norm.gain = at::ones({m_spec.width}, vector);
     for (const bool bias : {false, true}) {
         const int tensor = source.reader().find(TensorSlot::FinalNorm, -1, bias);
         if (tensor < 0)
@@ -202,6 +254,8 @@ void Decoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor
 }
 
 void Decoder::finalNorm(int buffer, at::Tensor& x) {
+    if (!m_spec.finalNorm)
+        return;
     const FinalNorm& weights = m_finalNorms[static_cast<std::size_t>(buffer)];
     norm(x, weights.gain, weights.bias, x);
 }
@@ -210,66 +264,115 @@ void Decoder::finalNorm(int buffer, const at::Tensor& x, at::Tensor& words) {
     m_packed->norm(x, weights.gain, weights.bias, words);
 }
 
-void Decoder::rotaryFor(std::int64_t tokens) {
-    if (m_rotary.cos.defined() && m_rotary.cos.size(0) >= tokens)
-        return;
+const RotaryTable& Decoder::rotaryFor(std::int64_t tokens) {
+    const bool windowed = m_spec.windowRopeBase > 0 && m_spec.window(m_layer) > 0;
+    const bool scaled = !windowed && m_spec.ropeScaling.kind != series::RopeScaling::Kind::None;
+    const bool dynamic = scaled && m_spec.ropeScaling.kind == series::RopeScaling::Kind::Dynamic;
+    const std::int64_t stretch = dynamic ? std::max(tokens, m_spec.contextLength) : 0;
+    Rotary& kept = windowed ? m_windowRotary : m_rotary;
+    if (kept.table.cos.defined() && kept.table.cos.size(0) >= tokens && kept.stretchedFor == stretch)
+        return kept.table;
     const std::int64_t positions = std::max<std::int64_t>(tokens, std::min<std::int64_t>(m_spec.contextLength, 4096));
-    m_rotary = rotaryTable(m_spec.ropeBase, m_spec.ropeDims, positions, m_options.device);
+    kept.stretchedFor = stretch;
+    if (scaled)
+        kept.table = rotaryTable(series::ropeFrequencies(m_spec, m_layer, tokens),
+                                 series::ropeAttentionFactor(m_spec, m_layer), positions, m_options.device);
+    else
+        kept.table = rotaryTable(windowed ? m_spec.windowRopeBase : m_spec.ropeBase, m_spec.ropeDims, positions,
+                                 m_options.device);
+    return kept.table;
 }
 
-void Decoder::attention(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x, std::int64_t batch,
+/// x [B, T, H, D] in place: each head by itself, or all heads of a token together.
+void Decoder::normHeads(at::Tensor& x, const at::Tensor& gain) {
+    const std::int64_t rows = x.numel() / gain.size(0);
+    at::Tensor packed = buffer("heads to norm", rows, gain.size(0));
+    packed.view(x.sizes()).copy_(x);
+    at::Tensor noScale;
+    rmsNorm(packed, gain, m_spec.normEps, packed, noScale);
+    x.copy_(packed.view(x.sizes()));
+}
+
+void Decoder::attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add, std::int64_t batch,
                         std::int64_t tokens) {
     const std::int64_t heads = m_spec.heads, kvHeads = m_spec.kvHeads, size = m_spec.headSize;
     const std::int64_t row = (heads + 2 * kvHeads) * size;
-    at::Tensor qkv = buffer("qkv", x.size(0), row);
-    product(normed, w.qkv, w.qkvBias, qkv);
-    const std::int64_t head = m_spec.fusedQkv ? 3 * size : size; ///< from one head to the next
-    const std::int64_t keys = m_spec.fusedQkv ? size : heads * size,
-                       values = m_spec.fusedQkv ? 2 * size : (heads + kvHeads) * size;
+    at::Tensor qkv = buffer("qkv", in.size(0), row);
+    product(in, w.qkv, w.qkvBias, qkv);
+    if (m_spec.clipQkv > 0)
+        qkv.clamp_(-m_spec.clipQkv, m_spec.clipQkv);
+    const bool perHead = m_spec.qkv == QkvLayout::PerHead;
+    const std::int64_t head = perHead ? 3 * size : size; ///< from one head to the next
+    const std::int64_t keys = perHead ? size : heads * size, values = perHead ? 2 * size : (heads + kvHeads) * size;
     at::Tensor q = qkv.as_strided({batch, tokens, heads, size}, {tokens * row, row, head, 1}, 0);
     at::Tensor k = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, keys);
     const at::Tensor v = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, values);
-    rotaryFor(tokens);
-    rope(q, m_rotary);
-    rope(k, m_rotary);
-    const at::Tensor joined = buffer("heads", x.size(0), heads * size);
-    at::Tensor out = joined.view({batch, tokens, heads, size});
+    if (m_spec.qkNorm != QkNorm::None) {
+        normHeads(q, w.queryNorm);
+        normHeads(k, w.keyNorm);
+    }
+    if (m_spec.positions == series::Positions::Rotary) {
+        const RotaryTable& table = rotaryFor(tokens);
+        rope(q, table);
+        rope(k, table);
+    }
+    if (m_spec.attentionScaleByLayer)
+        q.div_(static_cast<double>(m_layer + 1));
+    const at::Tensor joined = buffer("heads", in.size(0), heads * size);
+    at::Tensor each = joined.view({batch, tokens, heads, size});
     at::Tensor noStatistics;
-    causalAttention(q, k, v, out, noStatistics);
-    product(joined, w.attentionOutput, w.attentionOutputBias, x, true);
+    if (const std::int64_t window = m_spec.window(m_layer); window > 0 && window < tokens)
+        windowedAttention(q, k, v, window, each);
+    else
+        causalAttention(q, k, v, each, noStatistics);
+    product(joined, w.attentionOutput, w.attentionOutputBias, out, add);
 }
 
-void Decoder::mlp(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x) {
-    at::Tensor inner = buffer("mlp in", x.size(0), w.mlpIn.size(0));
-    product(normed, w.mlpIn, w.mlpInBias, inner);
+void Decoder::mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add) {
+    at::Tensor inner = buffer("mlp in", in.size(0), w.mlpIn.size(0));
+    product(in, w.mlpIn, w.mlpInBias, inner);
     if (m_spec.mlp == MlpKind::Gated) {
-        at::Tensor h = buffer("mlp", x.size(0), m_spec.mlpWidth);
+        at::Tensor h = buffer("mlp", in.size(0), m_spec.mlpWidth);
         gatedActivation(inner, m_spec.activation, h);
-        product(h, w.down, w.downBias, x, true);
+        product(h, w.down, w.downBias, out, add);
         return;
     }
     activation(inner, m_spec.activation, inner);
-    product(inner, w.down, w.downBias, x, true);
+    product(inner, w.down, w.downBias, out, add);
 }
 
 void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens) {
-    if (m_packed) {
-        rotaryFor(tokens);
-        return m_packed->forwardBlock(buffer, x, batch, tokens, m_rotary);
-    }
+    if (m_packed)
+        return m_packed->forwardBlock(buffer, x, batch, tokens, rotaryFor(tokens));
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(buffer)];
-    at::Tensor normed = this->buffer("normed", x.size(0), m_spec.width);
-    norm(x, w.inputNorm, w.inputNormBias, normed);
+    at::Tensor aside = this->buffer("normed", x.size(0), m_spec.width);
+    if (m_spec.normPlacement == NormPlacement::AfterBranch) {
+        attention(w, x, aside, false, batch, tokens);
+        norm(aside, w.inputNorm, w.inputNormBias, aside);
+        x.add_(aside);
+        mlp(w, x, aside, false);
+        norm(aside, w.mlpNorm, w.mlpNormBias, aside);
+        x.add_(aside);
+        return;
+    }
+    if (m_spec.normPlacement == NormPlacement::AfterSum) {
+        attention(w, x, x, true, batch, tokens);
+        norm(x, w.inputNorm, w.inputNormBias, x);
+        mlp(w, x, x, true);
+        norm(x, w.mlpNorm, w.mlpNormBias, x);
+        return;
+    }
+    norm(x, w.inputNorm, w.inputNormBias, aside);
     if (m_spec.parallelResidual) {
         at::Tensor second = this->buffer("second norm", x.size(0), m_spec.width);
         norm(x, w.mlpNorm, w.mlpNormBias, second);
-        attention(w, normed, x, batch, tokens);
-        mlp(w, second, x);
+        attention(w, aside, x, true, batch, tokens);
+        mlp(w, second, x, true);
         return;
     }
-    attention(w, normed, x, batch, tokens);
-    norm(x, w.mlpNorm, w.mlpNormBias, normed);
-    mlp(w, normed, x);
+    attention(w, aside, x, true, batch, tokens);
+    norm(x, w.mlpNorm, w.mlpNormBias, aside);
+    mlp(w, aside, x, true);
 }
 
 } // namespace crest::model

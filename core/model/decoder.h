@@ -36,6 +36,7 @@ struct BlockWeights {
     at::Tensor mlpIn, mlpInBias;                     ///< [2F, E] gate | up, or [F, E]
     at::Tensor down, downBias;                       ///< [E, F]
     at::Tensor inputNorm, inputNormBias, mlpNorm, mlpNormBias;
+    at::Tensor queryNorm, keyNorm; ///< [H D] and [K D], or [D]
 };
 
 class Decoder {
@@ -76,15 +77,24 @@ public:
 
 private:
     BlockWeights allocateBlock() const;
-    void rotaryFor(std::int64_t tokens);
+    void makeTransposed(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> out);
+    void makePart(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> parts);
+    const RotaryTable& rotaryFor(std::int64_t tokens);
+    void normHeads(at::Tensor& x, const at::Tensor& gain);
     void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y);
-    void attention(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x, std::int64_t batch,
+    /// out = branch(in), or out += branch(in).
+    void attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add, std::int64_t batch,
                    std::int64_t tokens);
-    void mlp(const BlockWeights& w, const at::Tensor& normed, at::Tensor& x);
+    void mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add);
 
     series::DecoderSpec m_spec;
     DecoderOptions m_options;
-    RotaryTable m_rotary;
+    struct Rotary {
+        RotaryTable table;
+        std::int64_t stretchedFor = 0; ///< sequence length that the table holds for; 0: any
+    };
+    Rotary m_rotary, m_windowRotary; ///< of layers without and with a window of their own base
+    int m_layer = 0;                 ///< that the buffers hold
     std::optional<PackedDecoder> m_packed;
     std::vector<BlockWeights> m_blocks;
     struct FinalNorm {

@@ -223,6 +223,16 @@ RotaryTable rotaryTable(double base, std::int64_t rotated, std::int64_t position
     return {angle.cos().contiguous().to(device), angle.sin().contiguous().to(device), rotated};
 }
 
+RotaryTable rotaryTable(std::span<const double> frequencies, double factor, std::int64_t positions,
+                        const at::Device& device) {
+    const auto pairs = static_cast<std::int64_t>(frequencies.size());
+    at::Tensor frequency = at::empty({pairs}, at::TensorOptions().dtype(at::kFloat));
+    for (std::int64_t k = 0; k < pairs; ++k)
+        frequency[k] = frequencies[static_cast<std::size_t>(k)];
+    const at::Tensor angle = at::outer(at::arange(positions, frequency.options()), frequency);
+    return {(angle.cos() * factor).to(device), (angle.sin() * factor).to(device), 2 * pairs};
+}
+
 void rope(at::Tensor& x, const RotaryTable& table, bool inverse) {
     const std::int64_t tokens = x.size(1), half = table.rotated / 2;
     if (half == 0)

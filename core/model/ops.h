@@ -10,6 +10,8 @@
 // input is checked before it comes here.
 #pragma once
 
+#include <span>
+
 #include <ATen/ATen.h>
 
 #include "core/series/decoder_spec.h"
@@ -48,6 +50,9 @@ struct RotaryTable {
     RotaryTable from(std::int64_t position, std::int64_t count) const;
 };
 RotaryTable rotaryTable(double base, std::int64_t rotated, std::int64_t positions, const at::Device& device);
+/// The same for scaled positions: the frequency of every pair, and a factor of cos and sin (series::ropeFrequencies).
+RotaryTable rotaryTable(std::span<const double> frequencies, double factor, std::int64_t positions,
+                        const at::Device& device);
 
 /// Rotates the first `rotated` dimensions of every head of x [B, T, H, D] in place (half-split form: p with p +
 /// rotated/2); token t uses row t of the table. `inverse` turns back: the backward pass.
@@ -57,6 +62,9 @@ void rope(at::Tensor& x, const RotaryTable& table, bool inverse = false);
 /// Tq; H is a multiple of K. Any strides, as long as the D values of a head lie side by side. lse [B, H, Tq] in float32
 /// may be undefined.
 void causalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor& out, at::Tensor& lse);
+/// The same where query i sees only the last `window` keys (sliding-window attention): LibTorch's form on every device.
+void windowedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t window,
+                       at::Tensor& out);
 /// dq, dk, dv are overwritten and have the strides of q, k, v.
 void causalAttentionBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
                              const at::Tensor& lse, const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk,

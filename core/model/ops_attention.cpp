@@ -80,6 +80,15 @@ void causalAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor&
         lse.copy_(at::logsumexp(scores, -1));
 }
 
+void windowedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t window,
+                       at::Tensor& out) {
+    const std::int64_t queries = q.size(1), keys = k.size(1), heads = q.size(2), offset = keys - queries;
+    const at::Tensor all = at::ones({queries, keys}, q.options().dtype(at::kBool));
+    const at::Tensor seen = all.tril(offset).logical_and_(all.triu(offset - window + 1));
+    out.copy_(at::scaled_dot_product_attention(headsFirst(q, heads), headsFirst(k, heads), headsFirst(v, heads), seen)
+                  .transpose(1, 2));
+}
+
 void causalAttentionBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
                              const at::Tensor& lse, const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk,
                              at::Tensor& dv) {

@@ -79,8 +79,13 @@ void packRows(WeightSource& source, int tensor, std::int64_t firstRow, std::int6
 }
 
 bool PackedDecoder::fits(const DecoderSpec& spec) {
-    return amxForward() && !detail::referenceOps() && spec.width % kTile == 0 && spec.headSize % kTile == 0 &&
-           spec.mlpWidth % kTile == 0;
+    // The blocks of llama and gpt_neox; what other families add runs unpacked.
+    const bool usualBlocks = spec.normPlacement == series::NormPlacement::BeforeBranch && spec.normGain &&
+                             spec.finalNorm && spec.qkNorm == series::QkNorm::None &&
+                             spec.qkv != series::QkvLayout::Consecutive && !spec.transposedBlocks &&
+                             spec.clipQkv == 0 && spec.positions == series::Positions::Rotary && spec.windows.empty();
+    return usualBlocks && amxForward() && !detail::referenceOps() && spec.width % kTile == 0 &&
+           spec.headSize % kTile == 0 && spec.mlpWidth % kTile == 0;
 }
 
 PackedDecoder::PackedDecoder(const DecoderSpec& spec)

@@ -14,15 +14,18 @@ public:
     std::vector<TensorInfo> tensors;
     std::string prefix;
     int layer = -1;
+    bool transposed = false; ///< matrices as [in, out]
 
     void matrix(TensorSlot slot, const char* name, TensorRole role, std::int64_t out, std::int64_t in, bool bias) {
-        add(slot, name, ".weight", role, {out, in});
+        add(slot, name, ".weight", role, transposed ? std::vector{in, out} : std::vector{out, in});
+        tensors.back().transposed = transposed;
         if (bias)
             add(slot, name, ".bias", TensorRole::Bias, {out});
     }
-    void norm(TensorSlot slot, const char* name, std::int64_t width, bool bias) {
-        add(slot, name, ".weight", TensorRole::NormGain, {width});
-        if (bias)
+    void norm(TensorSlot slot, const char* name, std::int64_t width, const DecoderSpec& spec) {
+        if (spec.normGain)
+            add(slot, name, ".weight", TensorRole::NormGain, {width});
+        if (spec.normGain && spec.normBias)
             add(slot, name, ".bias", TensorRole::Bias, {width});
     }
 
@@ -32,19 +35,90 @@ private:
     }
 };
 
-/// Sums the elements of one layer, the same for all.
-struct Sizes {
-    std::int64_t attention, mlp, layerOther, embedding, other;
+void addAttention(TensorList& list, const DecoderSpec& spec, const TensorNames& names) {
+    const std::int64_t query = spec.heads * spec.headSize, keyValue = spec.kvHeads * spec.headSize;
+    const TensorRole in = TensorRole::InputMatrix;
+    if (spec.qkv != QkvLayout::Separate) {
+        list.matrix(TensorSlot::QueryKeyValue, names.queryKeyValue, in, query + 2 * keyValue, spec.width, spec.qkvBias);
+    } else {
+        list.matrix(TensorSlot::Query, names.query, in, query, spec.width, spec.qkvBias);
+        list.matrix(TensorSlot::Key, names.key, in, keyValue, spec.width, spec.qkvBias);
+        list.matrix(TensorSlot::Value, names.value, in, keyValue, spec.width, spec.qkvBias);
+    }
+    if (spec.qkNorm != QkNorm::None) {
+        const bool each = spec.qkNorm == QkNorm::EachHead;
+        list.norm(TensorSlot::QueryNorm, names.queryNorm, each ? spec.headSize : query, spec);
+        list.norm(TensorSlot::KeyNorm, names.keyNorm, each ? spec.headSize : keyValue, spec);
+    }
+    list.matrix(TensorSlot::AttentionOutput, names.attentionOutput, TensorRole::ResidualOutput, spec.width, query,
+                spec.attentionOutputBias);
+}
+
+void addMlp(TensorList& list, const DecoderSpec& spec, const TensorNames& names) {
+    const TensorRole in = TensorRole::InputMatrix;
+    if (spec.fusedUpGate) {
+        list.matrix(TensorSlot::UpGate, names.upGate, in, 2 * spec.mlpWidth, spec.width, spec.mlpBias);
+    } else {
+        if (spec.mlp == MlpKind::Gated)
+            list.matrix(TensorSlot::Gate, names.gate, in, spec.mlpWidth, spec.width, spec.mlpBias);
+        list.matrix(TensorSlot::Up, names.up, in, spec.mlpWidth, spec.width, spec.mlpBias);
+    }
+    list.matrix(TensorSlot::Down, names.down, TensorRole::ResidualOutput, spec.width, spec.mlpWidth, spec.mlpBias);
+}
+
+void addLayer(TensorList& list, const DecoderSpec& spec, const TensorNames& names, std::int64_t layer) {
+    list.layer = static_cast<int>(layer);
+    list.prefix = fmt::format("{}{}.", names.layerPrefix, layer);
+    list.transposed = spec.transposedBlocks;
+    list.norm(TensorSlot::InputNorm, names.inputNorm, spec.width, spec);
+    addAttention(list, spec, names);
+    list.norm(TensorSlot::MlpNorm, names.mlpNorm, spec.width, spec);
+    addMlp(list, spec, names);
+    list.layer = -1;
+    list.prefix.clear();
+    list.transposed = false;
+}
+
+void addEmbeddings(TensorList& list, const DecoderSpec& spec, const TensorNames& names) {
+    const std::int64_t width = spec.tableWidth();
+    list.matrix(TensorSlot::Embedding, names.embedding, TensorRole::Embedding, spec.vocabSize, width, false);
+    if (spec.positions == Positions::Learned)
+        list.matrix(TensorSlot::Position, names.position, TensorRole::Embedding,
+                    spec.contextLength + spec.positionOffset, spec.width, false);
+    if (spec.embeddingWidth > 0) {
+        list.matrix(TensorSlot::ProjectIn, names.projectIn, TensorRole::InputMatrix, spec.width, width, false);
+        list.matrix(TensorSlot::ProjectOut, names.projectOut, TensorRole::InputMatrix, width, spec.width, false);
+    }
+}
+
+void addHead(TensorList& list, const DecoderSpec& spec, const TensorNames& names) {
+    if (spec.finalNorm)
+        list.norm(TensorSlot::FinalNorm, names.finalNorm, spec.width, spec);
+    if (!spec.tiedHead)
+        list.matrix(TensorSlot::Head, names.head, TensorRole::Head, spec.vocabSize, spec.tableWidth(), false);
+}
+
+/// Elements of tensors that `wanted` picks, in one layer (all have the same) and outside the layers.
+struct Elements {
+    std::int64_t layer = 0, other = 0;
 };
-Sizes sizesOf(const DecoderSpec& s) {
-    const std::int64_t q = s.heads * s.headSize, kv = s.kvHeads * s.headSize;
-    const std::int64_t mlpMatrices = s.mlp == MlpKind::Gated ? 3 : 2;
-    const std::int64_t norm = s.width * (s.normBias ? 2 : 1);
-    std::int64_t other = 2 * norm;
-    other += s.qkvBias ? q + 2 * kv : 0;
-    other += s.attentionOutputBias ? s.width : 0;
-    other += s.mlpBias ? (mlpMatrices - 1) * s.mlpWidth + s.width : 0;
-    return {2 * q * s.width + 2 * kv * s.width, mlpMatrices * s.width * s.mlpWidth, other, s.vocabSize * s.width, norm};
+template<class Wanted> Elements elementsOf(const DecoderSpec& spec, const Wanted& wanted) {
+    const Family* family = findFamily(spec.family);
+    Elements sum;
+    if (!family)
+        return sum;
+    TensorList list;
+    addLayer(list, spec, family->names, 0);
+    addEmbeddings(list, spec, family->names);
+    addHead(list, spec, family->names);
+    for (const TensorInfo& tensor : list.tensors) {
+        std::int64_t count = 1;
+        for (const std::int64_t size : tensor.shape)
+            count *= size;
+        if (wanted(tensor))
+            (tensor.layer == 0 ? sum.layer : sum.other) += count;
+    }
+    return sum;
 }
 
 } // namespace
@@ -53,51 +127,27 @@ std::vector<TensorInfo> expectedTensors(const DecoderSpec& spec) {
     const Family* family = findFamily(spec.family);
     if (!family)
         return {};
-    const TensorNames& names = family->names;
-    const std::int64_t query = spec.heads * spec.headSize, keyValue = spec.kvHeads * spec.headSize;
     TensorList list;
-    list.matrix(TensorSlot::Embedding, names.embedding, TensorRole::Embedding, spec.vocabSize, spec.width, false);
-    for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
-        list.layer = static_cast<int>(layer);
-        list.prefix = fmt::format("{}{}.", names.layerPrefix, layer);
-        list.norm(TensorSlot::InputNorm, names.inputNorm, spec.width, spec.normBias);
-        const TensorRole in = TensorRole::InputMatrix, out = TensorRole::ResidualOutput;
-        if (spec.fusedQkv) {
-            list.matrix(TensorSlot::QueryKeyValue, names.queryKeyValue, in, query + 2 * keyValue, spec.width,
-                        spec.qkvBias);
-        } else {
-            list.matrix(TensorSlot::Query, names.query, in, query, spec.width, spec.qkvBias);
-            list.matrix(TensorSlot::Key, names.key, in, keyValue, spec.width, spec.qkvBias);
-            list.matrix(TensorSlot::Value, names.value, in, keyValue, spec.width, spec.qkvBias);
-        }
-        list.matrix(TensorSlot::AttentionOutput, names.attentionOutput, out, spec.width, query,
-                    spec.attentionOutputBias);
-        list.norm(TensorSlot::MlpNorm, names.mlpNorm, spec.width, spec.normBias);
-        if (spec.mlp == MlpKind::Gated)
-            list.matrix(TensorSlot::Gate, names.gate, in, spec.mlpWidth, spec.width, spec.mlpBias);
-        list.matrix(TensorSlot::Up, names.up, in, spec.mlpWidth, spec.width, spec.mlpBias);
-        list.matrix(TensorSlot::Down, names.down, out, spec.width, spec.mlpWidth, spec.mlpBias);
-    }
-    list.layer = -1;
-    list.prefix.clear();
-    list.norm(TensorSlot::FinalNorm, names.finalNorm, spec.width, spec.normBias);
-    if (!spec.tiedHead)
-        list.matrix(TensorSlot::Head, names.head, TensorRole::Head, spec.vocabSize, spec.width, false);
+    addEmbeddings(list, spec, family->names);
+    for (std::int64_t layer = 0; layer < spec.layers; ++layer)
+        addLayer(list, spec, family->names, layer);
+    addHead(list, spec, family->names);
     return std::move(list.tensors);
 }
 
 std::int64_t parameterCount(const DecoderSpec& spec) {
-    const Sizes sizes = sizesOf(spec);
-    return spec.layers * (sizes.attention + sizes.mlp + sizes.layerOther) + (spec.tiedHead ? 1 : 2) * sizes.embedding +
-           sizes.other;
+    const Elements all = elementsOf(spec, [](const TensorInfo&) { return true; });
+    return spec.layers * all.layer + all.other;
 }
 
 double forwardFlopsPerToken(const DecoderSpec& spec, double meanSpan) {
-    const Sizes sizes = sizesOf(spec);
+    const Elements products = elementsOf(spec, [](const TensorInfo& tensor) {
+        return tensor.role == TensorRole::InputMatrix || tensor.role == TensorRole::ResidualOutput;
+    });
     const auto layers = static_cast<double>(spec.layers);
-    const double matmulWeights =
-        layers * static_cast<double>(sizes.attention + sizes.mlp) + static_cast<double>(sizes.embedding);
-    return 2 * matmulWeights + 4 * layers * meanSpan * static_cast<double>(spec.heads * spec.headSize);
+    const double weights = layers * static_cast<double>(products.layer) + static_cast<double>(products.other) +
+                           static_cast<double>(spec.vocabSize * spec.tableWidth());
+    return 2 * weights + 4 * layers * meanSpan * static_cast<double>(spec.heads * spec.headSize);
 }
 
 } // namespace crest::series

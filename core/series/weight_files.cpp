@@ -135,8 +135,11 @@ bool isThere(const fs::path& path) {
 
 /// Buffers that older versions saved beside the parameters (formats.md 2.1). Real parameters end in .bias, too.
 bool isBuffer(std::string_view name) {
-    return name.ends_with(".rotary_emb.inv_freq") || name.ends_with(".attention.masked_bias") ||
-           name.ends_with(".attention.bias");
+    for (const std::string_view ending :
+         {".rotary_emb.inv_freq", ".attention.masked_bias", ".attention.bias", ".attn.masked_bias", ".attn.bias"})
+        if (name.ends_with(ending))
+            return true;
+    return false;
 }
 
 std::string shapeText(const std::vector<std::int64_t>& shape) {

@@ -67,7 +67,7 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t sequences
 
 void DecoderPass::splitHeads(at::Tensor& qkv, at::Tensor& q, at::Tensor& k, at::Tensor& v) const {
     const std::int64_t d = m_spec.headSize, h = m_spec.heads, g = m_spec.kvHeads;
-    if (m_spec.fusedQkv) {
+    if (m_spec.qkv == series::QkvLayout::PerHead) {
         const at::Tensor parts = qkv.view({m_sequences, m_tokens, h, 3, d});
         q = parts.select(3, 0), k = parts.select(3, 1), v = parts.select(3, 2);
         return;

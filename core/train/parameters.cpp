@@ -75,8 +75,8 @@ DecoderTensors decoderTensors(const series::DecoderSpec& spec, const ParameterLa
     all.head = spec.tiedHead ? all.embedding : find.one(-1, TensorSlot::Head, false);
     all.finalNorm = find.one(-1, TensorSlot::FinalNorm, false);
     all.finalNormBias = find.one(-1, TensorSlot::FinalNorm, true);
-    const TensorSlot query = spec.fusedQkv ? TensorSlot::QueryKeyValue : TensorSlot::Query;
-    const TensorSlot value = spec.fusedQkv ? TensorSlot::QueryKeyValue : TensorSlot::Value;
+    const TensorSlot query = spec.qkv == series::QkvLayout::PerHead ? TensorSlot::QueryKeyValue : TensorSlot::Query;
+    const TensorSlot value = spec.qkv == series::QkvLayout::PerHead ? TensorSlot::QueryKeyValue : TensorSlot::Value;
     const TensorSlot gate = spec.mlp == series::MlpKind::Gated ? TensorSlot::Gate : TensorSlot::Up;
     for (int layer = 0; layer < static_cast<int>(spec.layers); ++layer) {
         BlockTensors b;

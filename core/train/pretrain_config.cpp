@@ -161,7 +161,8 @@ Result<void> readShape(const Json& json, const std::string& where, const std::st
     spec.norm = neox ? series::NormKind::LayerNorm : series::NormKind::RmsNorm;
     spec.mlp = neox ? series::MlpKind::Plain : series::MlpKind::Gated;
     spec.activation = neox ? series::Activation::GeluErf : series::Activation::Silu;
-    spec.fusedQkv = spec.qkvBias = spec.attentionOutputBias = spec.mlpBias = spec.normBias = neox;
+    spec.qkv = neox ? series::QkvLayout::PerHead : series::QkvLayout::Separate;
+    spec.qkvBias = spec.attentionOutputBias = spec.mlpBias = spec.normBias = neox;
     spec.ropeDims = static_cast<std::int64_t>(static_cast<double>(spec.headSize) * rotaryShare);
     const auto refuse = [&](const char* message) { return fail(ErrorKind::OutOfRange, message, where + ", shape"); };
     if (spec.heads % spec.kvHeads != 0)

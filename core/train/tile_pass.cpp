@@ -86,8 +86,8 @@ bool TilePass::supports(const series::DecoderSpec& s, std::int64_t tokens) {
         return std::all_of(sizes.begin(), sizes.end(), [](std::int64_t n) { return n % kTile == 0; });
     };
     return amxKernels() && s.norm == series::NormKind::RmsNorm && s.mlp == series::MlpKind::Gated &&
-           s.activation == series::Activation::Silu && !s.parallelResidual && !s.fusedQkv && !s.qkvBias &&
-           !s.attentionOutputBias && !s.mlpBias && whole({tokens, s.width, s.headSize, s.mlpWidth});
+           s.activation == series::Activation::Silu && !s.parallelResidual && s.qkv == series::QkvLayout::Separate &&
+           !s.qkvBias && !s.attentionOutputBias && !s.mlpBias && whole({tokens, s.width, s.headSize, s.mlpWidth});
 }
 
 TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std::int64_t tokens)

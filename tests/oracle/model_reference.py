@@ -19,6 +19,8 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
+import family_cases
+
 VOCAB = 331
 
 
@@ -71,7 +73,7 @@ def randomise(model, seed):
     with torch.no_grad():
         for name, weight in model.named_parameters():
             draw = torch.randn(weight.shape, generator=generator)
-            is_gain = "norm" in name and name.endswith("weight")
+            is_gain = ("norm" in name or "ln_" in name) and name.endswith("weight")
             weight.copy_(1 + 0.2 * draw if is_gain else 0.3 * draw)
 
 
@@ -91,7 +93,8 @@ def losses(model, rows):
 
 
 def make(folder):
-    for index, (name, (build, dtype)) in enumerate(CASES.items()):
+    every = {**CASES, **family_cases.CASES, **family_cases.FOREIGN}
+    for index, (name, (build, dtype, *rewrite)) in enumerate(every.items()):
         torch.manual_seed(index)
         model = build().eval()
         randomise(model, index)
@@ -105,6 +108,8 @@ def make(folder):
             json.dump(rows, file)
         torch.cat(logits).numpy().astype("<f4").tofile(os.path.join(path, "logits.f32"))
         torch.cat(nats).numpy().astype("<f4").tofile(os.path.join(path, "nats.f32"))
+        for step in rewrite:
+            step(path)
 
 
 def noisy_losses(folder, changes):

@@ -32,7 +32,8 @@ inline series::DecoderSpec tinySpec(const std::string& family = "llama") {
         spec.normBias = spec.qkvBias = spec.attentionOutputBias = spec.mlpBias = true;
         spec.mlp = series::MlpKind::Plain;
         spec.activation = series::Activation::GeluErf;
-        spec.parallelResidual = spec.fusedQkv = true;
+        spec.parallelResidual = true;
+        spec.qkv = series::QkvLayout::PerHead;
         spec.ropeDims = 2;
     }
     return spec;

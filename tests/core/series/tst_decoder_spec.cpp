@@ -163,15 +163,24 @@ private Q_SLOTS:
         row("family is a number", {{"model_type", 3}}, malformed, "model_type");
         row("unknown family", {{"model_type", "newthing"}}, unsupported, "\"newthing\" is unknown");
         for (const char* family :
-             {"smollm3", "olmo3", "olmo_hybrid", "olmoe", "flex_olmo", "gemma", "gemma3_text", "qwen3", "phi", "falcon",
-              "olmo", "olmo2", "mistral", "qwen2", "gpt2", "opt", "hf_olmo"})
+             {"smollm3", "olmo_hybrid", "olmoe", "flex_olmo", "gemma", "gemma3_text", "qwen3_moe", "phi", "falcon"})
             row(family, {{"model_type", family}}, unsupported, family);
-        row("linear scaling", llama({{"rope_scaling", {{"type", "linear"}, {"factor", 2.0}}}}), unsupported,
-            "rope_scaling.type");
-        row("llama3 scaling", llama({{"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}}}), unsupported,
-            "rope_scaling.rope_type");
-        row("yarn", llama({{"rope_parameters", {{"rope_type", "yarn"}, {"factor", 8.0}}}}), unsupported,
-            "rope_parameters.rope_type");
+        row("longrope", llama({{"rope_scaling", {{"type", "longrope"}, {"factor", 2.0}}}}), unsupported, "longrope");
+        row("scaling without factor", llama({{"rope_scaling", {{"rope_type", "llama3"}}}}), malformed, "factor");
+        row("factor below 1", llama({{"rope_scaling", {{"rope_type", "linear"}, {"factor", 0.5}}}}), range, "factor");
+        row("frequencies the wrong way",
+            llama({{"rope_scaling",
+                    {{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 4}, {"high_freq_factor", 1}}}}),
+            range, "high_freq_factor");
+        row("scaling without type", llama({{"rope_scaling", {{"factor", 8.0}}}}), unsupported, "factor");
+        row("gpt2 unscaled", {{"model_type", "gpt2"}, {"scale_attn_weights", false}}, unsupported, "unscaled");
+        row("first olmo with alibi", {{"model_type", "hf_olmo"}, {"alibi", true}}, unsupported, "alibi");
+        row("first olmo by its keys", {{"model_type", "olmo"}, {"d_model", 64}, {"include_bias", true}}, unsupported,
+            "biases");
+        row("clip 0", {{"model_type", "olmo"}, {"clip_qkv", 0}}, range, "clip_qkv");
+        row("layer types of another count",
+            {{"model_type", "qwen2"}, {"num_hidden_layers", 3}, {"layer_types", {"full_attention"}}}, unsupported,
+            "layer_types");
         row("by layer", llama({{"rope_parameters", {{"full_attention", {{"rope_theta", 1e4}}}}}}), unsupported,
             "full_attention");
         row("partial llama", llama({{"partial_rotary_factor", 0.5}}), unsupported, "partial_rotary_factor");
