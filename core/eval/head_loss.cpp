@@ -148,7 +148,7 @@ void HeadLoss::blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, s
 void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std::int64_t firstId, std::int64_t size,
                             Running& running) {
     const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
-    const std::int64_t width = m_decoder.spec().tableWidth();
+    const std::int64_t width = m_decoder.spec().width, stride = model::paddedWords(width);
     std::vector<std::int64_t> local(m_rows.targets);
     for (std::int64_t& target : local)
         target -= firstId;
@@ -160,7 +160,7 @@ void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std:
         const model::LogitRows reduced{local.data() + row, logSum.data() + row, running.target.data() + row,
                                        m_greedy ? best.data() + row : nullptr,
                                        m_greedy ? bestId.data() + row : nullptr};
-        model::amxForward()->toLogits({rows, size, width, words + row * width, weight, nullptr}, reduced);
+        model::amxForward()->toLogits({rows, size, width, stride, words + row * stride, weight, nullptr}, reduced);
     });
     for (std::size_t t = 0; t < local.size(); ++t) {
         running.logSum[t] = logAddExp(running.logSum[t], static_cast<double>(logSum[t]));
@@ -196,7 +196,8 @@ std::vector<at::Tensor> HeadLoss::normed(int firstVersion, const std::vector<at:
                        padded = (tokens + kPackedRows - 1) / kPackedRows * kPackedRows;
     at::Tensor words;
     if (m_decoder.packed())
-        words = m_decoder.buffer("head in", static_cast<std::int64_t>(x.size()) * padded, width, at::kBFloat16);
+        words = m_decoder.buffer("head in", static_cast<std::int64_t>(x.size()) * padded, model::paddedWords(width),
+                                 at::kBFloat16);
     for (std::size_t k = 0; k < x.size(); ++k) {
         if (!m_decoder.packed()) {
             m_decoder.finalNorm(static_cast<int>(k), scored[k]);

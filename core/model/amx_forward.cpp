@@ -25,8 +25,10 @@ CREST_INLINE __mmask16 firstLanes(std::int64_t count) {
 }
 
 /// sums (four tiles of 16 x 16, side by side, then below) = or += x [32, depth] times `depth` rows of a panel.
-template<bool Add>
-CREST_INLINE void multiply(std::int64_t depth, const Word* x, std::int64_t stride, const Word* panel, float* sums) {
+/// between() runs once for every 32 inner elements: vector work for the core to do while the matrix unit multiplies.
+template<bool Add, class Between>
+CREST_INLINE void multiply(std::int64_t depth, const Word* x, std::int64_t stride, const Word* panel, float* sums,
+                           const Between& between) {
     if constexpr (Add) {
         _tile_loadd(0, sums, 64);
         _tile_loadd(1, sums + 256, 64);
@@ -48,6 +50,7 @@ CREST_INLINE void multiply(std::int64_t depth, const Word* x, std::int64_t strid
         _tile_loadd(5, low + p, 2 * stride);
         _tile_dpbf16ps(2, 5, 6);
         _tile_dpbf16ps(3, 5, 7);
+        between();
     }
     _tile_stored(0, sums, 64);
     _tile_stored(1, sums + 256, 64);
@@ -64,27 +67,52 @@ CREST_INLINE Pair rowOf(const float* sums, std::int64_t row) {
     return {_mm512_load_ps(at), _mm512_load_ps(at + 256)};
 }
 
-/// finish(sums, first row, rows in use, first column) for every 32 x 32 results of rows [begin, end).
+/// 32 x 32 results whose rows are still to be finished.
+struct Pending {
+    const float* sums = nullptr;
+    std::int64_t row = 0, column = 0; ///< of the first result
+    std::int64_t next = 0, count = 0; ///< rows done, and rows in use
+};
+
+/// finish(sums, row, r, last, column) for rows row + r .. row + last - 1 of all 32 x 32 results of rows [begin, end), a
+/// few rows at a time while the next results are multiplied.
 template<class Finish>
 CREST_INLINE void overResults(const PackedProduct& p, std::int64_t begin, std::int64_t end, const Finish& finish) {
-    alignas(64) static thread_local float waiting[kMostRows / kTile * kSums];
+    alignas(64) static thread_local float waiting[(kMostRows / kTile + 1) * kSums];
     const std::int64_t depth = p.inner <= kWholeDepth ? p.inner : kDepth;
+    const std::int64_t blocks = (end - begin + kTile - 1) / kTile;
+    Pending pending;
+    const auto finishRows = [&](std::int64_t rows) __attribute__((always_inline)) {
+        const std::int64_t first = pending.next;
+        pending.next = least(first + rows, pending.count);
+        if (first < pending.next)
+            finish(pending.sums, pending.row, first, pending.next, pending.column);
+    };
+    // Partial sums of a panel wait for its next inner elements; the slot of the pending block is never the next one.
+    const std::int64_t slots = depth < p.inner ? blocks + 1 : 2;
     for (std::int64_t column = 0; column < p.columns; column += kTile) {
         const Word* panel = p.weight + column * p.inner;
         for (std::int64_t first = 0; first < p.inner; first += depth) {
-            const std::int64_t deep = least(depth, p.inner - first);
-            for (std::int64_t row = begin; row < end; row += kTile) {
-                float* sums = waiting + (depth < p.inner ? (row - begin) * kTile : 0);
-                const Word* x = p.x + row * p.inner + first;
+            const std::int64_t deep = least(depth, p.inner - first), share = (kTile * 32 + deep - 1) / deep;
+            const auto between = [&]() __attribute__((always_inline)) {
+                finishRows(share);
+            };
+            for (std::int64_t block = 0; block < blocks; ++block) {
+                const std::int64_t row = begin + block * kTile;
+                float* sums = waiting + (column / kTile * blocks + block) % slots * kSums;
+                const Word* x = p.x + row * p.stride + first;
                 if (first == 0)
-                    multiply<false>(deep, x, p.inner, panel, sums);
+                    multiply<false>(deep, x, p.stride, panel, sums, between);
                 else
-                    multiply<true>(deep, x, p.inner, panel + first * kTile, sums);
-                if (first + deep == p.inner)
-                    finish(sums, row, least(kTile, end - row), column);
+                    multiply<true>(deep, x, p.stride, panel + first * kTile, sums, between);
+                if (first + deep < p.inner)
+                    continue;
+                finishRows(kTile);
+                pending = {sums, row, column, 0, least(kTile, end - row)};
             }
         }
     }
+    finishRows(kTile);
 }
 
 CREST_INLINE std::int64_t rowsOfBlock(std::int64_t inner) {
@@ -195,11 +223,11 @@ void packStrip(const float* rows, std::int64_t stride, std::int64_t count, std::
 }
 
 void addTo(const PackedProduct& p, float* y) {
-    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t count, std::int64_t column)
+    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t r, std::int64_t last, std::int64_t column)
         __attribute__((always_inline)) {
         const Pair bias = biasOf(p, column);
         const __mmask16 low = firstLanes(p.columns - column), high = firstLanes(p.columns - column - 16);
-        for (std::int64_t r = 0; r < count; ++r) {
+        for (; r < last; ++r) {
             const Pair sum = rowOf(sums, r);
             float* to = y + (row + r) * p.columns + column;
             const __m512 a = _mm512_maskz_loadu_ps(low, to), b = _mm512_maskz_loadu_ps(high, to + 16);
@@ -210,43 +238,42 @@ void addTo(const PackedProduct& p, float* y) {
     overBlocks(p, finish);
 }
 
-template<Curve C> void wordsOf(const PackedProduct& p, Word* y) {
-    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t count, std::int64_t column)
+template<Curve C> void wordsOf(const PackedProduct& p, Word* y, std::int64_t stride) {
+    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t r, std::int64_t last, std::int64_t column)
         __attribute__((always_inline)) {
         const Pair bias = biasOf(p, column);
         const std::int64_t left = p.columns - column;
         const __mmask32 mask = left >= 32 ? ~__mmask32{0} : static_cast<__mmask32>((std::uint64_t{1} << left) - 1);
-        for (std::int64_t r = 0; r < count; ++r) {
+        for (; r < last; ++r) {
             const Pair sum = rowOf(sums, r);
             const __m512 low = curved<C>(_mm512_add_ps(sum.low, bias.low)),
                          high = curved<C>(_mm512_add_ps(sum.high, bias.high));
-            _mm512_mask_storeu_epi16(y + (row + r) * p.columns + column, mask,
+            _mm512_mask_storeu_epi16(y + (row + r) * stride + column, mask,
                                      reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
         }
     };
     overBlocks(p, finish);
 }
 
-void toWords(const PackedProduct& p, Curve curve, Word* y) {
-    withCurve(curve, [&]<Curve C>() { wordsOf<C>(p, y); });
+void toWords(const PackedProduct& p, Curve curve, Word* y, std::int64_t stride) {
+    withCurve(curve, [&]<Curve C>() { wordsOf<C>(p, y, stride); });
 }
 
-template<Curve C> void gatedOf(const PackedProduct& p, Word* y) {
-    const std::int64_t width = p.columns / 2;
-    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t count, std::int64_t column)
+template<Curve C> void gatedOf(const PackedProduct& p, Word* y, std::int64_t stride) {
+    const auto finish = [&](const float* sums, std::int64_t row, std::int64_t r, std::int64_t last, std::int64_t column)
         __attribute__((always_inline)) {
         const Pair bias = biasOf(p, column);
-        for (std::int64_t r = 0; r < count; ++r) {
+        for (; r < last; ++r) {
             const Pair sum = rowOf(sums, r);
             const __m512 gate = curved<C>(_mm512_add_ps(sum.low, bias.low));
-            storeWords(y + (row + r) * width + column / 2, _mm512_mul_ps(gate, _mm512_add_ps(sum.high, bias.high)));
+            storeWords(y + (row + r) * stride + column / 2, _mm512_mul_ps(gate, _mm512_add_ps(sum.high, bias.high)));
         }
     };
     overBlocks(p, finish);
 }
 
-void toGated(const PackedProduct& p, Curve curve, Word* y) {
-    withCurve(curve, [&]<Curve C>() { gatedOf<C>(p, y); });
+void toGated(const PackedProduct& p, Curve curve, Word* y, std::int64_t stride) {
+    withCurve(curve, [&]<Curve C>() { gatedOf<C>(p, y, stride); });
 }
 
 /// Sums of exp(logit - reference) by lane for each row of a block. The reference is the largest logit of the row's
@@ -304,10 +331,10 @@ void toLogits(const PackedProduct& p, const LogitRows& rows) {
     const __m512 nothing = _mm512_set1_ps(-3.0e38f);
     for (std::int64_t begin = 0; begin < p.rows; begin += kMostRows) {
         const std::int64_t end = least(begin + kMostRows, p.rows);
-        const auto finish = [&](const float* sums, std::int64_t row, std::int64_t count, std::int64_t column)
-            __attribute__((always_inline)) {
+        const auto finish = [&](const float* sums, std::int64_t row, std::int64_t r, std::int64_t last,
+                                std::int64_t column) __attribute__((always_inline)) {
             const std::int64_t left = p.columns - column;
-            for (std::int64_t r = 0; r < count; ++r) {
+            for (; r < last; ++r) {
                 const Pair logits = rowOf(sums, r);
                 const __m512 low = _mm512_mask_mov_ps(nothing, firstLanes(left), logits.low),
                              high = _mm512_mask_mov_ps(nothing, firstLanes(left - 16), logits.high);

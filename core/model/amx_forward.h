@@ -15,7 +15,8 @@ enum class Curve { None, Silu, GeluErf, GeluTanh, Relu };
 
 struct PackedProduct {
     std::int64_t rows = 0, columns = 0, inner = 0;
-    const Word* x = nullptr;      ///< rows side by side, `inner` words each
+    std::int64_t stride = 0; ///< words from row to row of x: paddedWords(inner) is fastest
+    const Word* x = nullptr;
     const Word* weight = nullptr; ///< packed
     const float* bias = nullptr;  ///< [columns], up to whole panels of 32; may be null
 };
@@ -40,10 +41,10 @@ struct AmxForward {
                       std::int64_t depth, std::int64_t strip, std::int64_t first);
     /// y [rows, columns] += x weight^T + bias.
     void (*addTo)(const PackedProduct& product, float* y);
-    /// y [rows, columns] = curve(x weight^T + bias), rounded.
-    void (*toWords)(const PackedProduct& product, Curve curve, Word* y);
+    /// y [rows, columns], rows `stride` words apart, = curve(x weight^T + bias), rounded.
+    void (*toWords)(const PackedProduct& product, Curve curve, Word* y, std::int64_t stride);
     /// y [rows, columns / 2] = curve(gate) * up, where even strips of the weight (and bias) are gate and odd ones up.
-    void (*toGated)(const PackedProduct& product, Curve curve, Word* y);
+    void (*toGated)(const PackedProduct& product, Curve curve, Word* y, std::int64_t stride);
     /// The logits x weight^T, reduced.
     void (*toLogits)(const PackedProduct& product, const LogitRows& rows);
     /// y = (x - mean) / sqrt(variance + eps) * gain + bias per row, rounded; bias may be null; width a multiple of 16.
@@ -51,6 +52,11 @@ struct AmxForward {
                       float eps, Word* y);
 };
 
+/// Words from row to row of a left-hand side: rows of a size that is a power of two would share a few cache sets, and
+/// evict each other.
+inline std::int64_t paddedWords(std::int64_t inner) {
+    return inner + 32;
+}
 /// Words of a packed weight.
 inline std::int64_t packedWords(std::int64_t columns, std::int64_t inner) {
     return (columns + AmxForward::kTile - 1) / AmxForward::kTile * AmxForward::kTile * inner;

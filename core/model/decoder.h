@@ -56,7 +56,7 @@ public:
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
 
     /// Makes the final norm of those versions, and applies it: in place, or rounded into `words` [N up to whole tiles,
-    /// E] for a packed head.
+    /// paddedWords(E)] for a packed head.
     void loadFinalNorm(WeightSource& source, int firstVersion, int count);
     void finalNorm(int buffer, at::Tensor& x);
     void finalNorm(int buffer, const at::Tensor& x, at::Tensor& words);

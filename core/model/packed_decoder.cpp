@@ -217,11 +217,13 @@ void PackedDecoder::reserve(std::int64_t rows) {
     const std::int64_t query = m_spec.heads * m_spec.headSize, qkv = query + 2 * m_spec.kvHeads * m_spec.headSize;
     const std::int64_t height = wholeTiles(rows);
     m_words.reset(); // given back before the next is asked for
-    m_words = pages(height * (2 * m_spec.width + qkv + query + m_spec.mlpWidth), at::kBFloat16);
+    const std::int64_t width = paddedWords(m_spec.width), heads = paddedWords(query),
+                       inner = paddedWords(m_spec.mlpWidth);
+    m_words = pages(height * (2 * width + qkv + heads + inner), at::kBFloat16);
     Word* next = wordData(m_words);
     for (const auto& [buffer, columns] :
-         {std::pair(&m_normed, m_spec.width), std::pair(&m_qkv, qkv), std::pair(&m_heads, query),
-          std::pair(&m_inner, m_spec.mlpWidth), std::pair(&m_secondNormed, m_spec.width)}) {
+         {std::pair(&m_normed, width), std::pair(&m_qkv, qkv), std::pair(&m_heads, heads), std::pair(&m_inner, inner),
+          std::pair(&m_secondNormed, width)}) {
         *buffer = next;
         next += height * columns;
     }
@@ -230,15 +232,14 @@ void PackedDecoder::reserve(std::int64_t rows) {
 
 void PackedDecoder::normRows(const float* x, const at::Tensor& gain, const at::Tensor& bias, std::int64_t begin,
                              std::int64_t end, Word* y) const {
-    const std::int64_t width = m_spec.width;
+    const std::int64_t width = m_spec.width, stride = paddedWords(width);
     const auto eps = static_cast<float>(m_spec.normEps);
-    if (m_spec.norm == NormKind::LayerNorm) {
-        amxForward()->layerNorm(end - begin, width, x + begin * width, data(gain), data(bias), eps, y + begin * width);
-        return;
-    }
-    static thread_local std::vector<float> scales;
-    scales.resize(std::max(scales.size(), static_cast<std::size_t>(end - begin)));
-    amxKernels()->rmsNorm(end - begin, width, x + begin * width, data(gain), eps, y + begin * width, scales.data());
+    float scale = 0; // which only a backward pass would need
+    for (std::int64_t row = begin; row < end; ++row)
+        if (m_spec.norm == NormKind::LayerNorm)
+            amxForward()->layerNorm(1, width, x + row * width, data(gain), data(bias), eps, y + row * stride);
+        else
+            amxKernels()->rmsNorm(1, width, x + row * width, data(gain), eps, y + row * stride, &scale);
 }
 
 void PackedDecoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) const {
@@ -295,7 +296,7 @@ void PackedDecoder::attention(std::int64_t batch, std::int64_t tokens, const Rot
     const std::int64_t query = m_spec.heads * size, row = query + 2 * kvHeads * size;
     TileAttention shape;
     shape.tokens = tokens, shape.heads = group, shape.kvHeads = 1, shape.headSize = size;
-    shape.stride = row, shape.outStride = query;
+    shape.stride = row, shape.outStride = paddedWords(query);
     shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
     overRows(batch * kvHeads, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
@@ -303,7 +304,7 @@ void PackedDecoder::attention(std::int64_t batch, std::int64_t tokens, const Rot
             Word* first = m_qkv + i / kvHeads * tokens * row;
             headGroup(shape, first + head * group * size, first + query + head * size,
                       first + query + (kvHeads + head) * size,
-                      m_heads + i / kvHeads * tokens * query + head * group * size, rotary);
+                      m_heads + i / kvHeads * tokens * shape.outStride + head * group * size, rotary);
         }
     });
 }
@@ -312,21 +313,23 @@ namespace {
 
 PackedProduct productOf(const at::Tensor& weight, const at::Tensor& bias, std::int64_t columns, std::int64_t inner,
                         const Word* x, std::int64_t begin, std::int64_t end) {
-    return {end - begin, columns, inner, x + begin * inner, wordData(weight), data(bias)};
+    const std::int64_t stride = paddedWords(inner);
+    return {end - begin, columns, inner, stride, x + begin * stride, wordData(weight), data(bias)};
 }
 
 } // namespace
 
 void PackedDecoder::mlp(const Block& b, const Word* normed, std::int64_t begin, std::int64_t end, float* x) {
     const std::int64_t width = m_spec.width, inner = m_spec.mlpWidth;
-    Word* h = m_inner;
+    const std::int64_t stride = paddedWords(inner);
+    Word* h = m_inner + begin * stride;
     const PackedProduct in = productOf(b.mlpIn.words, b.mlpIn.bias, b.mlpIn.columns, width, normed, begin, end);
     const Curve curve = curveOf(m_spec.activation);
     if (m_spec.mlp == MlpKind::Gated)
-        amxForward()->toGated(in, curve, h + begin * inner);
+        amxForward()->toGated(in, curve, h, stride);
     else
-        amxForward()->toWords(in, curve, h + begin * inner);
-    amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, h, begin, end), x + begin * width);
+        amxForward()->toWords(in, curve, h, stride);
+    amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, m_inner, begin, end), x + begin * width);
 }
 
 void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens,
@@ -341,7 +344,7 @@ void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, 
         if (m_spec.parallelResidual)
             normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, second);
         amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, width, m_normed, begin, end),
-                              Curve::None, m_qkv + begin * b.qkv.columns);
+                              Curve::None, m_qkv + begin * b.qkv.columns, b.qkv.columns);
     });
     attention(batch, tokens, rotary);
     overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {

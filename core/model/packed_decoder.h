@@ -31,7 +31,7 @@ public:
     void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
     /// x [B T, E] float32 through the block in buffer `buffer`, in place.
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens, const RotaryTable& rotary);
-    /// y [N up to whole tiles, E] = the norm of x [N, E], rounded.
+    /// y [N up to whole tiles, paddedWords(E)] = the norm of x [N, E], rounded.
     void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) const;
 
 private:

@@ -55,7 +55,7 @@ struct Sides {
         , left(leftSide(x))
         , right(packed(weight)) {
         bias.narrow(0, 0, c.columns).copy_(at::randn({c.columns}));
-        product = {c.rows, c.columns, c.inner, words(left), words(right), bias.const_data_ptr<float>()};
+        product = {c.rows, c.columns, c.inner, c.inner, words(left), words(right), bias.const_data_ptr<float>()};
         wanted = at::mm(x.to(at::kDouble), weight.to(at::kDouble).t()) + bias.narrow(0, 0, c.columns).to(at::kDouble);
     }
     Tensor x, weight, bias, left, right, wanted;
@@ -125,7 +125,7 @@ private Q_SLOTS:
             for (const Curve curve : kCurves) {
                 const Sides s(c);
                 Tensor y = at::full({c.rows + 1, c.columns}, 3.0, at::kBFloat16);
-                model::amxForward()->toWords(s.product, curve, words(y));
+                model::amxForward()->toWords(s.product, curve, words(y), c.columns);
                 const Tensor wanted = curved(s.wanted, curve), made = y.narrow(0, 0, c.rows).to(at::kDouble);
                 QVERIFY(((made - wanted).abs() <= wanted.abs() * kWordTolerance + 1e-4).all().item<bool>());
                 QVERIFY(y[c.rows].eq(3.0).all().item<bool>()); // nothing behind the last row
@@ -136,7 +136,7 @@ private Q_SLOTS:
         for (const Curve curve : kCurves) {
             const Sides s({50, 192, 128});
             Tensor y = at::zeros({50, 96}, at::kBFloat16);
-            model::amxForward()->toGated(s.product, curve, words(y));
+            model::amxForward()->toGated(s.product, curve, words(y), 96);
             const Tensor turns = s.wanted.view({50, 6, 2, 16});
             const Tensor wanted = (curved(turns.select(2, 0), curve) * turns.select(2, 1)).reshape({50, 96});
             QVERIFY(((y.to(at::kDouble) - wanted).abs() <= wanted.abs() * kWordTolerance + 3e-4).all().item<bool>());
@@ -153,7 +153,7 @@ private Q_SLOTS:
         const Tensor right = packed(weight), exact = x.select(1, 0).to(at::kDouble);
         for (const Curve curve : kCurves) {
             Tensor y = at::zeros({32, 32}, at::kBFloat16);
-            model::amxForward()->toWords({32, 32, 32, words(x), words(right), nullptr}, curve, words(y));
+            model::amxForward()->toWords({32, 32, 32, 32, words(x), words(right), nullptr}, curve, words(y), 32);
             const Tensor wanted = curved(exact, curve), made = y.select(1, 5).to(at::kDouble);
             QVERIFY(((made - wanted).abs() <= wanted.abs() * kWordTolerance + 1e-4).all().item<bool>());
         }
