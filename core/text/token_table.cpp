@@ -6,10 +6,9 @@
 
 namespace crest::text {
 
-void TokenTable::reserve(std::size_t tokens, std::size_t bytes) {
+void TokenTable::reserve(std::size_t tokens) {
     m_entries.reserve(tokens);
     m_entryOfId.reserve(tokens);
-    m_bytes.reserve(bytes);
     m_slots.assign(std::bit_ceil(2 * tokens + 2), 0);
 }
 

@@ -17,7 +17,7 @@ class TokenTable {
 public:
     enum class Added { Yes, TokenTwice, IdTwice };
 
-    void reserve(std::size_t tokens, std::size_t bytes);
+    void reserve(std::size_t tokens);
     Added insert(std::string_view token, std::int32_t id);
 
     std::optional<std::int32_t> find(std::string_view token) const;

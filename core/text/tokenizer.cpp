@@ -7,6 +7,7 @@
 #include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
 #include "core/text/unicode.h"
+#include "core/text/vocabulary_files.h"
 
 namespace crest::text {
 namespace {
@@ -16,15 +17,10 @@ namespace fs = std::filesystem;
 Error missingTokenizer(const fs::path& file) {
     std::error_code ignored;
     const fs::path folder = file.parent_path();
-    const char* other = fs::exists(folder / "tokenizer.model", ignored) ? "a SentencePiece tokenizer.model"
-                        : fs::exists(folder / "merges.txt", ignored)    ? "vocab.json and merges.txt"
-                                                                        : nullptr;
-    if (other != nullptr)
+    if (fs::exists(folder / "tokenizer.model", ignored))
         return {ErrorKind::Unsupported,
-                fmt::format(
-                    "there is no tokenizer.json, only {}; load it with transformers' AutoTokenizer and save_pretrained "
-                    "writes a tokenizer.json",
-                    other),
+                "there is no tokenizer.json, only a SentencePiece tokenizer.model; load it with transformers' "
+                "AutoTokenizer and save_pretrained writes a tokenizer.json",
                 folder.string()};
     return {ErrorKind::NotFound, "there is no tokenizer.json; copy the tokenizer of this model beside its weights",
             file.string()};
@@ -64,15 +60,22 @@ void encodeSegment(const detail::TokenizerParts& parts, std::string_view text, b
 Result<Tokenizer> Tokenizer::load(const fs::path& tokenizerJson) {
     std::error_code ignored;
     const fs::path file = fs::is_directory(tokenizerJson, ignored) ? tokenizerJson / "tokenizer.json" : tokenizerJson;
-    if (!fs::exists(file, ignored))
+    const fs::path folder = file.parent_path();
+    const bool older = !fs::exists(file, ignored) && fs::exists(folder / "vocab.json", ignored) &&
+                       fs::exists(folder / "merges.txt", ignored);
+    if (!older && !fs::exists(file, ignored))
         return fail(missingTokenizer(file));
-    CREST_TRY(text, io::readTextFile(file, detail::kMaxFileBytes));
     std::string config;
-    const fs::path configFile = file.parent_path() / "tokenizer_config.json";
+    const fs::path configFile = folder / "tokenizer_config.json";
     if (fs::exists(configFile, ignored)) {
         CREST_TRY(read, io::readTextFile(configFile, detail::kMaxRestBytes));
         config = std::move(read);
     }
+    if (older) {
+        CREST_TRY(text, detail::tokenizerOfVocabularyFiles(folder, config));
+        return fromJson(text, folder.string(), config);
+    }
+    CREST_TRY(text, io::readTextFile(file, detail::kMaxFileBytes));
     return fromJson(text, file.string(), config);
 }
 

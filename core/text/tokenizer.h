@@ -33,9 +33,9 @@ enum class Specials {
 /// from any thread.
 class Tokenizer {
 public:
-    /// Reads `tokenizer.json`, or the `tokenizer.json` in a folder; takes BOS and EOS from a `tokenizer_config.json`
-    /// beside it. NotFound without a file, Malformed where it breaks the format, Unsupported (naming the part) where
-    /// it holds one that Crest does not know.
+    /// Reads `tokenizer.json`, or the `tokenizer.json` in a folder, or the older vocab.json and merges.txt of GPT-2 and
+    /// OPT there; takes BOS and EOS from a `tokenizer_config.json` beside it. NotFound without a file, Malformed where
+    /// it breaks the format, Unsupported (naming the part) where it holds one that Crest does not know.
     static Result<Tokenizer> load(const std::filesystem::path& tokenizerJson);
     /// The same from text; `where` names it in errors. `configText` is the content of tokenizer_config.json, "" where
     /// there is none.

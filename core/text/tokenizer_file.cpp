@@ -287,6 +287,11 @@ private:
     std::size_t m_part = 0;
 };
 
+/// How many members or elements a section has at most.
+std::size_t countCommas(std::string_view text, std::size_t limit) {
+    return std::min(limit, static_cast<std::size_t>(std::ranges::count(text, ',')) + 1);
+}
+
 Result<void> readSection(std::string_view text, const std::string& where, SectionHandler& handler) {
     if (text.empty())
         text = "null";
@@ -343,18 +348,21 @@ TokenizerSections findSections(std::string_view text) {
 }
 
 Result<void> readVocabularyObject(std::string_view text, const std::string& where, TokenTable& table) {
+    table.reserve(countCommas(text, kMaxTokens));
     VocabularyHandler handler(table);
     return readSection(text, where, handler);
 }
 
 Result<void> readScoredVocabulary(std::string_view text, const std::string& where, TokenTable& table,
                                   std::vector<double>& scores) {
+    table.reserve(countCommas(text, kMaxTokens));
     ScoredVocabularyHandler handler(table, scores);
     return readSection(text, where, handler);
 }
 
 Result<void> readMerges(std::string_view text, const std::string& where, const TokenTable& table,
                         std::size_t prefixBytes, std::vector<BpeMerge>& merges) {
+    merges.reserve(countCommas(text, kMaxMerges));
     MergesHandler handler(table, prefixBytes, merges);
     return readSection(text, where, handler);
 }

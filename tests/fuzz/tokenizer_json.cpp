@@ -3,8 +3,10 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
+#include <vector>
 
 #include "core/text/tokenizer.h"
+#include "core/text/unicode.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
@@ -18,7 +20,16 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     for (const std::int32_t id : ids)
         if (id < 0 || static_cast<std::size_t>(id) >= tokenizer->idLimit() || !tokenizer->idToToken(id))
             std::abort();
-    tokenizer->encode(text, crest::text::Specials::Template);
-    tokenizer->decode(ids);
+    const auto whole = tokenizer->encode(text, crest::text::Specials::Template);
+    if (whole.size() < ids.size())
+        std::abort();
+    // Bytes of the input as ids, so that decoders meet every order of tokens.
+    std::vector<std::int32_t> some;
+    for (const char c : text.substr(0, 64))
+        some.push_back(static_cast<unsigned char>(c));
+    for (const bool skip : {false, true})
+        for (const auto& list : {ids, some})
+            if (!crest::text::isValidUtf8(tokenizer->decode(list, skip)))
+                std::abort();
     return 0;
 }

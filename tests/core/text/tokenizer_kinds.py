@@ -4,7 +4,7 @@
     python tokenizer_kinds.py FOLDER STRINGS [KIND...]
 
 FOLDER/texts.bin              the strings, as bytes that need not be UTF-8
-FOLDER/<kind>/tokenizer.json  the tokenizer
+FOLDER/<kind>/tokenizer.json  the tokenizer (vocab.json and merges.txt for the kinds that end in _files)
 FOLDER/<kind>/ids.bin         ids of every string, then of the first 2,000 with special tokens around
 FOLDER/<kind>/decoded.bin     the text of every string's ids, then of 2,000 lists of random ids, each whole and without special tokens
 FOLDER/<kind>/random.bin      those lists
@@ -169,8 +169,27 @@ def split(pattern, behavior, invert=False):
     return characters(pre_tokenizers.Split(pattern, behavior, invert))
 
 
-def kinds():
+def older_files(folder, specials, model_type, **config):
+    """vocab.json, merges.txt and the configuration that OPT and GPT-2 are published with, and what transformers makes of them."""
+    from transformers import AutoTokenizer
+
+    os.makedirs(folder, exist_ok=True)
+    trained = cases.train(pre_tokenizers.ByteLevel(add_prefix_space=False), specials=specials)
+    model = json.loads(trained.to_str())["model"]
+    files = {"vocab.json": json.dumps(model["vocab"]), "merges.txt": "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in model["merges"]),
+             "tokenizer_config.json": json.dumps(config), "config.json": json.dumps({"model_type": model_type})}
+    for name, text in files.items():
+        with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+            file.write(text)
+    return AutoTokenizer.from_pretrained(folder).backend_tokenizer
+
+
+def kinds(folder):
+    token = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False, "__type": "AddedToken"}
     for name, make in {
+        "opt_files": lambda: older_files(os.path.join(folder, "opt_files"), ("<s>", "<pad>", "</s>", "<unk>"), "opt", tokenizer_class="GPT2Tokenizer", add_prefix_space=False, add_bos_token=True,
+                                         pad_token={"content": "<pad>", **token}, **{f"{k}_token": {"content": "</s>", **token} for k in ("bos", "eos", "unk")}),
+        "gpt2_files": lambda: older_files(os.path.join(folder, "gpt2_files"), ("<|endoftext|>",), "gpt2", model_max_length=1024),
         "llama2": llama2,
         "llama2_trained_merges": lambda: llama2(every_merge=False),
         "llama2_few_bytes": lambda: llama2(byte_tokens=BYTES[:200]),
@@ -217,7 +236,9 @@ def records(path, rows):
 
 def write_kind(folder, name, tokenizer, plain):
     os.makedirs(os.path.join(folder, name), exist_ok=True)
-    if name == "legacy":
+    if name.endswith("_files"):
+        pass
+    elif name == "legacy":
         cases.write_family(folder, name, tokenizer, [])
     else:
         tokenizer.save(os.path.join(folder, name, "tokenizer.json"))
@@ -241,6 +262,6 @@ if __name__ == "__main__":
     plain = [t.decode("utf-8", errors="replace") for t in strings]
     if not wanted or "gpt2" in wanted:
         FAMILIES = list(cases.families())
-    for kind, make in kinds():
+    for kind, make in kinds(folder):
         if not wanted or kind in wanted:
             write_kind(folder, kind, make(), plain)

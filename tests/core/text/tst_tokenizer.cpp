@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hand-worked cases, linear time, threads, and files that are broken or not ours to read.
+// Byte-level BPE: hand-worked cases, threads, and files that are broken or not ours to read.
 #include <atomic>
-#include <ctime>
 #include <thread>
 
 #include <QTest>
@@ -12,40 +11,13 @@
 #include "core/text/pre_tokenizer.h"
 #include "core/text/tokenizer.h"
 #include "core/text/unicode.h"
+#include "tests/core/text/tokenizer_files.h"
 
 using namespace crest;
 using namespace crest::text;
+using namespace crest::text::test;
 
 namespace {
-
-using Ids = std::vector<std::int32_t>;
-
-/// All bytes (ids 0..255 in the order of bytes) and the tokens of `merges` (256 onwards).
-Json byteLevelFile(const std::vector<std::pair<std::string, std::string>>& merges) {
-    Json vocab;
-    for (int b = 0; b < 256; ++b)
-        vocab[toByteAlphabet(std::string(1, static_cast<char>(b)))] = b;
-    Json list = Json::array();
-    for (const auto& [left, right] : merges) {
-        vocab.emplace(left + right, vocab.size());
-        list.push_back({left, right});
-    }
-    Json file;
-    file["version"] = "1.0";
-    file["added_tokens"] = Json::array();
-    file["normalizer"] = nullptr;
-    file["pre_tokenizer"] = {
-        {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", true}};
-    file["post_processor"] = nullptr;
-    file["decoder"] = {{"type", "ByteLevel"}, {"add_prefix_space", true}, {"trim_offsets", true}, {"use_regex", true}};
-    file["model"] = {{"type", "BPE"}, {"vocab", vocab}, {"merges", list}};
-    return file;
-}
-
-Json addedToken(const std::string& content, bool special) {
-    return {{"id", 0},         {"content", content}, {"special", special},  {"normalized", false},
-            {"lstrip", false}, {"rstrip", false},    {"single_word", false}};
-}
 
 Tokenizer make(const Json& file) {
     auto made = Tokenizer::fromJson(file.dump(), "test");
@@ -58,19 +30,6 @@ std::vector<std::string> pieces(PreStep::Kind kind, std::string_view text) {
     std::vector<std::string> out;
     preTokenize({PreStep{kind}}, text, true, [&](std::string_view piece) { out.emplace_back(piece); });
     return out;
-}
-
-/// Processor time of this thread, so that a busy machine does not make a test fail.
-double cpuMilliseconds() {
-    timespec now{};
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-    return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
-}
-
-double millisecondsFor(const Tokenizer& tokenizer, const std::string& text) {
-    const double start = cpuMilliseconds();
-    const Ids ids = tokenizer.encode(text);
-    return ids.empty() ? 1e9 : cpuMilliseconds() - start;
 }
 
 } // namespace
@@ -171,44 +130,6 @@ private Q_SLOTS:
         QCOMPARE(configured->eosId(), std::optional<std::int32_t>(257));
         QVERIFY(!configured->bosId());
         QVERIFY(!configured->templateAddsBos());
-    }
-
-    void linearTime_data() {
-        QTest::addColumn<std::string>("unit");
-        QTest::newRow("one letter") << std::string("a");
-        QTest::newRow("blanks") << std::string(" ");
-        QTest::newRow("line ends") << std::string("\n");
-        QTest::newRow("blank and line end") << std::string(" \n");
-        QTest::newRow("digits") << std::string("7");
-        QTest::newRow("apostrophes") << std::string("'");
-        QTest::newRow("marks") << std::string("\xCC\x81");
-        QTest::newRow("letters that merge in turn") << std::string("abc");
-    }
-
-    void linearTime() {
-        QFETCH(std::string, unit);
-        std::vector<std::pair<std::string, std::string>> merges{{"a", "b"}, {"b", "c"}};
-        for (std::string run : {std::string("a"), toByteAlphabet(" "), toByteAlphabet("\n"), std::string("7")})
-            for (int level = 0; level < 8; ++level, run += run)
-                merges.emplace_back(run, run);
-        Json file = byteLevelFile(merges);
-        file["added_tokens"] = {addedToken("    ", false)};
-        Json split = file;
-        split["normalizer"] = {{"type", "NFC"}};
-        split["pre_tokenizer"] = {{"type", "Sequence"},
-                                  {"pretokenizers",
-                                   {{{"type", "Split"},
-                                     {"pattern", {{"Regex", kCl100kPattern}}},
-                                     {"behavior", "Isolated"},
-                                     {"invert", false}},
-                                    {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"use_regex", false}}}}};
-        std::string text;
-        while (text.size() < 1'000'000)
-            text += unit;
-        for (const Tokenizer& tokenizer : {make(file), make(split)}) {
-            const double spent = millisecondsFor(tokenizer, text);
-            QVERIFY2(spent < 1000, std::to_string(spent).c_str());
-        }
     }
 
     void threadsShareOneTokenizer() {

@@ -113,6 +113,7 @@ private Q_SLOTS:
         row("contiguous", "split_contiguous split_contiguous_inverted punctuation_contiguous split_all_contiguous");
         row("byte level", "gpt2 neox olmo2 qwen2 llama3 smollm opt");
         row("byte level, rarer", "digit_runs split_gpt2 few_bytes few_bytes_unknown few_bytes_fused legacy gpt2");
+        row("vocab.json and merges.txt", "opt_files gpt2_files");
     }
 
     void kinds() {

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hand-made hostile tokenizer.json files: each is refused by a sentence that names what is wrong, within 2 s and within
+// its own size and 64 MB of memory.
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+
+#include <malloc.h>
+
+#include <QTest>
+
+#include "core/text/tokenizer.h"
+#include "tests/core/text/tokenizer_files.h"
+
+using namespace crest;
+using namespace crest::text;
+using namespace crest::text::test;
+
+namespace {
+
+constexpr double kMaxMilliseconds = 2000;
+constexpr double kMaxMegabytesBeside = 64;
+
+/// A field of /proc/self/status in megabytes.
+double statusMegabytes(const std::string& name) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with(name + ":"))
+            return std::strtod(line.c_str() + name.size() + 1, nullptr) * 1024e-6;
+    return -1;
+}
+
+/// A valid file whose vocabulary or merges are replaced by a text of their own.
+std::string bpeText(const std::string& vocab, const std::string& merges) {
+    return R"({"version":"1.0","pre_tokenizer":null,"model":{"type":"BPE","vocab":)" + vocab + R"(,"merges":)" +
+           merges + "}}";
+}
+
+std::string repeated(const std::string& unit, std::size_t size) {
+    std::string text;
+    text.reserve(size + unit.size());
+    while (text.size() < size)
+        text += unit;
+    return text;
+}
+
+std::string numbered(std::size_t count, const std::function<std::string(std::size_t)>& item) {
+    std::string text;
+    for (std::size_t i = 0; i < count; ++i)
+        text += (i == 0 ? "" : ",") + item(i);
+    return text;
+}
+
+std::string manyTokens(std::size_t count) {
+    return "{" + numbered(count, [](std::size_t i) { return "\"t" + std::to_string(i) + "\":" + std::to_string(i); }) +
+           "}";
+}
+
+Json withPart(const char* key, Json value) {
+    Json file = byteLevelFile({{"a", "a"}});
+    file[key] = std::move(value);
+    return file;
+}
+
+Json sequence(const char* key, std::size_t count, const Json& item) {
+    return {{"type", "Sequence"}, {key, std::vector<Json>(count, item)}};
+}
+
+Json replace(const char* pattern, const std::string& content) {
+    return {{"type", "Replace"}, {"pattern", {{"String", pattern}}}, {"content", content}};
+}
+
+Json splitBy(const char* kind, const std::string& pattern) {
+    return {{"type", "Split"}, {"pattern", {{kind, pattern}}}, {"behavior", "Isolated"}, {"invert", false}};
+}
+
+} // namespace
+
+class TokenizerHostileTest : public QObject {
+    Q_OBJECT
+
+private Q_SLOTS:
+    void refused_data() {
+        QTest::addColumn<std::string>("text");
+        QTest::addColumn<int>("kind");
+        QTest::addColumn<std::string>("names");
+        const auto row = [](const char* name, std::string text, ErrorKind kind, const char* names) {
+            QTest::newRow(name) << std::move(text) << static_cast<int>(kind) << std::string(names);
+        };
+        const auto bad = [&](const char* name, std::string text, const char* names) {
+            row(name, std::move(text), ErrorKind::Malformed, names);
+        };
+        const auto unknown = [&](const char* name, const Json& file, const char* names) {
+            row(name, file.dump(), ErrorKind::Unsupported, names);
+        };
+        // Sizes.
+        bad("60 MB of spaces", std::string(60'000'000, ' '), "limit");
+        bad("70 MB", std::string(70'000'000, ' '), "limit");
+        bad("60 MB of tokens", bpeText(manyTokens(3'400'000), "[]"), "1000000 tokens");
+        bad("50 MB of merges",
+            bpeText(R"({"a":0,"aa":1})", "[" + repeated(R"(["a","a"],)", 50'000'000) + R"(["a","a"]])"), "merges");
+        bad("50 MB of merges as text",
+            bpeText(R"({"a":0,"aa":1})", "[" + repeated(R"("a a",)", 50'000'000) + R"("a a"])"), "merges");
+        bad("a token of 40 MB", bpeText("{\"" + std::string(40'000'000, 'a') + "\":0}", "[]"), "limit");
+        bad("a merge of 40 MB", bpeText(R"({"a":0})", "[\"" + std::string(40'000'000, 'a') + " a\"]"), "limit");
+        bad("a string that does not end", "{\"model\":{\"vocab\":{\"" + std::string(40'000'000, 'a'), "limit");
+        bad("a regular expression of 2 MB",
+            withPart("pre_tokenizer", splitBy("Regex", repeated("(a|", 2'000'000))).dump(), "limit");
+        unknown("a regular expression of 900 kB",
+                withPart("pre_tokenizer", splitBy("Regex", repeated("(a*)*", 900'000))), "(a*)*");
+        bad("a million added tokens",
+            R"({"added_tokens":[)" + repeated(R"({"content":"x"},)", 11'000'000) +
+                R"(0],"model":{"vocab":{},"merges":[]}})",
+            "values");
+        bad("20 MB of padding",
+            R"({"padding":")" + std::string(900'000, 'x') + "\"," +
+                repeated(R"("k":"xxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",)", 20'000'000) + R"("model":{}})",
+            "limit");
+        bad("scores without end",
+            R"({"model":{"type":"Unigram","unk_id":0,"vocab":[)" + repeated(R"(["a",0],)", 50'000'000) +
+                R"(["a",0]]}})",
+            "twice");
+        // Nesting.
+        bad("nested lists", std::string(10'000'000, '['), "deep");
+        bad("nested in the model", R"({"model":)" + repeated(R"({"a":)", 5'000'000), "deep");
+        bad("nested in the vocabulary", bpeText(repeated(R"({"a":)", 1'000'000) + "0", "[]"), "");
+        bad("nested in the merges", bpeText("{}", repeated("[", 10'000'000)), "merge");
+        bad("nested scores", R"({"model":{"type":"Unigram","vocab":)" + repeated("[", 10'000'000) + "}}", "entry");
+        Json deep = {{"type", "NFC"}};
+        for (int i = 0; i < 80; ++i)
+            deep = {{"type", "Sequence"}, {"normalizers", {deep}}};
+        bad("nested sequences", withPart("normalizer", deep).dump(), "deep");
+        // Bad merges.
+        bad("merge cycle without vocabulary", bpeText(R"({"a":0,"b":1})", R"([["a","b"],["b","a"]])"), "merge 0");
+        bad("merge of nothing", bpeText(R"({"a":0})", R"([["",""]])"), "merge 0");
+        bad("merge of one", bpeText(R"({"a":0})", R"([["a"]])"), "merge 0");
+        bad("merge in a list too many", bpeText(R"({"a":0,"aa":1})", R"([[["a","a"]]])"), "merge 0");
+        bad("merge object", bpeText(R"({"a":0})", R"([{"a":"a"}])"), "merge 0");
+        bad("merges an object", bpeText(R"({"a":0})", R"({"a":"a"})"), "merges");
+        // Vocabulary.
+        bad("vocabulary a number", bpeText("7", "[]"), "vocab");
+        bad("vocabulary a list of scores", bpeText(R"([["a",0]])", "[]"), "vocab");
+        bad("id a text", bpeText(R"({"a":"0"})", "[]"), "id of token");
+        bad("id of 2 to the 64", bpeText(R"({"a":18446744073709551616})", "[]"), "id of token");
+        bad("token twice", bpeText(R"({"a":0,"a":1})", "[]"), "twice");
+        bad("two vocabularies", R"({"model":{"vocab":{"a":0},"vocab":{"b":0},"merges":[]}})", "twice");
+        bad("two models", R"({"model":{"vocab":{"a":0},"merges":[]},"model":{"vocab":{"a":0},"merges":[]}})", "twice");
+        bad("lone surrogate", bpeText(R"({"\ud800":0})", "[]"), "JSON");
+        bad("no UTF-8 in a token", bpeText("{\"\xFF\":0}", "[]"), "JSON");
+        bad("overlong UTF-8 in a token", bpeText("{\"\xC0\xAF\":0}", "[]"), "JSON");
+        bad("no UTF-8 in an added token",
+            R"({"added_tokens":[{"content":")"
+            "\xED\xA0\x80"
+            R"("}],"model":{"vocab":{},"merges":[]}})",
+            "JSON");
+        bad("text behind the end", bpeText("{}", "[]") + "x", "JSON");
+        // Unigram.
+        const auto scored = [](const char* vocab, const char* unknownId) {
+            return std::string(R"({"model":{"type":"Unigram","unk_id":)") + unknownId + R"(,"vocab":)" + vocab + "}}";
+        };
+        bad("unk_id outside", scored(R"([["a",0]])", "1"), "unk_id");
+        bad("unk_id negative", scored(R"([["a",0]])", "-1"), "unk_id");
+        row("no unk_id", scored(R"([["a",0]])", "null"), ErrorKind::Unsupported, "unk_id");
+        bad("score a text", scored(R"([["a","0"]])", "0"), "entry 0");
+        bad("score missing", scored(R"([["a"]])", "0"), "entry 0");
+        bad("score twice", scored(R"([["a",0,0]])", "0"), "entry 1");
+        bad("score infinite", scored(R"([["a",1e999]])", "0"), "vocabulary");
+        bad("piece twice", scored(R"([["a",0],["a",1]])", "0"), "twice");
+        bad("long piece", scored((R"([[")" + std::string(5000, 'a') + R"(",0]])").c_str(), "0"), "5000");
+        // Added tokens.
+        Json cyclic = byteLevelFile({});
+        cyclic["added_tokens"] = {addedToken("ab", false), addedToken("ba", false), addedToken("ab", false)};
+        bad("added token again", cyclic.dump(), "twice");
+        // Parts that grow, and parts that are not known.
+        unknown("a replacement of 1 kB", withPart("normalizer", replace("a", std::string(1000, 'b'))), "64");
+        unknown("replacements that double", withPart("normalizer", sequence("normalizers", 20, replace("a", "aa"))),
+                "64");
+        unknown("decoders that double", withPart("decoder", sequence("decoders", 20, replace("a", "aa"))), "64");
+        unknown("two ByteLevels",
+                withPart("pre_tokenizer", sequence("pretokenizers", 2, byteLevelFile({})["pre_tokenizer"])),
+                "ByteLevel");
+        unknown("a hundred parts", withPart("normalizer", sequence("normalizers", 100, {{"type", "NFC"}})), "64 parts");
+        unknown("empty replacement pattern", withPart("normalizer", replace("", "a")), "empty");
+        unknown("empty split pattern", withPart("pre_tokenizer", splitBy("String", "")), "empty");
+        unknown("unknown regular expression", withPart("pre_tokenizer", splitBy("Regex", R"((\w+)\1)")), R"((\w+)\1)");
+        unknown("regular expression in a Replace",
+                withPart("normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", "\\s+"}}}, {"content", " "}}),
+                "\\s+");
+        unknown("compiled character map",
+                withPart("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "AAAA"}}), "Precompiled");
+        unknown("UnicodeScripts", withPart("pre_tokenizer", {{"type", "UnicodeScripts"}}), "UnicodeScripts");
+        unknown("CTC", withPart("decoder", {{"type", "CTC"}}), "CTC");
+        unknown("version 2", withPart("version", "2.0"), "2.0");
+        bad("Metaspace that contradicts itself",
+            withPart("pre_tokenizer", {{"type", "Metaspace"},
+                                       {"replacement", "_"},
+                                       {"add_prefix_space", false},
+                                       {"prepend_scheme", "always"}})
+                .dump(),
+            "prepend_scheme");
+        bad("Metaspace of two characters",
+            withPart("pre_tokenizer", {{"type", "Metaspace"}, {"replacement", "__"}}).dump(), "one character");
+        bad("Strip of a negative count",
+            withPart("decoder", {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}}).dump(), "start");
+        bad("behaviour unknown", withPart("pre_tokenizer", {{"type", "Punctuation"}, {"behavior", "Merged"}}).dump(),
+            "behavior");
+    }
+
+    void refused() {
+        QFETCH(std::string, text);
+        QFETCH(int, kind);
+        QFETCH(std::string, names);
+        malloc_trim(0);
+        std::ofstream("/proc/self/clear_refs") << "5"; // the peak starts anew
+        const double resident = statusMegabytes("VmRSS");
+        const double start = cpuMilliseconds();
+        const auto made = Tokenizer::fromJson(text, "some/tokenizer.json");
+        const double spent = cpuMilliseconds() - start;
+        const double grown = statusMegabytes("VmHWM") - resident;
+        QVERIFY(!made);
+        QVERIFY2(static_cast<int>(made.error().kind) == kind, made.error().text().c_str());
+        QVERIFY2(made.error().message.find(names) != std::string::npos, made.error().text().c_str());
+        QVERIFY2(made.error().message.size() < 600, made.error().text().c_str());
+        QVERIFY2(spent < kMaxMilliseconds, std::to_string(spent).c_str());
+        QVERIFY2(resident > 0 && grown < kMaxMegabytesBeside, std::to_string(grown).c_str());
+    }
+
+    void overlappingAddedTokensAreCutOnce() {
+        Json file = byteLevelFile({});
+        file["added_tokens"] = {addedToken("ab", false), addedToken("ba", false), addedToken("aba", false)};
+        file["added_tokens"][0]["lstrip"] = file["added_tokens"][1]["rstrip"] = true;
+        const auto tokenizer = Tokenizer::fromJson(file.dump(), "test");
+        QVERIFY(tokenizer);
+        QCOMPARE(tokenizer->encode("ababab"), (Ids{258, 257, 'b'}));
+        QCOMPARE(tokenizer->encode("ba  ab"), (Ids{257, 256}));
+    }
+};
+
+QTEST_APPLESS_MAIN(TokenizerHostileTest)
+#include "tst_tokenizer_hostile.moc"
