@@ -73,6 +73,43 @@ private Q_SLOTS:
              {"num_key_value_heads", 4},
              {"intermediate_size", 5632}},
             1'100'048'384);
+        row("gpt2", {{"model_type", "gpt2"}}, 124'439'808);
+        row("opt-125m", {{"model_type", "opt"}}, 125'239'296);
+        row("opt-350m",
+            {{"model_type", "opt"},
+             {"hidden_size", 1024},
+             {"num_hidden_layers", 24},
+             {"num_attention_heads", 16},
+             {"ffn_dim", 4096},
+             {"word_embed_proj_dim", 512},
+             {"do_layer_norm_before", false}},
+            331'196'416);
+        const auto olmo = [](const char* family, int vocab, bool tied) {
+            return Json{{"model_type", family},       {"hidden_size", 2048},       {"num_hidden_layers", 16},
+                        {"num_attention_heads", 16},  {"intermediate_size", 8192}, {"vocab_size", vocab},
+                        {"tie_word_embeddings", tied}};
+        };
+        row("olmo-1b", olmo("olmo", 50304, true), 1'176'764'416);
+        row("olmo-2-0425-1b", olmo("olmo2", 100352, false), 1'484'916'736);
+        row("mistral-7b", {{"model_type", "mistral"}}, 7'241'732'096);
+        row("qwen2-0.5b",
+            {{"model_type", "qwen2"},
+             {"hidden_size", 896},
+             {"num_hidden_layers", 24},
+             {"num_attention_heads", 14},
+             {"num_key_value_heads", 2},
+             {"intermediate_size", 4864},
+             {"tie_word_embeddings", true}},
+            494'032'768);
+        row("qwen3-0.6b",
+            {{"model_type", "qwen3"},
+             {"hidden_size", 1024},
+             {"num_hidden_layers", 28},
+             {"num_attention_heads", 16},
+             {"num_key_value_heads", 8},
+             {"intermediate_size", 3072},
+             {"tie_word_embeddings", true}},
+            596'049'920);
     }
     void publishedParameterCounts() {
         QFETCH(QByteArray, config);
