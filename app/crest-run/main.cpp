@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", crest::version());
     app.require_subcommand(1);
     int exitCode = 0;
+    crest::addDevicesCommand(app, exitCode);
     crest::addInspectCommand(app, exitCode);
     crest::addPretrainCommand(app, exitCode);
     crest::addProbeCommand(app, exitCode);

@@ -44,6 +44,7 @@ struct RunFollower::State {
     std::vector<char> done;            ///< by cell
     std::map<int, std::string> failed; ///< by cell
     std::map<std::string, Writer> writers;
+    std::string device;
 
     Result<void> readPlanOnce();
     void findWriters();
@@ -59,6 +60,7 @@ Result<void> RunFollower::State::readPlanOnce() {
         return {};
     CREST_TRY(plan, readPlan(folder, id));
     total = plan.cellCount();
+    device = plan.device;
     done.assign(plan.cells.size(), 0);
     for (std::size_t i = 0; i < plan.cells.size(); ++i)
         if (allStored(plan.cells[i]))
@@ -191,7 +193,7 @@ double measuredRate(const StudyFolder& folder) {
 }
 
 RunFollower::RunFollower(const StudyFolder& folder, std::string runId)
-    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}}) {}
+    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}, {}}) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
@@ -212,6 +214,7 @@ Result<RunStatus> RunFollower::poll() {
             status.message = writer.endText;
     }
     status.id = state.id;
+    status.device = state.device;
     status.totalCells = state.total;
     status.cachedCells = state.cached;
     status.doneCells = std::ranges::count(state.done, 1);

@@ -45,6 +45,7 @@ struct RunStatus {
     std::optional<double> secondsLeft;
     std::string message; ///< why it paused or failed ("No space left ..."), "" otherwise
     std::vector<std::string> writers;
+    std::string device; ///< that the run asks for, "" where any will do
 };
 
 /// Writes runs/<id>/run.json and makes it visible to runners; returns the id ("20261122-175300-noise-1a2b").
