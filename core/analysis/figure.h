@@ -72,10 +72,18 @@ struct FigurePanel {
     int hiddenNonFinite = 0; ///< points left out as gaps; said in the panel
 };
 
+/// What the legend says beside the curves: what a band, or a bar at the foot of a panel, stands for.
+struct FigureKey {
+    enum class Symbol { Band, Interval } symbol = Symbol::Band;
+    std::string text; ///< "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences"
+    bool operator==(const FigureKey&) const = default;
+};
+
 struct Figure {
     std::string name; ///< file stem: "curves", "sensitivity"
     std::string title;
-    int columns = 2; ///< panels per row
+    std::vector<FigureKey> keys; ///< true of every panel; what holds for one only stands in its notes
+    int columns = 2;             ///< panels per row
     std::vector<FigurePanel> panels;
     std::string provenance; ///< one JSON object as text: data hashes, settings, seeds, versions, command; embedded in
                             ///< every export

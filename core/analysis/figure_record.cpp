@@ -42,13 +42,17 @@ std::string figureRecord(const Figure& figure) {
     Json panels = Json::array();
     for (const FigurePanel& panel : figure.panels)
         panels.push_back(panelJson(panel));
+    Json keys = Json::array();
+    for (const FigureKey& key : figure.keys)
+        keys.push_back(keyText(key));
     Json provenance = figure.provenance;
     if (auto parsed = parseJson(figure.provenance, "provenance"))
         provenance = std::move(*parsed);
-    const Json record = {{"crest_figure", kRecordVersion},
-                         {"crest", version()},
-                         {"figure", {{"name", figure.name}, {"title", figure.title}, {"panels", panels}}},
-                         {"provenance", provenance}};
+    const Json record = {
+        {"crest_figure", kRecordVersion},
+        {"crest", version()},
+        {"figure", {{"name", figure.name}, {"title", figure.title}, {"keys", keys}, {"panels", panels}}},
+        {"provenance", provenance}};
     return canonicalJson(record);
 }
 

@@ -195,6 +195,18 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
         appendLegend(out, figure, colors);
 }
 
+/// Below the lowest panel of the first column, which is always there.
+void appendKeys(std::string& out, const Figure& figure, int rows, double widthMm) {
+    std::string text;
+    for (const FigureKey& key : figure.keys)
+        text += (text.empty() ? "" : "\\\\") + escaped(keyText(key));
+    if (!text.empty())
+        out +=
+            fmt::format("\\node[anchor=north west, align=left, font=\\scriptsize, inner xsep=0pt, text width={}mm] at "
+                        "([yshift=-11mm]group c1r{}.south west) {{{}}};\n",
+                        number(std::max(20.0, widthMm - 16)), rows, text);
+}
+
 // Inside another document \documentclass is an error command: then only the picture is set, so that a paper can \input
 // the file as it is. Alone, the page is cut to the picture without further packages.
 constexpr const char* kHead =
@@ -216,8 +228,7 @@ constexpr const char* kHead =
 \makeatother
 \ifdefined\crestBox\else\newbox\crestBox\fi
 )";
-constexpr const char* kTail = R"(\end{groupplot}
-\end{tikzpicture}}%
+constexpr const char* kTail = R"(\end{tikzpicture}}%
 \crestEnd
 )";
 
@@ -248,6 +259,8 @@ std::string figureToTex(const Figure& figure, double widthMm, double panelHeight
            number(7 + 3.2 * static_cast<double>(notes)) + "mm, anchor=south west},\n]\n";
     for (std::size_t i = 0; i < figure.panels.size(); ++i)
         appendPanel(out, figure, i, heightMm, colors);
+    out += "\\end{groupplot}\n";
+    appendKeys(out, figure, rows, widthMm);
     return out + kTail;
 }
 

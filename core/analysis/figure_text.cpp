@@ -49,6 +49,8 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
 
 std::string figureToCsv(const Figure& figure) {
     std::string out = fmt::format("# {}{}\n", kRecordMark, figureRecord(figure));
+    for (const FigureKey& key : figure.keys)
+        out += oneLine("# " + keyText(key)) + "\n";
     for (std::size_t p = 0; p < figure.panels.size(); ++p)
         appendAbout(out, figure.panels[p], p + 1);
     out += "panel,title,role,curve,x,y,low,high,n\n";

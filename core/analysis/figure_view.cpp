@@ -305,6 +305,10 @@ std::vector<FigureCurve> distinctCurves(const Figure& figure) {
     return out;
 }
 
+std::string keyText(const FigureKey& key) {
+    return (key.symbol == FigureKey::Symbol::Band ? "band: " : "bar: ") + key.text;
+}
+
 int undrawablePoints(const FigurePanel& panel) {
     int count = 0;
     for (const FigureCurve& curve : panel.curves)

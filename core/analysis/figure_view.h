@@ -35,6 +35,9 @@ std::vector<double> minorTicks(const Axis& axis);
 /// any panel shows it.
 std::vector<FigureCurve> distinctCurves(const Figure& figure);
 
+/// A key of the legend in words alone: "band: 95 % CI over ...", "bar: inflection ...".
+std::string keyText(const FigureKey& key);
+
 /// Points of visible curves that a log axis cannot show (<= 0); they are left out and said.
 int undrawablePoints(const FigurePanel& panel);
 /// The panel's notes and, where points are left out, how many and why.

@@ -7,10 +7,10 @@
 #include <map>
 #include <set>
 #include <string_view>
-#include <tuple>
 #include <unordered_map>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_provenance.h"
@@ -31,16 +31,35 @@ std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
     return tasks;
 }
 
-/// Which checkpoints have a place on the token axis: those with a token count; of copies with the same content there, the first.
-std::vector<char> countedCheckpoints(const study::Plan& plan) {
-    std::set<std::tuple<std::int64_t, std::int64_t, std::string>> seen;
-    std::vector<char> counted;
-    for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints)
-        counted.push_back(checkpoint.tokens && seen.emplace(*checkpoint.tokens, checkpoint.pretrainSeed.value_or(-1), checkpoint.weights).second);
-    return counted;
+/// Which checkpoints have a place on the token axis: those with a token count; of copies with the same content there,
+/// the first; none where contents differ at one budget and pretraining seed, because nothing says which run is which.
+struct CheckpointChoice {
+    std::vector<char> counted;                       ///< by checkpoint of the plan
+    std::vector<std::vector<std::string>> ambiguous; ///< names that stand at one place
+};
+CheckpointChoice chooseCheckpoints(const study::Plan& plan) {
+    std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::size_t>> places;
+    for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
+        if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; one.tokens)
+            places[{*one.tokens, one.pretrainSeed.value_or(-1)}].push_back(i);
+    CheckpointChoice choice{std::vector<char>(plan.checkpoints.size(), 0), {}};
+    for (const auto& [place, there] : places) {
+        std::set<std::string> contents;
+        std::vector<std::string> names;
+        for (const std::size_t i : there)
+            if (contents.insert(plan.checkpoints[i].weights).second)
+                names.push_back(plan.checkpoints[i].name);
+        if (names.size() == 1)
+            choice.counted[there.front()] = 1;
+        else
+            choice.ambiguous.push_back(std::move(names));
+    }
+    return choice;
 }
 
-std::string counted(std::int64_t count, const char* what) { return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s"); }
+std::string counted(std::int64_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
 
 double xOf(double tokens, const ProbeResults& results, XQuantity x) {
     if (x == XQuantity::TokensPerParameter && results.parameters > 0)
@@ -60,18 +79,24 @@ std::string xTitle(const ProbeResults& results, XQuantity x) {
     return kTokensTitle;
 }
 
-std::string strengthLabel(double strength) { return "\u03b3 = " + formatNumber(strength); }
-std::string curveId(double strength) { return strength == 0 ? "base" : "gamma=" + formatNumber(strength, 6); }
+std::string strengthLabel(double strength) {
+    return "\u03b3 = " + formatNumber(strength);
+}
+std::string curveId(double strength) {
+    return strength == 0 ? "base" : "gamma=" + formatNumber(strength, 6);
+}
 
 constexpr Marker kMarkers[] = {Marker::Circle,       Marker::Square,   Marker::Diamond, Marker::TriangleUp,
                                Marker::TriangleDown, Marker::Pentagon, Marker::Star};
 
 std::string pointDetail(const StrengthCurves& curve, const CurvePoint& point, bool change) {
     const bool base = curve.strength == 0;
-    std::string text = fmt::format("{}, {} tokens\n{} {} nats/token", base ? "base" : strengthLabel(curve.strength), formatTokens(point.tokens),
-                                   change ? "change from base" : "loss", formatNumber(point.mean, 6));
+    std::string text =
+        fmt::format("{}, {} tokens\n{} {} nats/token", base ? "base" : strengthLabel(curve.strength),
+                    formatTokens(point.tokens), change ? "change from base" : "loss", formatNumber(point.mean, 6));
     if (point.band != BandKind::None)
-        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band), formatNumber(point.low, 5), formatNumber(point.high, 5));
+        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band), formatNumber(point.low, 5),
+                            formatNumber(point.high, 5));
     text += "\nN: " + counted(point.seeds, "pretraining run");
     if (!base)
         text += ", " + counted(point.draws, "noise draw") + (point.draws == 1 ? " (pair)" : " (pairs)");
@@ -82,7 +107,8 @@ std::string pointDetail(const StrengthCurves& curve, const CurvePoint& point, bo
     return text;
 }
 
-FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point, bool change, double x) {
+FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point, bool change,
+                      double x) {
     FigurePoint out;
     out.x = x;
     out.y = point.mean;
@@ -96,9 +122,10 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
     return out;
 }
 
-/// `position`: of the strength on the probe's ladder of `count`. Points that are not finite end a segment and are counted in `hidden`.
-FigureCurve makeCurve(const ProbeResults& results, const StrengthCurves& source, bool change, std::size_t position, std::size_t count,
-                      XQuantity x, int& hidden) {
+/// `position`: of the strength on the probe's ladder of `count`. Points that are not finite end a segment and are
+/// counted in `hidden`.
+FigureCurve makeCurve(const ProbeResults& results, const StrengthCurves& source, bool change, std::size_t position,
+                      std::size_t count, XQuantity x, int& hidden) {
     FigureCurve curve;
     curve.id = curveId(source.strength);
     const bool base = source.strength == 0;
@@ -158,7 +185,8 @@ BandSummary summarizeBands(const std::vector<const Curve*>& curves) {
     return summary;
 }
 
-/// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover says more.
+/// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover
+/// says more.
 std::string bandText(const BandSummary& band, bool base) {
     const bool deviation = band.kind == BandKind::SeedSd || band.kind == BandKind::DrawSd;
     const bool runs = band.kind == BandKind::SeedSd || band.kind == BandKind::SeedCi95;
@@ -169,22 +197,39 @@ std::string bandText(const BandSummary& band, bool base) {
         over.push_back(counted(band.draws, "noise draw"));
     if (!deviation && band.sequences > 0)
         over.push_back(counted(band.sequences, "sequence"));
-    return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "), runs ? "" : ", for these checkpoints");
+    return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "),
+                       runs ? "" : ", for these checkpoints");
 }
 
-void addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change) {
+/// What the band of a panel is, "" without one; the legend says it where all panels agree (shareBands).
+std::string addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change) {
     std::vector<const Curve*> modified, base;
     for (const StrengthCurves* curve : curves)
         (curve->strength == 0 ? base : modified).push_back(change ? &curve->sensitivity : &curve->value);
     const BandSummary band = summarizeBands(modified), ofBase = summarizeBands(base);
-    if (band.kind != BandKind::None)
-        panel.notes.push_back("band: " + bandText(band, false) + (change ? ", paired with the base" : ""));
+    if (change && band.kind != BandKind::None)
+        panel.notes.push_back("paired with the base");
     if (!change && ofBase.kind != BandKind::None && ofBase.kind != band.kind)
         panel.notes.push_back("base: " + bandText(ofBase, true));
+    return band.kind == BandKind::None ? std::string() : bandText(band, false);
 }
 
-void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task, const std::vector<InflectionRow>& rows,
-                    const FigureOptions& options) {
+/// One band for all panels goes into the legend; where they differ, each says its own.
+void shareBands(Figure& figure, const std::vector<std::string>& bands) {
+    std::set<std::string> distinct(bands.begin(), bands.end());
+    distinct.erase("");
+    if (distinct.size() == 1)
+        figure.keys.push_back({FigureKey::Symbol::Band, *distinct.begin()});
+    else
+        for (std::size_t i = 0; i < figure.panels.size(); ++i)
+            if (!bands[i].empty())
+                figure.panels[i].notes.insert(figure.panels[i].notes.begin(), "band: " + bands[i]);
+    if (std::any_of(figure.panels.begin(), figure.panels.end(), [](const auto& panel) { return !panel.marks.empty(); }))
+        figure.keys.push_back({FigureKey::Symbol::Interval, "inflection with its 95 % interval"});
+}
+
+void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
+                    const std::vector<InflectionRow>& rows, const FigureOptions& options) {
     for (const InflectionRow& row : rows) {
         if (row.task != task || !row.inflection.supported)
             continue;
@@ -205,14 +250,20 @@ void addCautions(FigurePanel& panel, const ProbeResults& results) {
     if (results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     const auto& checkpoints = results.plan.checkpoints;
-    if (const auto unknown = std::count_if(checkpoints.begin(), checkpoints.end(), [](const auto& one) { return !one.tokens; }); unknown > 0)
+    if (const auto unknown =
+            std::count_if(checkpoints.begin(), checkpoints.end(), [](const auto& one) { return !one.tokens; });
+        unknown > 0)
         panel.notes.push_back(counted(unknown, "checkpoint") + " without a token count left out");
+    for (const std::vector<std::string>& names : chooseCheckpoints(results.plan).ambiguous)
+        panel.notes.push_back(fmt::format("left out: {} stand at one budget; exclude all but one, or give their seeds",
+                                          fmt::join(names, ", ")));
     if (const std::set<std::string> devices = devicesOf(results); devices.size() > 1)
         panel.notes.push_back(fmt::format("measured on different devices: {}", fmt::join(devices, ", ")));
 }
 
-FigurePanel makePanel(const ProbeResults& results, const study::TaskInProbe& task, const std::vector<const StrengthCurves*>& curves, bool change,
-                      const FigureOptions& options, const std::vector<InflectionRow>& inflections) {
+FigurePanel makePanel(const ProbeResults& results, const study::TaskInProbe& task,
+                      const std::vector<const StrengthCurves*>& curves, bool change, const FigureOptions& options,
+                      const std::vector<InflectionRow>& inflections, std::string& band) {
     const std::vector<double>& ladder = results.plan.probe.strengths;
     FigurePanel panel;
     panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : "loss");
@@ -220,11 +271,12 @@ FigurePanel makePanel(const ProbeResults& results, const study::TaskInProbe& tas
     for (const StrengthCurves* curve : curves) {
         if (change && curve->strength == 0)
             continue;
-        const auto at = static_cast<std::size_t>(std::find(ladder.begin(), ladder.end(), curve->strength) - ladder.begin());
+        const auto at =
+            static_cast<std::size_t>(std::find(ladder.begin(), ladder.end(), curve->strength) - ladder.begin());
         panel.curves.push_back(makeCurve(results, *curve, change, at, ladder.size(), options.x, panel.hiddenNonFinite));
     }
     setAxes(panel, results, change, options);
-    addBandNotes(panel, curves, change);
+    band = addBandNotes(panel, curves, change);
     addCautions(panel, results);
     if (options.inflections && !change)
         addInflections(panel, results, task.task, inflections, options);
@@ -238,7 +290,7 @@ std::vector<Observation> observationsOf(const ProbeResults& results) {
     std::unordered_map<std::string_view, const ResultRow*> stored;
     for (const ResultRow& row : results.rows)
         stored.emplace(row.key, &row);
-    const std::vector<char> counted = countedCheckpoints(plan);
+    const std::vector<char> counted = chooseCheckpoints(plan).counted;
     std::vector<Observation> out;
     for (const study::Cell& cell : plan.cells) {
         if (!counted[static_cast<std::size_t>(cell.checkpoint)])
@@ -250,8 +302,9 @@ std::vector<Observation> observationsOf(const ProbeResults& results) {
             if (found == stored.end())
                 continue;
             const ResultRow& row = *found->second;
-            out.push_back({static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1), plan.tasks[t].name, cell.strength, cell.seed,
-                           row.value, row.sequenceNats, row.sequenceTokens});
+            out.push_back({static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1),
+                           plan.tasks[t].name, cell.strength, cell.seed, row.value, row.sequenceNats,
+                           row.sequenceTokens});
         }
     }
     return out;
@@ -271,12 +324,14 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results) 
     return table;
 }
 
-Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& options, const std::vector<InflectionRow>& inflections) {
+Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& options,
+                            const std::vector<InflectionRow>& inflections) {
     const std::vector<Observation> observations = observationsOf(results);
     CREST_TRY(curves, buildCurves(observations, {options.spread}));
     Figure figure;
     figure.name = "curves";
     figure.title = results.plan.probe.name;
+    std::vector<std::string> bands; ///< of each panel
     for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         std::vector<const StrengthCurves*> own;
         for (const StrengthCurves& curve : curves)
@@ -284,8 +339,10 @@ Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& op
                 own.push_back(&curve);
         for (const bool change : {false, true})
             if (change ? options.y != YQuantity::Value : options.y != YQuantity::Change)
-                figure.panels.push_back(makePanel(results, task, own, change, options, inflections));
+                figure.panels.push_back(
+                    makePanel(results, task, own, change, options, inflections, bands.emplace_back()));
     }
+    shareBands(figure, bands);
     figure.columns = figure.panels.size() <= 1 ? 1 : figure.panels.size() <= 4 || options.y == YQuantity::Both ? 2 : 3;
     figure.provenance = figureProvenance(results, figure.name, options);
     return figure;

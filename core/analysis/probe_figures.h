@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From the stored results of one probe to what is looked at: figures and the inflection table. Pure functions over plain
-// structs; any thread.
+// From the stored results of one probe to what is looked at: figures and the inflection table. Pure functions over
+// plain structs; any thread.
 #pragma once
 
 #include <map>
@@ -47,11 +47,14 @@ struct InflectionRow {
 /// What is stored of a probe as observations, in the order of the rows. Rows without token count are left out.
 std::vector<Observation> observationsOf(const ProbeResults& results);
 
-/// The inflection of every task and strength (not of the base), ID tasks first. Takes some 10 ms a row: not for the thread that draws.
+/// The inflection of every task and strength (not of the base), ID tasks first. Takes some 10 ms a row: not for the
+/// thread that draws.
 Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results);
 
-/// The curves page: one panel per task (two with YQuantity::Both), ID first. Base dashed, strengths on the ordered scale.
-Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& options, const std::vector<InflectionRow>& inflections);
+/// The curves page: one panel per task (two with YQuantity::Both), ID first. Base dashed, strengths on the ordered
+/// scale.
+Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& options,
+                            const std::vector<InflectionRow>& inflections);
 
 /// What a figure of these results must carry to be explained and made again: one JSON object as text.
 std::string figureProvenance(const ProbeResults& results, const std::string& figure, const FigureOptions& options);

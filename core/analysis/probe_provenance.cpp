@@ -28,7 +28,8 @@ std::vector<const ResultRow*> rowsOfPlan(const ProbeResults& results) {
     return rows;
 }
 
-/// SHA-256 over "key value" of every row in the order of the keys: equal for equal numbers, in whatever order they were stored.
+/// SHA-256 over "key value" of every row in the order of the keys: equal for equal numbers, in whatever order they were
+/// stored.
 std::string resultsHash(const std::vector<const ResultRow*>& rows) {
     std::vector<std::string> lines;
     for (const ResultRow* row : rows)
@@ -40,11 +41,25 @@ std::string resultsHash(const std::vector<const ResultRow*>& rows) {
     return hash.finishHex();
 }
 
-const char* noiseScaleText(study::NoiseScale scale) { return scale == study::NoiseScale::InitStd ? "init-std" : "tensor-rms"; }
-const char* computeText(study::ComputeType compute) { return compute == study::ComputeType::Float32 ? "float32" : "bfloat16"; }
+const char* noiseScaleText(study::NoiseScale scale) {
+    return scale == study::NoiseScale::InitStd ? "init-std" : "tensor-rms";
+}
+const char* computeText(study::ComputeType compute) {
+    return compute == study::ComputeType::Float32 ? "float32" : "bfloat16";
+}
 
-const char* xText(XQuantity x) { return x == XQuantity::Tokens ? "tokens" : x == XQuantity::Flops ? "flops" : "tokens per parameter"; }
-const char* yText(YQuantity y) { return y == YQuantity::Value ? "value" : y == YQuantity::Change ? "change" : "both"; }
+const char* xText(XQuantity x) {
+    return x == XQuantity::Tokens ? "tokens" : x == XQuantity::Flops ? "flops" : "tokens per parameter";
+}
+const char* yText(YQuantity y) {
+    return y == YQuantity::Value ? "value" : y == YQuantity::Change ? "change" : "both";
+}
+
+/// "1M (999424)": the label, and the exact count where it says less.
+std::string tokensWithCount(double tokens) {
+    const std::string label = formatTokens(tokens), count = fmt::format("{:.0f}", tokens);
+    return label == count ? label : label + " (" + count + ")";
+}
 
 Json probeRecord(const study::Probe& probe) {
     return {{"name", probe.name},
@@ -62,19 +77,23 @@ Json probeRecord(const study::Probe& probe) {
 
 std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens) {
     const study::Probe& probe = results.plan.probe;
-    std::string text = fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, formatTokens(tokens), task);
+    std::string text =
+        fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, tokensWithCount(tokens), task);
     if (strength == 0)
         text += "modification: none (the base)\n";
     else
-        text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n", formatNumber(strength, 6),
+        text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n",
+                            formatNumber(strength, 6),
                             probe.noiseScale == study::NoiseScale::InitStd ? "the std each tensor was initialised with"
                                                                            : "the RMS of each tensor (fallback)",
                             probe.firstSeed, probe.firstSeed + probe.seeds - 1);
     for (const study::Task& one : results.plan.tasks)
         if (one.name == task)
             text += fmt::format("windows of {} tokens, stride {}, {}\ndata {}\n", one.windowTokens, one.strideTokens,
-                                one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all", one.dataHash.substr(0, 16));
-    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion, version(), results.studyCommand);
+                                one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",
+                                one.dataHash.substr(0, 16));
+    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
+                        version(), results.studyCommand);
     return text;
 }
 

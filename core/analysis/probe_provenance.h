@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a figure of a probe says about its origin: the recipe of a point, and the record that exports carry. Pure functions; any thread.
+// What a figure of a probe says about its origin: the recipe of a point, and the record that exports carry. Pure
+// functions; any thread.
 #pragma once
 
 #include <set>

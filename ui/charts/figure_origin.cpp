@@ -115,6 +115,8 @@ std::string explainRecord(const Json& record, const std::string& fileName) {
                                   text(record, "crest"), panels, panels == 1 ? "" : "s");
     for (std::size_t i = 0; i < panels; ++i)
         appendPanel(out, figure["panels"][i]);
+    if (figure.contains("keys") && !figure["keys"].empty())
+        out += "  " + joined(figure["keys"], nullptr) + "\n";
     out += "\nMade from:\n";
     if (provenance.is_object())
         appendFacts(out, "", provenance, 0);

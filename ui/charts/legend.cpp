@@ -12,11 +12,14 @@
 #include <QStyleOptionFocusRect>
 
 #include "core/analysis/figure_view.h"
+#include "ui/charts/panel_chart.h"
+#include "ui/charts/panel_items.h"
 
 namespace crest::ui {
 namespace {
 
-constexpr double kSample = 2.4, kGap = 0.5, kBetween = 1.4, kRow = 1.5; ///< in em
+constexpr double kSample = 2.4, kGap = 0.5, kBetween = 1.4, kRow = 1.5, kKeySample = 1.6,
+                 kKeyLine = 1.12; ///< in em
 
 ChartStyle screenStyle(const QWidget& widget) {
     return chartStyle(themeFor(widget.palette()), widget.font(), QFontInfo(widget.font()).pixelSize());
@@ -56,20 +59,60 @@ void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis:
                       QString::fromStdString(curve.label));
 }
 
-double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width,
-                  std::vector<QPointF>* places) {
-    double x = 0, y = 0;
-    for (const analysis::FigureCurve& curve : curves) {
-        const QSizeF size = legendEntrySize(curve, style);
+LegendLayout layOutLegend(const std::vector<analysis::FigureCurve>& curves,
+                          const std::vector<analysis::FigureKey>& keys, const ChartStyle& style, double width) {
+    LegendLayout out;
+    const double em = style.em;
+    double x = 0, y = 0, row = 0; // row: height of the one at y
+    const auto put = [&](const QSizeF& size) {
         if (x > 0 && x + size.width() > width) {
             x = 0;
-            y += kRow * style.em;
+            y += row;
+            row = 0;
         }
-        if (places)
-            places->emplace_back(x, y);
-        x += size.width() + kBetween * style.em;
+        const QPointF at(x, y);
+        x += size.width() + kBetween * em;
+        row = std::max(row, size.height());
+        return at;
+    };
+    for (const analysis::FigureCurve& curve : curves)
+        out.curves.push_back(put(legendEntrySize(curve, style)));
+    const QFont font = smallFont(style);
+    const double sample = (kKeySample + kGap) * em;
+    for (const analysis::FigureKey& key : keys) {
+        const QStringList lines = wrapText(QString::fromStdString(key.text), font, width - sample, 3);
+        double text = 0;
+        for (const QString& line : lines)
+            text = std::max(text, QFontMetricsF(font).horizontalAdvance(line));
+        const double height = std::max(kRow * em, static_cast<double>(lines.size()) * kKeyLine * em + 0.3 * em);
+        out.keys.push_back({put({sample + text, height}), lines, key.symbol});
     }
-    return curves.empty() ? 0 : y + kRow * style.em;
+    out.height = y + row;
+    return out;
+}
+
+void paintLegendKey(QPainter* painter, const LegendLayout::Key& key, const ChartStyle& style) {
+    const double em = style.em, middle = key.at.y() + kRow * em / 2;
+    QColor soft = style.theme.muted;
+    const QRectF sample(key.at.x(), middle - 0.35 * em, kKeySample * em, 0.7 * em);
+    if (key.symbol == analysis::FigureKey::Symbol::Band) {
+        soft.setAlphaF(0.35F);
+        painter->fillRect(sample, soft);
+    } else {
+        soft.setAlphaF(0.6F);
+        painter->fillRect(QRectF(sample.left(), middle - 0.2 * em, sample.width(), 0.4 * em), soft);
+        painter->setPen(QPen(style.theme.muted, 0.17 * em, Qt::SolidLine, Qt::FlatCap));
+        painter->drawLine(QPointF(sample.center().x(), sample.top()), QPointF(sample.center().x(), sample.bottom()));
+    }
+    const QFont font = smallFont(style);
+    const double x = key.at.x() + (kKeySample + kGap) * em;
+    double y = middle + QFontMetricsF(font).capHeight() / 2;
+    painter->setFont(font);
+    painter->setPen(style.theme.text);
+    for (const QString& line : key.lines) {
+        painter->drawText(QPointF(x, y), line);
+        y += kKeyLine * em;
+    }
 }
 
 LegendItem::LegendItem(const analysis::Figure& figure, const ChartStyle& style, double width, QGraphicsItem* parent)
@@ -79,12 +122,15 @@ LegendItem::LegendItem(const analysis::Figure& figure, const ChartStyle& style, 
     for (analysis::FigureCurve& curve : analysis::distinctCurves(figure))
         if (curve.visible)
             m_curves.push_back(std::move(curve));
-    m_height = flowLegend(m_curves, m_style, width, &m_places);
+    m_layout = layOutLegend(m_curves, figure.keys, m_style, width);
+    m_height = m_layout.height;
 }
 
 void LegendItem::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidget*) {
     for (std::size_t i = 0; i < m_curves.size(); ++i)
-        paintLegendEntry(painter, m_places[i], m_curves[i], m_style);
+        paintLegendEntry(painter, m_layout.curves[i], m_curves[i], m_style);
+    for (const LegendLayout::Key& key : m_layout.keys)
+        paintLegendKey(painter, key, m_style);
 }
 
 LegendButton::LegendButton(const analysis::FigureCurve& curve, QWidget* parent)
@@ -191,11 +237,29 @@ LegendButton* Legend::button(const std::string& id) const {
     return found == m_buttons.end() ? nullptr : *found;
 }
 
-int Legend::heightForWidth(int width) const {
+void Legend::setKeys(const std::vector<analysis::FigureKey>& keys) {
+    if (keys == m_keys)
+        return;
+    m_keys = keys;
+    QStringList words;
+    for (const analysis::FigureKey& key : keys)
+        words << QString::fromStdString(analysis::keyText(key));
+    setAccessibleDescription(words.join(QStringLiteral("; ")));
+    setToolTip(words.join(u'\n'));
+    place();
+    updateGeometry();
+    update();
+}
+
+LegendLayout Legend::layOut(int width) const {
     std::vector<analysis::FigureCurve> curves;
     for (const LegendButton* each : m_buttons)
         curves.push_back(each->curve());
-    return static_cast<int>(std::ceil(flowLegend(curves, screenStyle(*this), width - 4, nullptr)));
+    return layOutLegend(curves, m_keys, screenStyle(*this), width - 4);
+}
+
+int Legend::heightForWidth(int width) const {
+    return static_cast<int>(std::ceil(layOut(width).height));
 }
 
 QSize Legend::sizeHint() const {
@@ -203,13 +267,18 @@ QSize Legend::sizeHint() const {
 }
 
 void Legend::place() {
-    std::vector<analysis::FigureCurve> curves;
-    std::vector<QPointF> places;
-    for (const LegendButton* each : m_buttons)
-        curves.push_back(each->curve());
-    flowLegend(curves, screenStyle(*this), width() - 4, &places);
+    const LegendLayout layout = layOut(width());
     for (std::size_t i = 0; i < m_buttons.size(); ++i)
-        m_buttons[i]->setGeometry(QRect(places[i].toPoint(), m_buttons[i]->sizeHint()));
+        m_buttons[i]->setGeometry(QRect(layout.curves[i].toPoint(), m_buttons[i]->sizeHint()));
+}
+
+void Legend::paintEvent(QPaintEvent*) {
+    QPainter painter(this);
+    painter.setRenderHint(QPainter::Antialiasing);
+    const ChartStyle style = screenStyle(*this);
+    painter.translate(2, 0); // as the buttons
+    for (const LegendLayout::Key& key : layOut(width()).keys)
+        paintLegendKey(&painter, key, style);
 }
 
 void Legend::resizeEvent(QResizeEvent*) {

@@ -16,9 +16,22 @@ namespace crest::ui {
 QSizeF legendEntrySize(const analysis::FigureCurve& curve, const ChartStyle& style);
 void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis::FigureCurve& curve,
                       const ChartStyle& style);
-/// Where entries lie in rows of at most `width`; returns the height. `places` may be null.
-double flowLegend(const std::vector<analysis::FigureCurve>& curves, const ChartStyle& style, double width,
-                  std::vector<QPointF>* places);
+/// Where everything lies in rows of at most `width`: the curves, then the keys in smaller type, wrapped where one is
+/// longer than a row.
+struct LegendLayout {
+    struct Key {
+        QPointF at;
+        QStringList lines;
+        analysis::FigureKey::Symbol symbol;
+    };
+    std::vector<QPointF> curves;
+    std::vector<Key> keys;
+    double height = 0;
+};
+LegendLayout layOutLegend(const std::vector<analysis::FigureCurve>& curves,
+                          const std::vector<analysis::FigureKey>& keys, const ChartStyle& style, double width);
+/// A swatch of the band or of an inflection's mark, and what it stands for.
+void paintLegendKey(QPainter* painter, const LegendLayout::Key& key, const ChartStyle& style);
 
 /// For exports: the visible curves only.
 class LegendItem : public QGraphicsItem {
@@ -32,7 +45,7 @@ private:
     std::vector<analysis::FigureCurve> m_curves;
     ChartStyle m_style;
     double m_width, m_height;
-    std::vector<QPointF> m_places;
+    LegendLayout m_layout;
 };
 
 /// One entry on screen: a button that is checked while its curve is visible. S or Alt+Space shows it alone.
@@ -63,6 +76,8 @@ class Legend : public QWidget {
 public:
     explicit Legend(QWidget* parent = nullptr);
     void setCurves(const std::vector<analysis::FigureCurve>& curves);
+    void setKeys(const std::vector<analysis::FigureKey>& keys);
+    const std::vector<analysis::FigureKey>& keys() const { return m_keys; }
     LegendButton* button(const std::string& id) const;
     QSize sizeHint() const override;
     bool hasHeightForWidth() const override { return true; }
@@ -72,13 +87,16 @@ Q_SIGNALS:
     void visibilityAsked(const QString& id, bool visible);
 
 protected:
+    void paintEvent(QPaintEvent*) override;
     void resizeEvent(QResizeEvent*) override;
     void changeEvent(QEvent* event) override;
 
 private:
     void solo(const std::string& id);
+    LegendLayout layOut(int width) const;
     void place();
     std::vector<LegendButton*> m_buttons;
+    std::vector<analysis::FigureKey> m_keys;
 };
 
 } // namespace crest::ui

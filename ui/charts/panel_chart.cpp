@@ -310,7 +310,9 @@ void alignMargins(const std::vector<PanelChart*>& panels, int columns) {
 
 PanelLabels panelLabels(const analysis::Figure& figure, int index) {
     const int count = static_cast<int>(figure.panels.size()), columns = std::max(1, figure.columns);
-    const bool lowest = index + columns >= count;
+    // All of a row are labelled where one has nothing below it: the room is there, and none stands bare beside it.
+    const int lastOfRow = std::min(count, (index / columns + 1) * columns) - 1;
+    const bool lowest = lastOfRow + columns >= count;
     bool shared = (count + columns - 1) / columns <= 2;
     for (const analysis::FigurePanel& panel : figure.panels)
         shared = shared && sameAxis(panel.x, figure.panels.front().x);

@@ -98,8 +98,8 @@ private:
 /// Equal margins for the panels of a grid: left and right over all, top and bottom per row.
 std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& panels, int columns);
 void alignMargins(const std::vector<PanelChart*>& panels, int columns);
-/// Labels for panel `index` of a figure: with equal x axes and at most two rows only the lowest of each column carries
-/// tick labels; the axis title stands under the lowest only.
+/// Labels for panel `index` of a figure: with equal x axes and at most two rows only the rows where a panel has nothing
+/// below it carry tick labels and the axis title.
 PanelLabels panelLabels(const analysis::Figure& figure, int index);
 
 /// Breaks a text at blanks into at most `maxLines` lines of at most `width`; the last is elided where it must be.

@@ -13,7 +13,7 @@ namespace crest::ui {
 namespace {
 
 constexpr int kTakeEveryMs = 100;
-constexpr int kNarrowestPanel = 300, kLowestPanel = 190;
+constexpr int kNarrowestPanel = 260, kLowestPanel = 190;
 
 analysis::AxisScale other(analysis::AxisScale scale) {
     return scale == analysis::AxisScale::Log ? analysis::AxisScale::Linear : analysis::AxisScale::Log;
@@ -95,6 +95,7 @@ void PanelGrid::applyUserState() {
         m_panels.pop_back();
     }
     m_legend->setCurves(analysis::distinctCurves(m_figure));
+    m_legend->setKeys(m_figure.keys);
     m_legend->setVisible(!m_figure.panels.empty());
     m_updated = 0;
     reserveRows();

@@ -114,7 +114,9 @@ private Q_SLOTS:
         QVERIFY(first.detail.find("2 noise draws (pairs)") != std::string::npos);
         QVERIFY(first.recipe.find("gamma 0.1 x the std each tensor was initialised with") != std::string::npos);
         QVERIFY(first.recipe.find("seeds 1 to 2") != std::string::npos);
-        QVERIFY(says(panel.notes, "band: 95 % CI over 2 noise draws, for these checkpoints"));
+        QCOMPARE(figure.keys, (std::vector<FigureKey>{{FigureKey::Symbol::Band,
+                                                      "95 % CI over 2 noise draws, for these checkpoints"}}));
+        QVERIFY(panel.notes.empty());
         QVERIFY(panel.x.low < 1e6 && panel.x.high > 2e6 && panel.x.format == TickFormat::Tokens);
     }
 
@@ -124,7 +126,7 @@ private Q_SLOTS:
         const Figure figure = figureOf(resultsOf({{1000, -1, 2.5, {3.0, 3.2}}}), options);
         const FigurePoint& point = figure.panels[0].curves[1].segments[0][0];
         QVERIFY(near(*point.high - point.y, 0.1 * std::sqrt(2.0)));
-        QVERIFY(says(figure.panels[0].notes, "band: SD over 2 noise draws, for these checkpoints"));
+        QCOMPARE(figure.keys[0].text, std::string("SD over 2 noise draws, for these checkpoints"));
     }
 
     void changeIsPairedWithTheSameCheckpoint() {
@@ -138,7 +140,8 @@ private Q_SLOTS:
         QVERIFY(near(point.y, 0.6));
         QVERIFY(near(*point.high, 0.6 + kStudent1 * 0.1));
         QCOMPARE(point.n, 2);
-        QVERIFY(says(figure.panels[0].notes, "band: 95 % CI over 2 pretraining runs, 2 noise draws, paired with the base"));
+        QCOMPARE(figure.keys[0].text, std::string("95 % CI over 2 pretraining runs, 2 noise draws"));
+        QVERIFY(says(figure.panels[0].notes, "paired with the base"));
         // The loss itself spreads by the bases: 2.5 and 3.7.
         const FigurePoint loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}})).panels[0].curves[1].segments[0][0];
         QVERIFY(near(loss.y, 3.1) && near(*loss.high, 3.1 + kStudent1 * 0.6));
@@ -259,6 +262,7 @@ private Q_SLOTS:
         QCOMPARE(figure.panels[0].marks[0].curve, std::string("gamma=0.1"));
         QVERIFY(figure.panels[0].marks[0].low <= 4e6 && figure.panels[0].marks[0].high >= 4e6);
         QVERIFY(!says(figure.panels[0].notes, "no inflection"));
+        QVERIFY(figure.keys.back() == (FigureKey{FigureKey::Symbol::Interval, "inflection with its 95 % interval"}));
         FigureOptions without;
         without.inflections = false;
         QVERIFY(figureOf(results, without, *rows).panels[0].marks.empty());

@@ -135,7 +135,9 @@ Figure trialFigure() {
     forgotten.marks = {{"rate=0.004", 16e6, 8e6, 32e6, "16M (8M to 32M)"},
                        {"rate=0.008", 8e6, 4e6, 16e6, "8M (4M to 16M)"},
                        {"rate=0.012", 4e6, 4e6, 16e6, "4M (4M to 16M)"}};
-    forgotten.notes = {"band: SD, 3 tuning seeds"};
+    forgotten.notes = {"three tuning seeds"};
+    figure.keys = {{analysis::FigureKey::Symbol::Band, "SD over 3 tuning seeds"},
+                   {analysis::FigureKey::Symbol::Interval, "inflection with its 95 % interval"}};
     figure.panels = {loss, change, tuned, forgotten};
     for (FigurePanel& each : figure.panels)
         finish(each);

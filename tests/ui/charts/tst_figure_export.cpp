@@ -106,6 +106,8 @@ QStringList wantedTexts(const analysis::Figure& figure) {
             if (curve.visible)
                 wanted << QString::fromStdString(curve.label);
     }
+    for (const auto& key : figure.keys)
+        wanted << QString::fromStdString(key.text);
     wanted << QString::fromStdString(figure.panels.front().x.title);
     wanted.removeDuplicates();
     return wanted;
@@ -194,6 +196,36 @@ private Q_SLOTS:
             QVERIFY2(svg.text.contains(QString::fromLatin1(tick)), tick);
         QVERIFY(bytes.size() < 1'000'000);
         QCOMPARE(Json::parse(svg.metadata.toStdString())["provenance"].dump(), provenanceOf(figure));
+    }
+
+    void tokenLabelsStandWhereNothingIsBelow_data() {
+        QTest::addColumn<int>("panels");
+        QTest::addColumn<int>("labelled");
+        QTest::newRow("full grid: the lower row") << 4 << 2;
+        QTest::newRow("a gap in the lower row: all") << 3 << 3;
+        QTest::newRow("one row") << 2 << 2;
+        QTest::newRow("one panel") << 1 << 1;
+    }
+    void tokenLabelsStandWhereNothingIsBelow() {
+        QFETCH(int, panels);
+        QFETCH(int, labelled);
+        analysis::Figure figure = test::trialFigure();
+        figure.panels.resize(static_cast<std::size_t>(panels));
+        const SvgContent svg = readSvg(read(write(figure, FigureFormat::Svg)));
+        const QStringList lines = svg.text.split(u'\n');
+        QCOMPARE(lines.count(QStringLiteral("64M")), labelled);
+        QCOMPARE(lines.count(QString::fromStdString(figure.panels[0].x.title)), labelled);
+    }
+
+    void legendWrapsItsKeysOnNarrowPaper() {
+        analysis::Figure figure = test::trialFigure();
+        figure.keys[0].text =
+            "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences, for these checkpoints only";
+        ui::ExportOptions options;
+        options.columnPreset = ui::ColumnPreset::SingleColumn;
+        const SvgContent svg = readSvg(read(write(figure, FigureFormat::Svg, options)));
+        QVERIFY2(svg.text.simplified().contains(QString::fromStdString(figure.keys[0].text)), qPrintable(svg.text));
+        QVERIFY(svg.viewBox.adjusted(-1, -1, 1, 1).contains(svg.extent));
     }
 
     void zoomedSvgIsCutToTheRange() {
