@@ -10,6 +10,7 @@
 #include <QMenuBar>
 #include <QMessageBox>
 #include <QMimeData>
+#include <QScreen>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QTabWidget>
@@ -54,7 +55,8 @@ MainWindow::MainWindow(QWidget* parent)
     setObjectName(QStringLiteral("crestWindow"));
     setWindowIcon(QIcon(QStringLiteral(":/icons/crest.svg")));
     setAcceptDrops(true);
-    resize(1280, 800); // before the docks take their shares
+    // Before the docks take their shares; on a small or magnified screen, what is there.
+    resize(QSize(1280, 800).boundedTo(screen()->availableSize()));
     setupPages();
     setupDocks();
     setupMenus();
@@ -107,13 +109,13 @@ void MainWindow::setupDocks() {
     addDockWidget(Qt::BottomDockWidgetArea, m_runs);
     addDockWidget(Qt::BottomDockWidgetArea, m_issues);
     tabifyDockWidget(m_runs, m_issues);
-    m_runs->raise();
 }
 
 /// Where no layout was saved; needs the window's real size.
 void MainWindow::shareDocks() {
     resizeDocks({m_series, m_probe}, {37 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
     resizeDocks({m_runs}, {13 * kRhythm}, Qt::Vertical);
+    m_runs->raise();
 }
 
 void MainWindow::setupMenus() {
@@ -123,14 +125,13 @@ void MainWindow::setupMenus() {
     };
     using enum ActionId;
     add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, Count, CloseStudy, Quit});
-    add(menuBar()->addMenu(tr("&Series")), {AddSeries, Rescan, Filter, Count, Exclude, Include});
+    add(menuBar()->addMenu(tr("&Series")), {AddSeries, Locate, Rescan, Filter, Count, Exclude, Include});
     add(menuBar()->addMenu(tr("&Probe")),
-        {Run, Pause, Continue, Stop, StopNow, ShowLog, Count, AddText, Count, Undo, Redo});
+        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, Count, Undo, Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
     add(view, {ShowCurves, ShowInflection, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
                ResetZoom, Count});
-    for (QDockWidget* dock : {static_cast<QDockWidget*>(m_series), static_cast<QDockWidget*>(m_probe),
-                              static_cast<QDockWidget*>(m_runs), static_cast<QDockWidget*>(m_issues)})
+    for (QDockWidget* dock : docks())
         view->addAction(dock->toggleViewAction());
     view->addSeparator();
     add(view, {FullScreen});
@@ -166,7 +167,32 @@ void MainWindow::setupStatusBar() {
 
 void MainWindow::restoreLayout() {
     restoreGeometry(window_settings::geometry());
-    restoreState(window_settings::docks());
+    m_dockLayout = window_settings::docks();
+    for (QDockWidget* dock : docks()) {
+        dock->hide();
+        dock->toggleViewAction()->setEnabled(false);
+    }
+}
+
+std::array<QDockWidget*, 4> MainWindow::docks() const {
+    return {m_series, m_probe, m_runs, m_issues};
+}
+
+/// The start page has the window to itself; a study brings the docks back as they were left.
+void MainWindow::showDocks(bool shown) {
+    if (shown == m_docksShown)
+        return;
+    m_docksShown = shown;
+    if (!shown)
+        m_dockLayout = saveState();
+    for (QDockWidget* dock : docks()) {
+        dock->setVisible(shown);
+        dock->toggleViewAction()->setEnabled(shown);
+    }
+    if (!shown)
+        return;
+    if (m_dockLayout.isEmpty() || !restoreState(m_dockLayout))
+        shareDocks();
 }
 
 void MainWindow::connectSession() {
@@ -183,6 +209,10 @@ void MainWindow::connectSession() {
     connect(m_session, &StudySession::checkProgress, this, [this](int done, int total) {
         m_status->setText(done < total ? tr("Checking %1 of %2 checkpoints").arg(done).arg(total) : QString());
     });
+    connect(m_session, &StudySession::located, this, [this](const QString& message) {
+        m_continueRun.clear();
+        m_message->showMessage(message);
+    });
     connect(m_session, &StudySession::runsChanged, this, &MainWindow::offerToContinue);
     connect(m_message, &MessageBar::actionAsked, this, [this] {
         if (!m_continueRun.isEmpty())
@@ -196,6 +226,7 @@ void MainWindow::connectFileActions() {
     on(ActionId::OpenFolder, [this] { openFolder(); });
     on(ActionId::OpenSample, [this] { m_session->openSample(); });
     on(ActionId::AddSeries, [this] { addSeries(); });
+    on(ActionId::Locate, [this] { locateSeries(); });
     on(ActionId::SaveAs, [this] { saveAs(); });
     on(ActionId::Export, [this] { exportFigure(); });
     on(ActionId::CloseStudy, [this] { m_session->close(); });
@@ -235,8 +266,11 @@ WindowState MainWindow::state() const {
     state.open = m_session->isOpen();
     state.writable = m_session->writable();
     state.planReady = m_probe->planReady();
-    if (const study::RunStatus* run = m_runs->shown())
+    if (const study::RunStatus* run = m_runs->shown()) {
         state.run = run->state;
+        state.failedCells = !run->failed.empty();
+    }
+    state.seriesSelected = state.open && !m_series->selectedSeries().isEmpty();
     state.figure = state.open && m_curves->hasFigure();
     if (const auto selected = m_series->selected()) {
         state.checkpointSelected = true;
@@ -261,6 +295,7 @@ void MainWindow::studyOpened() {
     setWindowTitle(m_session->untitled() ? tr("%1 (not saved under a name yet)").arg(m_session->name())
                                          : m_session->name());
     m_stack->setCurrentWidget(m_tabs);
+    showDocks(true);
     if (!m_session->writable())
         m_message->showMessage(tr("%1 can only be looked at: the folder cannot be written, or another window holds it.")
                                    .arg(m_session->folder()));
@@ -269,6 +304,7 @@ void MainWindow::studyOpened() {
 void MainWindow::studyClosed() {
     setWindowTitle(QString());
     m_stack->setCurrentWidget(m_start);
+    showDocks(false);
     m_status->clear();
     if (m_painted)
         m_start->refresh();
@@ -307,6 +343,13 @@ void MainWindow::addSeries() {
     const QString folder = QFileDialog::getExistingDirectory(this, tr("Add a folder of checkpoints"));
     if (!folder.isEmpty())
         m_session->addSeries(folder);
+}
+
+void MainWindow::locateSeries() {
+    const QString series = m_series->selectedSeries();
+    const QString folder = QFileDialog::getExistingDirectory(this, tr("Where is %1 now?").arg(series));
+    if (!series.isEmpty() && !folder.isEmpty())
+        m_session->locate(series, folder);
 }
 
 void MainWindow::saveAs() {
@@ -362,7 +405,7 @@ QList<QAction*> MainWindow::allActions() const {
 }
 
 void MainWindow::closeEvent(QCloseEvent* event) {
-    window_settings::saveLayout(saveGeometry(), saveState());
+    window_settings::saveLayout(saveGeometry(), m_docksShown ? saveState() : m_dockLayout);
     QMainWindow::closeEvent(event);
 }
 
@@ -378,12 +421,11 @@ void MainWindow::dropEvent(QDropEvent* event) {
 
 bool MainWindow::event(QEvent* event) {
     const bool handled = QMainWindow::event(event);
-    if (event->type() == QEvent::Show && !m_painted && window_settings::docks().isEmpty())
-        shareDocks();
     if (event->type() == QEvent::Paint && !m_painted) {
         m_painted = true;
         QTimer::singleShot(0, this, [this] {
             m_start->refresh();
+            m_session->findDevices();
             Q_EMIT firstPainted();
         });
     }

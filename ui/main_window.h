@@ -2,6 +2,7 @@
 // The window: pages in the middle, docks around them, menus, one study.
 #pragma once
 
+#include <array>
 #include <memory>
 
 #include <QApplication>
@@ -61,6 +62,8 @@ private:
     void setupToolBar();
     void setupStatusBar();
     void restoreLayout();
+    std::array<QDockWidget*, 4> docks() const;
+    void showDocks(bool shown);
     void connectSession();
     void connectFileActions();
     void connectViewActions();
@@ -68,6 +71,7 @@ private:
 
     void openFolder();
     void addSeries();
+    void locateSeries();
     void saveAs();
     void exportFigure();
     void showTextPreview(const QString& task);
@@ -93,7 +97,9 @@ private:
     IssuesDock* m_issues = nullptr;
     QLabel* m_status = nullptr;
     WindowState m_state;
-    QString m_continueRun; ///< the interrupted run that the message bar offers to continue
+    QString m_continueRun;   ///< the interrupted run that the message bar offers to continue
+    QByteArray m_dockLayout; ///< while the start page is shown
+    bool m_docksShown = false;
     bool m_painted = false, m_offered = false;
 };
 

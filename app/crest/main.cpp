@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <QApplication>
+#include <QLocale>
 
 #include "app/crest/commands.h"
 #include "core/base/version.h"
@@ -36,7 +37,8 @@ int main(int argc, char** argv) {
     if (chosen)
         qputenv("QT_QPA_PLATFORM", "offscreen");
     QApplication application(argc, argv);
-    std::setlocale(LC_NUMERIC, "C"); // QApplication took it from the environment
+    std::setlocale(LC_NUMERIC, "C");   // QApplication took it from the environment
+    QLocale::setDefault(QLocale::c()); // fields and labels write numbers as files do
     QApplication::setApplicationName(QStringLiteral("crest"));
     QApplication::setApplicationDisplayName(QStringLiteral("Crest"));
     QApplication::setApplicationVersion(QString::fromLatin1(crest::version()));

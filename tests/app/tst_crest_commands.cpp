@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// crest export, explain and demo as processes: without a screen, in a locale with a decimal comma where there is one.
+// crest export, explain and demo as processes: without a screen, in a locale with a decimal comma.
 #include <QFile>
 #include <QImage>
 #include <QProcess>
@@ -10,6 +10,7 @@
 #include "core/run/executor.h"
 #include "core/study/runs.h"
 #include "tests/core/series/make_checkpoint.h"
+#include "tests/support/comma_locale.h"
 #include "tests/support/pretend_runner.h"
 
 using namespace crest;
@@ -20,17 +21,6 @@ struct Ended {
     int code = -1;
     QString out, err;
 };
-
-/// A locale that writes 0,5; "" where none is installed.
-QString commaLocale() {
-    QProcess list;
-    list.start(QStringLiteral("locale"), {QStringLiteral("-a")});
-    list.waitForFinished();
-    for (const QByteArray& line : list.readAllStandardOutput().split('\n'))
-        if (line.startsWith("de_DE") || line.startsWith("fr_FR"))
-            return QString::fromLatin1(line);
-    return {};
-}
 
 Ended runCrest(const QStringList& arguments, const QProcessEnvironment& environment) {
     QProcess process;
@@ -90,14 +80,16 @@ class TestCrestCommands : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         // No screen at all: the commands choose the offscreen platform themselves.
-        for (const char* variable : {"QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "LC_ALL", "CREST_DEVICE"})
+        for (const char* variable : {"QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "LC_ALL"})
             m_environment.remove(QString::fromLatin1(variable));
         for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
             m_environment.insert(QString::fromLatin1(variable), m_dir.filePath(QString::fromLatin1(variable)));
-        const QString comma = commaLocale();
-        if (comma.isEmpty())
-            qInfo("no locale with a decimal comma is installed: C.UTF-8 stands for it");
-        m_environment.insert(QStringLiteral("LC_ALL"), comma.isEmpty() ? QStringLiteral("C.UTF-8") : comma);
+        const QString problem = test::makeCommaLocale(m_dir.path());
+        if (!problem.isEmpty())
+            qWarning("%s\nC.UTF-8 stands for it.", qPrintable(problem));
+        m_environment.insert(QStringLiteral("LOCPATH"), problem.isEmpty() ? m_dir.path() : QString());
+        m_environment.insert(QStringLiteral("LC_ALL"),
+                             problem.isEmpty() ? QString::fromLatin1(test::kCommaLocale) : QStringLiteral("C.UTF-8"));
 
         m_study = m_dir.filePath(QStringLiteral("a study"));
         pretend::Shape shape;
@@ -153,6 +145,29 @@ private Q_SLOTS:
         QVERIFY(explained.out.contains(
             QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.pdf")
                 .arg(m_study, m_run)));
+    }
+
+    void aDecimalCommaChangesNothing_data() {
+        QTest::addColumn<QString>("suffix");
+        for (const char* suffix : {"csv", "tex", "svg"})
+            QTest::newRow(suffix) << QString::fromLatin1(suffix);
+    }
+    void aDecimalCommaChangesNothing() {
+        QFETCH(QString, suffix);
+        QProcessEnvironment plain = m_environment;
+        plain.insert(QStringLiteral("LC_ALL"), QStringLiteral("C.UTF-8"));
+        QByteArray content[2];
+        for (const bool comma : {false, true}) {
+            // The same path, since a figure names the command that made it.
+            const QString path = m_dir.filePath(QStringLiteral("locale.") + suffix);
+            const Ended ended = runCrest({QStringLiteral("export"), m_study, QStringLiteral("-o"), path},
+                                         comma ? m_environment : plain);
+            QVERIFY2(ended.code == 0, qPrintable(ended.err));
+            content[comma] = contentOf(path);
+            QVERIFY(QFile::remove(path));
+        }
+        QVERIFY(content[0].size() > 1000);
+        QCOMPARE(content[1], content[0]);
     }
 
     void theCommandOfAFigureMakesItAgain() {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/format.h"
 
+#include <QDateTime>
+#include <QRegularExpression>
+
 #include "core/base/units.h"
 
 namespace crest::ui {
@@ -31,6 +34,16 @@ QString stateText(series::CheckpointState state) {
     return {};
 }
 
+QString runText(const std::string& id) {
+    static const QRegularExpression form(QStringLiteral("^(\\d{8}-\\d{6})\\d*-(.+)-[0-9a-f]+$"));
+    const auto parts = form.match(toQString(id));
+    QDateTime time = QDateTime::fromString(parts.captured(1), QStringLiteral("yyyyMMdd-HHmmss"));
+    if (!parts.hasMatch() || !time.isValid())
+        return toQString(id);
+    time.setTimeSpec(Qt::UTC);
+    return parts.captured(2) + time.toLocalTime().toString(QStringLiteral(", yyyy-MM-dd HH:mm:ss"));
+}
+
 QString runStateText(study::RunState state) {
     switch (state) {
     case study::RunState::Queued:
@@ -51,6 +64,16 @@ QString runStateText(study::RunState state) {
         return QStringLiteral("interrupted");
     }
     return {};
+}
+
+QString failedCellText(const study::Plan& plan, int cell) {
+    if (cell < 0 || static_cast<std::size_t>(cell) >= plan.cells.size())
+        return QStringLiteral("cell %1").arg(cell);
+    const study::Cell& one = plan.cells[static_cast<std::size_t>(cell)];
+    const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(one.checkpoint)];
+    const QString name = toQString(checkpoint.series + "/" + checkpoint.name);
+    return one.isBase() ? QStringLiteral("%1, base").arg(name)
+                        : QStringLiteral("%1, gamma %2, draw %3").arg(name, gammaText(one.strength)).arg(one.seed);
 }
 
 QString roleText(study::Role role) {

@@ -24,8 +24,12 @@ QString tokensText(std::optional<std::int64_t> tokens); ///< "4M", "" where unkn
 QString stepText(std::optional<std::int64_t> step);
 QString bytesText(std::uint64_t bytes);
 QString stateText(series::CheckpointState state); ///< "readable", "suspect", "broken", "excluded"
-QString runStateText(study::RunState state);      ///< "queued", "running", ...
-QString roleText(study::Role role);               ///< "ID", "OOD"
+/// "noise, 2026-11-22 17:53:00" in local time, of a run's id; an id of another form as it is.
+QString runText(const std::string& id);
+QString runStateText(study::RunState state); ///< "queued", "running", ...
+/// "series/tokens-16M, gamma 0.1, draw 3", "..., base".
+QString failedCellText(const study::Plan& plan, int cell);
+QString roleText(study::Role role); ///< "ID", "OOD"
 QString gammaText(double gamma);
 QString durationText(double seconds);
 QString rateText(double tokensPerSecond); ///< "12.3k tok/s"

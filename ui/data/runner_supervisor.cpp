@@ -8,6 +8,7 @@
 #include <QProcess>
 #include <QStringList>
 
+#include "core/base/json.h"
 #include "core/io/files.h"
 #include "ui/data/places.h"
 
@@ -19,6 +20,22 @@ bool runnerIsAlive(const study::StudyFolder& folder) {
         if (entry.path().extension() == ".lock" && io::FileLock::isHeld(entry.path()))
             return true;
     return false;
+}
+
+std::vector<QString> devicesAtWork(const study::StudyFolder& folder) {
+    std::vector<QString> devices;
+    std::error_code error;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "runners", error)) {
+        if (entry.path().extension() != ".lock" || !io::FileLock::isHeld(entry.path()))
+            continue;
+        std::filesystem::path description = entry.path();
+        const auto text = io::readTextFile(description.replace_extension(".json"), 1'000'000);
+        const auto json = text ? parseJson(*text, description.string()) : Result<Json>(fail(text.error()));
+        // One that is just starting has not described itself yet: any device may be its.
+        const bool known = json && json->is_object() && json->contains("device") && (*json)["device"].is_string();
+        devices.push_back(known ? QString::fromStdString((*json)["device"].get<std::string>()) : QString());
+    }
+    return devices;
 }
 
 bool processIsAlive(qint64 pid) {

@@ -18,6 +18,8 @@ struct RunnerCommand {
 
 /// True where a living runner holds its lock in this study. Reads a folder; any thread.
 bool runnerIsAlive(const study::StudyFolder& folder);
+/// The devices of those that live, as they were started: "cpu", "cuda:0".
+std::vector<QString> devicesAtWork(const study::StudyFolder& folder);
 
 /// True while the process is there and has not ended.
 bool processIsAlive(qint64 pid);

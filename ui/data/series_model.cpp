@@ -23,7 +23,8 @@ QString shortName(const series::Checkpoint& checkpoint) {
     const QString name = toQString(checkpoint.name);
     if (!checkpoint.pretrainSeed || !name.contains(u'/'))
         return name;
-    return QStringLiteral("seed %1, %2").arg(*checkpoint.pretrainSeed).arg(name.section(u'/', -1));
+    const QString seed = QStringLiteral("seed %1").arg(*checkpoint.pretrainSeed);
+    return checkpoint.tokens ? seed : seed + QStringLiteral(", ") + name.section(u'/', -1);
 }
 
 } // namespace
@@ -82,12 +83,18 @@ QVariant SeriesModel::data(const QModelIndex& index, int role) const {
 QVariant SeriesModel::seriesData(const series::Series& one, int column, int role) const {
     if (role == SeriesNameRole)
         return toQString(one.name);
+    if (role == CheckpointStateRole && one.checkpoints.empty())
+        return static_cast<int>(series::CheckpointState::Broken);
     if (role == Qt::ToolTipRole)
-        return toQString(one.path);
+        return toQString(one.path) + (one.checkpoints.empty()
+                                          ? QStringLiteral("\nNot there any more. Where it was moved: Locate.")
+                                          : QString());
     if (role != Qt::DisplayRole)
         return {};
     if (column == Name)
         return toQString(one.name);
+    if (column == State && one.checkpoints.empty())
+        return QStringLiteral("not found");
     if (column == State) {
         const auto usable =
             std::count_if(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {

@@ -148,13 +148,26 @@ Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const
     return below;
 }
 
+namespace {
+
+QString locateHint(const study::StudySeries& series) {
+    return QStringLiteral(
+               "The series \"%1\" is not there any more. Where it was moved or renamed: select it in Series and "
+               "choose Locate; its results stay.")
+        .arg(toQString(series.name));
+}
+
+} // namespace
+
 StudyScan scanStudy(const study::Study& study, const std::filesystem::path& studyFolder, const JobContext& job,
                     const std::function<void(const series::Checkpoint&)>& found) {
     StudyScan out;
     for (const study::StudySeries& wanted : study.series) {
         auto scanned = series::scanFolder(studyFolder / wanted.path, job, found);
         if (!scanned) {
-            out.issues.push_back({toQString(scanned.error().where), toQString(scanned.error().message)});
+            out.issues.push_back(
+                {toQString(scanned.error().where), toQString(scanned.error().message) + u' ' + locateHint(wanted)});
+            out.series.push_back({wanted.name, studyFolder / wanted.path, {}});
             continue;
         }
         for (const series::ScanIssue& issue : scanned->issues)
@@ -162,10 +175,11 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
         // A folder may hold several series: then the name tells which is meant.
         if (scanned->series.size() > 1)
             std::erase_if(scanned->series, [&](const series::Series& one) { return one.name != wanted.name; });
-        if (scanned->series.empty())
-            out.issues.push_back({QString::fromStdString((studyFolder / wanted.path).string()),
-                                  QStringLiteral("The series \"%1\" is not there any more. Was it moved or renamed?")
-                                      .arg(toQString(wanted.name))});
+        if (scanned->series.empty()) {
+            out.issues.push_back({toQString(studyFolder / wanted.path), locateHint(wanted)});
+            out.series.push_back(
+                {wanted.name, studyFolder / wanted.path, {}}); // its row stays, so that it can be located
+        }
         for (series::Series& one : scanned->series) {
             one.name = wanted.name;
             for (series::Checkpoint& checkpoint : one.checkpoints) {

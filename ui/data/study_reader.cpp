@@ -10,6 +10,7 @@ namespace crest::ui {
 namespace {
 
 constexpr int kPollMs = 500;
+constexpr std::size_t kMostFailedListed = 200;
 
 bool isOver(study::RunState state) {
     return state == study::RunState::Done || state == study::RunState::Stopped || state == study::RunState::Failed;
@@ -81,6 +82,7 @@ void StudyReader::readResults() {
     m_stored->add(*fresh);
     for (study::ResultRow& row : *fresh) {
         ++m_measured[toQString(row.series + "/" + row.checkpoint)];
+        m_weights[row.series + "/" + row.checkpoint] = row.weights;
         std::string key = row.key;
         m_rows.insert_or_assign(std::move(key), std::move(row));
     }
@@ -99,13 +101,41 @@ void StudyReader::readRuns() {
         }
         if (status->tokensPerSecond > 0 && !isOver(status->state))
             m_rate = status->tokensPerSecond;
+        listFailedCells(*status);
         snapshot->runs.push_back(std::move(*status));
     }
-    snapshot->runnerAlive = runnerIsAlive(m_folder);
+    snapshot->devicesAtWork = devicesAtWork(m_folder);
+    snapshot->weights = m_weights;
     snapshot->issues = m_issues;
     snapshot->measured = m_measured;
     snapshot->tokensPerSecond = m_rate;
     Q_EMIT runsRead(std::move(snapshot));
+}
+
+/// One issue for each: which cell, why, and what to do.
+void StudyReader::listFailedCells(const study::RunStatus& run) {
+    if (run.failed.empty()) {
+        m_failedPlans.erase(run.id);
+        return;
+    }
+    auto plan = m_failedPlans.find(run.id);
+    if (plan == m_failedPlans.end()) {
+        auto read = study::readPlan(m_folder, run.id);
+        if (!read)
+            return; // readRuns lists it as an issue
+        plan = m_failedPlans.emplace(run.id, std::move(*read)).first;
+    }
+    for (std::size_t i = 0; i < run.failed.size(); ++i) {
+        if (i == kMostFailedListed) {
+            m_issues.push_back({QStringLiteral("run ") + toQString(run.id),
+                                tr("%1 further cells failed; the run's log has them all.").arg(run.failed.size() - i)});
+            break;
+        }
+        const study::FailedCell& failed = run.failed[i];
+        m_issues.push_back({failedCellText(plan->second, failed.cell),
+                            toQString(failed.message) + u' ' +
+                                tr("The other cells are kept. Mend this, then click Re-run failed in Runs.")});
+    }
 }
 
 std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {

@@ -44,7 +44,9 @@ struct RunsSnapshot {
     std::vector<Issue> issues;
     std::map<QString, int> measured; ///< "series/checkpoint" -> stored results
     double tokensPerSecond = 0;      ///< as last measured in this study
-    bool runnerAlive = false;        ///< a runner holds its lock
+    /// Fingerprint of the weights that were measured, by "series/checkpoint".
+    std::map<std::string, std::string> weights;
+    std::vector<QString> devicesAtWork; ///< of the runners that hold their lock
 };
 
 class StudyReader : public QObject {
@@ -69,6 +71,7 @@ Q_SIGNALS:
 private:
     void readResults();
     void readRuns();
+    void listFailedCells(const study::RunStatus& run);
     void publishShown();
     std::shared_ptr<analysis::ProbeResults> shownResults();
 
@@ -78,6 +81,8 @@ private:
     std::unordered_map<std::string, study::ResultRow> m_rows; ///< by key
     std::map<std::string, study::RunFollower> m_followers;
     std::map<QString, int> m_measured;
+    std::map<std::string, std::string> m_weights;
+    std::map<std::string, study::Plan> m_failedPlans; ///< of runs with failed cells, by id
     std::vector<Issue> m_issues;
     double m_rate = 0;
     QTimer* m_timer = nullptr;

@@ -5,10 +5,12 @@
 #include <filesystem>
 
 #include <QFileInfo>
+#include <QSettings>
 #include <QThread>
 
 #include "ui/data/background.h"
 #include "ui/data/format.h"
+#include "ui/data/locating.h"
 #include "ui/data/places.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
@@ -29,6 +31,7 @@ struct WantedRun {
     bool named = false;            ///< only `--run` takes it up (it had failed)
     int attempts = 0;
     qint64 pid = 0; ///< of the runner that was started for it
+    QString device;
 };
 
 study::RunStatus statusOf(const std::vector<study::RunStatus>& runs, const std::string& id) {
@@ -36,48 +39,95 @@ study::RunStatus statusOf(const std::vector<study::RunStatus>& runs, const std::
     return at == runs.end() ? study::RunStatus{} : *at;
 }
 
-RunnerCommand commandFor(const std::string& runId, bool named) {
+RunnerCommand commandFor(const std::string& runId, const WantedRun& wanted) {
     RunnerCommand command;
-    if (const QString device = qEnvironmentVariable("CREST_DEVICE"); !device.isEmpty())
-        command.device = device;
-    if (named)
+    command.device = wanted.device;
+    if (wanted.named)
         command.runId = toQString(runId);
     return command;
+}
+
+const QString kCpu = QStringLiteral("cpu");
+
+/// Whether a living runner will take the run up in its turn: on the CPU's runs any works, a GPU's wait for their own.
+bool isServed(const WantedRun& wanted, const std::vector<QString>& devicesAtWork) {
+    return std::any_of(devicesAtWork.begin(), devicesAtWork.end(), [&](const QString& device) {
+        return device.isEmpty() || wanted.device == kCpu || device == wanted.device;
+    });
+}
+
+QString deviceFile() {
+    return stateFolder() + QStringLiteral("/device.ini");
+}
+
+/// A study as it was opened, with the window's lock on it.
+struct OpenedStudy {
+    study::StudyFolder folder;
+    std::optional<study::WindowLock> lock; ///< absent where another window holds the study, or it cannot be written
+    bool isOpenAlready = false;            ///< it is the one that this window holds
+};
+
+/// Another window that closes may still write its last edit: it is waited for.
+constexpr int kLockTries = 25, kLockWaitMs = 20;
+
+/// Runs on a worker: opens, takes the lock and remembers. `held`: the study this window has open.
+Result<OpenedStudy> openLocked(const std::function<Result<study::StudyFolder>()>& work,
+                               const std::filesystem::path& held, StudyWriter& writer) {
+    CREST_CHECK(writer.flush()); // what is opened may be what was just closed
+    CREST_TRY(folder, work());
+    rememberRecentStudy(toQString(folder.path()), toQString(folder.study().name));
+    OpenedStudy opened{std::move(folder), {}, false};
+    opened.isOpenAlready = opened.folder.path() == held;
+    for (int i = 0; i < kLockTries && opened.folder.writable() && !opened.isOpenAlready && !opened.lock; ++i) {
+        if (i > 0)
+            QThread::msleep(kLockWaitMs);
+        if (auto locked = study::WindowLock::tryLock(opened.folder))
+            opened.lock = std::move(*locked);
+    }
+    return opened;
 }
 
 } // namespace
 
 struct StudySession::Private {
-    explicit Private(StudySession* session)
+    Private(StudySession* session, SaveStudy save)
         : q(session)
+        , writer(std::move(save))
         , opening(session)
         , scanning(session)
         , planning(session)
         , adding(session)
+        , locating(session)
         , queueing(session)
-        , controlling(session) {}
+        , controlling(session)
+        , searching(session)
+        , remembering(session) {}
 
     StudySession* q;
     std::optional<study::StudyFolder> folder;
-    std::optional<study::WindowLock> lock; ///< absent where another window holds the study
     study::Study study;
     std::vector<series::Series> series;
     std::vector<Issue> scanIssues, readIssues, allIssues;
     std::vector<study::RunStatus> runs;
-    std::map<QString, int> measured; ///< by "series/checkpoint"
+    bool runsKnown = false;
+    std::map<QString, int> measured;            ///< by "series/checkpoint"
+    std::map<std::string, std::string> weights; ///< that were measured, by "series/checkpoint"
     double tokensPerSecond = 0;
+    std::vector<Device> devices{cpuDevice()};
+    QString device = kCpu;
     QString shownRun;
     std::map<std::string, WantedRun> wanted; ///< by run
     ProbeView view;
     QUndoStack undo;
+    StudyWriter writer; ///< holds the window's lock, where no other window has it
     std::shared_ptr<StoredKeys> stored;
     QThread readingThread;
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
-    Background opening, scanning, planning, adding, queueing, controlling;
+    Background opening, scanning, planning, adding, locating, queueing, controlling, searching, remembering;
 
-    void openAt(std::function<Result<study::StudyFolder>()> work);
-    void adopt(study::StudyFolder opened);
+    void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {});
+    void adopt(OpenedStudy opened);
     void startReader();
     void stopReader();
     void scan();
@@ -86,35 +136,53 @@ struct StudySession::Private {
     void updateIssues();
     void takeRuns(const RunsSnapshot& snapshot);
     void want(const std::string& runId, bool named);
-    void startWanted(bool runnerAlive);
+    void wantAgain(const std::string& runId);
+    void startWanted(std::vector<QString> devicesAtWork);
     void tellModelFacts();
+    JobContext::Sink checkSink();
     void report(const Error& error);
 };
+
+/// Passes "checking 12 of 40" on to the window's thread.
+JobContext::Sink StudySession::Private::checkSink() {
+    return [session = q](const Progress& progress) {
+        QMetaObject::invokeMethod(
+            session, [session, done = static_cast<int>(progress.done), total = static_cast<int>(progress.total)] {
+                Q_EMIT session->checkProgress(done, total);
+            });
+    };
+}
 
 void StudySession::Private::report(const Error& error) {
     Q_EMIT q->failed(toQString(error.text()));
 }
 
-void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work) {
-    opening.start([work = std::move(work)](const JobContext&) { return work(); },
-                  [this](Result<study::StudyFolder> opened) {
-                      if (!opened)
-                          return report(opened.error());
-                      adopt(std::move(*opened));
-                  });
+void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise) {
+    const std::filesystem::path held = folder ? folder->path() : std::filesystem::path();
+    opening.start(
+        [work = std::move(work), held, writer = &writer](const JobContext&) { return openLocked(work, held, *writer); },
+        [this, otherwise = std::move(otherwise)](Result<OpenedStudy> opened) {
+            if (opened)
+                return adopt(std::move(*opened));
+            report(opened.error());
+            if (otherwise)
+                otherwise();
+        });
 }
 
-void StudySession::Private::adopt(study::StudyFolder opened) {
-    q->close();
-    folder = std::move(opened);
-    if (folder->writable()) {
-        if (auto locked = study::WindowLock::tryLock(*folder))
-            lock = std::move(*locked);
-        else
-            folder->makeReadOnly();
+void StudySession::Private::adopt(OpenedStudy opened) {
+    if (opened.isOpenAlready) {
+        if (!folder || folder->path() != opened.folder.path())
+            return q->open(toQString(opened.folder.path())); // closed meanwhile
+        Q_EMIT q->opened();
+        return scan();
     }
+    q->close();
+    folder = std::move(opened.folder);
+    if (folder->writable() && !opened.lock)
+        folder->makeReadOnly();
     study = folder->study();
-    rememberRecentStudy(q->folder(), q->name());
+    writer.begin(*folder, std::move(opened.lock));
     startReader();
     Q_EMIT q->opened();
     Q_EMIT q->studyChanged();
@@ -195,6 +263,7 @@ void StudySession::Private::updateIssues() {
 
 void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     runs = snapshot.runs;
+    runsKnown = true;
     readIssues = snapshot.issues;
     measured = snapshot.measured;
     tokensPerSecond = snapshot.tokensPerSecond;
@@ -202,20 +271,28 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     updateIssues();
     if (shownRun.isEmpty() && !runs.empty())
         q->showRun(toQString(runs.back().id));
-    startWanted(snapshot.runnerAlive);
+    weights = snapshot.weights;
+    startWanted(snapshot.devicesAtWork);
 }
 
 void StudySession::Private::want(const std::string& runId, bool named) {
     WantedRun run;
     run.writersBefore = statusOf(runs, runId).writers.size();
     run.named = named;
+    run.device = device;
     wanted[runId] = run;
-    startWanted(runnerIsAlive(*folder));
+    startWanted(devicesAtWork(*folder));
+}
+
+/// Failed cells, and a run that asked for another device, are taken up only by a runner that is told so.
+void StudySession::Private::wantAgain(const std::string& runId) {
+    const study::RunStatus run = statusOf(runs, runId);
+    want(runId, run.state == study::RunState::Failed || (!run.device.empty() && toQString(run.device) != device));
 }
 
 /// A living runner takes waiting runs in turn; but one that is about to end does not look again, and one may die as it
 /// starts.
-void StudySession::Private::startWanted(bool runnerAlive) {
+void StudySession::Private::startWanted(std::vector<QString> devicesAtWork) {
     for (auto one = wanted.begin(); one != wanted.end();) {
         auto& [id, run] = *one;
         const study::RunStatus status = statusOf(runs, id);
@@ -223,13 +300,13 @@ void StudySession::Private::startWanted(bool runnerAlive) {
             one = wanted.erase(one);
             continue;
         }
-        if (runnerAlive || processIsAlive(run.pid)) {
+        if (isServed(run, devicesAtWork) || processIsAlive(run.pid)) {
             ++one;
             continue;
         }
         const auto started =
             run.attempts < kStartAttempts
-                ? startRunner(*folder, commandFor(id, run.named))
+                ? startRunner(*folder, commandFor(id, run))
                 : Result<qint64>(fail(ErrorKind::Io, "crest-run does not start: " + lastLogLine(*folder).toStdString(),
                                       runnerLog(*folder).toStdString()));
         if (!started) {
@@ -239,14 +316,17 @@ void StudySession::Private::startWanted(bool runnerAlive) {
         }
         ++run.attempts;
         run.pid = *started;
-        runnerAlive = true; // one at a time
+        devicesAtWork.push_back(run.device); // one at a time on each device
         ++one;
     }
 }
 
 void StudySession::Private::applyStudy(const study::Study& changed) {
-    if (const auto saved = folder->save(changed); !saved)
-        return report(saved.error());
+    if (!folder->writable())
+        return report({ErrorKind::Io,
+                       "This study can only be looked at: its folder cannot be written, or another window holds it.",
+                       folder->path().string()});
+    writer.save(changed);
     const bool rescanNeeded = changed.series != study.series;
     study = changed;
     Q_EMIT q->studyChanged();
@@ -261,16 +341,18 @@ void StudySession::Private::edit(const QString& text, study::Study changed) {
         new EditStudyCommand(text, study, std::move(changed), [this](const study::Study& next) { applyStudy(next); }));
 }
 
-StudySession::StudySession(QObject* parent)
+StudySession::StudySession(QObject* parent, SaveStudy save)
     : QObject(parent)
-    , d(std::make_unique<Private>(this)) {
+    , d(std::make_unique<Private>(this, std::move(save))) {
+    connect(&d->writer, &StudyWriter::failed, this, &StudySession::failed);
     qRegisterMetaType<std::shared_ptr<const RunsSnapshot>>();
     qRegisterMetaType<std::shared_ptr<const ProbeView>>();
     d->readingThread.setObjectName(QStringLiteral("study reader"));
 }
 
 StudySession::~StudySession() {
-    for (Background* work : {&d->opening, &d->scanning, &d->planning, &d->adding, &d->queueing, &d->controlling})
+    for (Background* work : {&d->opening, &d->scanning, &d->planning, &d->adding, &d->locating, &d->queueing,
+                             &d->controlling, &d->searching, &d->remembering})
         work->cancelAndWait();
     d->stopReader();
     d->readingThread.quit();
@@ -291,14 +373,17 @@ void StudySession::close() {
     d->scanning.cancel();
     d->planning.cancel();
     d->adding.cancel();
+    d->locating.cancel();
     d->stopReader();
+    d->writer.end();
     d->folder.reset();
-    d->lock.reset();
     d->wanted.clear();
     d->study = {};
     d->series.clear();
     d->runs.clear();
+    d->runsKnown = false;
     d->measured.clear();
+    d->weights.clear();
     d->scanIssues.clear();
     d->readIssues.clear();
     d->allIssues.clear();
@@ -335,6 +420,9 @@ const std::vector<Issue>& StudySession::issues() const {
 const std::vector<study::RunStatus>& StudySession::runs() const {
     return d->runs;
 }
+bool StudySession::runsKnown() const {
+    return d->runsKnown;
+}
 QUndoStack* StudySession::undoStack() {
     return &d->undo;
 }
@@ -360,13 +448,8 @@ void StudySession::saveAs(const QString& target) {
             {ErrorKind::Io, "This study can only be looked at, so it cannot be moved.", d->folder->path().string()});
     const std::filesystem::path from = d->folder->path();
     close();
-    d->opening.start([from, target](const JobContext&) { return moveStudy(from, target); },
-                     [this, from](Result<study::StudyFolder> moved) {
-                         if (moved)
-                             return d->adopt(std::move(*moved));
-                         d->report(moved.error());
-                         open(toQString(from)); // it is still there
-                     });
+    d->openAt([from, target] { return moveStudy(from, target); },
+              [this, from] { open(toQString(from)); }); // it is still there
 }
 
 void StudySession::addSeries(const QString& folder) {
@@ -380,6 +463,40 @@ void StudySession::addSeries(const QString& folder) {
                         changed.series.insert(changed.series.end(), found->begin(), found->end());
                         d->edit(tr("add series"), std::move(changed));
                     });
+}
+
+void StudySession::locate(const QString& name, const QString& folder) {
+    const auto wanted = std::find_if(d->study.series.begin(), d->study.series.end(),
+                                     [&](const study::StudySeries& one) { return toQString(one.name) == name; });
+    if (!d->folder || wanted == d->study.series.end())
+        return;
+    LocateInput input{*wanted, folder, {}};
+    const std::string prefix = wanted->name + "/";
+    for (const auto& [place, fingerprint] : d->weights)
+        if (place.starts_with(prefix))
+            input.measured[place.substr(prefix.size())] = fingerprint;
+    const auto done = [this](const Result<Located>& found) {
+        Q_EMIT checkProgress(0, 0);
+        if (!found)
+            return d->report(found.error());
+        study::Study changed = d->study;
+        for (study::StudySeries& one : changed.series)
+            if (one.name == found->series.name)
+                one.path = found->series.path;
+        d->edit(tr("locate series"), std::move(changed));
+        QString message =
+            found->verified > 0
+                ? tr("%1 was found again: the weights of %2 measured checkpoints are the same. Its results "
+                     "stay.")
+                      .arg(toQString(found->series.name))
+                      .arg(found->verified)
+                : tr("%1 was found. Nothing of it had been measured, so there was nothing to compare.")
+                      .arg(toQString(found->series.name));
+        if (found->missing > 0)
+            message += tr(" %1 measured checkpoints are not in the new folder.").arg(found->missing);
+        Q_EMIT located(message);
+    };
+    d->locating.start([input](const JobContext& job) { return locateSeries(input, job); }, done, d->checkSink());
 }
 
 void StudySession::rescan() {
@@ -425,12 +542,48 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
                           preview.request = number;
                           Q_EMIT planReady(preview);
                       },
-                      [this](const Progress& progress) {
-                          QMetaObject::invokeMethod(
-                              this, [this, done = static_cast<int>(progress.done),
-                                     total = static_cast<int>(progress.total)] { Q_EMIT checkProgress(done, total); });
-                      });
+                      d->checkSink());
     return number;
+}
+
+const std::vector<Device>& StudySession::devices() const {
+    return d->devices;
+}
+QString StudySession::device() const {
+    return d->device;
+}
+
+void StudySession::chooseDevice(const QString& name) {
+    if (name == d->device)
+        return;
+    d->device = name;
+    d->remembering.start(
+        [name](const JobContext&) {
+            QSettings(deviceFile(), QSettings::IniFormat).setValue(QStringLiteral("device"), name);
+            return true;
+        },
+        [](bool) {});
+}
+
+void StudySession::findDevices() {
+    d->searching.start(
+        [](const JobContext&) {
+            return std::pair(
+                ui::findDevices(),
+                QSettings(deviceFile(), QSettings::IniFormat).value(QStringLiteral("device"), kCpu).toString());
+        },
+        [this](const std::pair<std::vector<Device>, QString>& found) {
+            d->devices = found.first;
+            const auto has = [this](const QString& name) {
+                return std::any_of(d->devices.begin(), d->devices.end(),
+                                   [&](const Device& one) { return one.name == name; });
+            };
+            if (d->device == kCpu && has(found.second))
+                d->device = found.second;
+            else if (!has(d->device))
+                d->device = kCpu;
+            Q_EMIT devicesChanged();
+        });
 }
 
 void StudySession::run(const study::Plan& plan) {
@@ -442,8 +595,11 @@ void StudySession::run(const study::Plan& plan) {
     if (runnerProgram().isEmpty())
         return d->report(
             {ErrorKind::NotFound, "crest-run is not beside this program. Build it, or set CREST_RUN to its path.", ""});
+    study::Plan placed = plan;
+    if (d->device != kCpu)
+        placed.device = d->device.toStdString(); // a runner on another leaves it
     d->queueing.start([folder = *d->folder,
-                       plan](const JobContext&) { return std::pair(folder.path(), study::queueRun(folder, plan)); },
+                       placed](const JobContext&) { return std::pair(folder.path(), study::queueRun(folder, placed)); },
                       [this](std::pair<std::filesystem::path, Result<std::string>> queued) {
                           if (!d->folder || d->folder->path() != queued.first)
                               return;
@@ -474,7 +630,7 @@ void StudySession::resume(const QString& runId) {
                              if (!sent)
                                  return d->report(sent.error());
                              if (d->folder && d->folder->path() == path)
-                                 d->want(id, statusOf(d->runs, id).state == study::RunState::Failed);
+                                 d->wantAgain(id);
                          });
 }
 

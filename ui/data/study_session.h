@@ -16,6 +16,8 @@
 #include "core/study/planner.h"
 #include "core/study/runs.h"
 #include "core/study/study_folder.h"
+#include "ui/data/devices.h"
+#include "ui/data/study_writer.h"
 
 namespace crest::ui {
 
@@ -43,7 +45,7 @@ struct ProbeView {
 class StudySession : public QObject {
     Q_OBJECT
 public:
-    explicit StudySession(QObject* parent = nullptr);
+    explicit StudySession(QObject* parent = nullptr, SaveStudy save = {});
     ~StudySession() override;
 
     // Opening. All return at once; opened() or failed() follows.
@@ -63,11 +65,16 @@ public:
     const std::vector<series::Series>& series() const;
     const std::vector<Issue>& issues() const;
     const std::vector<study::RunStatus>& runs() const;
+    /// False until the runs of a study that was just opened have been read.
+    bool runsKnown() const;
     /// Stored results of a checkpoint, by "series/checkpoint".
     int measuredResults(const QString& checkpoint) const;
 
     /// Adds another folder of checkpoints to this study.
     void addSeries(const QString& folder);
+    /// A series whose folder moved: `folder` is looked at in a worker and taken where its weights are those that were
+    /// measured; undoable. located() or failed() follows.
+    void locate(const QString& series, const QString& folder);
     void rescan();
 
     // Probes. Edits go through the undo stack.
@@ -82,6 +89,12 @@ public:
     /// and then reported.
     void run(const study::Plan& plan);
     void control(const QString& runId, study::RunCommand command);
+    /// What runs are computed on: those that were found (the CPU until then), and the chosen one, which is remembered.
+    /// devicesChanged() follows a search.
+    const std::vector<Device>& devices() const;
+    QString device() const;
+    void chooseDevice(const QString& name);
+    void findDevices();
     /// Continues an interrupted, stopped or failed run: only what is missing. Cells that failed are tried again.
     void resume(const QString& runId);
 
@@ -97,6 +110,8 @@ Q_SIGNALS:
     void seriesChanged();
     void studyChanged();
     void issuesChanged();
+    void located(const QString& message); ///< what was verified: a sentence for people
+    void devicesChanged();
     void runsChanged();
     void scanProgress(int checkpointsFound, bool finished);
     void checkProgress(int done, int total); ///< "checking 12 of 40": fingerprints

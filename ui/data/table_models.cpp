@@ -18,10 +18,10 @@ QString progressText(const study::RunStatus& run) {
     return text;
 }
 
-QString runText(const study::RunStatus& run, int column) {
+QString cellText(const study::RunStatus& run, int column) {
     switch (column) {
     case RunsModel::Name:
-        return toQString(run.id);
+        return runText(run.id);
     case RunsModel::Progress:
         return progressText(run);
     case RunsModel::Phase:
@@ -40,10 +40,13 @@ QString runText(const study::RunStatus& run, int column) {
 }
 
 QString runToolTip(const study::RunStatus& run) {
-    QString text = toQString(run.message);
-    for (const study::FailedCell& cell : run.failed)
-        text += (text.isEmpty() ? QString() : QStringLiteral("\n")) + QStringLiteral("cell %1: ").arg(cell.cell) +
-                toQString(cell.message);
+    QString text = QStringLiteral("Run ") + toQString(run.id);
+    if (!run.message.empty())
+        text += u'\n' + toQString(run.message);
+    if (!run.failed.empty())
+        text +=
+            (run.failed.size() == 1 ? QStringLiteral("\n1 cell failed: Issues says why.")
+                                    : QStringLiteral("\n%1 cells failed: Issues lists them.").arg(run.failed.size()));
     return text;
 }
 
@@ -89,7 +92,7 @@ QVariant RunsModel::data(const QModelIndex& index, int role) const {
         return {};
     switch (role) {
     case Qt::DisplayRole:
-        return runText(*run, index.column());
+        return cellText(*run, index.column());
     case Qt::ToolTipRole:
         return runToolTip(*run);
     case Qt::TextAlignmentRole:
@@ -172,7 +175,10 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
     case Point:
         return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
     case Interval:
-        return found.supported ? toQString(formatTokens(found.low) + " to " + formatTokens(found.high)) : QString();
+        if (!found.supported)
+            return {};
+        return found.low == found.high ? toQString(formatTokens(found.low)) + QStringLiteral(" only")
+                                       : toQString(formatTokens(found.low) + " to " + formatTokens(found.high));
     case Scope:
         return toQString(analysis::scopeLabel(found.scope));
     case Evidence:

@@ -55,6 +55,7 @@ ExportDialog::ExportDialog(const analysis::Figure& figure, const QString& name, 
     , m_figure(figure)
     , m_defaultFolder(folder)
     , m_writing(this)
+    , m_remembering(this)
     , m_folder(new QLineEdit)
     , m_name(new QLineEdit)
     , m_eachPanel(new QCheckBox(tr("Also one file for each panel")))
@@ -238,7 +239,12 @@ ExportOptions ExportDialog::options(FigureFormat format) const {
 }
 
 void ExportDialog::start() {
-    window_settings::saveExportSettings(settings());
+    m_remembering.start(
+        [saved = settings()](const JobContext&) {
+            window_settings::saveExportSettings(saved); // waits for the disk
+            return true;
+        },
+        [](bool) {});
     m_jobs.clear();
     m_outputs.clear();
     std::vector<analysis::Figure> figures{m_figure};

@@ -63,7 +63,7 @@ private:
     QString m_defaultFolder;
     std::vector<Job> m_jobs; ///< still to draw, last first
     std::vector<Output> m_outputs;
-    Background m_writing;
+    Background m_writing, m_remembering;
 
     QLineEdit *m_folder, *m_name;
     std::vector<QCheckBox*> m_formats; ///< in the order of FigureFormat

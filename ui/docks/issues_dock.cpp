@@ -12,6 +12,11 @@
 #include "ui/window/icons.h"
 
 namespace crest::ui {
+namespace {
+
+constexpr int kMostMeasured = 60; ///< rows whose height follows their text: measuring more would hold the window up
+
+} // namespace
 
 IssuesDock::IssuesDock(StudySession& session, QWidget* parent)
     : QDockWidget(tr("Issues"), parent)
@@ -45,7 +50,8 @@ void IssuesDock::setupTable() {
 
 void IssuesDock::showIssues() {
     m_model.setIssues(m_session.issues());
-    m_table->resizeRowsToContents();
+    if (m_model.rowCount() <= kMostMeasured)
+        m_table->resizeRowsToContents();
     const int count = m_model.rowCount();
     setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
 }

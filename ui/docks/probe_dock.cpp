@@ -62,6 +62,7 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_series(new QComboBox)
     , m_scale(new QComboBox)
     , m_compute(new QComboBox)
+    , m_device(new QComboBox)
     , m_seeds(new QSpinBox)
     , m_gammas(new GammaEdit)
     , m_tasks(new TaskRoles)
@@ -92,6 +93,9 @@ void ProbeDock::setupFields() {
     m_compute->addItem(tr("float32"), static_cast<int>(study::ComputeType::Float32));
     m_compute->addItem(tr("bfloat16"), static_cast<int>(study::ComputeType::BFloat16));
     m_compute->setAccessibleName(tr("Number format"));
+    m_device->setAccessibleName(tr("Device"));
+    m_device->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    showDevices();
     for (QLabel* label : {m_scaleHelp, m_cost, m_problem}) {
         label->setWordWrap(true);
         label->setTextFormat(Qt::PlainText);
@@ -123,6 +127,7 @@ QFormLayout* ProbeDock::formOfFields(Actions& actions) {
     form->addRow(tr("S&cale"), m_scale);
     form->addRow(m_scaleHelp);
     form->addRow(tr("C&ompute"), m_compute);
+    form->addRow(tr("D&evice"), m_device);
     form->addRow(line());
     form->addRow(m_tasks);
     form->addRow(addText);
@@ -166,6 +171,10 @@ void ProbeDock::connectFields() {
     connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
     connect(m_scale, &QComboBox::activated, this, editedAndStored);
     connect(m_compute, &QComboBox::activated, this, editedAndStored);
+    connect(m_device, &QComboBox::activated, this, [this] {
+        m_session.chooseDevice(m_device->currentData().toString());
+        showDevices();
+    });
     connect(m_tasks, &TaskRoles::rolesEdited, this, editedAndStored);
     connect(m_tasks, &TaskRoles::previewAsked, this, &ProbeDock::previewAsked);
     connect(m_series, &QComboBox::activated, this, &ProbeDock::loadProbe);
@@ -179,6 +188,7 @@ void ProbeDock::connectSession(Actions& actions) {
     connect(&m_session, &StudySession::runsChanged, this, &ProbeDock::runsChanged);
     connect(&m_session, &StudySession::probeChanged, this, &ProbeDock::showPlan);
     connect(&m_session, &StudySession::planReady, this, &ProbeDock::takePlan);
+    connect(&m_session, &StudySession::devicesChanged, this, &ProbeDock::showDevices);
     connect(&m_session, &StudySession::checkProgress, this, [this](int done, int total) {
         if (!m_plan && total > 0)
             m_cost->setText(tr("Checking weights: %1 of %2").arg(done).arg(total));
@@ -245,6 +255,17 @@ void ProbeDock::showScaleHelp() {
     else
         m_scaleHelp->setText(
             tr("Noise of gamma times the std each tensor was initialised with. Norms and biases are left alone."));
+}
+
+void ProbeDock::showDevices() {
+    m_device->clear();
+    for (const Device& one : m_session.devices()) {
+        m_device->addItem(one.label, one.name);
+        m_device->setItemData(m_device->count() - 1, one.detail, Qt::ToolTipRole);
+    }
+    m_device->setCurrentIndex(std::max(0, m_device->findData(m_session.device())));
+    const QString detail = m_device->currentData(Qt::ToolTipRole).toString();
+    m_device->setToolTip(tr("What the next run is computed on.") + (detail.isEmpty() ? QString() : u'\n' + detail));
 }
 
 void ProbeDock::edited() {

@@ -53,6 +53,7 @@ private:
     void showPlan();
     void styleRun();
     void showScaleHelp();
+    void showDevices();
     bool shownRunIsThisProbe() const;
     void run();
     void addText();
@@ -66,7 +67,7 @@ private:
     QString m_runStates; ///< of the last look, to plan again when a run ends
     QTimer m_planTimer;
 
-    QComboBox *m_series, *m_scale, *m_compute;
+    QComboBox *m_series, *m_scale, *m_compute, *m_device;
     QSpinBox* m_seeds;
     GammaEdit* m_gammas;
     TaskRoles* m_tasks;

@@ -95,6 +95,9 @@ void RunsDock::setupHead(Actions& actions) {
     head->addWidget(m_bar);
     head->addWidget(m_state);
     head->addWidget(m_detail, 1);
+    m_rerun = buttonFor(actions.at(ActionId::RerunFailed));
+    m_rerun->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+    head->addWidget(m_rerun);
     for (const ActionId id :
          {ActionId::Pause, ActionId::Continue, ActionId::Stop, ActionId::StopNow, ActionId::ShowLog})
         head->addWidget(buttonFor(actions.at(id)));
@@ -120,10 +123,11 @@ void RunsDock::connectSignals(Actions& actions) {
     connect(actions.at(ActionId::Pause), &QAction::triggered, this, [this] { control(study::RunCommand::Pause); });
     connect(actions.at(ActionId::Stop), &QAction::triggered, this, [this] { control(study::RunCommand::Stop); });
     connect(actions.at(ActionId::StopNow), &QAction::triggered, this, [this] { control(study::RunCommand::StopNow); });
-    connect(actions.at(ActionId::Continue), &QAction::triggered, this, [this] {
-        if (const study::RunStatus* run = shown())
-            m_session.resume(toQString(run->id));
-    });
+    for (const ActionId id : {ActionId::Continue, ActionId::RerunFailed})
+        connect(actions.at(id), &QAction::triggered, this, [this] {
+            if (const study::RunStatus* run = shown())
+                m_session.resume(toQString(run->id));
+        });
     connect(actions.at(ActionId::ShowLog), &QAction::triggered, this, &RunsDock::showLog);
 }
 
@@ -148,8 +152,11 @@ void RunsDock::showHead() {
     const study::RunStatus* run = shown();
     m_bar->setVisible(run != nullptr);
     m_state->setVisible(run != nullptr);
+    showRerun(run ? static_cast<int>(run->failed.size()) : 0);
     if (!run) {
-        m_detail->setText(tr("No run yet. A probe that is set up on the right is started with Run."));
+        m_detail->setText(m_session.runsKnown()
+                              ? tr("No run yet. A probe that is set up on the right is started with Run.")
+                              : tr("Reading the study..."));
         return;
     }
     m_bar->setRange(0, static_cast<int>(std::max<std::int64_t>(1, run->totalCells)));
@@ -167,6 +174,12 @@ void RunsDock::showHead() {
         detailColors.setColor(QPalette::WindowText, stateColors(palette()).bad);
     m_detail->setPalette(detailColors);
     m_bar->setAccessibleDescription(runStateText(run->state) + QStringLiteral(", ") + detail);
+}
+
+/// The button is there where something failed, and says how much.
+void RunsDock::showRerun(int failed) {
+    m_rerun->setVisible(failed > 0);
+    m_rerun->defaultAction()->setText(failed > 0 ? tr("Re-run %1 &failed").arg(failed) : tr("Re-run &failed"));
 }
 
 void RunsDock::control(study::RunCommand command) {

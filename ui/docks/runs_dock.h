@@ -11,6 +11,7 @@
 class QLabel;
 class QProgressBar;
 class QTableView;
+class QToolButton;
 
 namespace crest::ui {
 
@@ -30,6 +31,7 @@ private:
     void connectSignals(Actions& actions);
     void showRuns();
     void showHead();
+    void showRerun(int failed);
     void control(study::RunCommand command);
     void showLog();
 
@@ -38,6 +40,7 @@ private:
     QTableView* m_table;
     QProgressBar* m_bar;
     QLabel *m_state, *m_detail;
+    QToolButton* m_rerun = nullptr;
     bool m_updating = false;
 };
 

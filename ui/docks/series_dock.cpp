@@ -118,6 +118,7 @@ void SeriesDock::setupLayout() {
     column->addWidget(m_filter);
     column->addWidget(m_tree, 1);
     column->addWidget(m_summary);
+    content->setMinimumWidth(23 * kRhythm); // tokens and state stay in sight in a small window
     setWidget(content);
 }
 
@@ -163,6 +164,10 @@ std::optional<SeriesDock::Selected> SeriesDock::selected() const {
                     static_cast<series::CheckpointState>(index.data(SeriesModel::CheckpointStateRole).toInt())};
 }
 
+QString SeriesDock::selectedSeries() const {
+    return m_tree->currentIndex().data(SeriesModel::SeriesNameRole).toString();
+}
+
 void SeriesDock::focusFilter() {
     show();
     m_filter->setFocus(Qt::ShortcutFocusReason);
@@ -174,6 +179,7 @@ void SeriesDock::showMenu(const QPoint& at) {
     menu.addAction(m_actions.at(ActionId::Exclude));
     menu.addAction(m_actions.at(ActionId::Include));
     menu.addSeparator();
+    menu.addAction(m_actions.at(ActionId::Locate));
     menu.addAction(m_actions.at(ActionId::AddSeries));
     menu.addAction(m_actions.at(ActionId::Rescan));
     menu.exec(m_tree->viewport()->mapToGlobal(at));

@@ -41,6 +41,8 @@ public:
     };
     /// The checkpoint that is selected, if one is.
     std::optional<Selected> selected() const;
+    /// The series that is selected, or whose checkpoint is; "" where none is.
+    QString selectedSeries() const;
     void focusFilter();
 
 Q_SIGNALS:

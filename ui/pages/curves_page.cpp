@@ -75,7 +75,7 @@ void CurvesPage::setupBar() {
         row->addWidget(field);
     };
     add(tr("R&un"), m_run);
-    add(tr("&x"), m_x);
+    add(tr("&x axis"), m_x);
     add(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     row->setStretchFactor(m_run, 3);
@@ -201,7 +201,7 @@ void CurvesPage::fillRuns() {
     if (!same) {
         m_run->clear();
         for (auto run = runs.rbegin(); run != runs.rend(); ++run)
-            m_run->addItem(toQString(run->id), toQString(run->id));
+            m_run->addItem(runText(run->id), toQString(run->id));
     }
     m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
     m_run->setEnabled(m_run->count() > 1);
@@ -272,7 +272,9 @@ analysis::Figure CurvesPage::figureForExport() const {
 void CurvesPage::showEmpty() {
     if (!m_session.isOpen())
         m_stack->setCurrentIndex(0);
-    if (m_session.runs().empty())
+    if (m_session.isOpen() && !m_session.runsKnown())
+        m_empty->setText(tr("Reading the study..."));
+    else if (m_session.runs().empty())
         m_empty->setText(tr("No run yet.\nSet up the probe on the right, look at its cost, and click Run: the curves "
                             "fill while it runs."));
     else

@@ -28,12 +28,14 @@ const ActionSpec kActions[] = {
     {ActionId::CloseStudy, "&Close study", "", "Ctrl+W", "Close this study; its runs go on"},
     {ActionId::Quit, "&Quit", "", "Ctrl+Q", "Close the window; runs go on"},
     {ActionId::Filter, "&Find a checkpoint", "search", "Ctrl+F", "Filter the list of checkpoints"},
+    {ActionId::Locate, "&Locate...", "folder", "", "Say where a series was moved to; its results stay"},
     {ActionId::Rescan, "&Rescan", "rescan", "F5", "Look at the checkpoint folders again"},
     {ActionId::Exclude, "&Exclude checkpoint", "state-excluded", "", "Leave this checkpoint out of new runs"},
     {ActionId::Include, "&Include checkpoint", "state-ok", "", "Take this checkpoint into new runs again"},
     {ActionId::Run, "&Run", "run", "Ctrl+R", "Measure the cells of this probe that are not stored yet"},
     {ActionId::Pause, "&Pause run", "pause", "", "Hold the run after the step at work"},
     {ActionId::Continue, "&Continue run", "continue", "", "Go on with what is missing"},
+    {ActionId::RerunFailed, "Re-run &failed", "rescan", "", "Try the cells that failed again; the others are kept"},
     {ActionId::Stop, "&Stop after this cell", "stop", "Ctrl+.", "Stop when the cells at work are stored"},
     {ActionId::StopNow, "Stop &now", "stop-now", "Ctrl+Shift+.", "Stop at once; what is finished stays"},
     {ActionId::ShowLog, "Show &log", "log", "", "Show what the runner has said"},
@@ -81,13 +83,17 @@ bool isEnabled(ActionId id, const WindowState& state) {
         return state.writable && state.checkpointSelected && !state.checkpointExcluded;
     case ActionId::Include:
         return state.writable && state.checkpointSelected && state.checkpointExcluded;
+    case ActionId::Locate:
+        return state.writable && state.seriesSelected;
+    case ActionId::RerunFailed:
+        return state.writable && state.failedCells && !isAtWork(state);
     case ActionId::Run:
         return state.writable && state.planReady;
     case ActionId::Pause:
         return state.writable && (state.run == RunState::Running || state.run == RunState::Queued);
     case ActionId::Continue:
-        return state.writable && state.run && *state.run != RunState::Done && *state.run != RunState::Running &&
-               *state.run != RunState::Queued;
+        return state.writable && (state.run == RunState::Paused || state.run == RunState::Stopped ||
+                                  state.run == RunState::Stopping || state.run == RunState::Interrupted);
     case ActionId::Stop:
         return state.writable && isAtWork(state) && state.run != RunState::Stopping;
     case ActionId::StopNow:

@@ -21,12 +21,14 @@ enum class ActionId {
     CloseStudy,
     Quit,
     Filter,
+    Locate,
     Rescan,
     Exclude,
     Include,
     Run,
     Pause,
     Continue,
+    RerunFailed,
     Stop,
     StopNow,
     ShowLog,
@@ -55,7 +57,9 @@ struct WindowState {
     bool open = false, writable = false;
     bool planReady = false;             ///< the probe can run and has new cells
     std::optional<study::RunState> run; ///< of the run that is shown
+    bool failedCells = false;           ///< it has some
     bool figure = false;                ///< there are curves to look at
+    bool seriesSelected = false;        ///< a series, or one of its checkpoints
     bool checkpointSelected = false, checkpointExcluded = false;
     bool canUndo = false, canRedo = false;
     bool operator==(const WindowState&) const = default;

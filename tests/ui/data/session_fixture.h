@@ -25,7 +25,6 @@ struct SessionFixture {
     SessionFixture() {
         for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
             qputenv(variable, dir.filePath(QString::fromLatin1(variable)).toUtf8());
-        qunsetenv("CREST_DEVICE");
         makeSeries(series, "series", 4);
         QByteArray lines;
         for (int i = 0; i < 40; ++i)
@@ -49,14 +48,24 @@ struct SessionFixture {
         std::filesystem::resize_file(file, std::filesystem::file_size(file) - 10);
     }
 
-    /// crest-run is a script that starts the pretending runner (each result takes `micros`) and leaves its process id.
-    void useRunner(int micros) const {
+    /// crest-run is a script that starts the pretending runner (each result takes `micros`, cells of the checkpoint
+    /// `failing` fail) and leaves its process id and its arguments; asked for devices it tells those of useDevices().
+    void useRunner(int micros, const QString& failing = {}) const {
         const QString pretend = QStringLiteral(CREST_BINARY_DIR "/tests/crest-pretend-run");
         useScript(
-            QStringLiteral("echo $$ > '%1'\nrun=\"\"\ncase \"$*\" in *--run*) run=\"--run ${*##*--run }\";; esac\n"
-                           "exec '%2' work \"$2\" --workers 2 --micros %3 ${run%% --json}\n")
+            QStringLiteral("if [ \"$1\" = devices ]; then exec cat '%4'; fi\necho $$ > '%1'\necho \"$*\" >> "
+                           "'%5'\nrun=\"\"\ncase \"$*\" in *--run*) run=\"--run ${*##*--run }\";; esac\n"
+                           "device=\"${*##*--device }\"\n"
+                           "exec '%2' work \"$2\" --workers 2 --micros %3 --device ${device%% *} %6 ${run%% --json}\n")
                 .arg(pid, pretend)
-                .arg(micros));
+                .arg(micros)
+                .arg(dir.filePath(QStringLiteral("devices.json")), dir.filePath(QStringLiteral("arguments")),
+                     failing.isEmpty() ? QString() : QStringLiteral("--fail ") + failing));
+    }
+    void useDevices(const QByteArray& json) const { writeFile(dir.filePath(QStringLiteral("devices.json")), json); }
+    QString runnerArguments() const {
+        QFile file(dir.filePath(QStringLiteral("arguments")));
+        return file.open(QIODevice::ReadOnly) ? QString::fromUtf8(file.readAll()) : QString();
     }
     void useScript(const QString& commands) const {
         const QString script = dir.filePath(QStringLiteral("runner.sh"));

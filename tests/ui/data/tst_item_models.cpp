@@ -113,7 +113,7 @@ private Q_SLOTS:
         QCOMPARE(text(model, 0, RunsModel::Progress), QStringLiteral("127/128, 1 failed"));
         QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole)
                     .toString()
-                    .contains(QStringLiteral("cell 5: loss is not finite")));
+                    .contains(QStringLiteral("1 cell failed: Issues says why.")));
         model.setRuns({runOf("first", study::RunState::Done, 128), more, runOf("third", study::RunState::Queued, 0)});
         QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("third"));
         QVERIFY(model.at(3) == nullptr && model.at(-1) == nullptr);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The session end to end, against a runner that only pretends to compute: opening, planning, running, killing,
 // continuing, finding again.
+#include <atomic>
 #include <csignal>
 
 #include <unistd.h>
@@ -9,6 +10,7 @@
 
 #include "core/study/results.h"
 #include "tests/ui/data/session_fixture.h"
+#include "ui/data/format.h"
 #include "ui/data/places.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
@@ -25,6 +27,8 @@ constexpr int kWaitMs = 30000;
 
 /// A session with what it said.
 struct Session {
+    explicit Session(SaveStudy save = {})
+        : session(nullptr, std::move(save)) {}
     StudySession session;
     QSignalSpy opened{&session, &StudySession::opened}, failed{&session, &StudySession::failed},
         scanned{&session, &StudySession::seriesChanged};
@@ -124,21 +128,194 @@ private Q_SLOTS:
         QVERIFY(openWithTask(one, fixture));
         one.session.setProbe(fixture.probe(one.session));
         const auto onDisk = [&] { return study::StudyFolder::open(one.session.folder().toStdString())->study(); };
-        QCOMPARE(onDisk().probes.size(), 1u);
+        QTRY_COMPARE(onDisk().probes.size(), 1u);
         QVERIFY(onDisk() == one.session.study());
         one.session.undoStack()->undo();
-        QVERIFY(onDisk().probes.empty() && one.session.study().probes.empty());
+        QVERIFY(one.session.study().probes.empty());
+        QTRY_VERIFY(onDisk().probes.empty());
         one.session.undoStack()->redo();
-        QCOMPARE(onDisk().probes.size(), 1u);
+        QTRY_COMPARE(onDisk().probes.size(), 1u);
         study::Probe changed = fixture.probe(one.session);
         changed.seeds = 7;
         one.session.setProbe(changed);
+        QTRY_COMPARE(onDisk().probes[0].seeds, 7);
         QCOMPARE(onDisk().probes.size(), 1u);
-        QCOMPARE(onDisk().probes[0].seeds, 7);
         one.session.setExcluded(QStringLiteral("series"), QStringLiteral("tokens-1M"), true);
         QTRY_VERIFY(one.session.series()[0].checkpoints[0].state == series::CheckpointState::Excluded);
         one.session.undoStack()->undo();
         QTRY_VERIFY(one.session.series()[0].checkpoints[0].state == series::CheckpointState::Ok);
+    }
+
+    void aSlowDiskHoldsNoEditUpAndLosesNone() {
+        SessionFixture fixture;
+        std::atomic<int> saves = 0;
+        const SaveStudy slow = [&](study::StudyFolder& folder, const study::Study& study) {
+            QThread::msleep(400);
+            ++saves;
+            return folder.save(study);
+        };
+        QString folder;
+        {
+            Session one(slow);
+            QVERIFY(one.open(fixture.series));
+            folder = one.session.folder();
+            QElapsedTimer clock;
+            clock.start();
+            one.session.addTask(fixture.task("heldout"));
+            study::Probe probe = fixture.probe(one.session);
+            for (probe.seeds = 1; probe.seeds <= 20; ++probe.seeds)
+                one.session.setProbe(probe);
+            QVERIFY2(clock.elapsed() < 50, qPrintable(QString::number(clock.elapsed())));
+            one.session.setExcluded(QStringLiteral("series"), QStringLiteral("tokens-2M"), true);
+            clock.restart();
+            one.session.close(); // with edits on their way
+            QVERIFY2(clock.elapsed() < 50, qPrintable(QString::number(clock.elapsed())));
+            // Opened again at once it shows the last edit, and is this window's.
+            one.scanned.clear();
+            QVERIFY(one.open(folder));
+            QVERIFY(one.session.writable());
+            QCOMPARE(one.session.study().probes.at(0).seeds, 20);
+            QCOMPARE(one.session.study().series.at(0).excluded, std::vector<std::string>{"tokens-2M"});
+            QVERIFY2(saves < 6, "edits in a row are one write");
+            probe.seeds = 33;
+            one.session.setProbe(probe);
+        } // the window goes with an edit on its way
+        QCOMPARE(study::StudyFolder::open(folder.toStdString())->study().probes.at(0).seeds, 33);
+    }
+
+    void anEditThatCannotBeSavedIsKeptAndTriedAgain() {
+        SessionFixture fixture;
+        std::atomic<bool> full = true;
+        Session one([&](study::StudyFolder& folder, const study::Study& study) -> Result<void> {
+            if (full)
+                return fail(ErrorKind::NoSpace, "No space left on the disk.", folder.path().string());
+            return folder.save(study);
+        });
+        QVERIFY(one.open(fixture.series));
+        one.session.addTask(fixture.task("heldout"));
+        QTRY_COMPARE(one.failed.count(), 1);
+        QVERIFY(one.failed[0][0].toString().contains(QStringLiteral("No space left")) &&
+                one.failed[0][0].toString().contains(QStringLiteral("is kept")));
+        QCOMPARE(one.session.study().tasks.size(), 1u);
+        full = false;
+        const auto onDisk = [&] { return study::StudyFolder::open(one.session.folder().toStdString())->study(); };
+        QTRY_COMPARE_WITH_TIMEOUT(onDisk().tasks.size(), 1u, kWaitMs); // without another edit
+        QCOMPARE(one.failed.count(), 1);
+    }
+
+    void aMovedSeriesIsLocatedByItsContent() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-1M")) > 0);
+        const int before = one.session.measuredResults(QStringLiteral("series/tokens-1M"));
+        const QString moved = fixture.dir.filePath(QStringLiteral("elsewhere/moved"));
+        QDir().mkpath(fixture.dir.filePath(QStringLiteral("elsewhere")));
+        QVERIFY(QDir().rename(fixture.series, moved));
+        one.session.rescan();
+        QTRY_VERIFY(one.session.series().at(0).checkpoints.empty()); // its row stays
+        QCOMPARE(one.session.issues().size(), 1u);
+        QVERIFY(one.session.issues()[0].message.contains(QStringLiteral("Locate")));
+
+        // Another series under the same names is refused: its weights are others.
+        const auto other = std::filesystem::path(fixture.dir.filePath(QStringLiteral("other")).toStdString());
+        for (int i = 0; i < 4; ++i)
+            test::makeCheckpoint(other / ("tokens-" + std::to_string(1 << i) + "M"), test::tinySpec(),
+                                 static_cast<unsigned>(50 + i));
+        one.session.locate(QStringLiteral("series"), toQString(other));
+        QTRY_COMPARE(one.failed.count(), 1);
+        QVERIFY2(one.failed[0][0].toString().contains(QStringLiteral("other weights")),
+                 qPrintable(one.failed[0][0].toString()));
+        QTemporaryDir empty;
+        one.session.locate(QStringLiteral("series"), empty.path());
+        QTRY_COMPARE(one.failed.count(), 2);
+        QVERIFY(one.session.series().at(0).checkpoints.empty());
+
+        QSignalSpy located(&one.session, &StudySession::located);
+        one.session.locate(QStringLiteral("series"), moved);
+        QTRY_COMPARE(located.count(), 1);
+        QVERIFY(located[0][0].toString().contains(QStringLiteral("4 measured checkpoints")));
+        QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 4u);
+        QTRY_VERIFY(one.session.issues().empty());
+        QCOMPARE(one.session.measuredResults(QStringLiteral("series/tokens-1M")), before);
+        const auto plan = one.plan(fixture.probe(one.session));
+        QVERIFY(plan.has_value());
+        QCOMPARE(plan->cachedCellCount(), plan->cellCount()); // nothing is computed again
+        one.session.undoStack()->undo();
+        QTRY_VERIFY(one.session.series().at(0).checkpoints.empty());
+    }
+
+    void failedCellsAreListedAndTriedAgain() {
+        SessionFixture fixture;
+        fixture.useRunner(0, QStringLiteral("tokens-2M"));
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Failed));
+        QCOMPARE(one.session.runs()[0].failed.size(), std::size_t{9}); // base + 2 gammas x 4 draws
+        const auto listed = [&] {
+            return std::count_if(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
+                return issue.where.contains(QStringLiteral("tokens-2M")) &&
+                       issue.message.contains(QStringLiteral("Re-run failed"));
+            });
+        };
+        QTRY_COMPARE(listed(), 9);
+        QVERIFY(std::any_of(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
+            return issue.where.endsWith(QStringLiteral("tokens-2M, gamma 0.1, draw 4"));
+        }));
+        fixture.useRunner(0);
+        one.session.resume(toQString(one.session.runs()[0].id));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QTRY_COMPARE(listed(), 0);
+    }
+
+    void aRunWaitsForItsDevice() {
+        SessionFixture fixture;
+        fixture.useDevices(R"({"devices":[{"name":"cpu","description":"2 cores","cores":2,"free_bytes":6e9,)"
+                           R"("total_bytes":8e9},{"name":"cuda:0","description":"NVIDIA H200","cores":0,)"
+                           R"("free_bytes":139e9,"total_bytes":141e9}],"reason":""})");
+        Session one;
+        QSignalSpy devices(&one.session, &StudySession::devicesChanged);
+        QCOMPARE(one.session.devices().size(), 1u); // the CPU is there from the start
+        one.session.findDevices();
+        QVERIFY(devices.wait(kWaitMs));
+        QCOMPARE(one.session.devices().size(), 2u);
+        QCOMPARE(one.session.devices()[0].label, QStringLiteral("CPU (2 cores)"));
+        QCOMPARE(one.session.devices()[1].label, QStringLiteral("NVIDIA H200 (139 GB free)"));
+        QCOMPARE(one.session.device(), QStringLiteral("cpu"));
+        one.session.chooseDevice(QStringLiteral("cuda:0"));
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QCOMPARE(one.session.runs()[0].device, std::string("cuda:0"));
+        QVERIFY(fixture.runnerArguments().contains(QStringLiteral("--device cuda:0")));
+        Session again; // the choice is remembered
+        QSignalSpy found(&again.session, &StudySession::devicesChanged);
+        again.session.findDevices();
+        QVERIFY(found.wait(kWaitMs));
+        QCOMPARE(again.session.device(), QStringLiteral("cuda:0"));
+    }
+
+    void withoutAnswerTheCpuIsThere_data() {
+        QTest::addColumn<QByteArray>("answer");
+        QTest::newRow("nothing") << QByteArray();
+        QTest::newRow("no JSON") << QByteArray("Segmentation fault");
+        QTest::newRow("other JSON") << QByteArray(R"({"devices":[3,{"name":7}]})");
+    }
+    void withoutAnswerTheCpuIsThere() {
+        QFETCH(QByteArray, answer);
+        const auto devices = devicesFromJson(answer);
+        QCOMPARE(devices.size(), 1u);
+        QCOMPARE(devices[0].name, QStringLiteral("cpu"));
+        QVERIFY(devices[0].label.startsWith(QStringLiteral("CPU (")));
+    }
+    void theReasonForNoGpuIsSaid() {
+        const auto devices = devicesFromJson(
+            R"({"devices":[{"name":"cpu","cores":1,"free_bytes":0,"total_bytes":0}],"reason":"No driver."})");
+        QCOMPARE(devices[0].label, QStringLiteral("CPU (1 core)"));
+        QCOMPARE(devices[0].detail, QStringLiteral("No driver."));
     }
 
     void planSaysWhatItCosts() {

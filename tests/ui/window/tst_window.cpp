@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The whole path by clicks, with a runner that pretends: open a series, set up a probe, run, kill the runner, reopen,
 // continue, compare the curves with what is stored, export.
+#include <clocale>
 #include <csignal>
 
 #include <QCheckBox>
+#include <QClipboard>
+#include <QComboBox>
 #include <QDir>
+#include <QDockWidget>
 #include <QElapsedTimer>
 #include <QImage>
 #include <QLabel>
@@ -14,12 +18,20 @@
 #include <QPushButton>
 #include <QSignalSpy>
 #include <QSpinBox>
+#include <QTableView>
 #include <QTest>
+#include <QToolButton>
 #include <QTreeView>
 #include <QXmlStreamReader>
 
+#include "core/analysis/figure_view.h"
 #include "core/study/results.h"
+#include "core/study/study_json.h"
+#include "tests/support/comma_locale.h"
 #include "tests/ui/window/window_fixture.h"
+#include "ui/charts/figure_export.h"
+#include "ui/data/format.h"
+#include "ui/data/series_model.h"
 #include "ui/dialogs/command_search.h"
 #include "ui/dialogs/export_dialog.h"
 #include "ui/docks/gamma_edit.h"
@@ -61,10 +73,15 @@ private Q_SLOTS:
     void startPageHasWhatItNeeds();
     void gammasAreChecked_data();
     void gammasAreChecked();
+    void aDecimalCommaChangesNothing();
     void folderWithoutCheckpointsSaysSo();
     void actionsFollowTheState();
     void commandSearchRunsAnAction();
     void wholePath();
+    void failedCellsAreListedAndTriedAgain();
+    void theDeviceIsChosenInTheProbeDock();
+    void aSeriesThatMovedKeepsItsRow();
+    void theStartPageHasTheWindowToItself();
     void undoTakesAnEditBack();
     void everyFieldHasAName();
 
@@ -130,6 +147,60 @@ void WindowTest::gammasAreChecked() {
     const GammaList list = parseGammas(text);
     QCOMPARE(QList<double>(list.values.begin(), list.values.end()), gammas);
     QVERIFY2(problem.isEmpty() ? list.problem.isEmpty() : list.problem.contains(problem), qPrintable(list.problem));
+}
+
+/// Gammas, study.json and every export are the same in a country that writes 0,5.
+void WindowTest::aDecimalCommaChangesNothing() {
+    const auto written = [] {
+        QStringList out;
+        const GammaList gammas = parseGammas(QStringLiteral("0.05 1e-1, 0.25"));
+        out << gammasText(gammas.values) << gammas.problem;
+        study::Study study;
+        study.name = "numbers";
+        study.probes.emplace_back();
+        study.probes[0].strengths = gammas.values;
+        out << toQString(canonicalJson(study::toJson(study)));
+        const auto again = study::studyFromJson(*parseJson(out.last().toStdString(), "study"), "study");
+        out << (again && *again == study ? QStringLiteral("reads back") : QStringLiteral("differs"));
+        analysis::Figure figure;
+        figure.name = figure.title = "numbers";
+        figure.provenance = "{}";
+        figure.panels.emplace_back();
+        figure.panels[0].title = "panel";
+        figure.panels[0].x.scale = analysis::AxisScale::Log;
+        figure.panels[0].x.format = analysis::TickFormat::Tokens;
+        figure.panels[0].curves.emplace_back();
+        figure.panels[0].curves[0].id = figure.panels[0].curves[0].label = "curve";
+        figure.panels[0].curves[0].segments = {{{499'712.5, 3.25, 3.125, 3.5}, {1'500'000, 2.75, 2.5, 3}}};
+        analysis::fitAxis(figure.panels[0], analysis::Dimension::X);
+        analysis::fitAxis(figure.panels[0], analysis::Dimension::Y);
+        for (const FigureFormat format : {FigureFormat::Csv, FigureFormat::Tex, FigureFormat::Svg}) {
+            ExportOptions options;
+            options.format = format;
+            const auto bytes = renderFigure(figure, options);
+            out << (bytes ? QString::fromUtf8(*bytes) : toQString(bytes.error().text()));
+        }
+        out << tokensText(1'500'000) << bytesText(2'500'000) << rateText(12'345) << gammaText(0.125);
+        return out;
+    };
+    const QStringList plain = written();
+    QVERIFY(plain.contains(QStringLiteral("0.05 0.1 0.25")) && plain.contains(QStringLiteral("1.5M")));
+    QTemporaryDir place;
+    const QString problem = test::makeCommaLocale(place.path());
+    const QByteArray before = std::setlocale(LC_ALL, nullptr);
+    if (problem.isEmpty()) {
+        qputenv("LOCPATH", place.path().toUtf8());
+        QVERIFY(std::setlocale(LC_ALL, test::kCommaLocale));
+        QCOMPARE(QByteArray(std::localeconv()->decimal_point), QByteArray(","));
+    } else {
+        qWarning("%s\nOnly Qt's own locale is German here.", qPrintable(problem));
+    }
+    QLocale::setDefault(QLocale(QLocale::German));
+    const QStringList german = written();
+    QLocale::setDefault(QLocale::c());
+    std::setlocale(LC_ALL, before.constData());
+    qunsetenv("LOCPATH");
+    QCOMPARE(german, plain);
 }
 
 void WindowTest::folderWithoutCheckpointsSaysSo() {
@@ -334,6 +405,96 @@ void WindowTest::wholePath() {
         tryLegendAndKeys(*window);
     if (!QTest::currentTestFailed())
         exportAndRead(*window, fixture.dir.filePath(QStringLiteral("figures")));
+}
+
+void WindowTest::failedCellsAreListedAndTriedAgain() {
+    test::SeriesFixture fixture;
+    fixture.useRunner(0, QStringLiteral("tokens-4M"));
+    auto window = openWindow(fixture.seriesFolder);
+    setUpProbe(*window, fixture);
+    if (QTest::currentTestFailed())
+        return;
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(window.get(), QStringLiteral("Run 54 cells")), kLongMs);
+    auto* again = named<QToolButton>(window.get(), QStringLiteral("Re-run failed"));
+    QVERIFY(again && !again->isVisible());
+    QTest::mouseClick(buttonWith(window.get(), QStringLiteral("Run 54 cells")), Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(lastRunState(*window) == study::RunState::Failed, kLongMs);
+    QTRY_VERIFY(again->isVisible());
+    QCOMPARE(again->text(), QStringLiteral("Re-run 9 failed"));
+    QVERIFY(!window->actions().at(ActionId::Continue)->isEnabled()); // one way, not two
+    auto* issues = named<QTableView>(window.get(), QStringLiteral("Issues"));
+    const auto listed = [&] {
+        QStringList rows;
+        for (int row = 0; row < issues->model()->rowCount(); ++row)
+            if (const QString where = issues->model()->index(row, 0).data().toString();
+                where.contains(QStringLiteral("tokens-4M")))
+                rows << where + QStringLiteral(": ") + issues->model()->index(row, 1).data().toString();
+        return rows;
+    };
+    QTRY_COMPARE(listed().size(), 9);
+    issues->selectAll();
+    issues->actions().constFirst()->trigger(); // Ctrl+C
+    QVERIFY(QGuiApplication::clipboard()->text().contains(listed().last()));
+    fixture.useRunner(0);
+    QTest::mouseClick(again, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(lastRunState(*window) == study::RunState::Done, kLongMs);
+    QTRY_VERIFY(!again->isVisible());
+    QTRY_COMPARE(listed().size(), 0);
+}
+
+void WindowTest::theDeviceIsChosenInTheProbeDock() {
+    test::SeriesFixture fixture;
+    fixture.useRunner(0);
+    auto window = openWindow(fixture.seriesFolder);
+    auto* device = named<QComboBox>(window.get(), QStringLiteral("Device"));
+    QVERIFY(device && device->count() == 1);
+    QTRY_COMPARE_WITH_TIMEOUT(device->currentText(), QStringLiteral("CPU (3 cores)"), kLongMs);
+    QVERIFY2(device->toolTip().contains(QStringLiteral("2 GB free of 4 GB")) &&
+                 device->toolTip().contains(QStringLiteral("No GPU here.")),
+             qPrintable(device->toolTip()));
+}
+
+void WindowTest::aSeriesThatMovedKeepsItsRow() {
+    test::SeriesFixture fixture;
+    auto window = openWindow(fixture.seriesFolder);
+    auto* tree = named<QTreeView>(window.get(), QStringLiteral("Checkpoints"));
+    QTRY_COMPARE(tree->model()->rowCount(), 1);
+    const QString moved = fixture.dir.filePath(QStringLiteral("moved"));
+    QVERIFY(QDir().rename(fixture.seriesFolder, moved));
+    QTest::keyClick(window.get(), Qt::Key_F5);
+    const auto state = [&] { return tree->model()->index(0, SeriesModel::State).data().toString(); };
+    QTRY_COMPARE(state(), QStringLiteral("not found"));
+    QVERIFY(!window->actions().at(ActionId::Locate)->isEnabled());
+    tree->setCurrentIndex(tree->model()->index(0, 0));
+    QVERIFY(window->actions().at(ActionId::Locate)->isEnabled());
+    window->session().locate(QStringLiteral("series"), moved);
+    QTRY_VERIFY(window->message().contains(QStringLiteral("was found")));
+    QTRY_COMPARE(state(), QStringLiteral("6 of 7"));
+}
+
+void WindowTest::theStartPageHasTheWindowToItself() {
+    test::SeriesFixture fixture;
+    auto window = openWindow({});
+    const auto docksVisible = [&] {
+        int count = 0;
+        for (const QDockWidget* dock : window->findChildren<QDockWidget*>())
+            count += dock->toggleViewAction()->isChecked();
+        return count;
+    };
+    QCOMPARE(docksVisible(), 0);
+    test::dropFolder(window.get(), fixture.seriesFolder);
+    QTRY_COMPARE(docksVisible(), 4);
+    window->findChild<QDockWidget*>(QStringLiteral("seriesDock"))->hide();
+    window->actions().at(ActionId::CloseStudy)->trigger();
+    QCOMPARE(docksVisible(), 0);
+    test::dropFolder(window.get(), fixture.seriesFolder);
+    QTRY_COMPARE(docksVisible(), 3); // as it was left
+    window->close();
+    window.reset();
+    window = openWindow(fixture.seriesFolder); // also in the next window
+    QTRY_COMPARE(docksVisible(), 3);
+    window->findChild<QDockWidget*>(QStringLiteral("seriesDock"))->show();
+    window->close();
 }
 
 void WindowTest::undoTakesAnEditBack() {

@@ -78,12 +78,18 @@ SeriesFixture::SeriesFixture()
     write(textFile, lines);
 }
 
-void SeriesFixture::useRunner(int micros) const {
+void SeriesFixture::useRunner(int micros, const QString& failing) const {
     const QString script = dir.filePath(QStringLiteral("runner.sh"));
     const QString pretend = QStringLiteral(CREST_BINARY_DIR "/tests/crest-pretend-run");
-    write(script, QStringLiteral("#!/bin/sh\necho $$ > '%1'\nexec '%2' work \"$2\" --workers 2 --micros %3\n")
+    QFile::remove(script);
+    write(script, QStringLiteral("#!/bin/sh\nif [ \"$1\" = devices ]; then echo '%5'; exit; fi\necho $$ > '%1'\n"
+                                 "run=\"\"\ncase \"$*\" in *--run*) run=\"--run ${*##*--run }\";; esac\n"
+                                 "exec '%2' work \"$2\" --workers 2 --micros %3 %4 $run\n")
                       .arg(pidFile, pretend)
                       .arg(micros)
+                      .arg(failing.isEmpty() ? QString() : QStringLiteral("--fail ") + failing,
+                           QStringLiteral(R"({"devices":[{"name":"cpu","cores":3,"free_bytes":2e9,"total_bytes":4e9}],)"
+                                          R"("reason":"No GPU here."})"))
                       .toUtf8());
     QFile::setPermissions(script, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
     qputenv("CREST_RUN", script.toUtf8());

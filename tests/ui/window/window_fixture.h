@@ -35,8 +35,9 @@ struct SeriesFixture {
     static constexpr int kCheckpoints = 6;
 
     SeriesFixture();
-    /// The runner that the window starts waits `micros` for each result and leaves its process id in pidFile.
-    void useRunner(int micros) const;
+    /// The runner that the window starts waits `micros` for each result and leaves its process id in pidFile; cells of
+    /// the checkpoint `failing` fail. Asked for devices it tells of a CPU with three cores.
+    void useRunner(int micros, const QString& failing = {}) const;
     qint64 runnerPid() const;
 };
 
