@@ -12,7 +12,7 @@
 namespace crest::ui {
 namespace {
 
-constexpr int kLongestMs = 20'000; ///< a driver that wakes up takes seconds
+constexpr int kLongestMs = 20'000, kStepMs = 50; ///< a driver that wakes up takes seconds
 
 QString cores(int count) {
     return count == 1 ? QStringLiteral("CPU (1 core)") : QStringLiteral("CPU (%1 cores)").arg(count);
@@ -65,13 +65,17 @@ std::vector<Device> devicesFromJson(const QByteArray& json) {
     return devices;
 }
 
-std::vector<Device> findDevices() {
+std::vector<Device> findDevices(const JobContext& job) {
     const QString program = runnerProgram();
     if (program.isEmpty())
         return {cpuDevice(QStringLiteral("crest-run is not there, so no GPU was looked for."))};
     QProcess process;
     process.start(program, {QStringLiteral("devices"), QStringLiteral("--json")});
-    if (!process.waitForFinished(kLongestMs) || process.exitCode() != 0) {
+    for (int waited = 0; waited < kLongestMs && !job.stopRequested(); waited += kStepMs)
+        if (process.waitForFinished(kStepMs) || process.state() == QProcess::NotRunning)
+            break;
+    if (process.state() != QProcess::NotRunning || process.exitStatus() != QProcess::NormalExit ||
+        process.exitCode() != 0 || process.error() == QProcess::FailedToStart) {
         process.kill();
         process.waitForFinished(1000);
         return {cpuDevice(QStringLiteral("crest-run did not say which devices this machine has."))};

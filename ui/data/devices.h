@@ -7,6 +7,8 @@
 #include <QByteArray>
 #include <QString>
 
+#include "core/base/job_context.h"
+
 namespace crest::ui {
 
 struct Device {
@@ -20,7 +22,8 @@ struct Device {
 Device cpuDevice(const QString& reason = {});
 /// From `crest-run devices --json`; the CPU alone where that cannot be read.
 std::vector<Device> devicesFromJson(const QByteArray& json);
-/// Asks crest-run; takes up to seconds, so for worker threads. The CPU is always there and first.
-std::vector<Device> findDevices();
+/// Asks crest-run; takes up to seconds, so for worker threads; ends at once where the job is stopped. The CPU is always
+/// there and first.
+std::vector<Device> findDevices(const JobContext& job);
 
 } // namespace crest::ui

@@ -567,9 +567,9 @@ void StudySession::chooseDevice(const QString& name) {
 
 void StudySession::findDevices() {
     d->searching.start(
-        [](const JobContext&) {
+        [](const JobContext& job) {
             return std::pair(
-                ui::findDevices(),
+                ui::findDevices(job),
                 QSettings(deviceFile(), QSettings::IniFormat).value(QStringLiteral("device"), kCpu).toString());
         },
         [this](const std::pair<std::vector<Device>, QString>& found) {
