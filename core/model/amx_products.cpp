@@ -7,27 +7,67 @@ namespace crest::model::amx {
 namespace {
 
 constexpr std::int64_t kDepth = 1152;         ///< inner sizes above are cut, so that a panel stays near the core
-constexpr std::int64_t kBlockWords = 1 << 19; ///< of the left-hand side: half of a second-level cache of 2 MB
+constexpr std::int64_t kBlockWords = 1 << 18; ///< of the left-hand side: a quarter of a second-level cache of 2 MB
 
-/// The first `rows` x `columns` of a tile to their place; `sum`: onto what an earlier part of the inner size left.
-CREST_INLINE void writeTile(const float* tile, std::int64_t rows, std::int64_t columns, const ProductTarget& t,
-                            std::int64_t row, std::int64_t column, bool sum) {
-    const std::int64_t at = row * t.stride + column;
-    for (std::int64_t half = 0; half < 2 && half * 16 < columns; ++half) {
-        const std::int64_t left = columns - half * 16;
-        const __mmask16 mask = left >= 16 ? __mmask16(0xffff) : __mmask16((1u << left) - 1);
-        for (std::int64_t r = 0; r < rows; ++r) {
-            const __m512 value = _mm512_load_ps(tile + r * kTile + half * 16);
-            const std::int64_t to = at + r * t.stride + half * 16;
+/// A finished tile on its way to its place. It goes a few rows at a time while the next tile is computed: the tile unit
+/// and the vector unit work side by side.
+struct Pending {
+    const float* tile = nullptr;
+    std::int64_t rows = 0, next = 0, offset = 0;
+    __mmask16 low = 0, high = 0;
+    const float* before = nullptr; ///< what is added, at the same offset
+
+    CREST_INLINE void set(const float* from, std::int64_t height, std::int64_t columns, std::int64_t at,
+                          const float* addend) {
+        tile = from, rows = height, next = 0, offset = at, before = addend;
+        low = columns >= 16 ? __mmask16(0xffff) : static_cast<__mmask16>((1u << columns) - 1);
+        high = columns >= 32 ? __mmask16(0xffff)
+                             : (columns > 16 ? static_cast<__mmask16>((1u << (columns - 16)) - 1) : __mmask16(0));
+    }
+    CREST_INLINE void write(std::int64_t count, const ProductTarget& t) {
+        const std::int64_t end = next + count < rows ? next + count : rows;
+        for (; next < end; ++next) {
+            const __m512 a = _mm512_load_ps(tile + next * kTile), b = _mm512_load_ps(tile + next * kTile + 16);
+            const std::int64_t to = offset + next * t.stride;
             if (t.words) {
-                _mm256_mask_storeu_epi16(t.words + to, mask, narrow(value));
-                continue;
+                const __mmask32 mask = static_cast<__mmask32>(low) | static_cast<__mmask32>(high) << 16;
+                _mm512_mask_storeu_epi16(t.words + to, mask, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(b, a)));
+            } else if (before) {
+                const __m512 x = _mm512_maskz_loadu_ps(low, before + to),
+                             y = _mm512_maskz_loadu_ps(high, before + to + 16);
+                _mm512_mask_storeu_ps(t.floats + to, low, _mm512_add_ps(x, a));
+                _mm512_mask_storeu_ps(t.floats + to + 16, high, _mm512_add_ps(y, b));
+            } else {
+                _mm512_mask_storeu_ps(t.floats + to, low, a);
+                _mm512_mask_storeu_ps(t.floats + to + 16, high, b);
             }
-            const float* from = sum ? t.floats : t.addend;
-            const __m512 before = from ? _mm512_maskz_loadu_ps(mask, from + to) : _mm512_setzero_ps();
-            _mm512_mask_storeu_ps(t.floats + to, mask, _mm512_add_ps(before, value));
         }
     }
+};
+
+/// tileProduct() that writes the pending tile meanwhile.
+CREST_INLINE void tileProductBeside(std::int64_t k, const Word* a, std::int64_t lda, const Word* panel, float* c,
+                                    Pending& pending, const ProductTarget& target) {
+    const std::int64_t share = (kTile * 32 + k - 1) / k;
+    _tile_zero(0);
+    _tile_zero(1);
+    _tile_zero(2);
+    _tile_zero(3);
+    for (std::int64_t p = 0; p < k; p += 32) {
+        _tile_loadd(4, a + p, 2 * lda);
+        _tile_loadd(6, panel + p * kTile, 4 * kTile);
+        _tile_loadd(7, panel + p * kTile + 32, 4 * kTile);
+        _tile_loadd(5, a + 16 * lda + p, 2 * lda);
+        _tile_dpbf16ps(0, 4, 6);
+        _tile_dpbf16ps(1, 4, 7);
+        _tile_dpbf16ps(2, 5, 6);
+        _tile_dpbf16ps(3, 5, 7);
+        pending.write(share, target);
+    }
+    _tile_stored(0, c, 4 * kTile);
+    _tile_stored(1, c + 16, 4 * kTile);
+    _tile_stored(2, c + 16 * kTile, 4 * kTile);
+    _tile_stored(3, c + 16 * kTile + 16, 4 * kTile);
 }
 
 } // namespace
@@ -35,7 +75,9 @@ CREST_INLINE void writeTile(const float* tile, std::int64_t rows, std::int64_t c
 void product(std::int64_t m, std::int64_t n, std::int64_t k, const Word* a, std::int64_t lda, const Word* packed,
              const ProductTarget& target) {
     const TileGuard tiles;
-    alignas(64) float tile[kTile * kTile];
+    alignas(64) float memory[2][kTile * kTile];
+    Pending pending;
+    int side = 0;
     const std::int64_t cuts = target.words ? 1 : (k + kDepth - 1) / kDepth;
     const std::int64_t depth = ((k + cuts - 1) / cuts + 31) / 32 * 32;
     const std::int64_t height = kBlockWords / depth < kTile ? kTile : kBlockWords / depth / kTile * kTile;
@@ -46,13 +88,15 @@ void product(std::int64_t m, std::int64_t n, std::int64_t k, const Word* a, std:
             for (std::int64_t j = 0; j < n; j += kTile) {
                 const Word* panel = packed + j * k + p * kTile;
                 for (std::int64_t i = top; i < end; i += kTile) {
-                    tileProduct<false>(deep, a + i * lda + p, lda, panel, tile, kTile);
-                    writeTile(tile, end - i < kTile ? end - i : kTile, n - j < kTile ? n - j : kTile, target, i, j,
-                              p > 0);
+                    tileProductBeside(deep, a + i * lda + p, lda, panel, memory[side], pending, target);
+                    pending.set(memory[side], end - i < kTile ? end - i : kTile, n - j, i * target.stride + j,
+                                p > 0 ? target.floats : target.addend);
+                    side = 1 - side;
                 }
             }
         }
     }
+    pending.write(kTile, target);
 }
 
 void pack(std::int64_t k, std::int64_t n, const Word* x, std::int64_t lds, Word* packed) {
