@@ -171,7 +171,8 @@ void WindowTest::aDecimalCommaChangesNothing() {
         figure.panels[0].x.format = analysis::TickFormat::Tokens;
         figure.panels[0].curves.emplace_back();
         figure.panels[0].curves[0].id = figure.panels[0].curves[0].label = "curve";
-        figure.panels[0].curves[0].segments = {{{499'712.5, 3.25, 3.125, 3.5}, {1'500'000, 2.75, 2.5, 3}}};
+        figure.panels[0].curves[0].segments = {
+            {{499'712.5, 3.25, 3.125, 3.5, 0, {}, {}}, {1'500'000, 2.75, 2.5, 3, 0, {}, {}}}};
         analysis::fitAxis(figure.panels[0], analysis::Dimension::X);
         analysis::fitAxis(figure.panels[0], analysis::Dimension::Y);
         for (const FigureFormat format : {FigureFormat::Csv, FigureFormat::Tex, FigureFormat::Svg}) {
