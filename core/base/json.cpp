@@ -124,7 +124,9 @@ std::optional<double> numberFromJson(const Json& value) {
 }
 
 Result<std::string> requireString(const Json& object, const char* key, const std::string& where) {
-    if (!object.is_object() || !object.contains(key) || !object[key].is_string())
+    if (object.is_object() && !object.contains(key))
+        return fail(ErrorKind::Malformed, fmt::format("\"{}\" is missing", key), where);
+    if (!object.is_object() || !object[key].is_string())
         return fail(ErrorKind::Malformed, fmt::format("\"{}\" must be a text", key), where);
     return object[key].get<std::string>();
 }

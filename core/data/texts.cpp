@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 1'000'000'000;
 constexpr std::size_t kBadExamples = 10;
+constexpr std::uint64_t kLongestHead = 64'000'000;
 
 /// Takes the first line off `rest`; without its line end (\n or \r\n).
 std::string_view takeLine(std::string_view& rest) {
@@ -173,6 +174,27 @@ Result<Texts> readTexts(const std::filesystem::path& file, const ReadOptions& op
     if (texts)
         texts->name = file.filename().string();
     return texts;
+}
+
+Result<TextsHead> readTextsHead(const std::filesystem::path& file, std::uint64_t bytes, const ReadOptions& options) {
+    CREST_TRY(head, io::readFileHead(file, bytes));
+    TextsHead result;
+    result.whole = head.bytes.size() >= head.fileSize;
+    ReadOptions lenient = options;
+    std::string_view content = head.bytes;
+    if (!result.whole) {
+        lenient.maxBadShare = 1;
+        const std::size_t lastLine = content.rfind('\n');
+        content = content.substr(0, lastLine == std::string_view::npos ? text::validUtf8Prefix(content) : lastLine + 1);
+    }
+    const TextFormat format = options.format == TextFormat::ByName ? formatOf(file) : options.format;
+    auto texts = parseTexts(content, file.string(), format, lenient);
+    if (!texts && !result.whole && bytes < kLongestHead) // a first line that is longer, say
+        return readTextsHead(file, 16 * bytes, options);
+    if (!texts)
+        return fail(texts.error());
+    result.texts = std::move(*texts);
+    return result;
 }
 
 } // namespace crest::data

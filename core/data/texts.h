@@ -53,6 +53,15 @@ struct Texts {
 
 /// Malformed: empty file, no document, not JSONL, broken UTF-8, too many bad lines. NotFound and Io from the system.
 Result<Texts> readTexts(const std::filesystem::path& file, const ReadOptions& options = {});
+/// The documents at the head of a file, to see what it is: what lies whole in its first `bytes` (more, where
+/// that is no document). `whole` says whether that is all of it; where it is not, bad lines are counted and not judged.
+/// Errors as readTexts.
+struct TextsHead {
+    Texts texts;
+    bool whole = false;
+};
+Result<TextsHead> readTextsHead(const std::filesystem::path& file, std::uint64_t bytes = 65'536,
+                                const ReadOptions& options = {});
 /// The same from memory. `format` must not be ByName.
 Result<Texts> parseTexts(std::string_view content, const std::string& name, TextFormat format,
                          const ReadOptions& options = {});

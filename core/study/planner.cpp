@@ -14,6 +14,7 @@
 #include "core/base/hash.h"
 #include "core/base/units.h"
 #include "core/base/version.h"
+#include "core/data/texts.h"
 #include "core/series/weights.h"
 #include "core/study/study_json.h"
 
@@ -27,13 +28,27 @@ constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a 
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
+constexpr std::size_t kMaxNameBytes = 200;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
 Result<void> outOfRange(std::string message) {
     return fail(ErrorKind::OutOfRange, std::move(message));
 }
 
+/// Names stand in lines of tables and explanations.
+Result<void> checkName(const std::string& name, const char* whose) {
+    if (name.empty())
+        return outOfRange(fmt::format("Give the {} a name.", whose));
+    if (name.size() > kMaxNameBytes)
+        return outOfRange(fmt::format("The name of the {} is longer than {} bytes.", whose, kMaxNameBytes));
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+        return outOfRange(fmt::format("The name of the {}, {}, has a line break or another control character in it.",
+                                      whose, canonicalJson(name)));
+    return {};
+}
+
 Result<void> checkTask(const Task& task) {
+    CREST_CHECK(checkName(task.name, "task"));
     if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
         return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.",
                                       task.name, task.windowTokens));
@@ -177,6 +192,30 @@ std::int64_t estimateTokens(const Task& task, std::uint64_t fileBytes) {
     return windows * task.windowTokens;
 }
 
+/// What the first rows tell, so that not every cell has to find it out: a text that cannot be read, or is too short.
+Result<void> checkText(const Task& task, const fs::path& file) {
+    CREST_TRY(head, data::readTextsHead(file));
+    const std::int64_t most = head.texts.bytes + static_cast<std::int64_t>(head.texts.documents.size()); // a byte each
+    if (head.whole && most < task.windowTokens + 1)
+        return fail(
+            ErrorKind::Malformed,
+            fmt::format("Task \"{}\": the text has at most {} tokens, too few for one full window of {}; take a "
+                        "longer text or a shorter window.",
+                        task.name, most, task.windowTokens + 1),
+            file.string());
+    return {};
+}
+
+Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint) {
+    for (const Task& task : plan.tasks)
+        if (task.windowTokens > checkpoint.spec->contextLength)
+            return fail(ErrorKind::OutOfRange,
+                        fmt::format("Task \"{}\": the window is {} tokens, longer than this model's context of {}.",
+                                    task.name, task.windowTokens, checkpoint.spec->contextLength),
+                        checkpoint.path.string());
+    return {};
+}
+
 Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& job) {
     for (const TaskInProbe& chosen : plan.probe.tasks) {
         Task task = *findTask(folder.study(), chosen.task);
@@ -188,6 +227,7 @@ Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& j
         const std::uintmax_t bytes = fs::file_size(file, error);
         if (error)
             return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
+        CREST_CHECK(checkText(task, file));
         for (const Task& other : plan.tasks)
             if (taskIdentity(other) == taskIdentity(task))
                 return outOfRange(fmt::format(
@@ -264,8 +304,7 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
 Result<void> checkProbe(const Probe& probe, const Study& study) {
     if (probe.kind != "gaussian-noise")
         return fail(ErrorKind::Unsupported, fmt::format("This Crest has no probe of the kind \"{}\".", probe.kind));
-    if (probe.name.empty())
-        return outOfRange("Give the probe a name.");
+    CREST_CHECK(checkName(probe.name, "probe"));
     if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
         return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
     CREST_CHECK(checkStrengths(probe));
@@ -313,6 +352,7 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
             checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, checkpoint.name) != known.excluded.end())
             continue;
+        CREST_CHECK(checkContext(plan, checkpoint));
         chosen.push_back(&checkpoint);
         seriesBytes += checkpoint.weightBytes;
     }

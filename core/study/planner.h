@@ -16,8 +16,8 @@
 namespace crest::study {
 
 /// Refuses a probe whose settings are out of range: no strengths, gamma <= 0 or > 10, bfloat16 below gamma 0.02, seeds
-/// < 1 or > 100,000, no task, an unknown task or series, no ID task, windows and strides that do not fit. One sentence
-/// for the first problem.
+/// < 1 or > 100,000, no task, an unknown task or series, no ID task, windows and strides that do not fit, names that
+/// are empty, longer than 200 bytes or hold control characters. One sentence for the first problem.
 Result<void> checkProbe(const Probe& probe, const Study& study);
 
 /// The key of one result: SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings (for
@@ -33,8 +33,9 @@ std::string taskHash(const Task& task);
 std::string initStdHash(const std::map<std::string, double>& initStd);
 
 /// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their
-/// fingerprints (remembered; progress through `job`) and the texts for their hashes. `stored` says whether a key is
-/// stored already.
+/// fingerprints (remembered; progress through `job`) and the texts for their hashes. Refuses what would fail every
+/// cell: a window beyond a checkpoint's context, a text whose first rows cannot be read or that is too short for a
+/// window. `stored` says whether a key is stored already. Writes nothing into the study.
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 

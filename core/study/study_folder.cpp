@@ -50,6 +50,13 @@ Result<StudyFolder> StudyFolder::create(const fs::path& folder, const Study& stu
     return StudyFolder(std::move(path), study);
 }
 
+Result<StudyFolder> StudyFolder::draft(const fs::path& folder, const Study& study) {
+    CREST_TRY(path, absolutePath(folder));
+    StudyFolder made(std::move(path), study);
+    made.m_writable = false;
+    return made;
+}
+
 Result<StudyFolder> StudyFolder::open(const fs::path& folder) {
     CREST_TRY(path, absolutePath(folder));
     const fs::path file = path / kStudyFile;
@@ -83,8 +90,13 @@ fs::path StudyFolder::resolve(const std::string& text) const {
     return path.is_absolute() ? path : m_path / path;
 }
 
-Result<WindowLock> WindowLock::tryLock(const StudyFolder& folder) {
-    auto lock = io::FileLock::tryLock(folder.path() / "window.lock");
+Result<WindowLock> WindowLock::tryLock(const StudyFolder& folder, std::chrono::milliseconds longest) {
+    const fs::path file = folder.path() / "window.lock";
+    auto lock = io::FileLock::tryLock(file);
+    if (!lock && io::FileLock::isHeld(file))
+        lock = io::FileLock::waitFor(file, longest);
+    if (!lock && !io::FileLock::isHeld(file)) // no permission, no locks on this file system
+        return fail(lock.error());
     if (!lock)
         return fail(lock.error().kind, "Another window has this study open; here it can only be looked at.",
                     folder.path().string());

@@ -3,6 +3,7 @@
 // core/study/README.md).
 #pragma once
 
+#include <chrono>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -19,6 +20,9 @@ public:
     static Result<StudyFolder> create(const std::filesystem::path& folder, const Study& study);
     /// Opens an existing one. A study of a newer format is Unsupported, with the version it wants.
     static Result<StudyFolder> open(const std::filesystem::path& folder);
+
+    /// A study that is in memory only, to plan with: nothing is made or read at `folder`. It cannot be written.
+    static Result<StudyFolder> draft(const std::filesystem::path& folder, const Study& study);
 
     const std::filesystem::path& path() const { return m_path; }
     const Study& study() const { return m_study; }
@@ -53,8 +57,10 @@ private:
 /// Held by the window that may change study.json; others look only. Freed when the window ends, however it ends.
 class WindowLock {
 public:
-    /// An error of kind Io where another window holds the study.
-    static Result<WindowLock> tryLock(const StudyFolder& folder);
+    /// Waits up to `longest` for another one to let go: a command holds it only while it writes. An error of kind Io
+    /// where a window holds the study; the system's own where it cannot be locked at all.
+    static Result<WindowLock> tryLock(const StudyFolder& folder,
+                                      std::chrono::milliseconds longest = std::chrono::milliseconds(0));
 
 private:
     explicit WindowLock(io::FileLock lock)

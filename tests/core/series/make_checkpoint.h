@@ -24,7 +24,7 @@ inline series::DecoderSpec tinySpec(const std::string& family = "llama") {
     spec.kvHeads = family == "llama" ? 1 : 2;
     spec.headSize = 4;
     spec.mlpWidth = 12;
-    spec.contextLength = 32;
+    spec.contextLength = 128;
     spec.ropeDims = 4;
     if (family == "gpt_neox") {
         spec.norm = series::NormKind::LayerNorm;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/queueing.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "core/io/files.h"
+#include "core/study/runs.h"
+
+namespace crest::study {
+namespace {
+
+constexpr auto kLockWait = std::chrono::seconds(10);
+
+bool allStored(const Plan& plan, const ResultReader& reader) {
+    return std::ranges::all_of(plan.cells, [&](const Cell& cell) {
+        return std::ranges::all_of(cell.keys, [&](const std::string& key) { return reader.has(key); });
+    });
+}
+
+std::string sameRun(const StudyFolder& folder, const Plan& plan, const ResultReader& reader) {
+    const std::vector<std::string> ids = listRuns(folder);
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+        const auto other = readPlan(folder, *id);
+        if (!other || other->probe != plan.probe || other->tasks != plan.tasks ||
+            other->checkpoints != plan.checkpoints)
+            continue;
+        const auto status = RunFollower(folder, *id).poll();
+        if (status && (status->state != RunState::Done || allStored(*other, reader)))
+            return *id;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<std::string> queueOnce(const StudyFolder& folder, const Plan& plan, ResultReader& reader) {
+    if (!folder.writable())
+        return queueRun(folder, plan); // says so
+    CREST_TRY(lock, io::FileLock::waitFor(folder.runsFolder() / ".lock", kLockWait));
+    CREST_CHECK(reader.poll());
+    if (std::string id = sameRun(folder, plan, reader); !id.empty())
+        return id;
+    return queueRun(folder, plan);
+}
+
+} // namespace crest::study
