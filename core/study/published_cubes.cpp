@@ -5,6 +5,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <string_view>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -46,9 +47,21 @@ CheckpointKey checkpointOf(const ResultRow& row) {
     return {row.tokens.value_or(-1), row.pretrainSeed.value_or(-1), row.checkpoint, row.weights};
 }
 
-std::string pathPart(std::string text) {
-    std::ranges::replace(text, '/', '_');
-    return text.empty() || text == "." || text == ".." ? "_" + text : text;
+/// A name as one part of a path: what cannot stand there is written as in an URL (%2F for /), so that two names never
+/// become one.
+std::string pathPart(std::string_view text) {
+    if (text.empty())
+        return "%";
+    std::string part;
+    const bool onlyDots = text.find_first_not_of('.') == std::string_view::npos;
+    for (const char c : text) {
+        const auto byte = static_cast<unsigned char>(c);
+        if (byte < 0x20 || byte == 0x7f || c == '/' || c == '%' || c == '@' || onlyDots)
+            part += fmt::format("%{:02X}", byte);
+        else
+            part += c;
+    }
+    return part;
 }
 
 std::string groupPath(const CubeKey& key, const Groups& groups) {
@@ -57,7 +70,7 @@ std::string groupPath(const CubeKey& key, const Groups& groups) {
         if (!part.empty())
             modification += " " + part;
     modification += fmt::format(" numerics {}", key.numerics);
-    std::string task = key.task;
+    std::string task = pathPart(key.task);
     const auto ambiguous = std::ranges::count_if(groups, [&](const auto& other) {
         CubeKey same = other.first;
         same.taskHash = key.taskHash;
@@ -65,7 +78,7 @@ std::string groupPath(const CubeKey& key, const Groups& groups) {
     });
     if (ambiguous > 1) // the text or the scoring changed under the same name
         task += "@" + key.taskHash.substr(0, 8);
-    return "/cubes/" + pathPart(key.series) + "/" + pathPart(modification) + "/" + pathPart(task);
+    return "/cubes/" + pathPart(key.series) + "/" + pathPart(modification) + "/" + task;
 }
 
 template<class T> std::map<T, std::uint64_t> indexed(const std::set<T>& values) {

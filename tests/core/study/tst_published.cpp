@@ -119,6 +119,33 @@ private Q_SLOTS:
         QVERIFY2(empty && empty->rows.empty(), empty ? "" : empty.error().text().c_str());
     }
 
+    void namesThatLookAlikeHaveCubesOfTheirOwn() {
+        StudyFixture study;
+        study::JournalWriter writer(study.folder.journalFolder(), "by-hand");
+        const std::map<std::string, std::string> groups{
+            {"a/b", "a%2Fb"}, {"a_b", "a_b"}, {"a%2Fb", "a%252Fb"}, {"..", "%2E%2E"}, {"a@b", "a%40b"}};
+        double loss = 1;
+        for (const auto& [task, group] : groups) {
+            study::ResultRow row;
+            row.key = row.task = task;
+            row.series = "s/t";
+            row.modification = "none";
+            row.compute = "float32";
+            row.numerics = 1;
+            row.value = loss++;
+            row.sequenceNats = {1};
+            row.sequenceTokens = {1};
+            QVERIFY(writer.commit({&row, 1}));
+        }
+        QVERIFY(study::publishResults(study.folder));
+        const auto file = io::Hdf5Reader::open(study.folder.resultsFile());
+        QVERIFY(file);
+        for (const auto& [task, group] : groups) {
+            const auto said = file->textAttribute("/cubes/s%2Ft/base float32 numerics 1/" + group, "task");
+            QVERIFY2(said && *said == task, task.c_str());
+        }
+    }
+
     void tableKeepsTextsWithAnyBytes() {
         QTemporaryDir dir;
         const std::filesystem::path path = (dir.path() + "/t.h5").toStdString();
