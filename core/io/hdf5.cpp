@@ -139,6 +139,8 @@ Result<void> Hdf5Writer::fillValue(const std::string& path, std::int64_t type, c
     return {};
 }
 
+// What the library holds back of a data set is written when it is closed, where nobody looks at errors: each is flushed
+// before.
 Result<void> Hdf5Writer::writeArray(const std::string& path, std::int64_t type, std::size_t elementBytes,
                                     const void* data, std::size_t count, const std::vector<std::uint64_t>& shape) {
     if (m_failed)
@@ -154,7 +156,8 @@ Result<void> Hdf5Writer::writeArray(const std::string& path, std::int64_t type, 
     const Hdf5Id made = dataset(creation.valid() ? H5Dcreate2(m_file.get(), path.c_str(), type, where.get(),
                                                               links.get(), creation.get(), H5P_DEFAULT)
                                                  : -1);
-    if (!made.valid() || (count > 0 && H5Dwrite(made.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0))
+    if (!made.valid() || (count > 0 && H5Dwrite(made.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) < 0) ||
+        H5Dflush(made.get()) < 0)
         return failed(path);
     return {};
 }
@@ -191,7 +194,8 @@ Result<void> Hdf5Writer::array(const std::string& path, const std::vector<std::s
     const Hdf5Id made =
         dataset(H5Dcreate2(m_file.get(), path.c_str(), type.get(), where.get(), links.get(), H5P_DEFAULT, H5P_DEFAULT));
     if (!made.valid() ||
-        (length > 0 && H5Dwrite(made.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0))
+        (length > 0 && H5Dwrite(made.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0) ||
+        H5Dflush(made.get()) < 0)
         return failed(path);
     return {};
 }

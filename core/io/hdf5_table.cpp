@@ -160,6 +160,8 @@ Result<void> Hdf5Writer::table(const std::string& path, const std::vector<Hdf5Co
             H5Dwrite(made.get(), layout.type.get(), memory.get(), where.get(), H5P_DEFAULT, buffer.data()) < 0)
             return failed(path);
     }
+    if (H5Dflush(made.get()) < 0)
+        return failed(path);
     return {};
 }
 
