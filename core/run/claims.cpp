@@ -122,7 +122,7 @@ Result<ClaimOutcome> Claims::claimLocked(int batch, bool alone) {
 
 Result<bool> Claims::createClaim(int batch) {
     const fs::path path = file(batch);
-    const int code = appendTo(path, m_writer + "\n", O_EXCL);
+    const int code = appendTo(path, fmt::format("{}\n", m_writer), O_EXCL);
     if (code == 0)
         return true;
     if (code == EEXIST)
@@ -175,6 +175,12 @@ void Claims::release(int batch) {
 void Claims::markDone(int batch) {
     createEmpty(file(batch, ".done"));
 }
+
+void Claims::forgetDone(int batch) {
+    std::error_code ignored;
+    fs::remove(file(batch, ".done"), ignored);
+}
+
 void Claims::markFailed(int batch) {
     createEmpty(file(batch, ".failed"));
 }

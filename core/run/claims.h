@@ -37,6 +37,7 @@ public:
     /// Gives it back, so that any runner can take it at once.
     void release(int batch);
     void markDone(int batch);
+    void forgetDone(int batch);
     void markFailed(int batch);
     /// Forgets what failed before, so that it is tried once more.
     void forgetFailures();

@@ -25,7 +25,9 @@ Result<SessionOutcome> RunSession::run(RunnerState& runner, const std::string& r
         const std::scoped_lock lock(runner.readerMutex);
         CREST_CHECK(runner.reader.poll());
     }
-    RunSession session(runner, std::move(plan), std::move(log), job);
+    study::RunFollower follower(runner.folder, runId);
+    CREST_CHECK(follower.poll());
+    RunSession session(runner, std::move(plan), std::move(log), follower.doneCells(), job);
     session.monitor();
     const SessionOutcome outcome = session.finish();
     if (session.m_error)
@@ -33,7 +35,8 @@ Result<SessionOutcome> RunSession::run(RunnerState& runner, const std::string& r
     return outcome;
 }
 
-RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const JobContext& job)
+RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const std::vector<char>& said,
+                       const JobContext& job)
     : m_runner(runner)
     , m_plan(std::move(plan))
     , m_job(job)
@@ -48,13 +51,14 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
     for (std::size_t b = 0; b < m_batches.size(); ++b)
         if (static_cast<int>(b) % runner.options.shards != runner.options.shard)
             m_batches[b] = BatchState::Closed;
-    if (!runner.options.runId.empty())
+    if (!runner.options.runId.empty() && runner.options.retryFailed)
         m_claims.forgetFailures();
     m_log.add({study::RunEvent::Type::Started,
                {},
                fmt::format("{}, {} workers x {} threads", runner.options.device, runner.workers, runner.threads),
                ""});
     m_log.setStatus(m_status);
+    trustWhatIsStored(said);
     m_sink = std::make_unique<ResultSink>(
         runner.journal,
         ResultSink::Callbacks{[this](const auto& results) { onStored(results); },
@@ -66,6 +70,32 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
                               }});
     for (int worker = 0; worker < runner.workers; ++worker)
         m_workers.emplace_back([this, worker] { work(worker); });
+}
+
+/// Results count, marks and events do not: those are not synced, and a power cut may keep any of them without the
+/// others.
+void RunSession::trustWhatIsStored(const std::vector<char>& said) {
+    const std::scoped_lock lock(m_runner.readerMutex);
+    const auto isStored = [&](int cell) {
+        for (std::size_t task = 0; task < m_plan.tasks.size(); ++task)
+            if (!m_plan.cells[cell].cached[task] && !m_runner.reader.has(m_plan.cells[cell].keys[task]))
+                return false;
+        return true;
+    };
+    std::vector<int> unsaid;
+    for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
+        bool whole = true;
+        for (const int cell : m_plan.batches[b]) {
+            const bool stored = isStored(cell);
+            whole = whole && stored;
+            if (stored && !said[cell])
+                unsaid.push_back(cell);
+        }
+        if (!whole)
+            m_claims.forgetDone(b);
+    }
+    const std::scoped_lock own(m_mutex);
+    noteCells(unsaid, false);
 }
 
 SessionOutcome RunSession::finish() {
@@ -266,7 +296,7 @@ RunSession::BatchState RunSession::claimWithRoom(int batch, bool alone) {
         const std::scoped_lock lock(m_mutex);
         if (claimed.error().kind != ErrorKind::NoSpace && !m_error)
             m_error = claimed.error();
-        return BatchState::Left;
+        return BatchState::Open; // the session ends; nobody else has it
     }
     switch (outcome) {
     case ClaimOutcome::Mine:

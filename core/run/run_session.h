@@ -66,7 +66,8 @@ private:
     };
     enum class Mode { Run, Pause, Stop };
 
-    RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const JobContext& job);
+    RunSession(RunnerState& runner, study::Plan plan, study::RunLog log, const std::vector<char>& said,
+               const JobContext& job);
 
     RunnerState& m_runner;
     const study::Plan m_plan;
@@ -94,6 +95,7 @@ private:
     std::unique_ptr<ResultSink> m_sink;
     std::vector<std::jthread> m_workers; ///< after what they use
 
+    void trustWhatIsStored(const std::vector<char>& said);
     SessionOutcome finish();
     void monitor();
     void obeyControl();

@@ -198,6 +198,10 @@ RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
 
+const std::vector<char>& RunFollower::doneCells() const {
+    return m_state->done;
+}
+
 Result<RunStatus> RunFollower::poll() {
     State& state = *m_state;
     CREST_CHECK(state.readPlanOnce());

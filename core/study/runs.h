@@ -71,6 +71,8 @@ public:
     RunFollower(RunFollower&&) noexcept;
     RunFollower& operator=(RunFollower&&) noexcept;
     Result<RunStatus> poll();
+    /// By cell: 1 where it was said to be stored; empty before the first poll().
+    const std::vector<char>& doneCells() const;
 
 private:
     struct State;

@@ -73,7 +73,9 @@ private Q_SLOTS:
         QFETCH(QString, sentence);
         StudyFixture study(kShape);
         const std::string id = study.queue(kShape);
-        const Ended ended = runProgram("supervised", study.folder, dieAt(cell, signal));
+        const QStringList named{QStringLiteral("--run"),
+                                QString::fromStdString(id)}; // as the window and probe start it
+        const Ended ended = runProgram("supervised", study.folder, dieAt(cell, signal) + named);
         QVERIFY2(ended.code == 1, ended.said.c_str());
         QVERIFY2(ended.said.find("It is started again.") != std::string::npos, ended.said.c_str());
         const auto status = study.status(id);

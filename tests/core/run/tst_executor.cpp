@@ -307,6 +307,32 @@ private Q_SLOTS:
         QCOMPARE(study.status(id).state, RunState::Done);
     }
 
+    /// Marks and events are not synced: after a power cut any of them may be there without what it speaks of.
+    void marksAndEventsAreNotTrusted() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        QVERIFY(study.work());
+        const auto rows = study.rows();
+        const auto run = study.folder.runFolder(id);
+        for (const auto& entry : std::filesystem::directory_iterator(run)) // the events are lost, the marks are not
+            if (entry.path().string().ends_with(".events.jsonl"))
+                std::filesystem::resize_file(entry.path(), 0);
+        QCOMPARE(study.status(id).state, RunState::Interrupted);
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QVERIFY(study.rows() == rows);
+        // Marks without results.
+        StudyFixture other(shape);
+        const std::string marked = other.queue(shape);
+        for (int batch = 0; batch < 3; ++batch)
+            QVERIFY(io::writeFileAtomic(
+                other.folder.runFolder(marked) / "claims" / ("00000" + std::to_string(batch) + ".done"), ""));
+        QVERIFY(other.work());
+        QCOMPARE(other.status(marked).state, RunState::Done);
+        QVERIFY(other.rows() == rows);
+    }
+
     void aStudyThatCannotBeWrittenIsRefused() {
         StudyFixture study;
         study.folder.makeReadOnly();
