@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // crest export STUDY --figure curves -o fig.pdf
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <memory>
-#include <tuple>
+#include <vector>
+
+#include <fmt/format.h>
 
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
+#include "core/analysis/figure_view.h"
 #include "core/analysis/probe_figures.h"
-#include "core/base/units.h"
 #include "core/study/study_folder.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/study_opening.h"
@@ -19,8 +22,10 @@ namespace {
 struct ExportArguments {
     std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95";
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
-    double widthMm = 174, panelHeightMm = 62, fontPt = 8;
-    double dpi = 300;
+    std::vector<std::string> hide;
+    std::vector<double> xRange, yRange;
+    int panel = 0; ///< from 1; 0: all
+    ui::ExportOptions size;
 };
 
 analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
@@ -39,32 +44,38 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     return options;
 }
 
-/// The options that differ from what a figure has without them.
-std::string optionsText(const ExportArguments& arguments) {
-    const ExportArguments plain;
-    std::string text;
-    if (arguments.x != plain.x)
-        text += " --x " + arguments.x;
-    if (arguments.y != plain.y)
-        text += " --y " + arguments.y;
-    if (arguments.spread != plain.spread)
-        text += " --spread " + arguments.spread;
-    text += arguments.linearX ? " --linear-x" : "";
-    text += arguments.logY ? " --log-y" : "";
-    text += arguments.noInflections ? " --no-inflections" : "";
-    for (const auto& [name, value, usual] :
-         {std::tuple{" --width-mm ", arguments.widthMm, plain.widthMm},
-          std::tuple{" --panel-height-mm ", arguments.panelHeightMm, plain.panelHeightMm},
-          std::tuple{" --font-pt ", arguments.fontPt, plain.fontPt}, std::tuple{" --dpi ", arguments.dpi, plain.dpi}})
-        if (value != usual)
-            text += name + formatNumber(value, 6);
-    return text;
+/// What no FigureOptions say: hidden curves, a zoom, one panel alone.
+Result<void> applyView(const ExportArguments& arguments, analysis::Figure& figure) {
+    if (arguments.panel > static_cast<int>(figure.panels.size()))
+        return fail(ErrorKind::OutOfRange, fmt::format("There are {} panels, --panel asks for number {}.",
+                                                       figure.panels.size(), arguments.panel));
+    if (arguments.panel > 0)
+        figure = ui::singlePanels(figure)[static_cast<std::size_t>(arguments.panel - 1)];
+    for (const std::string& id : arguments.hide) {
+        const auto curves = analysis::distinctCurves(figure);
+        if (std::ranges::none_of(curves, [&](const auto& curve) { return curve.id == id; }))
+            return fail(ErrorKind::NotFound,
+                        fmt::format("There is no curve \"{}\" to hide; curves are \"base\", \"gamma=0.1\", ...", id));
+    }
+    for (analysis::FigurePanel& panel : figure.panels) {
+        for (analysis::FigureCurve& curve : panel.curves)
+            curve.visible = std::ranges::find(arguments.hide, curve.id) == arguments.hide.end();
+        for (const auto& [range, axis] :
+             {std::pair{&arguments.xRange, &panel.x}, std::pair{&arguments.yRange, &panel.y}})
+            if (range->size() == 2) {
+                axis->low = range->front();
+                axis->high = range->back();
+                if (!analysis::isDrawable(*axis))
+                    return fail(ErrorKind::OutOfRange, "The range of an axis must rise, and be above 0 where the axis "
+                                                       "is logarithmic.");
+            }
+    }
+    return {};
 }
 
 Result<void> exportStudyFigure(const ExportArguments& arguments) {
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
-    results.studyCommand = ui::exportCommand(folder, results.plan.id, optionsText(arguments));
     ui::addModelFacts(results, ui::scanStudy(folder.study(), folder.path(), {}, {}).series);
     const analysis::FigureOptions options = figureOptions(arguments);
     std::vector<analysis::InflectionRow> inflections;
@@ -73,12 +84,8 @@ Result<void> exportStudyFigure(const ExportArguments& arguments) {
         inflections = std::move(table);
     }
     CREST_TRY(figure, analysis::curvesFigure(results, options, inflections));
-    ui::ExportOptions size;
-    size.widthMm = arguments.widthMm;
-    size.panelHeightMm = arguments.panelHeightMm;
-    size.fontPt = arguments.fontPt;
-    size.dpi = arguments.dpi;
-    return writeFigureFile(figure, size, arguments.output);
+    CREST_CHECK(applyView(arguments, figure));
+    return writeFigureFile(figure, arguments.size, arguments.output);
 }
 
 int runExport(const ExportArguments& arguments) {
@@ -108,11 +115,17 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis");
     command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default")->excludes(logY);
     command->add_flag("--no-inflections", arguments->noInflections, "Leave the inflection marks out");
-    command->add_option("--width-mm", arguments->widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
-    command->add_option("--panel-height-mm", arguments->panelHeightMm, "Height of a panel")
+    command->add_option("--hide", arguments->hide, "A curve to leave out: base, gamma=0.1, ...")
+        ->take_all()
+        ->expected(1);
+    command->add_option("--x-range", arguments->xRange, "Visible range of the horizontal axis: LOW HIGH")->expected(2);
+    command->add_option("--y-range", arguments->yRange, "Visible range of the vertical axis: LOW HIGH")->expected(2);
+    command->add_option("--panel", arguments->panel, "Only this panel, counted from 1")->check(CLI::Range(1, 1000));
+    command->add_option("--width-mm", arguments->size.widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
+    command->add_option("--panel-height-mm", arguments->size.panelHeightMm, "Height of a panel")
         ->check(CLI::Range(25.0, 500.0));
-    command->add_option("--font-pt", arguments->fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0));
-    command->add_option("--dpi", arguments->dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0));
+    command->add_option("--font-pt", arguments->size.fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0));
+    command->add_option("--dpi", arguments->size.dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0));
     command->callback([arguments, &chosen] { chosen = [arguments] { return runExport(*arguments); }; });
 }
 

@@ -107,6 +107,23 @@ std::string pointDetail(const StrengthCurves& curve, const CurvePoint& point, bo
     return text;
 }
 
+/// What the band's N counts; without a band, what there is most of.
+std::int64_t bandCount(const CurvePoint& point) {
+    switch (point.band) {
+    case BandKind::SeedSd:
+    case BandKind::SeedCi95:
+        return point.seeds;
+    case BandKind::DrawSd:
+    case BandKind::DrawCi95:
+        return point.draws;
+    case BandKind::SequenceCi95:
+        return point.sequences;
+    case BandKind::None:
+        break;
+    }
+    return std::max({point.seeds, point.draws, point.sequences});
+}
+
 FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point, bool change,
                       double x) {
     FigurePoint out;
@@ -116,7 +133,7 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
         out.low = point.low;
         out.high = point.high;
     }
-    out.n = point.seeds > 1 ? point.seeds : curve.strength == 0 ? point.sequences : point.draws;
+    out.n = bandCount(point);
     out.detail = pointDetail(curve, point, change);
     out.recipe = pointRecipe(results, curve.task, curve.strength, point.tokens);
     return out;
@@ -261,6 +278,25 @@ void addCautions(FigurePanel& panel, const ProbeResults& results) {
         panel.notes.push_back(fmt::format("measured on different devices: {}", fmt::join(devices, ", ")));
 }
 
+/// By task: how many checkpoints with a place on the token axis have no result at all. They would vanish without a
+/// word.
+std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
+                                                  const std::vector<Observation>& observations) {
+    using Place = std::pair<double, std::int64_t>;
+    std::map<std::string, std::set<Place>> measured;
+    for (const Observation& one : observations)
+        measured[one.task].insert({one.tokens, one.pretrainSeed});
+    const std::vector<char> counted = chooseCheckpoints(results.plan).counted;
+    std::map<std::string, std::int64_t> missing;
+    for (const auto& [task, places] : measured)
+        for (std::size_t i = 0; i < counted.size(); ++i) {
+            const study::PlannedCheckpoint& one = results.plan.checkpoints[i];
+            if (counted[i] && !places.contains({static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)}))
+                ++missing[task];
+        }
+    return missing;
+}
+
 FigurePanel makePanel(const ProbeResults& results, const study::TaskInProbe& task,
                       const std::vector<const StrengthCurves*>& curves, bool change, const FigureOptions& options,
                       const std::vector<InflectionRow>& inflections, std::string& band) {
@@ -331,6 +367,7 @@ Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& op
     Figure figure;
     figure.name = "curves";
     figure.title = results.plan.probe.name;
+    const std::map<std::string, std::int64_t> missing = withoutResult(results, observations);
     std::vector<std::string> bands; ///< of each panel
     for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         std::vector<const StrengthCurves*> own;
@@ -338,9 +375,13 @@ Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& op
             if (curve.task == task.task)
                 own.push_back(&curve);
         for (const bool change : {false, true})
-            if (change ? options.y != YQuantity::Value : options.y != YQuantity::Change)
+            if (change ? options.y != YQuantity::Value : options.y != YQuantity::Change) {
                 figure.panels.push_back(
                     makePanel(results, task, own, change, options, inflections, bands.emplace_back()));
+                if (const auto none = missing.find(task.task); none != missing.end())
+                    figure.panels.back().notes.push_back(counted(none->second, "checkpoint") +
+                                                         " without a result: failed, or still to come");
+            }
     }
     shareBands(figure, bands);
     figure.columns = figure.panels.size() <= 1 ? 1 : figure.panels.size() <= 4 || options.y == YQuantity::Both ? 2 : 3;

@@ -21,7 +21,7 @@ struct ProbeResults {
     std::vector<study::ResultRow> rows;  ///< may hold others; they are left out
     std::int64_t parameters = 0;         ///< of the checkpoints; 0 where unknown or not all the same
     double flopsPerToken = 0;            ///< of pretraining (forward and backward); 0 where unknown
-    std::string studyName, studyCommand; ///< studyCommand: what shows it again, "crest STUDY"
+    std::string studyName, studyCommand; ///< studyCommand: what draws it again, without options
 };
 
 enum class XQuantity { Tokens, TokensPerParameter, Flops };

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/analysis/figure_command.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
@@ -93,7 +94,7 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, do
                                 one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",
                                 one.dataHash.substr(0, 16));
     text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
-                        version(), results.studyCommand);
+                        version(), results.studyCommand + " -o curves.pdf");
     return text;
 }
 
@@ -134,7 +135,7 @@ std::string figureProvenance(const ProbeResults& results, const std::string& fig
                          {"x", xText(options.x)},
                          {"y", yText(options.y)},
                          {"spread", options.spread == Spread::Confidence95 ? "95 % confidence" : "standard deviation"},
-                         {"command", results.studyCommand}};
+                         {"command", results.studyCommand + makingOptions(options)}};
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

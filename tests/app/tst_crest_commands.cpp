@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // crest export, explain and demo as processes: without a screen, in a locale with a decimal comma.
+#include <QDir>
 #include <QFile>
+#include <QFileInfo>
+#include <QHash>
 #include <QImage>
 #include <QProcess>
+#include <QRegularExpression>
 #include <QTemporaryDir>
 #include <QXmlStreamReader>
 #include <QtTest>
+
+#include <memory>
 
 #include "core/run/executor.h"
 #include "core/study/runs.h"
@@ -143,8 +149,8 @@ private Q_SLOTS:
         QVERIFY2(explained.code == 0, qPrintable(explained.err));
         QVERIFY(explained.out.contains(m_run));
         QVERIFY(explained.out.contains(
-            QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.pdf")
-                .arg(m_study, m_run)));
+            QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.%3")
+                .arg(m_study, m_run, suffix)));
     }
 
     void aDecimalCommaChangesNothing_data() {
@@ -170,25 +176,46 @@ private Q_SLOTS:
         QCOMPARE(content[1], content[0]);
     }
 
+    void theCommandOfAFigureMakesItAgain_data() {
+        QTest::addColumn<QStringList>("options");
+        QTest::addColumn<QString>("said");
+        const auto row = [](const char* name, const char* options) {
+            QTest::newRow(name) << QString::fromLatin1(options).split(u' ', Qt::SkipEmptyParts)
+                                << QString::fromLatin1(options);
+        };
+        row("plain", "");
+        row("what is drawn", "--x flops --y change --spread sd --no-inflections");
+        row("scales", "--y both --linear-x --log-y");
+        row("hidden curves and a zoom", "--hide base --x-range 1000 4000");
+        row("vertical zoom", "--y-range 0.5 9.25");
+        row("paper", "--width-mm 84 --panel-height-mm 40.5 --font-pt 7");
+        row("one panel", "--panel 1 --log-y");
+    }
+    /// What `crest explain` says is typed in again, as it stands: the same bytes come out.
     void theCommandOfAFigureMakesItAgain() {
+        QFETCH(QStringList, options);
+        QFETCH(QString, said);
         const QString first = m_dir.filePath(QStringLiteral("first.csv")),
                       second = m_dir.filePath(QStringLiteral("second.csv"));
-        const QStringList options{QStringLiteral("--run"),
-                                  m_run,
-                                  QStringLiteral("--x"),
-                                  QStringLiteral("tokens"),
-                                  QStringLiteral("--log-y"),
-                                  QStringLiteral("--linear-x"),
-                                  QStringLiteral("--spread"),
-                                  QStringLiteral("sd"),
-                                  QStringLiteral("--no-inflections")};
-        for (const QString& file : {first, second})
-            QCOMPARE(runCrest(QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), file} + options,
-                              m_environment)
-                         .code,
-                     0);
-        QVERIFY(contentOf(first).contains("--spread sd --linear-x --log-y --no-inflections"));
-        QCOMPARE(contentOf(first), contentOf(second));
+        const Ended made = runCrest(
+            QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), first} + options, m_environment);
+        QVERIFY2(made.code == 0, qPrintable(made.err));
+        const Ended explained = runCrest({QStringLiteral("explain"), first}, m_environment);
+        QString command = QRegularExpression(QStringLiteral("crest export [^\n]*")).match(explained.out).captured();
+        for (const QString& option : said.split(QStringLiteral("--"), Qt::SkipEmptyParts))
+            QVERIFY2(command.contains(QStringLiteral("--") + option.trimmed()), qPrintable(command));
+        command.replace(QRegularExpression(QStringLiteral("^crest")),
+                        QStringLiteral("'" CREST_BINARY_DIR "/bin/crest'"));
+        command.replace(QRegularExpression(QStringLiteral(" -o curves(-1)?\\.csv")),
+                        QStringLiteral(" -o '") + second + u'\'');
+        QProcess shell;
+        shell.setProcessEnvironment(m_environment);
+        shell.start(QStringLiteral("sh"), {QStringLiteral("-c"), command});
+        QVERIFY(shell.waitForFinished(60000));
+        QVERIFY2(shell.exitCode() == 0, shell.readAllStandardError().constData());
+        QVERIFY(contentOf(first).size() > 500);
+        QCOMPARE(contentOf(second), contentOf(first));
+        QVERIFY(QFile::remove(second));
     }
 
     void saysWhatIsWrong() {
@@ -231,7 +258,7 @@ private Q_SLOTS:
         for (const char* text : {"dictionary", "glosses", "bible"})
             test::writeText(
                 (resources + QStringLiteral("/sample/texts/%1.jsonl").arg(QString::fromLatin1(text))).toStdString(),
-                std::string("{\"text\": \"a held-out text of ") + text + "\"}\n");
+                std::string("{\"text\": \"a held-out text of ") + text + std::string(200, '.') + "\"}\n");
         const QString script = m_dir.filePath(QStringLiteral("runner.sh"));
         write(script, QByteArray("#!/bin/sh\necho start >> '") + m_dir.filePath(QStringLiteral("starts")).toUtf8() +
                           "'\nexec '" CREST_BINARY_DIR
@@ -260,6 +287,58 @@ private Q_SLOTS:
         QVERIFY2(second.code == 0, qPrintable(second.err));
         QVERIFY(second.out.contains(QStringLiteral("nothing was computed again")));
         QCOMPARE(contentOf(m_dir.filePath(QStringLiteral("starts"))), QByteArray("start\n"));
+    }
+
+    void demosAtOnceAndAfterAKillShareOneRun() {
+        const QString out = m_dir.filePath(QStringLiteral("demos")), keys = m_dir.filePath(QStringLiteral("keys"));
+        const QString script = m_dir.filePath(QStringLiteral("slow-runner.sh"));
+        write(script, QByteArray("#!/bin/sh\nexec '" CREST_BINARY_DIR "/tests/crest-pretend-run' work \"$2\" --run "
+                                 "\"$4\" --workers 2 --micros 3000 >> '") +
+                          keys.toUtf8() + ".$$'\n");
+        QFile::setPermissions(script, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
+        QProcessEnvironment environment = m_environment;
+        environment.insert(QStringLiteral("CREST_RESOURCES"), m_dir.filePath(QStringLiteral("resources")));
+        environment.insert(QStringLiteral("CREST_RUN"), script);
+        const QStringList arguments{QStringLiteral("demo"), QStringLiteral("--out"), out};
+        std::vector<std::unique_ptr<QProcess>> demos;
+        for (int i = 0; i < 4; ++i) {
+            demos.push_back(std::make_unique<QProcess>());
+            demos.back()->setProcessEnvironment(environment);
+            demos.back()->start(QStringLiteral(CREST_BINARY_DIR "/bin/crest"), arguments);
+        }
+        QTRY_VERIFY(QFileInfo::exists(out + QStringLiteral("/study.json")));
+        const auto runs = [&] {
+            const auto folder = study::StudyFolder::open(out.toStdString());
+            return folder ? study::listRuns(*folder) : std::vector<std::string>();
+        };
+        QTRY_VERIFY_WITH_TIMEOUT(!runs().empty(), 30'000);
+        demos[0]->kill(); // its runner, if it has one, goes on
+        for (int i = 1; i < 4; ++i) {
+            QVERIFY(demos[i]->waitForFinished(120'000));
+            QVERIFY2(demos[i]->exitCode() == 0, demos[i]->readAllStandardError().constData());
+        }
+        const Ended last = runCrest(arguments, environment);
+        QVERIFY2(last.code == 0, qPrintable(last.err));
+        QCOMPARE(runs().size(), std::size_t{1});
+        QHash<QByteArray, int> times;
+        const QDir folder(m_dir.path());
+        for (const QString& file : folder.entryList({QStringLiteral("keys.*")}))
+            for (const QByteArray& key : contentOf(folder.filePath(file)).split('\n'))
+                if (!key.isEmpty())
+                    ++times[key];
+        QCOMPARE(times.size(), 405 * 3);
+        for (const int count : times)
+            QCOMPARE(count, 1);
+    }
+
+    void demoInAStudyOfAnotherKindSaysSo() {
+        const QString out = m_dir.filePath(QStringLiteral("no probe"));
+        study::Study study;
+        study.series.push_back({"s", m_dir.filePath(QStringLiteral("resources")).toStdString(), {}});
+        QVERIFY(study::StudyFolder::create(out.toStdString(), study).has_value());
+        const Ended done = runCrest({QStringLiteral("demo"), QStringLiteral("--out"), out}, m_environment);
+        QCOMPARE(done.code, 1);
+        QVERIFY2(done.err.contains(QStringLiteral("no probe")), qPrintable(done.err));
     }
 
     void demoWithoutSampleOrRunnerSaysSo() {

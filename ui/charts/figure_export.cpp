@@ -12,6 +12,9 @@
 #include <QSaveFile>
 #include <QSvgGenerator>
 
+#include <fmt/format.h>
+
+#include "core/analysis/figure_command.h"
 #include "core/analysis/figure_record.h"
 #include "core/base/version.h"
 #include "ui/charts/figure_origin.h"
@@ -151,6 +154,23 @@ Result<QByteArray> toPng(const analysis::Figure& figure, FigurePainter& painter,
     return bytes;
 }
 
+/// What `crest export` needs beside the figure's own options: paper, file, view.
+std::string commandOptions(const analysis::Figure& figure, const ExportOptions& options) {
+    const ExportOptions usual;
+    std::string text;
+    const auto add = [&](const char* name, double value, double without) {
+        if (value != without)
+            text += fmt::format(" --{} {}", name, value);
+    };
+    add("width-mm", options.widthMm, usual.widthMm);
+    add("panel-height-mm", options.panelHeightMm, usual.panelHeightMm);
+    add("font-pt", options.fontPt, usual.fontPt);
+    if (options.format == FigureFormat::Png)
+        add("dpi", options.dpi, usual.dpi);
+    return text + " -o " + figure.name + "." + formatSuffix(options.format).toStdString() +
+           analysis::viewOptions(figure);
+}
+
 } // namespace
 
 Result<FigureFormat> formatFromPath(const QString& path) {
@@ -178,9 +198,10 @@ QString formatSuffix(FigureFormat format) {
     return {};
 }
 
-Result<QByteArray> renderFigure(const analysis::Figure& figure, const ExportOptions& asked) {
+Result<QByteArray> renderFigure(const analysis::Figure& asSeen, const ExportOptions& asked) {
     const ExportOptions options = resolved(asked);
     CREST_CHECK(check(options));
+    const analysis::Figure figure = analysis::withCommandOptions(asSeen, commandOptions(asSeen, options));
     if (options.format == FigureFormat::Csv)
         return QByteArray::fromStdString(analysis::figureToCsv(figure));
     const PaperSize paper{options.widthMm, options.panelHeightMm, options.fontPt, options.columns};
@@ -229,7 +250,7 @@ std::vector<analysis::Figure> singlePanels(const analysis::Figure& figure) {
         one.columns = 1;
         one.name = figure.name + "-" + std::to_string(i + 1);
         one.title = figure.panels[i].title;
-        out.push_back(std::move(one));
+        out.push_back(analysis::withCommandOptions(one, " --panel " + std::to_string(i + 1)));
     }
     return out;
 }

@@ -27,7 +27,7 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
     return results;
 }
 
-std::string exportCommand(const study::StudyFolder& folder, const std::string& runId, const std::string& options) {
+std::string exportCommand(const study::StudyFolder& folder, const std::string& runId) {
     const std::string path = folder.path().string();
     const bool plain =
         path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%") ==
@@ -35,8 +35,7 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
     std::string quoted;
     for (const char c : path)
         quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves" + options +
-           " -o curves.pdf";
+    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves";
 }
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {

@@ -16,7 +16,7 @@ namespace crest::ui {
 Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId);
 
 /// The command line that draws the curves of a run again, quoted for a shell; `options` goes in before the output.
-std::string exportCommand(const study::StudyFolder& folder, const std::string& runId, const std::string& options = {});
+std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);
 
 /// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities.
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series);

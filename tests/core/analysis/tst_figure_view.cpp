@@ -6,6 +6,7 @@
 #include <QTest>
 
 #include "core/analysis/figure_colors.h"
+#include "core/analysis/figure_command.h"
 #include "core/analysis/figure_record.h"
 #include "core/analysis/figure_view.h"
 
@@ -230,6 +231,30 @@ private Q_SLOTS:
         }
         QCOMPARE(int(categoryColor(0, false).blue), 0xb2); // Okabe and Ito's blue, #0072B2
         QCOMPARE(int(categoryColor(7, false).blue), 0xb2);
+    }
+
+    void theViewAsOptions() {
+        Figure figure;
+        figure.panels = {panelOf({{at(1, 1), at(4, 2)}}, 0, 5, 0, 5), panelOf({{at(1, 3), at(4, 5)}}, 0, 5, 0, 5)};
+        for (FigurePanel& panel : figure.panels) {
+            fitAxis(panel, Dimension::X);
+            fitAxis(panel, Dimension::Y);
+        }
+        QCOMPARE(viewOptions(figure), std::string(" --linear-x"));
+        for (FigurePanel& panel : figure.panels) {
+            panel.x.scale = panel.y.scale = AxisScale::Log;
+            fitAxis(panel, Dimension::X);
+            fitAxis(panel, Dimension::Y);
+            panel.x.low = 2;
+            panel.x.high = 3.5;
+        }
+        QCOMPARE(viewOptions(figure), std::string(" --log-y --x-range 2 3.5"));
+        for (FigurePanel& panel : figure.panels)
+            panel.curves[0].visible = false;
+        QCOMPARE(viewOptions(figure), " --log-y --hide " + figure.panels[0].curves[0].id + " --x-range 2 3.5");
+        figure.panels[1].x.high = 4; // no option says a zoom of one panel alone
+        QVERIFY(viewOptions(figure).find(" --x-range") == std::string::npos);
+        QVERIFY(viewOptions(figure).find("  # ") != std::string::npos);
     }
 
     void csvIsExact() {

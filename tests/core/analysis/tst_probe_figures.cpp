@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// From stored rows to figures: numbers worked by hand, pairing, order, gaps, what is left out, and what the record says.
+// From stored rows to figures: numbers worked by hand, pairing, order, gaps, what is left out, and what the record
+// says.
 #include <cmath>
 #include <limits>
 
@@ -18,7 +19,9 @@ constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 /// 97.5 % point of Student's t with one degree of freedom (tan(0.475 pi)).
 const double kStudent1 = std::tan(0.475 * M_PI);
 
-bool near(double a, double b) { return std::abs(a - b) <= 1e-9 * std::max(1.0, std::abs(b)); }
+bool near(double a, double b) {
+    return std::abs(a - b) <= 1e-9 * std::max(1.0, std::abs(b));
+}
 
 struct Budget {
     std::int64_t tokens = 0;
@@ -27,7 +30,8 @@ struct Budget {
     std::vector<double> draws; ///< at each strength the same, plus the strength's number
 };
 
-/// A probe on one series with two tasks, the out-of-distribution one named first. Task "far" has the losses of "near" plus 1.
+/// A probe on one series with two tasks, the out-of-distribution one named first. Task "far" has the losses of "near"
+/// plus 1.
 ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<double>& strengths = {0.1}) {
     ProbeResults results;
     study::Plan& plan = results.plan;
@@ -43,7 +47,8 @@ ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<dou
         study::Cell cell{checkpoint, strength, seed, {}, {}};
         for (const study::Task& task : plan.tasks) {
             study::ResultRow row;
-            row.key = std::to_string(checkpoint) + "/" + std::to_string(strength) + "/" + std::to_string(seed) + "/" + task.name;
+            row.key = std::to_string(checkpoint) + "/" + std::to_string(strength) + "/" + std::to_string(seed) + "/" +
+                      task.name;
             row.task = task.name;
             row.strength = strength;
             row.seed = seed;
@@ -68,20 +73,23 @@ ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<dou
         add(static_cast<int>(b), 0, 0, budgets[b].base);
         for (std::size_t s = 0; s < strengths.size(); ++s)
             for (std::size_t d = 0; d < budgets[b].draws.size(); ++d)
-                add(static_cast<int>(b), strengths[s], static_cast<std::int64_t>(d + 1), budgets[b].draws[d] + static_cast<double>(s));
+                add(static_cast<int>(b), strengths[s], static_cast<std::int64_t>(d + 1),
+                    budgets[b].draws[d] + static_cast<double>(s));
     }
     results.studyName = "my study";
-    results.studyCommand = "crest export my-study --figure curves -o curves.pdf";
+    results.studyCommand = "crest export my-study --figure curves";
     return results;
 }
 
-Figure figureOf(const ProbeResults& results, const FigureOptions& options = {}, const std::vector<InflectionRow>& rows = {}) {
+Figure figureOf(const ProbeResults& results, const FigureOptions& options = {},
+                const std::vector<InflectionRow>& rows = {}) {
     auto figure = curvesFigure(results, options, rows);
     return figure ? *figure : Figure{};
 }
 
 bool says(const std::vector<std::string>& notes, const std::string& part) {
-    return std::any_of(notes.begin(), notes.end(), [&](const std::string& note) { return note.find(part) != std::string::npos; });
+    return std::any_of(notes.begin(), notes.end(),
+                       [&](const std::string& note) { return note.find(part) != std::string::npos; });
 }
 
 } // namespace
@@ -96,6 +104,21 @@ private Q_SLOTS:
         QCOMPARE(figure.panels[0].badge, std::string("ID"));
         QCOMPARE(figure.panels[1].title, std::string("far: loss"));
         QCOMPARE(figure.panels[1].badge, std::string("OOD"));
+    }
+
+    void checkpointsWithoutAnyResultAreSaid() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {2000, -1, 2, {3, 4}}, {4000, -1, 2, {3, 4}}});
+        for (const FigurePanel& panel : figureOf(results).panels)
+            QVERIFY(!says(panel.notes, "without a result"));
+        std::erase_if(results.rows, [](const auto& row) {
+            return row.key.starts_with("1/") || (row.key.starts_with("2/") && row.task == "far");
+        });
+        const Figure figure = figureOf(results);
+        QVERIFY(says(figure.panels[0].notes, "1 checkpoint without a result"));
+        QVERIFY(says(figure.panels[1].notes, "2 checkpoints without a result"));
+        results.rows.clear(); // nothing has begun: nothing is missing
+        for (const FigurePanel& panel : figureOf(results).panels)
+            QVERIFY(!says(panel.notes, "without a result"));
     }
 
     void meanAndIntervalOverDraws() {
@@ -114,8 +137,8 @@ private Q_SLOTS:
         QVERIFY(first.detail.find("2 noise draws (pairs)") != std::string::npos);
         QVERIFY(first.recipe.find("gamma 0.1 x the std each tensor was initialised with") != std::string::npos);
         QVERIFY(first.recipe.find("seeds 1 to 2") != std::string::npos);
-        QCOMPARE(figure.keys, (std::vector<FigureKey>{{FigureKey::Symbol::Band,
-                                                      "95 % CI over 2 noise draws, for these checkpoints"}}));
+        QCOMPARE(figure.keys, (std::vector<FigureKey>{
+                                  {FigureKey::Symbol::Band, "95 % CI over 2 noise draws, for these checkpoints"}}));
         QVERIFY(panel.notes.empty());
         QVERIFY(panel.x.low < 1e6 && panel.x.high > 2e6 && panel.x.format == TickFormat::Tokens);
     }
@@ -143,7 +166,10 @@ private Q_SLOTS:
         QCOMPARE(figure.keys[0].text, std::string("95 % CI over 2 pretraining runs, 2 noise draws"));
         QVERIFY(says(figure.panels[0].notes, "paired with the base"));
         // The loss itself spreads by the bases: 2.5 and 3.7.
-        const FigurePoint loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}})).panels[0].curves[1].segments[0][0];
+        const FigurePoint loss = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}}))
+                                     .panels[0]
+                                     .curves[1]
+                                     .segments[0][0];
         QVERIFY(near(loss.y, 3.1) && near(*loss.high, 3.1 + kStudent1 * 0.6));
     }
 
@@ -157,7 +183,8 @@ private Q_SLOTS:
     }
 
     void nonFiniteValuesAreGaps() {
-        ProbeResults results = resultsOf({{1000, -1, 4, {5, 5.2}}, {2000, -1, 3, {kNan, kNan}}, {4000, -1, 2, {3, kNan}}, {8000, -1, 2, {3, 3.2}}});
+        ProbeResults results = resultsOf(
+            {{1000, -1, 4, {5, 5.2}}, {2000, -1, 3, {kNan, kNan}}, {4000, -1, 2, {3, kNan}}, {8000, -1, 2, {3, 3.2}}});
         const Figure figure = figureOf(results);
         const FigurePanel& panel = figure.panels[0];
         QCOMPARE(panel.curves[1].segments.size(), 2u);
@@ -174,7 +201,8 @@ private Q_SLOTS:
         FigureOptions options;
         options.y = YQuantity::Change;
         options.yScale = AxisScale::Log;
-        const Figure figure = figureOf(resultsOf({{1000, -1, 3, {2.9, 2.9}}, {2000, -1, 2, {3, 3}}, {4000, -1, 2, {4, 4}}}), options);
+        const Figure figure =
+            figureOf(resultsOf({{1000, -1, 3, {2.9, 2.9}}, {2000, -1, 2, {3, 3}}, {4000, -1, 2, {4, 4}}}), options);
         QCOMPARE(undrawablePoints(figure.panels[0]), 1); // the change of -0.1
         QVERIFY(figure.panels[0].y.low > 0 && figure.panels[0].y.low < 1 && figure.panels[0].y.high > 2);
     }
@@ -194,7 +222,8 @@ private Q_SLOTS:
 
     void namesComeFromThePlan() {
         ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}});
-        for (study::ResultRow& row : results.rows) // stored when the tasks had other names and the checkpoint no token count
+        for (study::ResultRow& row :
+             results.rows) // stored when the tasks had other names and the checkpoint no token count
             row.task = "old " + row.task, row.tokens = 5;
         const Figure figure = figureOf(results);
         QCOMPARE(figure.panels[0].curves.size(), 2u);
@@ -209,15 +238,22 @@ private Q_SLOTS:
         QCOMPARE(figure.panels[0].curves[1].segments[0].size(), 1u);
         QCOMPARE(figure.panels[0].curves[1].segments[0][0].n, 2);
         QVERIFY(says(figure.panels[0].notes, "1 checkpoint without a token count left out"));
-        results.plan.checkpoints[1].weights = "others"; // two different models at one point: not to be averaged in silence
-        QVERIFY(!curvesFigure(results, {}, {}).has_value());
+        // Two different models at one point: neither averaged nor chosen in silence, and the others are drawn.
+        results.plan.checkpoints[1].weights = "others";
+        results.plan.checkpoints[2].tokens = 4000;
+        const Figure rest = figureOf(results);
+        QCOMPARE(rest.panels[0].curves[1].segments[0].size(), 1u);
+        QCOMPARE(rest.panels[0].curves[1].segments[0][0].x, 4000.0);
+        QVERIFY(says(rest.panels[0].notes, "left out: " + results.plan.checkpoints[0].name + ", " +
+                                               results.plan.checkpoints[1].name + " stand at one budget"));
     }
 
     void otherTokenAxes() {
         ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {4000, -1, 2, {3, 4}}});
         FigureOptions options;
         options.x = XQuantity::TokensPerParameter;
-        QCOMPARE(figureOf(results, options).panels[0].x.title, std::string("pretraining tokens")); // parameters unknown: said by the title
+        QCOMPARE(figureOf(results, options).panels[0].x.title,
+                 std::string("pretraining tokens")); // parameters unknown: said by the title
         results.parameters = 500;
         results.flopsPerToken = 3000;
         Figure figure = figureOf(results, options);
@@ -269,7 +305,8 @@ private Q_SLOTS:
     }
 
     void noInflectionIsSaid() {
-        const ProbeResults results = resultsOf({{1000, -1, 5, {5, 5.2}}, {2000, -1, 4, {4, 4.2}}, {4000, -1, 3, {3, 3.2}}, {8000, -1, 2, {2, 2.2}}});
+        const ProbeResults results = resultsOf(
+            {{1000, -1, 5, {5, 5.2}}, {2000, -1, 4, {4, 4.2}}, {4000, -1, 3, {3, 3.2}}, {8000, -1, 2, {2, 2.2}}});
         const auto rows = inflectionTable(results);
         QVERIFY(rows.has_value() && !(*rows)[0].inflection.supported);
         const Figure figure = figureOf(results, {}, *rows);

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/figure_command.h"
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include <fmt/format.h>
+
+#include "core/analysis/figure_view.h"
+#include "core/base/json.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+namespace {
+
+constexpr const char* kUnsaid = "  # the zoom of each panel is not in it";
+
+const Axis& axisOf(const FigurePanel& panel, Dimension dimension) {
+    return dimension == Dimension::X ? panel.x : panel.y;
+}
+
+/// A panel before anybody zoomed or hid a curve.
+FigurePanel asMade(const FigurePanel& panel) {
+    FigurePanel made = panel;
+    for (FigureCurve& curve : made.curves)
+        curve.visible = true;
+    fitAxis(made, Dimension::X);
+    fitAxis(made, Dimension::Y);
+    return made;
+}
+
+bool close(double a, double b) {
+    return std::abs(a - b) <= 1e-9 * std::max(std::abs(a), std::abs(b));
+}
+bool sameRange(const Axis& a, const Axis& b) {
+    return close(a.low, b.low) && close(a.high, b.high);
+}
+
+struct Zoom {
+    bool any = false;
+    std::optional<Axis> common; ///< of all panels, where they agree
+};
+
+Zoom zoomOf(const Figure& figure, Dimension dimension) {
+    Zoom zoom;
+    bool agree = true;
+    for (const FigurePanel& panel : figure.panels) {
+        const Axis& axis = axisOf(panel, dimension);
+        zoom.any = zoom.any || !sameRange(axis, axisOf(asMade(panel), dimension));
+        agree = agree && sameRange(axis, axisOf(figure.panels.front(), dimension));
+    }
+    if (agree && !figure.panels.empty())
+        zoom.common = axisOf(figure.panels.front(), dimension);
+    return zoom;
+}
+
+} // namespace
+
+std::string makingOptions(const FigureOptions& options) {
+    std::string text;
+    if (options.x != XQuantity::Tokens)
+        text += options.x == XQuantity::Flops ? " --x flops" : " --x tokens-per-parameter";
+    if (options.y != YQuantity::Value)
+        text += options.y == YQuantity::Change ? " --y change" : " --y both";
+    if (options.spread == Spread::Deviation)
+        text += " --spread sd";
+    if (!options.inflections)
+        text += " --no-inflections";
+    return text;
+}
+
+std::string viewOptions(const Figure& figure) {
+    if (figure.panels.empty())
+        return {};
+    std::string text;
+    if (figure.panels.front().x.scale == AxisScale::Linear)
+        text += " --linear-x";
+    if (figure.panels.front().y.scale == AxisScale::Log)
+        text += " --log-y";
+    for (const FigureCurve& curve : distinctCurves(figure))
+        if (!curve.visible)
+            text += " --hide " + curve.id;
+    bool unsaid = false;
+    for (const Dimension dimension : {Dimension::X, Dimension::Y}) {
+        const Zoom zoom = zoomOf(figure, dimension);
+        if (zoom.any && zoom.common)
+            text += fmt::format(" --{}-range {} {}", dimension == Dimension::X ? "x" : "y", zoom.common->low,
+                                zoom.common->high);
+        unsaid = unsaid || (zoom.any && !zoom.common);
+    }
+    return unsaid ? text + kUnsaid : text;
+}
+
+Figure withCommandOptions(const Figure& figure, const std::string& options) {
+    Figure out = figure;
+    auto provenance = parseJson(figure.provenance, "provenance");
+    if (!provenance || !provenance->is_object() || !provenance->contains("command") ||
+        !(*provenance)["command"].is_string())
+        return out;
+    (*provenance)["command"] = (*provenance)["command"].get<std::string>() + options;
+    out.provenance = provenance->dump(-1, ' ', false, Json::error_handler_t::replace);
+    return out;
+}
+
+} // namespace crest::analysis
