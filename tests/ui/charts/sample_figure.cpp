@@ -142,7 +142,7 @@ Figure trialFigure() {
     for (FigurePanel& each : figure.panels)
         finish(each);
     figure.provenance =
-        R"({"command":"crest export STUDY --figure curves -o curves.pdf","data":{"gcide":"sha256:0a1b"},)"
+        R"({"command":"crest export STUDY --figure curves","data":{"gcide":"sha256:0a1b"},)"
         R"("seeds":[1,2,3],"settings":{"gammas":[0.1,0.15,0.2,0.3]},"versions":{"crest":"0.1.0"}})";
     return figure;
 }

@@ -398,7 +398,7 @@ private Q_SLOTS:
             QCOMPARE((*record)["provenance"].dump(), provenanceOf(figure));
             const std::string words = ui::explainRecord(*record, "figure");
             QVERIFY(words.find(figure.title) != std::string::npos);
-            QVERIFY(words.find("crest export STUDY --figure curves -o curves.pdf") != std::string::npos);
+            QVERIFY(words.find("crest export STUDY --figure curves") != std::string::npos);
             QVERIFY(words.find("settings.gammas: 0.1, 0.15, 0.2, 0.3") != std::string::npos);
             QVERIFY(words.find("Fine-tuned on Bible: GCIDE loss [OOD]") != std::string::npos);
         }

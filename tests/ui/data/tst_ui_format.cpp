@@ -104,9 +104,9 @@ private Q_SLOTS:
         QTemporaryDir dir;
         const auto folder = study::StudyFolder::create((dir.path() + QStringLiteral("/it's mine")).toStdString(), {});
         QVERIFY(folder.has_value());
-        const std::string command = exportCommand(*folder, "run-1", " --log-y");
+        const std::string command = exportCommand(*folder, "run-1");
         QCOMPARE(command, "crest export '" + dir.path().toStdString() +
-                              "/it'\\''s mine' --run run-1 --figure curves --log-y -o curves.pdf");
+                              "/it'\\''s mine' --run run-1 --figure curves");
     }
 };
 
