@@ -16,7 +16,9 @@
 #include "app/crest/figure_files.h"
 #include "core/analysis/probe_figures.h"
 #include "core/base/units.h"
+#include "core/io/files.h"
 #include "core/study/planner.h"
+#include "core/study/queueing.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
 #include "ui/data/places.h"
@@ -35,10 +37,15 @@ struct DemoArguments {
 constexpr int kPollMs = 250;
 
 Result<study::StudyFolder> openDemoStudy(const std::string& out) {
-    if (std::filesystem::exists(std::filesystem::path(out) / "study.json"))
+    const std::filesystem::path file = std::filesystem::path(out) / "study.json";
+    std::error_code ignored;
+    if (std::filesystem::exists(file, ignored))
         return study::StudyFolder::open(out);
     CREST_TRY(study, ui::sampleStudy(ui::resourcesFolder()));
-    return study::StudyFolder::create(out, study);
+    auto made = study::StudyFolder::create(out, study);
+    if (!made && std::filesystem::exists(file, ignored)) // another demo was quicker
+        return study::StudyFolder::open(out);
+    return made;
 }
 
 void printProgress(const study::RunStatus& status) {
@@ -48,12 +55,10 @@ void printProgress(const study::RunStatus& status) {
               << std::flush;
 }
 
-/// Runs crest-run as a child and follows it through the folder, as the window does.
-Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& runId, int workers) {
+Result<void> startRunner(QProcess& runner, const study::StudyFolder& folder, const std::string& runId, int workers) {
     const QString program = ui::runnerProgram();
     if (program.isEmpty())
         return fail(ErrorKind::NotFound, "crest-run is not beside crest; build it, or set CREST_RUN to its path.");
-    QProcess runner;
     runner.setProcessChannelMode(QProcess::ForwardedErrorChannel);
     runner.setStandardOutputFile(QProcess::nullDevice());
     runner.start(program, {QStringLiteral("work"), QString::fromStdString(folder.path().string()),
@@ -62,49 +67,47 @@ Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& r
     if (!runner.waitForStarted())
         return fail(ErrorKind::Io, "could not be started: " + runner.errorString().toStdString(),
                     program.toStdString());
-    study::RunFollower follower(folder, runId);
-    while (!runner.waitForFinished(kPollMs))
-        if (const auto status = follower.poll(); status)
-            printProgress(*status);
-    std::cerr << "\r\033[K";
-    CREST_TRY(status, follower.poll());
-    if (status.state != study::RunState::Done)
-        return fail(ErrorKind::Internal,
-                    fmt::format("The run ended as \"{}\": {}. What is finished is kept; crest demo --out {} goes on.",
-                                study::runStateName(status.state), status.message, folder.path().string()));
     return {};
 }
 
-Result<void> demo(const DemoArguments& arguments) {
-    QElapsedTimer clock;
-    clock.start();
-    CREST_TRY(folder, openDemoStudy(arguments.out));
-    const ui::StudyScan scan = ui::scanStudy(folder.study(), folder.path(), {}, {});
-    if (scan.series.empty())
-        return fail(ErrorKind::NotFound, scan.issues.empty() ? "The sample series holds no checkpoint."
-                                                             : scan.issues[0].message.toStdString());
-    study::ResultReader stored(folder);
-    CREST_TRY(rows, stored.poll());
-    const study::Probe& probe = folder.study().probes.at(0);
-    CREST_TRY(plan,
-              study::planProbe(folder, probe, scan.series[0], [&](const std::string& key) { return stored.has(key); }));
-    const std::int64_t cached = plan.cachedCellCount(), cells = plan.cellCount();
-    const int workers = arguments.workers > 0 ? arguments.workers : QThread::idealThreadCount();
-    std::cerr << fmt::format("{} checkpoints, {} cells: {} cached, {} new; {} workers\n", plan.checkpoints.size(),
-                             cells, cached, cells - cached, workers);
-    std::string runId;
-    const std::vector<std::string> runs = study::listRuns(folder);
-    if (cached < cells || runs.empty()) {
-        CREST_TRY(id, study::queueRun(folder, std::move(plan)));
-        runId = id;
-        CREST_CHECK(runAndFollow(folder, runId, workers));
+/// Follows the run through the folder, as the window does, until it is done. A runner outlives the command that started
+/// it: where one is at the run already it is followed, else crest-run is started as a child.
+Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& runId, int workers) {
+    study::RunFollower follower(folder, runId);
+    QProcess runner;
+    for (bool tried = false;;) {
+        const bool ours = runner.state() != QProcess::NotRunning; // before the folder: its last words are there then
+        CREST_TRY(status, follower.poll());
+        if (status.state == study::RunState::Done && !ours)
+            break;
+        const bool others = status.state == study::RunState::Running || status.state == study::RunState::Stopping;
+        if (!ours && !others && tried)
+            return fail(ErrorKind::Internal,
+                        fmt::format("The run ended as \"{}\": {}. What is finished is kept; crest "
+                                    "demo --out {} goes on.",
+                                    study::runStateName(status.state), status.message, folder.path().string()));
+        if (!ours && !others) {
+            CREST_CHECK(startRunner(runner, folder, runId, workers));
+            tried = true;
+            continue;
+        }
+        tried = ours; // what others leave may be taken up again
+        printProgress(status);
+        if (ours)
+            runner.waitForFinished(kPollMs);
+        else
+            QThread::msleep(kPollMs);
     }
-    if (!std::filesystem::exists(folder.resultsFile())) // a runner that died just before; the journals hold everything
-        CREST_CHECK(study::publishResults(folder));
-    CREST_TRY(results, ui::loadProbeResults(folder, runId));
-    ui::addModelFacts(results, scan.series);
-    CREST_TRY(inflections, analysis::inflectionTable(results));
-    printDemoTable(std::cout, results, inflections);
+    std::cerr << "\r\033[K";
+    return {};
+}
+
+Result<void> writeFigures(const study::StudyFolder& folder, const analysis::ProbeResults& results,
+                          const std::vector<analysis::InflectionRow>& inflections) {
+    std::error_code error;
+    std::filesystem::create_directories(folder.figuresFolder(), error);
+    if (error)
+        return fail(io::systemError(error.value(), "create", folder.figuresFolder()));
     for (const auto& [name, quantity] :
          {std::pair{"curves", analysis::YQuantity::Value}, std::pair{"change", analysis::YQuantity::Change}}) {
         analysis::FigureOptions options;
@@ -112,9 +115,43 @@ Result<void> demo(const DemoArguments& arguments) {
         options.yScale =
             quantity == analysis::YQuantity::Change ? analysis::AxisScale::Log : analysis::AxisScale::Linear;
         CREST_TRY(figure, analysis::curvesFigure(results, options, inflections));
-        std::filesystem::create_directories(folder.figuresFolder());
         CREST_TRY(files, writeAllFormats(figure, {}, (folder.figuresFolder() / name).string()));
     }
+    return {};
+}
+
+Result<void> demo(const DemoArguments& arguments) {
+    QElapsedTimer clock;
+    clock.start();
+    CREST_TRY(folder, openDemoStudy(arguments.out));
+    if (folder.study().probes.empty() || folder.study().series.empty())
+        return fail(ErrorKind::Mismatch,
+                    "This study holds no probe, so it is none that crest demo made; choose another folder.",
+                    folder.path().string());
+    const study::Probe& probe = folder.study().probes.front();
+    const ui::StudyScan scan = ui::scanStudy(folder.study(), folder.path(), {}, {});
+    const auto series = std::ranges::find(scan.series, probe.series, &series::Series::name);
+    if (series == scan.series.end() || series->checkpoints.empty())
+        return fail(ErrorKind::NotFound, scan.issues.empty() ? "The sample series holds no checkpoint."
+                                                             : scan.issues[0].message.toStdString());
+    study::ResultReader stored(folder);
+    CREST_CHECK(stored.poll());
+    CREST_TRY(plan, study::planProbe(folder, probe, *series, [&](const std::string& key) { return stored.has(key); }));
+    const std::int64_t cached = plan.cachedCellCount(), cells = plan.cellCount();
+    const int workers = arguments.workers > 0 ? arguments.workers : QThread::idealThreadCount();
+    std::cerr << fmt::format("{} checkpoints, {} cells: {} cached, {} new; {} workers\n", plan.checkpoints.size(),
+                             cells, cached, cells - cached, workers);
+    CREST_TRY(runId, study::queueOnce(folder, plan, stored));
+    CREST_CHECK(runAndFollow(folder, runId, workers));
+    std::error_code ignored;
+    if (!std::filesystem::exists(folder.resultsFile(),
+                                 ignored)) // a runner that died just before; the journals hold all
+        CREST_CHECK(study::publishResults(folder));
+    CREST_TRY(results, ui::loadProbeResults(folder, runId));
+    ui::addModelFacts(results, scan.series);
+    CREST_TRY(inflections, analysis::inflectionTable(results));
+    printDemoTable(std::cout, results, inflections);
+    CREST_CHECK(writeFigures(folder, results, inflections));
     std::cout << fmt::format(
         "\nFigures: {}/curves.pdf and change.pdf, also .svg .png .csv .tex\nResults: {}\nTime: {}{}\n",
         folder.figuresFolder().string(), folder.resultsFile().string(),
