@@ -18,7 +18,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kNarrowIds = 65'536;
-constexpr std::size_t kDocumentsPerReport = 500;
 constexpr std::size_t kMaxHeaderBytes = 1024;
 static_assert(std::endian::native == std::endian::little, "the cache file is little-endian");
 
@@ -85,12 +84,7 @@ Result<PackedTokens> PackedTokens::build(const Texts& texts, const text::Tokeniz
             packed.m_wide.push_back(static_cast<std::uint32_t>(id));
     };
     for (std::size_t d = 0; d < texts.documents.size(); ++d) {
-        if (d % kDocumentsPerReport == 0) {
-            if (job.stopRequested())
-                return stopped();
-            job.report(static_cast<std::int64_t>(d), static_cast<std::int64_t>(texts.documents.size()),
-                       "documents tokenized");
-        }
+        CREST_CHECK(beforeDocument(d, texts.documents.size(), job));
         for (const std::int32_t id : tokenizer.encode(texts.documents[d]))
             append(id);
         append(endToken);

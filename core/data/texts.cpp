@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 1'000'000'000;
 constexpr std::size_t kBadExamples = 10;
+constexpr std::size_t kDocumentsPerReport = 500;
 constexpr std::uint64_t kLongestHead = 64'000'000;
 
 /// Takes the first line off `rest`; without its line end (\n or \r\n).
@@ -195,6 +196,15 @@ Result<TextsHead> readTextsHead(const std::filesystem::path& file, std::uint64_t
         return fail(texts.error());
     result.texts = std::move(*texts);
     return result;
+}
+
+Result<void> beforeDocument(std::size_t index, std::size_t count, const JobContext& job) {
+    if (index % kDocumentsPerReport != 0)
+        return {};
+    if (job.stopRequested())
+        return stopped();
+    job.report(static_cast<std::int64_t>(index), static_cast<std::int64_t>(count), "documents tokenized");
+    return {};
 }
 
 } // namespace crest::data

@@ -83,6 +83,9 @@ struct TokenizedText {
     std::string contentHash; ///< of texts, tokenizer and end token
 };
 
+/// For loops over documents: reports now and then; Stopped where that was asked for.
+Result<void> beforeDocument(std::size_t index, std::size_t count, const JobContext& job);
+
 Result<TokenizedText> tokenizeTexts(const Texts& texts, const text::Tokenizer& tokenizer, std::int32_t endToken,
                                     const JobContext& job = {});
 

@@ -10,7 +10,6 @@ namespace crest::data {
 namespace {
 
 constexpr std::int32_t kMaxContext = 1 << 24;
-constexpr std::size_t kDocumentsPerReport = 500;
 
 /// Windows over ids[begin, end): the first starts at begin, each next one `stride` later, and each scores what the one
 /// before did not.
@@ -56,12 +55,7 @@ Result<TokenizedText> tokenizeTexts(const Texts& texts, const text::Tokenizer& t
     out.endToken = endToken;
     out.documents.reserve(texts.documents.size());
     for (std::size_t d = 0; d < texts.documents.size(); ++d) {
-        if (d % kDocumentsPerReport == 0) {
-            if (job.stopRequested())
-                return stopped();
-            job.report(static_cast<std::int64_t>(d), static_cast<std::int64_t>(texts.documents.size()),
-                       "documents tokenized");
-        }
+        CREST_CHECK(beforeDocument(d, texts.documents.size(), job));
         const auto begin = static_cast<std::int64_t>(out.ids.size());
         const std::vector<std::int32_t> ids = tokenizer.encode(texts.documents[d]);
         out.ids.insert(out.ids.end(), ids.begin(), ids.end());
