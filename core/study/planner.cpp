@@ -195,7 +195,8 @@ std::int64_t estimateTokens(const Task& task, std::uint64_t fileBytes) {
 /// What the first rows tell, so that not every cell has to find it out: a text that cannot be read, or is too short.
 Result<void> checkText(const Task& task, const fs::path& file) {
     CREST_TRY(head, data::readTextsHead(file));
-    const std::int64_t most = head.texts.bytes + static_cast<std::int64_t>(head.texts.documents.size()); // a byte each
+    // A byte each; before and after each document a tokenizer may put one of its own.
+    const std::int64_t most = head.texts.bytes + 2 * static_cast<std::int64_t>(head.texts.documents.size());
     if (head.whole && most < task.windowTokens + 1)
         return fail(
             ErrorKind::Malformed,

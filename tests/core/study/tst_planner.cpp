@@ -132,6 +132,42 @@ std::size_t common(const std::set<std::string>& a, const std::set<std::string>& 
 class TestPlanner : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    void refusesWhatWouldFailEveryCell_data() {
+        QTest::addColumn<std::string>("text"); // "" for none
+        QTest::addColumn<int>("window");
+        QTest::addColumn<QString>("said");
+        QTest::newRow("window beyond the context") << std::string(4000, 'a') << 33 << "context of 32";
+        QTest::newRow("too short") << std::string("abc") << 16 << "held.txt";
+        QTest::newRow("empty") << std::string("\n\n") << 16 << "held.txt";
+        QTest::newRow("no UTF-8") << std::string(4000, '\xff') << 16 << "UTF-8";
+        QTest::newRow("as short as can be") << std::string(15, 'a') << 16 << "";
+        QTest::newRow("one line that is long") << std::string(3'000'000, 'a') << 16 << "";
+        QTest::newRow("a text that begins late") << std::string(300'000, '\n') + std::string(40, 'a') << 16 << "";
+    }
+    void refusesWhatWouldFailEveryCell() {
+        QFETCH(std::string, text);
+        QFETCH(int, window);
+        QFETCH(QString, said);
+        Place place;
+        spill(place.root / "held.txt", text);
+        place.study.tasks[0].windowTokens = place.study.tasks[0].strideTokens = window;
+        const auto plan = place.plan();
+        QCOMPARE(plan.has_value(), said.isEmpty());
+        if (!plan)
+            QVERIFY2(plan.error().text().find(said.toStdString()) != std::string::npos, plan.error().text().c_str());
+    }
+
+    void namesStandInOneLine() {
+        Place place;
+        place.study.tasks[0].name = place.probe.tasks[0].task = "held\nout";
+        const auto plan = place.plan();
+        QVERIFY(!plan && plan.error().message.find("held\\nout") != std::string::npos);
+        place.study.tasks[0].name = place.probe.tasks[0].task = "held/out \xc3\xa4";
+        QVERIFY(place.plan());
+        place.probe.name = "a\tb";
+        QVERIFY(!place.plan());
+    }
+
     void planHasEveryCellOnce() {
         Place place;
         const auto plan = place.plan();

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/crest-run/probe_setup.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <system_error>
+#include <thread>
+
+#include <fmt/format.h>
+
+#include "core/study/planner.h"
+#include "core/study/results.h"
+#include "core/study/runs.h"
+#include "core/study/study_json.h"
+
+namespace crest {
+namespace {
+namespace fs = std::filesystem;
+
+constexpr auto kLockWait = std::chrono::seconds(10); ///< for another command; a window holds its lock all the time
+
+struct TextOption {
+    study::Task task;
+    study::Role role = study::Role::InDistribution;
+};
+
+/// Never throws; an empty path stays empty.
+std::string absolutePath(const fs::path& path) {
+    std::error_code error;
+    const fs::path absolute = fs::absolute(path, error);
+    return error ? path.string() : absolute.lexically_normal().string();
+}
+
+/// NAME=FILE:id or NAME=FILE:ood.
+Result<TextOption> parseText(const std::string& text, const ProbeOptions& options) {
+    const auto equals = text.find('='), colon = text.rfind(':');
+    if (equals == std::string::npos || equals == 0 || colon == std::string::npos || colon < equals + 2)
+        return fail(ErrorKind::OutOfRange, "--texts must be NAME=FILE:id or NAME=FILE:ood, but is \"" + text + "\".");
+    TextOption option;
+    CREST_TRY(role, study::roleFromName(text.substr(colon + 1), "--texts " + text));
+    option.role = role;
+    option.task.name = text.substr(0, equals);
+    option.task.textsPath = absolutePath(text.substr(equals + 1, colon - equals - 1));
+    option.task.windowTokens = options.window;
+    option.task.strideTokens = options.stride > 0 ? options.stride : options.window;
+    option.task.maxWindows = options.maxWindows;
+    return option;
+}
+
+bool isUsable(const series::Checkpoint& checkpoint) {
+    return checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+}
+
+std::string listed(const std::vector<series::Series>& all) {
+    std::string text;
+    for (const series::Series& one : all)
+        text += fmt::format("\n  {}  ({} checkpoints in {})", one.name, one.checkpoints.size(), one.path.string());
+    return text;
+}
+
+/// The one series below `path`, or the one of this name. Of checkpoints that cannot be read there is none.
+Result<series::Series> findSeries(const std::string& path, const std::string& name) {
+    CREST_TRY(scan, series::scanFolder(path));
+    for (const series::ScanIssue& issue : scan.issues)
+        fmt::print(stderr, "{}: {}\n", issue.where, issue.message);
+    if (scan.series.empty())
+        return fail(ErrorKind::NotFound, "There is no series of checkpoints below this folder.", path);
+    std::vector<series::Series> usable = scan.series;
+    std::erase_if(usable, [](const series::Series& one) { return std::ranges::none_of(one.checkpoints, isUsable); });
+    if (usable.empty()) {
+        const series::Checkpoint& first = scan.series.front().checkpoints.front();
+        return fail(ErrorKind::NotFound,
+                    "No checkpoint below this folder can be used; " + first.name + ": " + first.reason, path);
+    }
+    if (!name.empty()) {
+        const std::string known = listed(usable);
+        std::erase_if(usable, [&](const series::Series& one) { return one.name != name; });
+        if (usable.empty())
+            return fail(ErrorKind::NotFound, fmt::format("There is no series \"{}\" below this folder:{}", name, known),
+                        path);
+    }
+    if (usable.size() > 1)
+        return fail(ErrorKind::OutOfRange,
+                    "There are several series below this folder; choose one with --series-name or, where two have one "
+                    "name, by its own folder:" +
+                        listed(usable),
+                    path);
+    return std::move(usable.front());
+}
+
+std::string freeName(const std::string& wanted, const std::function<bool(const std::string&)>& taken) {
+    for (int i = 1;; ++i)
+        if (std::string name = i == 1 ? wanted : fmt::format("{} {}", wanted, i); !taken(name))
+            return name;
+}
+
+/// The series of the study that lies there, added where it is new. One folder may hold several, told apart by name.
+study::StudySeries& seriesInStudy(study::Study& study, const series::Series& series, bool byName) {
+    const std::string path = absolutePath(series.path);
+    for (study::StudySeries& known : study.series)
+        if (known.path == path && (known.name == series.name || !byName))
+            return known;
+    const auto taken = [&](const std::string& name) {
+        return std::ranges::find(study.series, name, &study::StudySeries::name) != study.series.end();
+    };
+    study.series.push_back({freeName(series.name, taken), path, {}});
+    return study.series.back();
+}
+
+Result<void> exclude(study::StudySeries& known, const series::Series& series, const std::vector<std::string>& names) {
+    for (const std::string& name : names) {
+        if (std::ranges::find(series.checkpoints, name, &series::Checkpoint::name) == series.checkpoints.end())
+            return fail(ErrorKind::NotFound,
+                        fmt::format("--exclude {}: the series \"{}\" has no such checkpoint.", name, series.name));
+        if (std::ranges::find(known.excluded, name) == known.excluded.end())
+            known.excluded.push_back(name);
+    }
+    return {};
+}
+
+bool wasRun(const study::StudyFolder& folder, const std::string& task) {
+    return std::ranges::any_of(study::listRuns(folder), [&](const std::string& id) {
+        const auto plan = study::readPlan(folder, id);
+        return plan && std::ranges::find(plan->tasks, task, &study::Task::name) != plan->tasks.end();
+    });
+}
+
+/// One of the same name is another one's as soon as it was run; before, it is a draft.
+Result<void> addTask(study::Study& study, const study::StudyFolder& folder, const study::Task& task) {
+    const auto known = std::ranges::find(study.tasks, task.name, &study::Task::name);
+    if (known == study.tasks.end()) {
+        study.tasks.push_back(task);
+        return {};
+    }
+    study::Task same = *known;
+    same.dataHash.clear();
+    same.textsPath = absolutePath(folder.resolve(same.textsPath));
+    if (same == task)
+        return {};
+    if (wasRun(folder, task.name))
+        return fail(ErrorKind::Mismatch, "The study has another task of the name \"" + task.name +
+                                             "\" (another file or window); choose another name.");
+    *known = task;
+    return {};
+}
+
+/// What the options describe, added to `study`, which is that of `folder`.
+Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder& folder, const series::Series& series,
+                                  const ProbeOptions& options) {
+    study::Probe probe;
+    study::StudySeries& known = seriesInStudy(study, series, !options.seriesName.empty());
+    CREST_CHECK(exclude(known, series, options.exclude));
+    probe.series = known.name;
+    probe.strengths = options.gammas;
+    std::ranges::sort(probe.strengths);
+    probe.firstSeed = options.firstSeed;
+    probe.seeds = options.seeds;
+    CREST_TRY(compute, study::computeTypeFromName(options.dtype, "--dtype"));
+    probe.compute = compute;
+    probe.noiseScale = options.scale == "rms" ? study::NoiseScale::TensorRms : study::NoiseScale::InitStd;
+    for (const std::string& text : options.texts) {
+        CREST_TRY(option, parseText(text, options));
+        CREST_CHECK(addTask(study, folder, option.task));
+        probe.tasks.push_back({option.task.name, option.role});
+    }
+    if (options.texts.empty()) { // the tasks of the study's last probe, or all as ID
+        if (!study.probes.empty())
+            probe.tasks = study.probes.back().tasks;
+        else
+            for (const study::Task& task : study.tasks)
+                probe.tasks.push_back({task.name, study::Role::InDistribution});
+    }
+    for (const study::Probe& other : study.probes) {
+        probe.name = other.name;
+        if (other == probe)
+            return probe;
+    }
+    probe.name = freeName(options.name, [&](const std::string& name) {
+        return std::ranges::find(study.probes, name, &study::Probe::name) != study.probes.end();
+    });
+    study.probes.push_back(probe);
+    return probe;
+}
+
+Result<study::StudyFolder> openOrDraft(const fs::path& path) {
+    std::error_code ignored;
+    if (fs::exists(path / "study.json", ignored))
+        return study::StudyFolder::open(path);
+    study::Study study;
+    study.name = (path.has_filename() ? path : path.parent_path()).filename().string();
+    return study::StudyFolder::draft(path, study);
+}
+
+} // namespace
+
+Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job) {
+    PlannedProbe planned;
+    CREST_TRY(series, findSeries(options.series, options.seriesName));
+    planned.series = std::move(series);
+    CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
+    study::Study study = folder.study();
+    CREST_TRY(probe, probeInStudy(study, folder, planned.series, options));
+    CREST_TRY(draft, study::StudyFolder::draft(folder.path(), study));
+    study::ResultReader reader(draft);
+    CREST_CHECK(reader.poll());
+    for (const study::ReadProblem& problem : reader.problems())
+        fmt::print(stderr, "{}: {}\n", problem.where, problem.message);
+    CREST_TRY(plan, study::planProbe(
+                        draft, probe, planned.series, [&](const std::string& key) { return reader.has(key); }, job));
+    planned.plan = std::move(plan);
+    std::vector<series::DecoderSpec> specs;
+    for (const study::PlannedCheckpoint& pinned : planned.plan.checkpoints)
+        for (const series::Checkpoint& checkpoint : planned.series.checkpoints)
+            if (checkpoint.path == pinned.path)
+                specs.push_back(*checkpoint.spec);
+    const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    planned.cost = study::planCost(planned.plan, specs, study::measuredRate(draft), threads);
+    return planned;
+}
+
+Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe& planned) {
+    const fs::path path = absolutePath(options.study);
+    {
+        CREST_TRY(folder, openOrDraft(path));
+        study::Study study = folder.study();
+        CREST_TRY(probe, probeInStudy(study, folder, planned.series, options));
+        planned.plan.probe = probe;
+        if (folder.writable() && study == folder.study())
+            return folder;
+    }
+    std::error_code error;
+    fs::create_directories(path, error);
+    if (error)
+        return fail(io::systemError(error.value(), "create", path));
+    // Under the lock and read anew: another command may have changed it meanwhile.
+    CREST_TRY(draft, study::StudyFolder::draft(path, {}));
+    CREST_TRY(lock, study::WindowLock::tryLock(draft, kLockWait));
+    CREST_TRY(now, openOrDraft(path));
+    const bool isThere = fs::exists(path / "study.json", error);
+    study::Study study = now.study();
+    CREST_TRY(probe, probeInStudy(study, now, planned.series, options));
+    planned.plan.probe = probe;
+    if (!isThere)
+        return study::StudyFolder::create(path, study);
+    CREST_CHECK(now.save(study));
+    return now;
+}
+
+} // namespace crest

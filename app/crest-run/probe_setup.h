@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the options of crest-run probe to a series, a study with the probe in it, and a plan. Nothing is written before
+// the plan is sound.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/base/job_context.h"
+#include "core/series/series.h"
+#include "core/study/study_folder.h"
+
+namespace crest {
+
+struct ProbeOptions {
+    std::string series, seriesName, study, name = "noise", dtype = "float32", scale = "init";
+    std::vector<double> gammas = {0.05, 0.1, 0.2, 0.3, 0.4};
+    std::vector<std::string> texts, exclude;
+    std::int64_t seeds = 16, firstSeed = 1, window = 128, stride = 0, maxWindows = 128;
+};
+
+struct PlannedProbe {
+    series::Series series;
+    study::Plan plan;
+    study::PlanCost cost;
+};
+
+/// Scans the series and plans on the study as it is there, or would be. Writes nothing. Problems that stop nothing go
+/// to stderr.
+Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job);
+
+/// The study with the planned probe in it, made where it is not there; `plan` takes the probe's name from it.
+Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe& planned);
+
+} // namespace crest
