@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 #include <tuple>
+#include <utility>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -13,6 +14,7 @@
 #include "app/crest-run/commands.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
+#include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
 #include "core/study/study_json.h"
@@ -20,25 +22,25 @@
 namespace crest {
 namespace {
 
-/// The role of a task is a matter of the probe that measured it.
+/// The role of a task is a matter of the probe, and a result may serve several: it has the role that the newest run
+/// gave its task on its series.
 class Roles {
 public:
-    explicit Roles(const study::StudyFolder& folder)
-        : m_folder(folder) {}
+    explicit Roles(const study::StudyFolder& folder) {
+        for (const std::string& id : study::listRuns(folder)) // oldest first
+            if (const auto plan = study::readPlan(folder, id))
+                for (std::size_t t = 0; t < std::min(plan->tasks.size(), plan->probe.tasks.size()); ++t)
+                    m_roles[{plan->probe.series, study::taskHash(plan->tasks[t])}] =
+                        study::roleName(plan->probe.tasks[t].role);
+    }
 
-    std::string of(const study::ResultRow& row) {
-        const auto [at, isNew] = m_runs.try_emplace(row.run);
-        if (isNew)
-            if (const auto plan = study::readPlan(m_folder, row.run))
-                for (const study::TaskInProbe& task : plan->probe.tasks)
-                    at->second[task.task] = study::roleName(task.role);
-        const auto role = at->second.find(row.task);
-        return role == at->second.end() ? "" : role->second;
+    std::string of(const study::ResultRow& row) const {
+        const auto role = m_roles.find({row.series, row.taskHash});
+        return role == m_roles.end() ? "" : role->second;
     }
 
 private:
-    const study::StudyFolder& m_folder;
-    std::map<std::string, std::map<std::string, std::string>> m_runs;
+    std::map<std::pair<std::string, std::string>, std::string> m_roles; ///< by series and task hash
 };
 
 Json finiteOrNull(double value) {
@@ -59,10 +61,11 @@ Json toJson(const study::ResultRow& row, const std::string& role) {
             {"value", finiteOrNull(row.value)},
             {"stderr", finiteOrNull(row.stderr_)},
             {"n", row.n},
+            {"cause", row.cause.empty() ? Json() : Json(row.cause)},
             {"cached_at", row.cachedAt}};
 }
 
-void printTable(const std::vector<study::ResultRow>& rows, Roles& roles) {
+void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
     std::size_t checkpoint = 10, task = 4;
     for (const study::ResultRow& row : rows) {
         checkpoint = std::max(checkpoint, row.checkpoint.size());
@@ -94,7 +97,7 @@ int results(const std::string& path, bool json) {
         return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed,
                           row.key);
     });
-    Roles roles(*folder);
+    const Roles roles(*folder);
     if (json)
         for (const study::ResultRow& row : *rows)
             fmt::print("{}\n", canonicalJson(toJson(row, roles.of(row))));
@@ -113,7 +116,8 @@ void addResultsCommand(CLI::App& app, int& exitCode) {
         bool json = false;
     };
     const auto options = std::make_shared<Options>();
-    CLI::App* command = app.add_subcommand("results", "Tables of what is stored in a study");
+    CLI::App* command =
+        app.add_subcommand("results", "Tables of what is stored in a study; role: as the newest run has it");
     command->add_option("study", options->study, "Study folder")->required();
     command->add_flag("--json", options->json, "One JSON object on each line");
     command->callback([options, &exitCode] { exitCode = results(options->study, options->json); });

@@ -3,12 +3,14 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/crest-run/commands.h"
+#include "app/crest-run/progress_line.h"
 #include "app/crest-run/text_lines.h"
 #include "core/base/json.h"
 #include "core/eval/text_loss.h"
@@ -19,7 +21,7 @@ namespace {
 
 struct ScoreOptions {
     std::string model, texts, type = "float32", device = "cpu";
-    std::int64_t stride = 0;
+    std::optional<std::int64_t> stride;
     bool json = false;
 };
 
@@ -35,18 +37,18 @@ struct ScoredText {
 };
 
 Result<ScoredText> prepare(const text::Tokenizer& tokenizer, const series::DecoderSpec& spec, const std::string& text,
-                           std::int64_t stride) {
+                           std::optional<std::int64_t> stride) {
     ScoredText scored;
     scored.ids = tokenizer.encode(text, text::Specials::Template);
     const auto length = static_cast<std::int64_t>(scored.ids.size());
-    if (length == 0 || (length > spec.contextLength && stride == 0))
+    if (length == 0 || (length > spec.contextLength && !stride))
         return scored;
     scored.padded.ids = scored.ids;
     scored.padded.ids.push_back(0);
     scored.padded.documents = {{0, length + 1}};
     data::WindowOptions options;
     options.context = static_cast<std::int32_t>(spec.contextLength);
-    options.stride = static_cast<std::int32_t>(stride > 0 ? stride : spec.contextLength);
+    options.stride = static_cast<std::int32_t>(stride.value_or(spec.contextLength));
     CREST_TRY(plan, data::cutWindows(scored.padded, options));
     scored.windows = std::move(plan.windows);
     return scored;
@@ -100,12 +102,13 @@ void print(const ScoredText& text, bool json, std::int64_t number) {
 }
 
 Result<void> score(const ScoreOptions& options) {
+    CREST_CHECK(checkModelThere(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason);
-    if (options.stride < 0 || options.stride > checkpoint.spec->contextLength)
+    if (options.stride && (*options.stride < 1 || *options.stride > checkpoint.spec->contextLength))
         return fail(ErrorKind::OutOfRange, fmt::format("--stride {}: it must be 1 to the model's context of {} tokens",
-                                                       options.stride, checkpoint.spec->contextLength));
+                                                       *options.stride, checkpoint.spec->contextLength));
     CREST_TRY(device, model::deviceFromName(options.device));
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
     CREST_CHECK(reader.checkedRms());
@@ -117,6 +120,7 @@ Result<void> score(const ScoreOptions& options) {
     std::vector<ScoredText> waiting;
     std::size_t tokens = 0;
     std::int64_t number = 0;
+    const JobContext job({}, progressSink("scored", ::isatty(STDOUT_FILENO) != 1)); // the lines are progress enough
     for (std::size_t i = 0; i < lines.size(); ++i) {
         CREST_TRY(prepared, prepare(tokenizer, *checkpoint.spec, lines[i], options.stride));
         tokens += prepared.ids.size();
@@ -126,6 +130,7 @@ Result<void> score(const ScoreOptions& options) {
         CREST_CHECK(scoreTexts(decoder, source, waiting));
         for (const ScoredText& text : waiting)
             print(text, options.json, ++number);
+        job.report(number, static_cast<std::int64_t>(lines.size()), "texts");
         waiting.clear();
         tokens = 0;
     }

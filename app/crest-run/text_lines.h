@@ -2,9 +2,11 @@
 // Texts that a command takes: one JSON object a line, answered line by line.
 #pragma once
 
+#include <filesystem>
 #include <iostream>
 #include <iterator>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "core/base/json.h"
@@ -12,6 +14,14 @@
 #include "core/io/files.h"
 
 namespace crest {
+
+/// Says that it is the model that is missing, before any of its files is looked for.
+inline Result<void> checkModelThere(const std::string& model) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(model, ignored))
+        return fail(ErrorKind::NotFound, "There is no such checkpoint folder.", model);
+    return {};
+}
 
 /// The "text" of every line of a JSONL file ("-": standard input); blank lines are left out. Malformed names file and
 /// line.

@@ -8,6 +8,7 @@
 #include <fmt/ranges.h>
 
 #include "app/crest-run/commands.h"
+#include "app/crest-run/progress_line.h"
 #include "app/crest-run/text_lines.h"
 #include "core/base/json.h"
 #include "core/text/tokenizer.h"
@@ -21,9 +22,13 @@ struct TokenizeOptions {
 };
 
 Result<void> tokenize(const TokenizeOptions& options) {
+    CREST_CHECK(checkModelThere(options.model));
     CREST_TRY(tokenizer, text::Tokenizer::load(options.model));
     CREST_TRY(lines, readTextLines(options.texts));
+    const JobContext job({}, progressSink("tokenized", ::isatty(STDOUT_FILENO) != 1)); // the lines are progress enough
+    std::int64_t number = 0;
     for (const std::string& line : lines) {
+        job.report(number++, static_cast<std::int64_t>(lines.size()), "texts");
         const auto ids = tokenizer.encode(line, options.plain ? text::Specials::None : text::Specials::Template);
         if (options.json)
             fmt::print("{}\n", canonicalJson(Json{{"ids", ids}}));
