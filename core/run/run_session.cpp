@@ -255,20 +255,19 @@ std::optional<RunSession::Turn> RunSession::nextBatch() {
 
 std::optional<RunSession::Turn> RunSession::takeOne(BatchState wanted) {
     const bool alone = wanted == BatchState::Suspect;
+    std::unique_lock lock(m_mutex);
     for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
-        {
-            const std::scoped_lock lock(m_mutex);
-            if (ending() || (alone && m_inWork > 0))
-                return std::nullopt;
-            if (m_batches[b] != wanted || (wanted == BatchState::Elsewhere && m_askAgain[b] > Clock::now()))
-                continue;
-            m_batches[b] = BatchState::Taken;
-            ++m_inWork;
-        }
+        if (ending() || (alone && m_inWork > 0))
+            return std::nullopt;
+        if (m_batches[b] != wanted || (wanted == BatchState::Elsewhere && m_askAgain[b] > Clock::now()))
+            continue;
+        m_batches[b] = BatchState::Taken;
+        ++m_inWork;
+        lock.unlock();
         const BatchState state = claimWithRoom(b, alone);
         if (state == BatchState::Taken)
             return Turn{b, alone};
-        const std::scoped_lock lock(m_mutex);
+        lock.lock();
         m_batches[b] = state;
         --m_inWork;
     }
