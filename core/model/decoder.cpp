@@ -18,9 +18,9 @@ using series::TensorSlot;
 namespace {
 
 constexpr std::int64_t kStagingElements = 1 << 16;
-constexpr std::int64_t kCacheBytes = 2 << 20; ///< what intermediate values of one chunk should fit in
-constexpr std::int64_t kChunkLow = 256, kChunkHigh = 2048;
-constexpr std::int64_t kPackedChunk = 512; ///< rows of a block of the packed products
+constexpr std::int64_t kCacheBytes = 2 << 20;               ///< what intermediate values of one chunk should fit in
+constexpr std::int64_t kChunkLow = 1024, kChunkHigh = 2048; ///< below, products spend a tenth on packing weights
+constexpr std::int64_t kPackedChunk = 512;                  ///< rows of a block of the packed products
 
 at::Tensor none() {
     return {};
