@@ -8,6 +8,6 @@ const char* version();
 
 /// Part of every result's key. Raised with any change that moves stored numbers: kernels, noise, scoring rules,
 /// Unicode tables. Results of other versions stay readable and are never mixed into a curve unseen.
-inline constexpr int kNumericsVersion = 1;
+inline constexpr int kNumericsVersion = 2;
 
 } // namespace crest
