@@ -196,7 +196,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("build")
     parser.add_argument("--model")
-    parser.add_argument("--ids", help="int32 ids of windows of 129 for --model; random ids otherwise")
+    parser.add_argument("--ids", help="int32 ids for --model in windows of 129 (sample) or 513; random ids otherwise")
     parser.add_argument("--sizes", default="sample,15M,160M")
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--jobs", default="noise,score")
@@ -212,7 +212,7 @@ def main():
     for size in options.sizes.split(","):
         with tempfile.TemporaryDirectory() as folder, torch.inference_mode():
             window, windows = {"sample": (128, 80), "15M": (512, 8), "160M": (512, 16)}[size]
-            path = options.model if options.model and size == "sample" else os.path.join(folder, "model")
+            path = options.model if options.model and size == options.sizes.split(",")[0] else os.path.join(folder, "model")
             if path != options.model:
                 with torch.inference_mode(False):
                     build(size, path)
