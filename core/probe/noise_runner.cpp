@@ -13,7 +13,9 @@
 #include "core/eval/text_loss.h"
 #include "core/io/files.h"
 #include "core/probe/gaussian_noise.h"
+#include "core/series/folder_stamp.h"
 #include "core/series/series.h"
+#include "core/study/planner.h"
 
 namespace crest::probe {
 
@@ -27,7 +29,9 @@ constexpr double kLeastGammaInBFloat16 = 0.02; ///< below, rounding to bfloat16 
 
 /// What stays the same for all batches of one checkpoint.
 struct LoadedCheckpoint {
-    std::string path, weights;
+    study::PlannedCheckpoint planned;
+    std::string stamp; ///< of its files, before anything of them was read
+    std::string path;
     series::Checkpoint facts;
     std::unique_ptr<WeightReader> reader;
     std::optional<text::Tokenizer> tokenizer;
@@ -35,11 +39,30 @@ struct LoadedCheckpoint {
     std::map<std::string, eval::TextWindows> texts; ///< by task settings
 };
 
+/// What a result's key says of a checkpoint besides its weights ("" in a plan: not pinned).
+Result<void> checkAsPlanned(const study::PlannedCheckpoint& planned, const series::Checkpoint& facts) {
+    if (!planned.initStd.empty() && study::initStdHash(facts.initStd) != planned.initStd)
+        return fail(
+            ErrorKind::Mismatch,
+            "the standard deviations its tensors were initialised with (init_std in crest.json, or its family's "
+            "rule) changed since the run was planned; plan it again",
+            planned.path);
+    if (planned.tokenizer.empty())
+        return {};
+    const std::string file = planned.path + "/tokenizer.json";
+    CREST_TRY(tokenizer, io::readTextFile(file));
+    if (sha256Hex(tokenizer) != planned.tokenizer)
+        return fail(ErrorKind::Mismatch, "the tokenizer changed since the run was planned; plan it again", file);
+    return {};
+}
+
 Result<std::unique_ptr<LoadedCheckpoint>> loadCheckpoint(const study::PlannedCheckpoint& planned,
                                                          const JobContext& job) {
     auto loaded = std::make_unique<LoadedCheckpoint>();
+    loaded->planned = planned;
     loaded->path = planned.path;
-    loaded->weights = planned.weights;
+    CREST_TRY(stamp, series::folderStamp(planned.path));
+    loaded->stamp = std::move(stamp);
     loaded->facts = series::readCheckpoint(planned.path).checkpoint;
     if (!loaded->facts.spec)
         return fail(ErrorKind::Unsupported, loaded->facts.reason, planned.path);
@@ -51,6 +74,7 @@ Result<std::unique_ptr<LoadedCheckpoint>> loadCheckpoint(const study::PlannedChe
             return fail(ErrorKind::Mismatch, "the weights changed since the run was planned; plan it again",
                         planned.path);
     }
+    CREST_CHECK(checkAsPlanned(planned, loaded->facts));
     CREST_TRY(rms, loaded->reader->checkedRms(job));
     loaded->rms = std::move(rms);
     CREST_TRY(tokenizer, text::Tokenizer::load(planned.path));
@@ -156,6 +180,9 @@ private:
                          const std::function<Result<void>(run::Measurement)>& emit);
     Result<void> runPass(const run::BatchRequest& request, const Pass& pass, const JobContext& job,
                          const std::function<Result<void>(run::Measurement)>& emit);
+    Result<void> measureUntouched(const run::BatchRequest& request, const Pass& pass, const JobContext& job,
+                                  const std::function<Result<void>(run::Measurement)>& emit);
+    bool isUntouched() const;
     Result<void> prepare(const Plan& plan, int checkpoint, const JobContext& job);
     model::Decoder& decoderFor(const series::DecoderSpec& spec, study::ComputeType compute);
 
@@ -168,7 +195,7 @@ private:
 
 Result<void> NoiseRunner::prepare(const Plan& plan, int checkpoint, const JobContext& job) {
     const study::PlannedCheckpoint& planned = plan.checkpoints[static_cast<std::size_t>(checkpoint)];
-    if (m_checkpoint && m_checkpoint->path == planned.path && m_checkpoint->weights == planned.weights)
+    if (m_checkpoint && m_checkpoint->planned == planned && isUntouched())
         return {};
     m_checkpoint.reset();
     CREST_TRY(loaded, loadCheckpoint(planned, JobContext(job.token())));
@@ -187,10 +214,37 @@ model::Decoder& NoiseRunner::decoderFor(const series::DecoderSpec& spec, study::
 Result<void> NoiseRunner::compute(const run::BatchRequest& request, const JobContext& job,
                                   const std::function<Result<void>(run::Measurement)>& emit) {
     m_tokensDone = 0;
-    CREST_CHECK(prepare(*request.plan, request.checkpoint, job));
     for (const Pass& pass : passesOf(request))
-        CREST_CHECK(runPass(request, pass, job, emit));
+        CREST_CHECK(measureUntouched(request, pass, job, emit));
     return {};
+}
+
+bool NoiseRunner::isUntouched() const {
+    const auto stamp = series::folderStamp(m_checkpoint->path);
+    return stamp && *stamp == m_checkpoint->stamp;
+}
+
+/// Emits what was measured only where nobody wrote to the checkpoint meanwhile: its files are mapped, and a result must
+/// not be filed under weights that it was not computed with.
+Result<void> NoiseRunner::measureUntouched(const run::BatchRequest& request, const Pass& pass, const JobContext& job,
+                                           const std::function<Result<void>(run::Measurement)>& emit) {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        CREST_CHECK(prepare(*request.plan, request.checkpoint, job)); // where it was touched, this says what changed
+        std::vector<run::Measurement> measured;
+        CREST_CHECK(runPass(request, pass, job, [&](run::Measurement measurement) -> Result<void> {
+            measured.push_back(std::move(measurement));
+            return {};
+        }));
+        if (!isUntouched())
+            continue;
+        for (run::Measurement& measurement : measured)
+            CREST_CHECK(emit(std::move(measurement)));
+        return {};
+    }
+    return fail(ErrorKind::Mismatch,
+                "something writes to this checkpoint while it is measured; nothing was stored. Run it again when that "
+                "has ended",
+                where(request));
 }
 
 Result<void> NoiseRunner::runPass(const run::BatchRequest& request, const Pass& pass, const JobContext& job,

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/io/files.h"
+#include "core/series/folder_stamp.h"
 #include "core/series/weight_files.h"
 #include "core/series/weights.h"
 
@@ -92,6 +93,24 @@ void remember(const fs::path& cacheFile, const std::string& identity, const std:
 }
 
 } // namespace
+
+Result<std::string> folderStamp(const fs::path& folder) {
+    std::vector<fs::path> files;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+        if (const std::string type = entry->path().extension().string();
+            type == ".safetensors" || type == ".json" || type == ".bin" || type == ".pt")
+            files.push_back(entry->path());
+    if (error)
+        return fail(io::systemError(error.value(), "search", folder));
+    std::ranges::sort(files);
+    std::string stamp;
+    for (const fs::path& file : files) {
+        CREST_TRY(one, identityOf(file));
+        stamp += fmt::format("{} {}\n", file.filename().string(), one.text);
+    }
+    return stamp;
+}
 
 Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
                                        const JobContext& job) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The noise runner's bookkeeping: pairs, bases, tasks, what it refuses; and that it never touches a checkpoint.
 #include <cmath>
+#include <fstream>
+#include <utility>
 
 #include <ATen/Parallel.h>
 #include <QTemporaryDir>
@@ -12,6 +14,7 @@
 #include "core/probe/gaussian_noise.h"
 #include "core/probe/noise_runner.h"
 #include "core/series/weights.h"
+#include "core/study/planner.h"
 #include "tests/core/probe/small_checkpoint.h"
 
 using namespace crest;
@@ -205,6 +208,75 @@ private Q_SLOTS:
         refused = compute(everything(plan));
         QVERIFY(!refused && refused.error().kind == ErrorKind::Mismatch &&
                 refused.error().message.find("weights") != std::string::npos);
+    }
+
+    void anotherInitialisationOrTokenizerIsRefused() {
+        study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        plan.checkpoints[0].initStd = study::initStdHash(m_checkpoint.initStd);
+        plan.checkpoints[0].tokenizer = sha256Hex(*io::readTextFile(m_checkpoint.folder / "tokenizer.json"));
+        const study::Plan sound = plan;
+        QVERIFY(compute(everything(sound)));
+        std::map<std::string, double> other = m_checkpoint.initStd;
+        other.begin()->second *= 1.5;
+        plan.checkpoints[0].initStd = study::initStdHash(other);
+        auto refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().kind == ErrorKind::Mismatch);
+        QVERIFY2(refused.error().message.find("initialised") != std::string::npos, refused.error().message.c_str());
+        // The keys differ as well, so no stored result of the one is found for the other.
+        const study::Task task{"words", "", "data", 64, 64, 6};
+        QVERIFY(study::resultKey(plan.checkpoints[0], plan.probe, task, 0.1, 1) !=
+                study::resultKey(sound.checkpoints[0], plan.probe, task, 0.1, 1));
+        plan = sound;
+        plan.checkpoints[0].tokenizer = sha256Hex("another");
+        refused = compute(everything(plan));
+        QVERIFY(!refused && refused.error().where.find("tokenizer.json") != std::string::npos);
+    }
+
+    /// Weights that are overwritten in place while a pass is under way: what it computed is of neither, and is not
+    /// given out.
+    void weightsThatChangeMeanwhileGiveNoResult() {
+        QTemporaryDir folder;
+        auto checkpoint = test::makeSmallCheckpoint(folder.path().toStdString());
+        study::Plan plan = test::smallPlan(*checkpoint, {0.1}, 2);
+        const auto weights = series::CheckpointWeights::open(checkpoint->folder, checkpoint->spec);
+        plan.checkpoints[0].weights = *series::fingerprintWeights(*weights, checkpoint->spec);
+        const std::string file = (checkpoint->folder / "model.safetensors").string();
+        const auto overwrite = [&](char byte) {
+            std::fstream out(file, std::ios::binary | std::ios::in | std::ios::out);
+            out.seekp(-1, std::ios::end);
+            out.put(byte);
+        };
+        const auto runner = probe::makeNoiseRunner({"cpu", 1});
+        int emitted = 0, changes = 0;
+        const JobContext job({}, [&](const Progress&) {
+            if (++changes == 1)
+                overwrite('x');
+        });
+        const auto done = (*runner)->run(everything(plan), job, [&](Measurement) -> Result<void> {
+            ++emitted;
+            return {};
+        });
+        QVERIFY(!done);
+        QCOMPARE(done.error().kind, ErrorKind::Mismatch);
+        QVERIFY2(done.error().message.find("changed since the run was planned") != std::string::npos,
+                 done.error().message.c_str());
+        QCOMPARE(emitted, 0);
+    }
+
+    /// A new time stamp alone (a backup, a copy back) costs a second look and nothing else.
+    void touchedFilesAreLookedAtAgain() {
+        const study::Plan plan = test::smallPlan(m_checkpoint, {0.1}, 1);
+        const auto before = compute(everything(plan));
+        bool touched = false;
+        const JobContext job({}, [&](const Progress&) {
+            if (!std::exchange(touched, true))
+                std::filesystem::last_write_time(m_checkpoint.folder / "model.safetensors",
+                                                 std::filesystem::file_time_type::clock::now());
+        });
+        const auto after = compute(everything(plan), 1, job);
+        QVERIFY(before && after && touched && after->size() == before->size());
+        for (const Measurement& measurement : *before)
+            QVERIFY(same(measurement, find(*after, measurement.cell, measurement.task)));
     }
 
     void badWindowsAreNamed() {
