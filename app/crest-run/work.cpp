@@ -182,8 +182,10 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         const ProgressLine progress(folder, !request.json);
         summary = run::workStudy(folder, options, probe::makeNoiseRunner, JobContext(signals.token()));
     }
+    const std::vector<std::string> known = study::listRuns(folder);
     for (const std::string& id : waiting)
-        report(folder, id, request.json);
+        if (std::ranges::find(known, id) != known.end())
+            report(folder, id, request.json);
     if (!summary) {
         fmt::print(stderr, "crest-run: {}\n", summary.error().text());
         return 1;

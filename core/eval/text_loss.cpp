@@ -44,8 +44,10 @@ Result<TextWindows> readTextWindows(const std::filesystem::path& file, const tex
     cut.context = static_cast<std::int32_t>(options.windowTokens);
     cut.stride = static_cast<std::int32_t>(options.strideTokens);
     cut.fullOnly = true;
-    CREST_TRY(plan, data::cutWindows(result.tokens, cut));
-    result.windows = std::move(plan.windows);
+    auto plan = data::cutWindows(result.tokens, cut);
+    if (!plan)
+        return fail(plan.error().kind, plan.error().message, where);
+    result.windows = std::move(plan->windows);
     if (options.maxWindows > 0 && static_cast<std::int64_t>(result.windows.size()) > options.maxWindows)
         result.windows.resize(static_cast<std::size_t>(options.maxWindows));
     return result;
