@@ -168,7 +168,7 @@ public:
         return true;
     }
     bool number_unsigned(number_unsigned_t value) override {
-        if (value > static_cast<number_unsigned_t>(kMaxId))
+        if (!m_inside || value > static_cast<number_unsigned_t>(kMaxId))
             return unexpected(std::to_string(value));
         return addToken(m_table, m_token, static_cast<std::int32_t>(value), problem);
     }

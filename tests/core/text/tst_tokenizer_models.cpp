@@ -198,7 +198,8 @@ private Q_SLOTS:
         for (std::string run : {std::string("a"), toByteAlphabet(" "), toByteAlphabet("\n"), std::string("7")})
             for (int level = 0; level < 6; ++level, run += run) {
                 merges.emplace_back(run, run);
-                scored.emplace_back(run, -2.0 - level);
+                if (level < 4)
+                    scored.emplace_back(run, -2.0 - level);
             }
         Json bytes = byteLevelFile(merges);
         bytes["added_tokens"] = {addedToken("    ", false), addedToken("<aaaaaaaaaaaaaaab>", false)};
@@ -217,15 +218,16 @@ private Q_SLOTS:
                       {{"a", "b"}, {"a", "a"}, {kBlock, kBlock}, {"aa", "aa"}, {"\u2581\u2581", "\u2581\u2581"}});
         Json unigram = unigramFile(scored);
         unigram["normalizer"] = {{"type", "NFKD"}};
-        const std::string once = repeated(unit, 1'000'000);
-        const std::string twice = once + once;
+        const std::string half = repeated(unit, 500'000);
+        const std::string whole = half + half;
         for (const Tokenizer& tokenizer : {make(bytes), make(split), make(llama), make(unigram)}) {
-            double first = millisecondsFor(tokenizer, once, 2);
-            QVERIFY2(first < 1000, std::to_string(first).c_str());
-            double second = millisecondsFor(tokenizer, twice, 1);
+            double second = millisecondsFor(tokenizer, whole, 1);
+            QVERIFY2(second < 1000, std::to_string(second).c_str());
+            double first = millisecondsFor(tokenizer, half, 1);
+            // A busy machine disturbs single runs; what is not linear stays so.
             for (int i = 0; i < 10 && second > 2.2 * first; ++i) {
-                first = std::min(first, millisecondsFor(tokenizer, once, 1));
-                second = std::min(second, millisecondsFor(tokenizer, twice, 1));
+                first = std::min(first, millisecondsFor(tokenizer, half, 1));
+                second = std::min(second, millisecondsFor(tokenizer, whole, 1));
             }
             QVERIFY2(second <= 2.2 * first, (std::to_string(first) + " " + std::to_string(second)).c_str());
         }
