@@ -205,8 +205,14 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
         preview.problem = toQString(checked.error().text());
         return preview;
     }
+    // With the study as the window has it: its file may still be on its way to the disk.
+    const auto folder = study::StudyFolder::draft(input.folder.path(), input.study);
+    if (!folder) {
+        preview.problem = toQString(folder.error().text());
+        return preview;
+    }
     auto plan = study::planProbe(
-        input.folder, input.probe, *wanted, [&](const std::string& key) { return input.stored->has(key); }, job);
+        *folder, input.probe, *wanted, [&](const std::string& key) { return input.stored->has(key); }, job);
     if (!plan) {
         preview.problem = toQString(plan.error().text());
         return preview;
