@@ -43,7 +43,7 @@ private Q_SLOTS:
         const QString program = qEnvironmentVariable("CREST_PYTHON");
         QProcess process;
         process.start(program, {"-W", "ignore", CREST_SOURCE_DIR "/tests/oracle/torch_files.py", m_folder.path()});
-        if (program.isEmpty() || !process.waitForFinished(90'000) || process.exitCode() != 0) {
+        if (program.isEmpty() || !process.waitForFinished(240'000) || process.exitCode() != 0) {
             qWarning("CREST_PYTHON must name a Python with torch (packaging/setup makes one): %s",
                      process.readAllStandardError().constData());
             QFAIL("the reference did not run");
