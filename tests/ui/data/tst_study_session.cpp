@@ -453,6 +453,7 @@ private Q_SLOTS:
         SessionFixture fixture;
         Session one;
         QVERIFY(openWithTask(one, fixture));
+        QTRY_COMPARE(study::StudyFolder::open(one.session.folder().toStdString())->study().tasks.size(), 1u);
         Session other;
         QVERIFY(other.open(one.session.folder()));
         QVERIFY(one.session.writable() && !other.session.writable());
