@@ -20,6 +20,7 @@ namespace {
 constexpr std::int64_t kStagingElements = 1 << 16;
 constexpr std::int64_t kCacheBytes = 2 << 20;               ///< what intermediate values of one chunk should fit in
 constexpr std::int64_t kChunkLow = 1024, kChunkHigh = 2048; ///< below, products spend a tenth on packing weights
+constexpr std::int64_t kHugeFloats = 1 << 22;               ///< of a buffer that may end in half a huge page
 constexpr std::int64_t kPackedChunk = 512;                  ///< rows of a block of the packed products
 
 at::Tensor none() {
@@ -221,7 +222,7 @@ void Decoder::loadFinalNorm(WeightSource& source, int firstVersion, int count) {
 at::Tensor Decoder::buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
     at::Tensor& kept = m_buffers[name];
     if (!kept.defined() || kept.numel() < rows * columns || kept.scalar_type() != type)
-        kept = m_options.device.is_cpu()
+        kept = m_options.device.is_cpu() && (type == at::kBFloat16 || rows * columns >= kHugeFloats)
                    ? pages(rows * columns, type)
                    : at::empty({rows * columns}, at::TensorOptions().device(m_options.device).dtype(type));
     return kept.narrow(0, 0, rows * columns).view({rows, columns});
@@ -297,7 +298,7 @@ void Decoder::attention(const BlockWeights& w, const at::Tensor& in, at::Tensor&
                         std::int64_t tokens) {
     const std::int64_t heads = m_spec.heads, kvHeads = m_spec.kvHeads, size = m_spec.headSize;
     const std::int64_t row = (heads + 2 * kvHeads) * size;
-    at::Tensor qkv = buffer("qkv", in.size(0), row);
+    at::Tensor qkv = buffer("wide", in.size(0), row); // which the MLP uses again
     product(in, w.qkv, w.qkvBias, qkv);
     if (m_spec.clipQkv > 0)
         qkv.clamp_(-m_spec.clipQkv, m_spec.clipQkv);
@@ -329,7 +330,7 @@ void Decoder::attention(const BlockWeights& w, const at::Tensor& in, at::Tensor&
 }
 
 void Decoder::mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add) {
-    at::Tensor inner = buffer("mlp in", in.size(0), w.mlpIn.size(0));
+    at::Tensor inner = buffer("wide", in.size(0), w.mlpIn.size(0));
     product(in, w.mlpIn, w.mlpInBias, inner);
     if (m_spec.mlp == MlpKind::Gated) {
         at::Tensor h = buffer("mlp", in.size(0), m_spec.mlpWidth);
