@@ -93,7 +93,7 @@ std::string mergesList(std::string_view text) {
 Json bosTemplate(const Json& config, const Json& bos, const Json& vocab) {
     const Json token = addedToken(bos)["content"];
     const Json& id = field(vocab, token.get_ref<const std::string&>().c_str());
-    if (field(config, "add_bos_token") != true || !id.is_number_unsigned())
+    if (field(config, "add_bos_token") != true || !id.is_number_integer())
         return nullptr;
     return {{"type", "TemplateProcessing"},
             {"single", {{{"SpecialToken", {{"id", token}}}}, {{"Sequence", {{"id", "A"}}}}}},
