@@ -162,23 +162,25 @@ QString locateHint(const study::StudySeries& series) {
 StudyScan scanStudy(const study::Study& study, const std::filesystem::path& studyFolder, const JobContext& job,
                     const std::function<void(const series::Checkpoint&)>& found) {
     StudyScan out;
+    std::set<std::filesystem::path> listed; // series that share a folder share its issues
     for (const study::StudySeries& wanted : study.series) {
-        auto scanned = series::scanFolder(studyFolder / wanted.path, job, found);
+        const std::filesystem::path folder = studyFolder / wanted.path;
+        auto scanned = series::scanFolder(folder, job, found);
         if (!scanned) {
             out.issues.push_back(
                 {toQString(scanned.error().where), toQString(scanned.error().message) + u' ' + locateHint(wanted)});
-            out.series.push_back({wanted.name, studyFolder / wanted.path, {}});
+            out.series.push_back({wanted.name, folder, {}});
             continue;
         }
-        for (const series::ScanIssue& issue : scanned->issues)
-            out.issues.push_back({toQString(issue.where), toQString(issue.message)});
+        if (listed.insert(folder).second)
+            for (const series::ScanIssue& issue : scanned->issues)
+                out.issues.push_back({toQString(issue.where), toQString(issue.message)});
         // A folder may hold several series: then the name tells which is meant.
         if (scanned->series.size() > 1)
             std::erase_if(scanned->series, [&](const series::Series& one) { return one.name != wanted.name; });
         if (scanned->series.empty()) {
-            out.issues.push_back({toQString(studyFolder / wanted.path), locateHint(wanted)});
-            out.series.push_back(
-                {wanted.name, studyFolder / wanted.path, {}}); // its row stays, so that it can be located
+            out.issues.push_back({toQString(folder), locateHint(wanted)});
+            out.series.push_back({wanted.name, folder, {}}); // its row stays, so that it can be located
         }
         for (series::Series& one : scanned->series) {
             one.name = wanted.name;
