@@ -8,6 +8,8 @@
 #include <memory>
 #include <thread>
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 
 #include "app/crest-run/commands.h"
@@ -24,8 +26,10 @@ struct PretrainArguments {
 };
 
 volatile std::sig_atomic_t g_signals = 0;
-void countSignal(int) {
-    g_signals = g_signals + 1;
+void countSignal(int number) {
+    if (g_signals > 0)
+        _exit(128 + number);
+    g_signals = 1;
 }
 
 /// While it lives, the first SIGINT or SIGTERM asks the job to stop and the second ends the program at once.
@@ -41,7 +45,6 @@ public:
         }) {
         struct sigaction action {};
         action.sa_handler = countSignal;
-        action.sa_flags = static_cast<int>(SA_RESETHAND); // each signal has its default meaning after the first
         sigaction(SIGINT, &action, nullptr);
         sigaction(SIGTERM, &action, nullptr);
     }
@@ -130,7 +133,11 @@ void addPretrainCommand(CLI::App& app, int& exitCode) {
     command->add_option("--jobs", arguments->jobs, "Runs side by side")->check(CLI::Range(1, 256));
     command->add_option("--threads", arguments->threads, "Threads of each run; never changes results")
         ->check(CLI::Range(1, 256));
-    command->add_flag("--json", arguments->json, "One JSON object per event on stdout");
+    command->add_flag("--json", arguments->json, "One JSON object per event on stdout (keys: core/train/pretrain.h)");
+    command->footer(
+        "SIGINT and SIGTERM stop after the step at hand and keep what is finished; a second signal ends at once. The "
+        "same call goes\non, to the same bits. Exit code: 0 when every run is finished, 1 when one failed or it was "
+        "stopped.");
     command->callback([arguments, &exitCode] { exitCode = runCommand(*arguments); });
 }
 

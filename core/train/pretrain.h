@@ -15,7 +15,9 @@
 
 namespace crest::train {
 
-/// Something that happened, for progress lines and --json.
+/// Something that happened, for progress lines and --json, where it is one object a line: event (kind), tokens_done,
+/// tokens_total, and where they say something run, step, steps, loss ("NaN" or "Infinity" where it is not finite),
+/// tokens_per_second, seconds_left, heldout {name: nats per token}, message.
 struct PretrainEvent {
     std::string kind; ///< "prepared", "start", "resume", "skip", "progress", "finish", "fail", "stop"
     std::string run;  ///< folder of the run below the output folder; "" for the whole series

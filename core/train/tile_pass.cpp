@@ -85,9 +85,12 @@ bool TilePass::supports(const series::DecoderSpec& s, std::int64_t tokens) {
     const auto whole = [](std::initializer_list<std::int64_t> sizes) {
         return std::all_of(sizes.begin(), sizes.end(), [](std::int64_t n) { return n % kTile == 0; });
     };
-    return amxKernels() && s.norm == series::NormKind::RmsNorm && s.mlp == series::MlpKind::Gated &&
-           s.activation == series::Activation::Silu && !s.parallelResidual && s.qkv == series::QkvLayout::Separate &&
-           !s.qkvBias && !s.attentionOutputBias && !s.mlpBias && whole({tokens, s.width, s.headSize, s.mlpWidth});
+    series::DecoderSpec plain; // what a spec says beyond these sizes is another kind of decoder
+    plain.family = s.family, plain.vocabSize = s.vocabSize, plain.width = s.width, plain.layers = s.layers;
+    plain.heads = s.heads, plain.kvHeads = s.kvHeads, plain.headSize = s.headSize, plain.mlpWidth = s.mlpWidth;
+    plain.contextLength = s.contextLength, plain.normEps = s.normEps, plain.tiedHead = s.tiedHead;
+    plain.ropeBase = s.ropeBase, plain.ropeDims = s.ropeDims;
+    return amxKernels() && s == plain && whole({tokens, s.width, s.headSize, s.mlpWidth});
 }
 
 TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std::int64_t tokens)
