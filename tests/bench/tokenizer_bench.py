@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tokenizers on one thread: Crest and the tokenizers library in one run, the same files and texts.
 
-    python tests/bench/tokenizer_bench.py BUILD [MEGABYTES]
+    python tests/bench/tokenizer_bench.py BUILD [MEGABYTES [FOLDER]]
 
 BUILD is the build folder with tests/tokenizer_bench. Texts are the sources of this Python's standard library (English prose and code)
 in pieces of 4,000 characters, and the same with every fourth piece in other scripts; tokenizers are trained on a part of them. Each
-side runs three times in turn; the best counts.
+side runs three times in turn; the best counts. FOLDER keeps the tokenizers, so that a second run only measures.
 """
 import glob
 import json
@@ -95,19 +95,21 @@ if __name__ == "__main__":
     corpora = pieces(megabytes)
     train = [t for texts in corpora.values() for t in texts[:: max(1, len(texts) // 300)]]
     makers = {"GPT-2": lambda: byte_level(train, False, False), "NeoX (NFC)": lambda: byte_level(train, False, True),
-              "Llama 3, OLMo 2": lambda: byte_level(train, True, False), "Llama 2": lambda: llama(train), "Unigram": lambda: unigram(train)}
+              "Llama 3, OLMo 2": lambda: byte_level(train, True, False), "Llama 2": lambda: llama(train), "Unigram": lambda: unigram([t for t in train if t.isascii()])}
     print("| tokenizer | texts | tokenizers MB/s | Crest MB/s | ratio |\n|---|---|---|---|---|")
+    kept = sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp()
     for name, make in makers.items():
-        tokenizer = make()
+        folder = os.path.join(kept, name.split()[0].strip(",") + str(len(name)))
+        os.makedirs(folder, exist_ok=True)
+        if not os.path.exists(folder + "/tokenizer.json"):
+            make().save(folder + "/tokenizer.json")
         for label, texts in corpora.items():
-            with tempfile.TemporaryDirectory() as folder:
-                tokenizer.save(folder + "/tokenizer.json")
-                data = [t.encode() for t in texts]
-                with open(folder + "/texts.bin", "wb") as file:
-                    for text in data:
-                        file.write(struct.pack("<I", len(text)) + text)
-                size = sum(map(len, data)) / 1e6
-                rounds = [(theirs(Tokenizer.from_file(folder + "/tokenizer.json"), texts), ours(program, folder)) for _ in range(3)]
+            data = [t.encode() for t in texts]
+            with open(folder + "/texts.bin", "wb") as file:
+                for text in data:
+                    file.write(struct.pack("<I", len(text)) + text)
+            size = sum(map(len, data)) / 1e6
+            rounds = [(theirs(Tokenizer.from_file(folder + "/tokenizer.json"), texts), ours(program, folder)) for _ in range(3)]
             assert len({count for pair in rounds for _, count in pair}) == 1, "different numbers of ids"
             peer, crest = (min(pair[side][0] for pair in rounds) for side in (0, 1))
             print(f"| {name} | {label} | {size / peer:.1f} | {size / crest:.1f} | {peer / crest:.2f} |", flush=True)
