@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: Apache-2.0
+// crest-run probe, work, results and selfcheck as processes with the real engine, on small checkpoints made here.
+#include <QDir>
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "core/study/queueing.h"
+#include "core/study/runs.h"
+#include "tests/core/probe/small_checkpoint.h"
+
+using namespace crest;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Ended {
+    int code = -1;
+    QByteArray out, err;
+    std::vector<Json> lines; ///< of `out`, where all are JSON
+};
+
+std::unique_ptr<QProcess> start(const QStringList& arguments) {
+    auto process = std::make_unique<QProcess>();
+    process->start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), arguments);
+    return process;
+}
+
+Ended finish(QProcess& process) {
+    if (!process.waitForFinished(120'000) || process.exitStatus() != QProcess::NormalExit)
+        return {};
+    Ended ended{process.exitCode(), process.readAllStandardOutput(), process.readAllStandardError(), {}};
+    for (const QByteArray& line : ended.out.split('\n'))
+        if (!line.isEmpty())
+            ended.lines.push_back(Json::parse(line.toStdString(), nullptr, false));
+    return ended;
+}
+
+Ended crestRun(const QStringList& arguments) {
+    return finish(*start(arguments));
+}
+
+QString text(const fs::path& path) {
+    return QString::fromStdString(path.string());
+}
+
+/// One small checkpoint of `series` at so many tokens, unlike any other.
+void makeOne(const fs::path& folder, const std::string& series, std::int64_t tokens) {
+    fs::create_directories(folder);
+    auto made = test::makeSmallCheckpoint(folder);
+    QVERIFY2(made, made ? "" : made.error().text().c_str());
+    for (auto& [name, values] : made->weights)
+        values[0] += static_cast<float>(tokens) * 1e-5f;
+    QVERIFY(test::writeSmallWeights(*made));
+    Json stds = Json::object();
+    for (const auto& [name, std] : made->initStd)
+        stds[name] = std;
+    test::writeText(
+        folder / "crest.json",
+        Json{{"format", 1}, {"series", series}, {"tokens", tokens}, {"step", tokens / 10}, {"init_std", stds}}.dump());
+}
+
+/// How often each key stands in the journals of a study.
+std::map<std::string, int> journalKeys(const fs::path& study) {
+    std::map<std::string, int> times;
+    for (const auto& entry : fs::directory_iterator(study / "journal")) {
+        if (entry.path().extension() != ".jsonl")
+            continue;
+        std::ifstream in(entry.path());
+        for (std::string line; std::getline(in, line);)
+            if (const Json json = Json::parse(line.substr(9), nullptr, false); json.value("type", "") == "result")
+                ++times[json.at("result").at("key").get<std::string>()];
+    }
+    return times;
+}
+
+} // namespace
+
+class TestProbeCommands : public QObject {
+    Q_OBJECT
+    QTemporaryDir m_dir;
+    fs::path m_folder{m_dir.path().toStdString()};
+    fs::path m_series = m_folder / "series", m_text, m_other = m_folder / "other.txt";
+
+    QStringList probe(const fs::path& study, const QString& gammas = QStringLiteral("0.1"),
+                      const QStringList& more = {}) const {
+        return QStringList{QStringLiteral("probe"),         QStringLiteral("noise"),
+                           QStringLiteral("--series"),      text(m_series),
+                           QStringLiteral("--study"),       text(study),
+                           QStringLiteral("--gammas"),      gammas,
+                           QStringLiteral("--seeds"),       QStringLiteral("3"),
+                           QStringLiteral("--max-windows"), QStringLiteral("4"),
+                           QStringLiteral("--json")} +
+               more;
+    }
+    QStringList texts(const QString& role = QStringLiteral("id"), const QString& window = QStringLiteral("32")) const {
+        return {QStringLiteral("--texts"), QStringLiteral("words=%1:%2").arg(text(m_text), role),
+                QStringLiteral("--window"), window};
+    }
+
+private Q_SLOTS:
+    void initTestCase() {
+        qputenv("XDG_CACHE_HOME", (m_dir.path() + "/cache").toUtf8());
+        for (const std::int64_t tokens : {1000, 2000}) {
+            makeOne(m_series / ("step" + std::to_string(tokens / 10)), "small", tokens);
+            if (QTest::currentTestFailed())
+                return;
+        }
+        m_text = m_series / "step100" / "text.jsonl";
+        std::string other;
+        for (const std::string& document : test::smallDocuments())
+            other += "Once " + document + "\n\n";
+        test::writeText(m_other, other);
+        test::writeText(m_folder / "broken.jsonl", "{\"txt\": 1}\n[]\n");
+        test::writeText(m_folder / "short.md", "One line.\n");
+    }
+
+    void planOnlyWritesNothing() {
+        const fs::path study = m_folder / "planned";
+        const Ended ended =
+            crestRun(probe(study, QStringLiteral("0.1,0.2"), texts() + QStringList{QStringLiteral("--plan-only")}));
+        QVERIFY2(ended.code == 0, ended.err.constData());
+        QCOMPARE(ended.lines.size(), std::size_t{1});
+        QCOMPARE(ended.lines[0].at("cells").get<int>(), 2 * (1 + 2 * 3));
+        QCOMPARE(ended.lines[0].at("cached").get<int>(), 0);
+        QCOMPARE(ended.lines[0].at("new").get<int>(), 14);
+        // 4 windows of 32 tokens; a pair counts twice
+        QCOMPARE(ended.lines[0].at("forward_tokens").get<int>(), 2 * 4 * 32 * (1 + 2 * 2 * 3));
+        QVERIFY(!fs::exists(study));
+    }
+
+    void whatCannotWorkIsRefusedAndLeavesNothing_data() {
+        QTest::addColumn<QStringList>("more");
+        QTest::addColumn<QString>("said");
+        const auto file = [&](const char* name, const char* role) {
+            return QStringList{QStringLiteral("--texts"),
+                               QStringLiteral("a=%1:%2").arg(text(m_folder / name), QString::fromLatin1(role))};
+        };
+        const auto window = [](const char* tokens) {
+            return QStringList{QStringLiteral("--window"), QString::fromLatin1(tokens)};
+        };
+        QTest::newRow("window beyond the context")
+            << texts(QStringLiteral("id"), QStringLiteral("65")) << "context of 64";
+        QTest::newRow("no such text") << file("absent.jsonl", "id") + window("32") << "absent.jsonl";
+        QTest::newRow("no text in it") << file("broken.jsonl", "id") + window("32") << "broken.jsonl";
+        QTest::newRow("too short") << file("short.md", "id") + window("32") << "short.md";
+        QTest::newRow("no ID task") << texts(QStringLiteral("ood")) << "in-distribution";
+        QTest::newRow("no such device") << texts() + QStringList{QStringLiteral("--device"), QStringLiteral("cuda:99")}
+                                        << "cuda:99";
+        QTest::newRow("no such series") << texts() + QStringList{QStringLiteral("--series-name"), QStringLiteral("big")}
+                                        << "small";
+        QTest::newRow("no such checkpoint")
+            << texts() + QStringList{QStringLiteral("--exclude"), QStringLiteral("step7")} << "step7";
+        QTest::newRow("name of two lines")
+            << QStringList{QStringLiteral("--texts"), QStringLiteral("a\nb=%1:id").arg(text(m_text)),
+                           QStringLiteral("--window"), QStringLiteral("32")}
+            << "line break";
+    }
+    void whatCannotWorkIsRefusedAndLeavesNothing() {
+        QFETCH(QStringList, more);
+        QFETCH(QString, said);
+        const fs::path study = m_folder / "refused";
+        for (const QStringList& only : {QStringList(), QStringList{QStringLiteral("--plan-only")}}) {
+            const Ended ended = crestRun(probe(study, QStringLiteral("0.1"), more + only));
+            QCOMPARE(ended.code, 1);
+            QVERIFY2(ended.err.contains(said.toUtf8()), ended.err.constData());
+            QVERIFY(!fs::exists(study));
+        }
+    }
+
+    void fromAPlanToResultsAndNothingTwice() {
+        const fs::path study = m_folder / "study";
+        const Ended first = crestRun(probe(study, QStringLiteral("0.1"), texts()));
+        QVERIFY2(first.code == 0, first.err.constData());
+        QCOMPARE(first.lines.size(), std::size_t{2});
+        QCOMPARE(first.lines[1].at("state").get<std::string>(), std::string("done"));
+        QCOMPARE(first.lines[1].at("done").get<int>(), 2 * (1 + 3));
+        // The same again: the same run, and nothing is computed.
+        const Ended again = crestRun(probe(study, QStringLiteral("0.1"), texts()));
+        QCOMPARE(again.code, 0);
+        QCOMPARE(again.lines[0].at("new").get<int>(), 0);
+        QCOMPARE(again.lines[1].at("run"), first.lines[1].at("run"));
+        // Two names for one text are refused.
+        const Ended second = crestRun(
+            probe(study, QStringLiteral("0.1,0.2"),
+                  texts(QStringLiteral("ood")) +
+                      QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(text(m_other)),
+                                  QStringLiteral("--texts"),
+                                  QStringLiteral("a_b=%1:ood").arg(text(m_folder / "series/step200/text.jsonl"))}));
+        QVERIFY2(second.code == 1 && second.err.contains("same text"), second.err.constData());
+        // One that overlaps computes only what is new; the same text is OOD there, beside two others.
+        test::writeText(m_folder / "third.txt", "A line before. " + test::smallDocuments()[3] + "\n\n" +
+                                                    test::smallDocuments()[4] + "\n\n" + test::smallDocuments()[5]);
+        const QStringList three =
+            texts(QStringLiteral("ood")) +
+            QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(text(m_other)),
+                        QStringLiteral("--texts"), QStringLiteral("a_b=%1:ood").arg(text(m_folder / "third.txt"))};
+        const Ended third = crestRun(probe(study, QStringLiteral("0.1,0.2"), three));
+        QVERIFY2(third.code == 0, third.err.constData());
+        QCOMPARE(third.lines[0].at("cells").get<int>(), 2 * (1 + 2 * 3));
+        QVERIFY(third.lines[1].at("run") != first.lines[1].at("run"));
+        const auto times = journalKeys(study);
+        QCOMPARE(times.size(), std::size_t{2 * 7 * 3});
+        for (const auto& [key, count] : times)
+            QCOMPARE(count, 1);
+
+        const Ended results = crestRun({QStringLiteral("results"), text(study), QStringLiteral("--json")});
+        QVERIFY2(results.code == 0, results.err.constData());
+        QCOMPARE(results.lines.size(), times.size());
+        std::map<std::string, std::string> roles;
+        for (const Json& row : results.lines) {
+            for (const char* field : {"series", "checkpoint", "tokens", "modification", "strength", "seed", "task",
+                                      "role", "metric", "unit", "value", "stderr", "n", "cached_at", "cause"})
+                QVERIFY2(row.contains(field), field);
+            const std::string task = row.at("task"), role = row.at("role");
+            QVERIFY(roles.try_emplace(task, role).first->second == role);
+            // Near the loss of guessing among some 300 tokens, whatever the weights: ln 320 = 5.8.
+            QVERIFY(row.at("value").get<double>() > 3 && row.at("value").get<double>() < 12);
+            QVERIFY(row.at("cause").is_null());
+        }
+        const std::map<std::string, std::string> wanted{{"a/b", "id"}, {"a_b", "ood"}, {"words", "ood"}};
+        QVERIFY2(roles == wanted, "a task has the role that the newest run gave it");
+        const Ended table = crestRun({QStringLiteral("results"), text(study)});
+        QCOMPARE(table.code, 0);
+        QCOMPARE(table.out.count('\n'), static_cast<qsizetype>(times.size() + 1));
+        QVERIFY(fs::exists(study / "results.h5"));
+    }
+
+    void aWrongWindowDoesNotSpoilTheStudy() {
+        const fs::path study = m_folder / "mended";
+        QCOMPARE(crestRun(probe(study, QStringLiteral("0.1"), texts(QStringLiteral("id"), QStringLiteral("65")))).code,
+                 1);
+        // Planned by a window, say, and never run: the task may still be changed.
+        study::Study made;
+        made.tasks.push_back({"words", m_text.string(), "", 64, 64, 4});
+        QVERIFY(study::StudyFolder::create(study, made));
+        const Ended right = crestRun(probe(study, QStringLiteral("0.1"), texts()));
+        QVERIFY2(right.code == 0, right.err.constData());
+        const Ended other =
+            crestRun(probe(study, QStringLiteral("0.1"), texts(QStringLiteral("id"), QStringLiteral("16"))));
+        QCOMPARE(other.code, 1);
+        QVERIFY2(other.err.contains("another task of the name"), other.err.constData());
+    }
+
+    void twoAtOnceShareOneRun() {
+        const fs::path study = m_folder / "at once";
+        const QStringList arguments = probe(study, QStringLiteral("0.05,0.1,0.2,0.3"), texts());
+        const auto a = start(arguments), b = start(arguments);
+        const Ended one = finish(*a), two = finish(*b);
+        QVERIFY2(one.code == 0, one.err.constData());
+        QVERIFY2(two.code == 0, two.err.constData());
+        QCOMPARE(one.lines.back().at("run"), two.lines.back().at("run"));
+        const auto opened = study::StudyFolder::open(study);
+        QVERIFY(opened);
+        QCOMPARE(study::listRuns(*opened).size(), std::size_t{1});
+        const auto times = journalKeys(study);
+        QCOMPARE(times.size(), std::size_t{2 * (1 + 4 * 3)});
+        for (const auto& [key, count] : times)
+            QCOMPARE(count, 1);
+    }
+
+    void oneOfSeveralSeriesInOneFolder() {
+        const fs::path several = m_folder / "several", study = m_folder / "of several";
+        makeOne(several / "one-step100", "one", 1000);
+        makeOne(several / "one-step200", "one", 2000);
+        makeOne(several / "two-step100", "two", 1500);
+        const auto plan = [&](const QStringList& more) {
+            QStringList arguments =
+                probe(study, QStringLiteral("0.1"), texts() + more + QStringList{QStringLiteral("--plan-only")});
+            arguments[arguments.indexOf(QStringLiteral("--series")) + 1] = text(several);
+            return crestRun(arguments);
+        };
+        const Ended which = plan({});
+        QCOMPARE(which.code, 1);
+        QVERIFY2(which.err.contains("--series-name") && which.err.contains("one") && which.err.contains("two"),
+                 which.err.constData());
+        const Ended one = plan({QStringLiteral("--series-name"), QStringLiteral("one")});
+        QVERIFY2(one.code == 0, one.err.constData());
+        QCOMPARE(one.lines[0].at("cells").get<int>(), 2 * 4);
+        const Ended less = plan({QStringLiteral("--series-name"), QStringLiteral("one"), QStringLiteral("--exclude"),
+                                 QStringLiteral("one-step200")});
+        QVERIFY2(less.code == 0, less.err.constData());
+        QCOMPARE(less.lines[0].at("cells").get<int>(), 4);
+        // A checkpoint that cannot be read is no series to choose from.
+        fs::remove_all(several / "two-step100");
+        makeOne(several / "odd-step300", "odd", 3000);
+        Json config = series::configFromDecoderSpec(test::smallSpec());
+        config["num_hidden_layers"] = 5;
+        test::writeText(several / "odd-step300" / "config.json", config.dump());
+        const Ended rest = plan({});
+        QVERIFY2(rest.code == 0, rest.err.constData());
+        QCOMPARE(rest.lines[0].at("cells").get<int>(), 2 * 4);
+    }
+
+    void workTakesUpWhatIsQueued() {
+        const fs::path path = m_folder / "queued";
+        QCOMPARE(crestRun(probe(path, QStringLiteral("0.1"), texts())).code, 0);
+        const Ended nothing = crestRun({QStringLiteral("work"), text(path)});
+        QCOMPARE(nothing.code, 0);
+        QVERIFY(nothing.out.contains("Nothing is queued"));
+        const auto folder = study::StudyFolder::open(path);
+        QVERIFY(folder);
+        const auto plan = study::readPlan(*folder, study::listRuns(*folder).front());
+        QVERIFY(plan);
+        // Its results lost: queued anew, and once however often it is asked for.
+        for (const char* lost : {"journal", "results.h5"})
+            fs::remove_all(path / lost);
+        fs::create_directories(path / "journal");
+        study::ResultReader reader(*folder);
+        const auto id = study::queueOnce(*folder, *plan, reader);
+        QVERIFY(id && *id != study::listRuns(*folder).front());
+        QCOMPARE(*study::queueOnce(*folder, *plan, reader), *id);
+        const Ended worked = crestRun({QStringLiteral("work"), text(path), QStringLiteral("--json")});
+        QVERIFY2(worked.code == 0, worked.err.constData());
+        QCOMPARE(worked.lines.size(), std::size_t{1});
+        QCOMPARE(worked.lines[0].at("run").get<std::string>(), *id);
+        QCOMPARE(worked.lines[0].at("state").get<std::string>(), std::string("done"));
+        QCOMPARE(journalKeys(path).size(), std::size_t{8});
+    }
+
+    void wrongArgumentsEndWithOne() {
+        const fs::path nothing = m_folder / "nothing";
+        for (const QStringList& arguments : {QStringList{QStringLiteral("work"), text(nothing)},
+                                             QStringList{QStringLiteral("results"), text(nothing)}}) {
+            const Ended ended = crestRun(arguments);
+            QCOMPARE(ended.code, 1);
+            QVERIFY2(ended.err.contains("no study"), ended.err.constData());
+        }
+        const Ended model = crestRun({QStringLiteral("tokenize"), QStringLiteral("--model"), text(nothing),
+                                      QStringLiteral("--texts"), text(m_text)});
+        QCOMPARE(model.code, 1);
+        QVERIFY2(model.err.contains("no such checkpoint folder"), model.err.constData());
+        const QStringList score{QStringLiteral("score"), QStringLiteral("--model"), text(m_series / "step100"),
+                                QStringLiteral("--texts")};
+        const Ended stride =
+            crestRun(score + QStringList{text(m_text), QStringLiteral("--stride"), QStringLiteral("0")});
+        QCOMPARE(stride.code, 1);
+        QVERIFY2(stride.err.contains("--stride 0"), stride.err.constData());
+        const Ended missing = crestRun(score + QStringList{text(m_folder / "broken.jsonl")});
+        QCOMPARE(missing.code, 1);
+        QVERIFY2(missing.err.contains("broken.jsonl, line 1") && missing.err.contains("\"text\" is missing"),
+                 missing.err.constData());
+    }
+
+    void aLockThatCannotBeTakenIsNotAnotherWindow() {
+        const fs::path path = m_folder / "locked";
+        const auto folder = study::StudyFolder::create(path, {});
+        QVERIFY(folder);
+        fs::create_directories(path / "window.lock"); // no file: opening it to write fails, whoever asks
+        const auto lock = study::WindowLock::tryLock(*folder);
+        QVERIFY(!lock);
+        QVERIFY2(lock.error().message.find("Another window") == std::string::npos, lock.error().text().c_str());
+        fs::remove(path / "window.lock");
+        const auto held = study::WindowLock::tryLock(*folder);
+        QVERIFY(held);
+        const auto second = study::WindowLock::tryLock(*folder);
+        QVERIFY(!second);
+        QVERIFY(second.error().message.find("Another window") != std::string::npos);
+    }
+
+    void selfcheckPasses() {
+        const Ended ended = crestRun({QStringLiteral("selfcheck"), QStringLiteral("--json")});
+        QVERIFY2(ended.code == 0, ended.out.constData());
+        QVERIFY(ended.lines.size() >= 4);
+        for (const Json& check : ended.lines)
+            QVERIFY2(check.at("passed").get<bool>(), check.dump().c_str());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestProbeCommands)
+#include "tst_probe_commands.moc"
