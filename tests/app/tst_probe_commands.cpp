@@ -44,7 +44,7 @@ Ended crestRun(const QStringList& arguments) {
     return finish(*start(arguments));
 }
 
-QString text(const fs::path& path) {
+QString pathOf(const fs::path& path) {
     return QString::fromStdString(path.string());
 }
 
@@ -89,8 +89,8 @@ class TestProbeCommands : public QObject {
     QStringList probe(const fs::path& study, const QString& gammas = QStringLiteral("0.1"),
                       const QStringList& more = {}) const {
         return QStringList{QStringLiteral("probe"),         QStringLiteral("noise"),
-                           QStringLiteral("--series"),      text(m_series),
-                           QStringLiteral("--study"),       text(study),
+                           QStringLiteral("--series"),      pathOf(m_series),
+                           QStringLiteral("--study"),       pathOf(study),
                            QStringLiteral("--gammas"),      gammas,
                            QStringLiteral("--seeds"),       QStringLiteral("3"),
                            QStringLiteral("--max-windows"), QStringLiteral("4"),
@@ -98,7 +98,7 @@ class TestProbeCommands : public QObject {
                more;
     }
     QStringList texts(const QString& role = QStringLiteral("id"), const QString& window = QStringLiteral("32")) const {
-        return {QStringLiteral("--texts"), QStringLiteral("words=%1:%2").arg(text(m_text), role),
+        return {QStringLiteral("--texts"), QStringLiteral("words=%1:%2").arg(pathOf(m_text), role),
                 QStringLiteral("--window"), window};
     }
 
@@ -138,7 +138,7 @@ private Q_SLOTS:
         QTest::addColumn<QString>("said");
         const auto file = [&](const char* name, const char* role) {
             return QStringList{QStringLiteral("--texts"),
-                               QStringLiteral("a=%1:%2").arg(text(m_folder / name), QString::fromLatin1(role))};
+                               QStringLiteral("a=%1:%2").arg(pathOf(m_folder / name), QString::fromLatin1(role))};
         };
         const auto window = [](const char* tokens) {
             return QStringList{QStringLiteral("--window"), QString::fromLatin1(tokens)};
@@ -156,7 +156,7 @@ private Q_SLOTS:
         QTest::newRow("no such checkpoint")
             << texts() + QStringList{QStringLiteral("--exclude"), QStringLiteral("step7")} << "step7";
         QTest::newRow("name of two lines")
-            << QStringList{QStringLiteral("--texts"), QStringLiteral("a\nb=%1:id").arg(text(m_text)),
+            << QStringList{QStringLiteral("--texts"), QStringLiteral("a\nb=%1:id").arg(pathOf(m_text)),
                            QStringLiteral("--window"), QStringLiteral("32")}
             << "line break";
     }
@@ -188,17 +188,17 @@ private Q_SLOTS:
         const Ended second = crestRun(
             probe(study, QStringLiteral("0.1,0.2"),
                   texts(QStringLiteral("ood")) +
-                      QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(text(m_other)),
+                      QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(pathOf(m_other)),
                                   QStringLiteral("--texts"),
-                                  QStringLiteral("a_b=%1:ood").arg(text(m_folder / "series/step200/text.jsonl"))}));
+                                  QStringLiteral("a_b=%1:ood").arg(pathOf(m_folder / "series/step200/text.jsonl"))}));
         QVERIFY2(second.code == 1 && second.err.contains("same text"), second.err.constData());
         // One that overlaps computes only what is new; the same text is OOD there, beside two others.
         test::writeText(m_folder / "third.txt", "A line before. " + test::smallDocuments()[3] + "\n\n" +
                                                     test::smallDocuments()[4] + "\n\n" + test::smallDocuments()[5]);
         const QStringList three =
             texts(QStringLiteral("ood")) +
-            QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(text(m_other)),
-                        QStringLiteral("--texts"), QStringLiteral("a_b=%1:ood").arg(text(m_folder / "third.txt"))};
+            QStringList{QStringLiteral("--texts"), QStringLiteral("a/b=%1:id").arg(pathOf(m_other)),
+                        QStringLiteral("--texts"), QStringLiteral("a_b=%1:ood").arg(pathOf(m_folder / "third.txt"))};
         const Ended third = crestRun(probe(study, QStringLiteral("0.1,0.2"), three));
         QVERIFY2(third.code == 0, third.err.constData());
         QCOMPARE(third.lines[0].at("cells").get<int>(), 2 * (1 + 2 * 3));
@@ -208,7 +208,7 @@ private Q_SLOTS:
         for (const auto& [key, count] : times)
             QCOMPARE(count, 1);
 
-        const Ended results = crestRun({QStringLiteral("results"), text(study), QStringLiteral("--json")});
+        const Ended results = crestRun({QStringLiteral("results"), pathOf(study), QStringLiteral("--json")});
         QVERIFY2(results.code == 0, results.err.constData());
         QCOMPARE(results.lines.size(), times.size());
         std::map<std::string, std::string> roles;
@@ -224,7 +224,7 @@ private Q_SLOTS:
         }
         const std::map<std::string, std::string> wanted{{"a/b", "id"}, {"a_b", "ood"}, {"words", "ood"}};
         QVERIFY2(roles == wanted, "a task has the role that the newest run gave it");
-        const Ended table = crestRun({QStringLiteral("results"), text(study)});
+        const Ended table = crestRun({QStringLiteral("results"), pathOf(study)});
         QCOMPARE(table.code, 0);
         QCOMPARE(table.out.count('\n'), static_cast<qsizetype>(times.size() + 1));
         QVERIFY(fs::exists(study / "results.h5"));
@@ -271,7 +271,7 @@ private Q_SLOTS:
         const auto plan = [&](const QStringList& more) {
             QStringList arguments =
                 probe(study, QStringLiteral("0.1"), texts() + more + QStringList{QStringLiteral("--plan-only")});
-            arguments[arguments.indexOf(QStringLiteral("--series")) + 1] = text(several);
+            arguments[arguments.indexOf(QStringLiteral("--series")) + 1] = pathOf(several);
             return crestRun(arguments);
         };
         const Ended which = plan({});
@@ -299,7 +299,7 @@ private Q_SLOTS:
     void workTakesUpWhatIsQueued() {
         const fs::path path = m_folder / "queued";
         QCOMPARE(crestRun(probe(path, QStringLiteral("0.1"), texts())).code, 0);
-        const Ended nothing = crestRun({QStringLiteral("work"), text(path)});
+        const Ended nothing = crestRun({QStringLiteral("work"), pathOf(path)});
         QCOMPARE(nothing.code, 0);
         QVERIFY(nothing.out.contains("Nothing is queued"));
         const auto folder = study::StudyFolder::open(path);
@@ -314,7 +314,7 @@ private Q_SLOTS:
         const auto id = study::queueOnce(*folder, *plan, reader);
         QVERIFY(id && *id != study::listRuns(*folder).front());
         QCOMPARE(*study::queueOnce(*folder, *plan, reader), *id);
-        const Ended worked = crestRun({QStringLiteral("work"), text(path), QStringLiteral("--json")});
+        const Ended worked = crestRun({QStringLiteral("work"), pathOf(path), QStringLiteral("--json")});
         QVERIFY2(worked.code == 0, worked.err.constData());
         QCOMPARE(worked.lines.size(), std::size_t{1});
         QCOMPARE(worked.lines[0].at("run").get<std::string>(), *id);
@@ -324,23 +324,23 @@ private Q_SLOTS:
 
     void wrongArgumentsEndWithOne() {
         const fs::path nothing = m_folder / "nothing";
-        for (const QStringList& arguments : {QStringList{QStringLiteral("work"), text(nothing)},
-                                             QStringList{QStringLiteral("results"), text(nothing)}}) {
+        for (const QStringList& arguments : {QStringList{QStringLiteral("work"), pathOf(nothing)},
+                                             QStringList{QStringLiteral("results"), pathOf(nothing)}}) {
             const Ended ended = crestRun(arguments);
             QCOMPARE(ended.code, 1);
             QVERIFY2(ended.err.contains("no study"), ended.err.constData());
         }
-        const Ended model = crestRun({QStringLiteral("tokenize"), QStringLiteral("--model"), text(nothing),
-                                      QStringLiteral("--texts"), text(m_text)});
+        const Ended model = crestRun({QStringLiteral("tokenize"), QStringLiteral("--model"), pathOf(nothing),
+                                      QStringLiteral("--texts"), pathOf(m_text)});
         QCOMPARE(model.code, 1);
         QVERIFY2(model.err.contains("no such checkpoint folder"), model.err.constData());
-        const QStringList score{QStringLiteral("score"), QStringLiteral("--model"), text(m_series / "step100"),
+        const QStringList score{QStringLiteral("score"), QStringLiteral("--model"), pathOf(m_series / "step100"),
                                 QStringLiteral("--texts")};
         const Ended stride =
-            crestRun(score + QStringList{text(m_text), QStringLiteral("--stride"), QStringLiteral("0")});
+            crestRun(score + QStringList{pathOf(m_text), QStringLiteral("--stride"), QStringLiteral("0")});
         QCOMPARE(stride.code, 1);
         QVERIFY2(stride.err.contains("--stride 0"), stride.err.constData());
-        const Ended missing = crestRun(score + QStringList{text(m_folder / "broken.jsonl")});
+        const Ended missing = crestRun(score + QStringList{pathOf(m_folder / "broken.jsonl")});
         QCOMPARE(missing.code, 1);
         QVERIFY2(missing.err.contains("broken.jsonl, line 1") && missing.err.contains("\"text\" is missing"),
                  missing.err.constData());
