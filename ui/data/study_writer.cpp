@@ -111,9 +111,11 @@ void StudyWriter::work() {
     std::unique_lock held(m_mutex);
     while (std::shared_ptr<Target> target = next(held)) {
         m_busy = true;
+        const bool ending = !m_ending.empty() && m_ending.front() == target;
         if (target->pending)
             write(target, held);
-        if (!m_ending.empty() && m_ending.front() == target) {
+        // A study that was closed during the write may have a later edit waiting: it comes up once more.
+        if (ending) {
             m_ending.pop_front();
             held.unlock();
             target.reset(); // frees the window's lock

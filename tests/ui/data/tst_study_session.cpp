@@ -254,14 +254,15 @@ private Q_SLOTS:
         QVERIFY(openWithTask(one, fixture));
         one.session.run(*one.plan(fixture.probe(one.session)));
         QVERIFY(one.reaches(study::RunState::Failed));
-        QCOMPARE(one.session.runs()[0].failed.size(), std::size_t{9}); // base + 2 gammas x 4 draws
+        // Of base + 2 gammas x 4 draws in 3 batches, the pretending runner still finishes the first cell of each.
+        QCOMPARE(one.session.runs()[0].failed.size(), std::size_t{6});
         const auto listed = [&] {
             return std::count_if(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
                 return issue.where.contains(QStringLiteral("tokens-2M")) &&
                        issue.message.contains(QStringLiteral("Re-run failed"));
             });
         };
-        QTRY_COMPARE(listed(), 9);
+        QTRY_COMPARE(listed(), 6);
         QVERIFY(std::any_of(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
             return issue.where.endsWith(QStringLiteral("tokens-2M, gamma 0.1, draw 4"));
         }));
