@@ -27,7 +27,8 @@ public:
     bool number_integer(number_integer_t value) override { return put(value); }
     bool number_unsigned(number_unsigned_t value) override { return put(value); }
     bool number_float(number_float_t value, const string_t& text) override {
-        if (text.find_first_of(".eE") == string_t::npos)
+        // Digits alone are an integer that was too long. (The point in `text` is that of the C locale in force.)
+        if (text.find_first_not_of("-0123456789") == string_t::npos)
             return refuse("the integer " + text.substr(0, 40) + " does not fit 64 bits");
         return put(value);
     }

@@ -160,8 +160,10 @@ void WindowTest::aDecimalCommaChangesNothing() {
         study.probes.emplace_back();
         study.probes[0].strengths = gammas.values;
         out << toQString(canonicalJson(study::toJson(study)));
-        const auto again = study::studyFromJson(*parseJson(out.last().toStdString(), "study"), "study");
-        out << (again && *again == study ? QStringLiteral("reads back") : QStringLiteral("differs"));
+        const auto json = parseJson(out.last().toStdString(), "study");
+        const auto again = json ? study::studyFromJson(*json, "study") : Result<study::Study>(fail(json.error()));
+        out << (again && *again == study ? QStringLiteral("reads back")
+                                         : toQString(again ? "differs" : again.error().text()));
         analysis::Figure figure;
         figure.name = figure.title = "numbers";
         figure.provenance = "{}";
@@ -185,6 +187,7 @@ void WindowTest::aDecimalCommaChangesNothing() {
         return out;
     };
     const QStringList plain = written();
+    QVERIFY2(plain.contains(QStringLiteral("reads back")), qPrintable(plain.join(u'\n')));
     QVERIFY(plain.contains(QStringLiteral("0.05 0.1 0.25")) && plain.contains(QStringLiteral("1.5M")));
     QTemporaryDir place;
     const QString problem = test::makeCommaLocale(place.path());
@@ -421,7 +424,8 @@ void WindowTest::failedCellsAreListedAndTriedAgain() {
     QTest::mouseClick(buttonWith(window.get(), QStringLiteral("Run 54 cells")), Qt::LeftButton);
     QTRY_VERIFY_WITH_TIMEOUT(lastRunState(*window) == study::RunState::Failed, kLongMs);
     QTRY_VERIFY(again->isVisible());
-    QCOMPARE(again->text(), QStringLiteral("Re-run 9 failed"));
+    // Of the 9 cells of the checkpoint the pretending runner finishes the first of each of 3 batches.
+    QCOMPARE(again->text(), QStringLiteral("Re-run 6 failed"));
     QVERIFY(!window->actions().at(ActionId::Continue)->isEnabled()); // one way, not two
     auto* issues = named<QTableView>(window.get(), QStringLiteral("Issues"));
     const auto listed = [&] {
@@ -432,7 +436,7 @@ void WindowTest::failedCellsAreListedAndTriedAgain() {
                 rows << where + QStringLiteral(": ") + issues->model()->index(row, 1).data().toString();
         return rows;
     };
-    QTRY_COMPARE(listed().size(), 9);
+    QTRY_COMPARE(listed().size(), 6);
     issues->selectAll();
     issues->actions().constFirst()->trigger(); // Ctrl+C
     QVERIFY(QGuiApplication::clipboard()->text().contains(listed().last()));
