@@ -20,6 +20,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         std::abort();
     if (spec->layers <= 64 && series::expectedTensors(*spec).empty())
         std::abort();
+    // The way out exists for what Crest trains.
+    const bool trained = spec->family == "llama" || spec->family == "gpt_neox";
+    if (!trained || spec->ropeScaling.kind != series::RopeScaling::Kind::None)
+        return 0;
     const auto again = series::decoderSpecFromConfig(series::configFromDecoderSpec(*spec), "again");
     if (!again || *again != *spec)
         std::abort();

@@ -14,6 +14,7 @@
 #include <QTransform>
 #include <QXmlStreamReader>
 
+#include "core/analysis/figure_command.h"
 #include "core/analysis/figure_view.h"
 #include "tests/ui/charts/sample_figure.h"
 #include "ui/charts/figure_export.h"
@@ -113,8 +114,12 @@ QStringList wantedTexts(const analysis::Figure& figure) {
     return wanted;
 }
 
-std::string provenanceOf(const analysis::Figure& figure) {
-    return Json::parse(figure.provenance).dump();
+/// What a file must carry: the figure's own provenance, its command completed with the file's name and the view.
+std::string provenanceOf(const analysis::Figure& figure, const std::string& suffix, const std::string& size = {}) {
+    Json provenance = Json::parse(figure.provenance);
+    provenance["command"] = provenance["command"].get<std::string>() + size + " -o " + figure.name + "." + suffix +
+                            analysis::viewOptions(figure);
+    return provenance.dump();
 }
 
 /// One line of CSV with quoted fields.
@@ -195,7 +200,7 @@ private Q_SLOTS:
         for (const char* tick : {"0.5M", "64M", "5.4"})
             QVERIFY2(svg.text.contains(QString::fromLatin1(tick)), tick);
         QVERIFY(bytes.size() < 1'000'000);
-        QCOMPARE(Json::parse(svg.metadata.toStdString())["provenance"].dump(), provenanceOf(figure));
+        QCOMPARE(Json::parse(svg.metadata.toStdString())["provenance"].dump(), provenanceOf(figure, "svg"));
     }
 
     void tokenLabelsStandWhereNothingIsBelow_data() {
@@ -252,8 +257,11 @@ private Q_SLOTS:
                      "install poppler-utils: this test reads the PDF with it");
         const analysis::Figure figure = test::trialFigure();
         const QString path = write(figure, FigureFormat::Pdf);
-        const QString text = QString::fromUtf8(
-            toolOutput(QStringLiteral("pdftotext"), {QStringLiteral("-layout"), path, QStringLiteral("-")}));
+        const QString text = // ligatures taken apart
+            QString::fromUtf8(
+                toolOutput(QStringLiteral("pdftotext"), {QStringLiteral("-layout"), path, QStringLiteral("-")}))
+                .replace(QChar(0xfb01), QStringLiteral("fi"))
+                .replace(QChar(0xfb02), QStringLiteral("fl"));
         for (const QString& wanted : wantedTexts(figure))
             if (!wanted.startsWith(u"loss (") &&
                 !wanted.startsWith(u"increase")) // turned text is laid out letter by letter
@@ -281,7 +289,7 @@ private Q_SLOTS:
             if (xmp.readNext(); xmp.isStartElement() && xmp.name() == u"figure")
                 record = xmp.readElementText();
         QVERIFY2(!xmp.hasError(), qPrintable(xmp.errorString()));
-        QCOMPARE(Json::parse(record.toStdString())["provenance"].dump(), provenanceOf(figure));
+        QCOMPARE(Json::parse(record.toStdString())["provenance"].dump(), provenanceOf(figure, "pdf"));
     }
 
     void pngHasSizeResolutionAndRecord() {
@@ -297,7 +305,7 @@ private Q_SLOTS:
         QCOMPARE(image.pixelColor(0, image.height() - 1), QColor(Qt::white));
         QCOMPARE(
             Json::parse(QImageReader(path).text(QStringLiteral("crest-figure")).toStdString())["provenance"].dump(),
-            provenanceOf(figure));
+            provenanceOf(figure, "png", " --width-mm 84 --dpi 200"));
         const QColor lightest = ui::curveColor(figure.panels[0].curves.back(), ui::lightTheme());
         int found = 0;
         for (int y = 0; y < image.height(); ++y)
@@ -395,7 +403,7 @@ private Q_SLOTS:
             const QString path = write(figure, format);
             const auto record = ui::readFigureRecord(path);
             QVERIFY2(record, record ? "" : record.error().text().c_str());
-            QCOMPARE((*record)["provenance"].dump(), provenanceOf(figure));
+            QCOMPARE((*record)["provenance"].dump(), provenanceOf(figure, ui::formatSuffix(format).toStdString()));
             const std::string words = ui::explainRecord(*record, "figure");
             QVERIFY(words.find(figure.title) != std::string::npos);
             QVERIFY(words.find("crest export STUDY --figure curves") != std::string::npos);
@@ -482,7 +490,7 @@ private Q_SLOTS:
         QCOMPARE(singles[3].name, std::string("curves-4"));
         QCOMPARE(singles[3].panels.size(), std::size_t(1));
         QCOMPARE(singles[3].panels[0].title, std::string("Fine-tuned on Bible: GCIDE loss"));
-        QCOMPARE(singles[3].provenance, test::trialFigure().provenance);
+        QVERIFY(singles[3].provenance.find("crest export STUDY --figure curves --panel 4\"") != std::string::npos);
     }
 };
 
