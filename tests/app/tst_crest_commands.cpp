@@ -313,6 +313,7 @@ private Q_SLOTS:
         };
         QTRY_VERIFY_WITH_TIMEOUT(!runs().empty(), 30'000);
         demos[0]->kill(); // its runner, if it has one, goes on
+        demos[0]->waitForFinished();
         for (int i = 1; i < 4; ++i) {
             QVERIFY(demos[i]->waitForFinished(120'000));
             QVERIFY2(demos[i]->exitCode() == 0, demos[i]->readAllStandardError().constData());
