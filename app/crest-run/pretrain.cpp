@@ -127,7 +127,7 @@ int runCommand(const PretrainArguments& arguments) {
 void addPretrainCommand(CLI::App& app, int& exitCode) {
     auto arguments = std::make_shared<PretrainArguments>();
     CLI::App* command = app.add_subcommand("pretrain", "Train a controlled series of checkpoints from text");
-    command->add_option("config", arguments->config, "Settings (JSON; keys: core/train/pretrain_config.h)")->required();
+    command->add_option("config", arguments->config, "Settings (JSON; keys: core/train/README.md)")->required();
     command->add_option("--out", arguments->out, "Output folder (default: the name of the series)");
     command->add_option("--texts", arguments->texts, "Folder in which the config's texts are looked up first");
     command->add_option("--jobs", arguments->jobs, "Runs side by side")->check(CLI::Range(1, 256));

@@ -233,22 +233,6 @@ constexpr Family kGpt2 = {
               .down = "mlp.c_proj"},
 };
 
-/// What karpathy/nanoGPT saves: gpt2 with plain matrices, the exact GELU and optional biases. Its ckpt.pt holds these
-/// keys as model_args.
-constexpr Family kNanoGpt = [] {
-    Family f = kGpt2;
-    f.modelType = "nanogpt";
-    f.vocabSize.absent = 50304;
-    f.contextLength = {"block_size", 1024};
-    f.activationKey = nullptr;
-    f.activation = "gelu";
-    f.qkvBias = f.attentionOutputBias = f.mlpBias = f.normBias = {"bias", true};
-    f.transposedBlocks = false;
-    f.attentionScaleByLayer = {};
-    f.demands = {};
-    return f;
-}();
-
 constexpr Family kOpt = {
     .modelType = "opt",
     .architecture = "OPTForCausalLM",
@@ -289,8 +273,8 @@ constexpr Family kOpt = {
               .down = "fc2"},
 };
 
-constexpr const Family* kFamilies[] = {&kLlama,   &kNeox,  &kOlmo,  &kOlmo2, &kOlmo3,   &kFirstOlmo,
-                                       &kMistral, &kQwen2, &kQwen3, &kGpt2,  &kNanoGpt, &kOpt};
+constexpr const Family* kFamilies[] = {&kLlama,   &kNeox,  &kOlmo,  &kOlmo2, &kOlmo3, &kFirstOlmo,
+                                       &kMistral, &kQwen2, &kQwen3, &kGpt2,  &kOpt};
 
 struct Refusal {
     const char* prefix; ///< of model_type

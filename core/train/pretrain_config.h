@@ -1,35 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The settings of a controlled pretraining series: what `crest-run pretrain CONFIG` reads. Torch-free.
-//
-// JSON keys (required unless a default is named; unknown keys are errors):
-//   series               name of the series; letters, digits, '-', '_' and '.'
-//   family               "llama" or "gpt_neox"
-//   shape                {width, layers, heads, mlp_width, context, kv_heads (= heads), head_size (= width / heads),
-//   tied_head (false),
-//                        norm_eps (1e-5), rope_theta (10000), rotary_share (llama 1, gpt_neox 0.25), parallel_residual
-//                        (gpt_neox true)}
-//   tokenizer            {"train": "byte-level-bpe", "vocab": n, "end_token": text ("<|endoftext|>")}: trained on the
-//   training texts,
-//                        or {"file": path of a tokenizer.json, "end_token": text}
-//   texts                list of training texts: .jsonl with a field "text", or .txt
-//   heldout              {name: path}: texts whose loss is measured at the end of each run (may be empty)
-//   init                 {"embedding_std": 0.02, "linear_std": number or "1/sqrt(fan_in)" (default), "output_scale":
-//   number or
-//                        "1/sqrt(2*layers)" (default): factor on the two projections into the residual stream}
-//   batch_sequences      sequences of `sequence_length` tokens per step (32)
-//   sequence_length      tokens (= shape.context)
-//   budgets_tokens       list of pretraining tokens, one annealed run each; rounded down to whole steps
-//   seeds                list of pretraining seeds: initialisation and order of the data
-//   learning_rate        peak (6e-3); warmup_share (0.05) of the steps from 0 to the peak; schedule "cosine" (default),
-//   "linear" or
-//                        "constant"; final_share (0): learning rate at the end, as a share of the peak
-//   betas ([0.9, 0.95]), epsilon (1e-8), weight_decay (0.1, on matrices only), clip_norm (1; 0 switches it off)
-//   compute              "float32" (default) or "bfloat16" (products in bfloat16, weights, moments and sums in float32)
-//   save_dtype           "float32" (default), "float16" or "bfloat16": how checkpoints are stored
-//   micro_sequences      sequences per forward and backward pass (0 = by the shape, so that activations stay in cache)
-//   gradient_lanes       parts of a batch that may run on different threads (2); results depend on this number, not on
-//   threads state_seconds        seconds between two saved states for resuming (30) heldout_tokens       scored tokens
-//   per held-out text at most (0 = all)
+// The settings of a controlled pretraining series: what `crest-run pretrain CONFIG` reads. Torch-free. Every key, its
+// meaning and default: README.md beside this file.
 #pragma once
 
 #include <cstdint>

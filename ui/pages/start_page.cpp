@@ -62,7 +62,7 @@ void StartPage::setupLayout(Actions& actions) {
     column->addWidget(intro);
     column->addSpacing(2 * kRhythm);
     column->addWidget(linkFor(actions.at(ActionId::OpenFolder), tr("Open a checkpoint folder"),
-                              tr("Or a study; folders with config.json and model.safetensors are found below it")));
+                              tr("Or a study; folders with config.json and weights are found below it")));
     column->addWidget(linkFor(actions.at(ActionId::OpenSample), tr("Open the sample study"),
                               tr("A small series that shows the effect in a minute")));
     column->addSpacing(2 * kRhythm);
