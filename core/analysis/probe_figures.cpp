@@ -173,7 +173,7 @@ void setAxes(FigurePanel& panel, const ProbeResults& results, bool change, const
     panel.x.title = xTitle(results, options.x);
     panel.x.scale = options.xScale;
     panel.x.format = panel.x.title == kTokensTitle ? TickFormat::Tokens : TickFormat::Number;
-    panel.y.title = change ? "increase over base (nats/token)" : "loss (nats/token)";
+    panel.y.title = change ? "increase (nats/token)" : "loss (nats/token)";
     panel.y.scale = options.yScale;
     fitAxis(panel, Dimension::X);
     fitAxis(panel, Dimension::Y);
