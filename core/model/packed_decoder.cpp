@@ -78,14 +78,18 @@ void packRows(WeightSource& source, int tensor, std::int64_t firstRow, std::int6
                     inner, firstVersion, out, row / kStrip);
 }
 
-bool PackedDecoder::fits(const DecoderSpec& spec) {
-    // The blocks of llama and gpt_neox; what other families add runs unpacked.
-    const bool usualBlocks = spec.normPlacement == series::NormPlacement::BeforeBranch && spec.normGain &&
-                             spec.finalNorm && spec.qkNorm == series::QkNorm::None &&
-                             spec.qkv != series::QkvLayout::Consecutive && !spec.transposedBlocks &&
-                             spec.clipQkv == 0 && spec.positions == series::Positions::Rotary && spec.windows.empty();
-    return usualBlocks && amxForward() && !detail::referenceOps() && spec.width % kTile == 0 &&
-           spec.headSize % kTile == 0 && spec.mlpWidth % kTile == 0;
+bool PackedDecoder::fits(const DecoderSpec& s) {
+    DecoderSpec usual; // the blocks of llama and gpt_neox; what a spec says beyond these facts runs unpacked
+    usual.family = s.family, usual.vocabSize = s.vocabSize, usual.width = s.width, usual.layers = s.layers;
+    usual.heads = s.heads, usual.kvHeads = s.kvHeads, usual.headSize = s.headSize, usual.mlpWidth = s.mlpWidth;
+    usual.contextLength = s.contextLength, usual.norm = s.norm, usual.normEps = s.normEps, usual.mlp = s.mlp;
+    usual.activation = s.activation, usual.parallelResidual = s.parallelResidual, usual.qkvBias = s.qkvBias;
+    usual.attentionOutputBias = s.attentionOutputBias, usual.mlpBias = s.mlpBias, usual.normBias = s.normBias;
+    usual.tiedHead = s.tiedHead, usual.ropeBase = s.ropeBase, usual.ropeDims = s.ropeDims;
+    usual.ropeScaling = s.ropeScaling;
+    usual.qkv = s.qkv == series::QkvLayout::PerHead ? s.qkv : series::QkvLayout::Separate;
+    return s == usual && amxForward() && !detail::referenceOps() && s.width % kTile == 0 && s.headSize % kTile == 0 &&
+           s.mlpWidth % kTile == 0;
 }
 
 PackedDecoder::PackedDecoder(const DecoderSpec& spec)
@@ -135,7 +139,13 @@ PackedDecoder::Place PackedDecoder::placeOf(Block& b, TensorSlot slot, bool bias
         return {&b.mlpIn, nullptr};
     case TensorSlot::Down:
         return {&b.down, nullptr};
-    case TensorSlot::Embedding:
+    case TensorSlot::QueryNorm: // not of the decoders that fit
+    case TensorSlot::KeyNorm:
+    case TensorSlot::UpGate:
+    case TensorSlot::Embedding: // not of a block
+    case TensorSlot::Position:
+    case TensorSlot::ProjectIn:
+    case TensorSlot::ProjectOut:
     case TensorSlot::FinalNorm:
     case TensorSlot::Head:
         break;
