@@ -30,4 +30,9 @@ inline at::Tensor pages(std::int64_t count, at::ScalarType type) {
         memory, {count}, [](void* p) { std::free(p); }, type);
 }
 
+/// The same, of a shape and filled with zeros.
+inline at::Tensor zeroPages(at::IntArrayRef shape, at::ScalarType type) {
+    return pages(c10::multiply_integers(shape), type).view(shape).zero_();
+}
+
 } // namespace crest::model

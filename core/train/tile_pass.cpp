@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/train/huge_buffer.h"
+#include "core/model/pages.h"
 
 namespace crest::train {
 
@@ -54,12 +54,12 @@ PackedWeights::PackedWeights(const DecoderTensors& weights) {
     for (const BlockTensors& b : weights.blocks)
         m_blocks.push_back({make(b.qkv), make(b.attentionOut), make(b.mlpIn), make(b.down)});
     m_head = make(weights.head);
-    m_rounded = hugeZeros({largest}, at::kBFloat16);
+    m_rounded = model::zeroPages({largest}, at::kBFloat16);
 }
 
 PackedWeights::Matrix PackedWeights::allocate(const at::Tensor& weight) {
     const std::int64_t size = wholeTiles(weight.size(0)) * weight.size(1);
-    return {hugeZeros({size}, at::kBFloat16), hugeZeros({size}, at::kBFloat16)};
+    return {model::zeroPages({size}, at::kBFloat16), model::zeroPages({size}, at::kBFloat16)};
 }
 
 void PackedWeights::fill(const at::Tensor& weight, Matrix& matrix) {
@@ -109,8 +109,8 @@ TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std:
                qkv,
                heads,
                static_cast<float>(1 / std::sqrt(static_cast<double>(spec.headSize)))};
-    const auto wide = [&](std::int64_t width) { return hugeZeros({m_rows, width}, at::kFloat); };
-    const auto rounded = [&](std::int64_t width) { return hugeZeros({m_rows, width}, at::kBFloat16); };
+    const auto wide = [&](std::int64_t width) { return model::zeroPages({m_rows, width}, at::kFloat); };
+    const auto rounded = [&](std::int64_t width) { return model::zeroPages({m_rows, width}, at::kBFloat16); };
     const auto column = [&] { return at::zeros({m_rows}, at::kFloat); };
     for (std::int64_t layer = 0; layer < spec.layers; ++layer)
         m_blocks.push_back({wide(spec.width), rounded(spec.width), column(), rounded(qkv), rounded(heads),
@@ -118,13 +118,13 @@ TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std:
                             rounded(spec.width), column(), rounded(2 * spec.mlpWidth), rounded(spec.mlpWidth)});
     m_last = wide(spec.width), m_lastNormed = rounded(spec.width), m_lastRstd = column(), m_loss = column();
     m_headRows = std::min(m_rows, std::clamp<std::int64_t>(kLogitBytes / (2 * vocab) / kTile * kTile, 2 * kTile, 512));
-    m_logits = hugeZeros({m_headRows, vocab}, at::kBFloat16);
+    m_logits = model::zeroPages({m_headRows, vocab}, at::kBFloat16);
     m_dx = wide(spec.width), m_dxRounded = rounded(spec.width), m_dNormed = wide(spec.width);
     m_dAttended = rounded(heads), m_dQkv = rounded(qkv), m_dHidden = rounded(spec.mlpWidth);
     const std::int64_t widest = std::max({qkv, 2 * spec.mlpWidth, spec.width});
-    m_turned = hugeZeros({std::max(widest * (m_rows + kGap), vocab * (m_headRows + kGap))}, at::kBFloat16);
-    m_packed = hugeZeros({m_rows * std::max({spec.width, heads, spec.mlpWidth})}, at::kBFloat16);
-    m_scratch = hugeZeros({m_amx.attentionScratch(m_shape)}, at::kByte);
+    m_turned = model::zeroPages({std::max(widest * (m_rows + kGap), vocab * (m_headRows + kGap))}, at::kBFloat16);
+    m_packed = model::zeroPages({m_rows * std::max({spec.width, heads, spec.mlpWidth})}, at::kBFloat16);
+    m_scratch = model::zeroPages({m_amx.attentionScratch(m_shape)}, at::kByte);
 }
 
 void TilePass::rope(at::Tensor& qkv, bool inverse) {

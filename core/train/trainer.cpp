@@ -8,7 +8,7 @@
 #include <ATen/ops/_fused_adamw.h>
 
 #include "core/model/kernels.h"
-#include "core/train/huge_buffer.h"
+#include "core/model/pages.h"
 #include "core/train/random.h"
 
 namespace crest::train {
@@ -65,7 +65,7 @@ Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t 
     : m_config(config)
     , m_steps(steps)
     , m_layout(parameterLayout(config.spec)) {
-    m_state = hugeZeros({3, m_layout.total}, at::kFloat);
+    m_state = model::zeroPages({3, m_layout.total}, at::kFloat);
     at::Tensor flat = parameters();
     initialiseParameters(config.init, config.spec, m_layout, seed, flat);
     m_weights = decoderTensors(config.spec, m_layout, flat);
@@ -77,7 +77,7 @@ Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t 
     makeStepWeights();
     for (std::int64_t i = 0; i < config.gradientLanes; ++i) {
         Lane lane;
-        lane.gradients = hugeZeros({m_layout.total}, at::kFloat);
+        lane.gradients = model::zeroPages({m_layout.total}, at::kFloat);
         lane.views = decoderTensors(config.spec, m_layout, lane.gradients);
         m_lanes.push_back(std::move(lane));
     }
