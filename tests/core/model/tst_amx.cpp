@@ -7,6 +7,7 @@
 #include <torch/csrc/autograd/autograd.h>
 
 #include "core/model/amx.h"
+#include "tests/core/model/near.h"
 
 using namespace crest::model;
 using at::Tensor;
@@ -31,22 +32,11 @@ float* floats(Tensor& x) {
     return x.mutable_data_ptr<float>();
 }
 
-/// Largest difference as a share of the largest value.
-double gap(const Tensor& a, const Tensor& b) {
-    return ((wide(a) - wide(b)).abs().max() / wide(b).abs().max()).item<double>();
-}
-
 Tensor packed(std::int64_t k, std::int64_t n) {
     return at::ones({k * ((n + 31) / 32 * 32)}, at::kBFloat16);
 }
 
 } // namespace
-
-#define NEAR(a, b, tolerance)                                                                                          \
-    do {                                                                                                               \
-        const double difference = gap(a, b);                                                                           \
-        QVERIFY2(difference < (tolerance), qPrintable(QString("%1 is %2 off").arg(#a).arg(difference)));               \
-    } while (false)
 
 class TestAmx : public QObject {
     Q_OBJECT

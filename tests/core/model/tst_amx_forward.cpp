@@ -5,6 +5,7 @@
 #include <ATen/ATen.h>
 
 #include "core/model/amx_forward.h"
+#include "tests/core/model/near.h"
 
 using namespace crest;
 using at::Tensor;
@@ -62,11 +63,6 @@ struct Sides {
     PackedProduct product;
 };
 
-double gap(const Tensor& a, const Tensor& b) {
-    const double scale = std::max(1.0, b.abs().max().item<double>());
-    return (a.to(at::kDouble) - b).abs().max().item<double>() / scale;
-}
-
 Tensor curved(const Tensor& x, Curve curve) {
     switch (curve) {
     case Curve::Silu:
@@ -87,12 +83,6 @@ constexpr Curve kCurves[] = {Curve::None, Curve::Silu, Curve::GeluErf, Curve::Ge
 constexpr double kWordTolerance = 1.0 / 256 + 1e-5; ///< half a unit of 8 bits
 
 } // namespace
-
-#define NEAR(a, b, tolerance)                                                                                          \
-    do {                                                                                                               \
-        const double difference = gap(a, b);                                                                           \
-        QVERIFY2(difference < (tolerance), qPrintable(QString("%1 is %2 off").arg(#a).arg(difference)));               \
-    } while (false)
 
 class TestAmxForward : public QObject {
     Q_OBJECT

@@ -8,6 +8,7 @@
 
 #include "core/model/kernels.h"
 #include "core/model/ops.h"
+#include "tests/core/model/near.h"
 
 using namespace crest;
 using at::Tensor;
@@ -24,11 +25,6 @@ Tensor tracked(const Tensor& x) {
 
 std::vector<Tensor> gradients(const Tensor& y, const std::vector<Tensor>& inputs, const Tensor& dy) {
     return torch::autograd::grad({y}, inputs, {dy});
-}
-
-double gap(const Tensor& a, const Tensor& b) {
-    const double scale = std::max(1.0, b.abs().max().item<double>());
-    return (a - b).abs().max().item<double>() / scale;
 }
 
 /// Runs `body` with the fused kernels and with the LibTorch forms.
@@ -50,12 +46,6 @@ Tensor plainAttention(const Tensor& q, const Tensor& k, const Tensor& v) {
 }
 
 } // namespace
-
-#define NEAR(a, b, tolerance)                                                                                          \
-    do {                                                                                                               \
-        const double difference = gap(a, b);                                                                           \
-        QVERIFY2(difference < (tolerance), qPrintable(QString("%1 is %2 off").arg(#a).arg(difference)));               \
-    } while (false)
 
 class TestOps : public QObject {
     Q_OBJECT
@@ -86,7 +76,7 @@ private Q_SLOTS:
                     kernels->gemm(m, n, k, a.const_data_ptr<float>(), aTurned ? 1 : k, aTurned ? m : 1,
                                   b.const_data_ptr<float>(), bTurned ? 1 : n, bTurned ? k : 1,
                                   c.mutable_data_ptr<float>(), n, add);
-                    NEAR(c.to(at::kDouble), wanted, 2e-6);
+                    NEAR_FROM_ONE(c.to(at::kDouble), wanted, 2e-6);
                 }
         }
         QVERIFY(tried >= 1);
@@ -103,13 +93,13 @@ private Q_SLOTS:
                 Tensor y = at::zeros({rows, out}), dx = random({rows, in}), dw = at::ones({out, in}),
                        db = at::ones({out});
                 model::linear(x.detach(), w.detach(), b.detach(), y);
-                NEAR(y, wanted.detach(), 3e-6);
+                NEAR_FROM_ONE(y, wanted.detach(), 3e-6);
                 model::linear(x.detach(), w.detach(), {}, y, true);
-                NEAR(y, (wanted * 2 - b).detach(), 3e-6);
+                NEAR_FROM_ONE(y, (wanted * 2 - b).detach(), 3e-6);
                 model::linearBackward(dy, x.detach(), w.detach(), dx, dw, db);
-                NEAR(dx, grads[0], 3e-6);
-                NEAR(dw - 1, grads[1], 1e-5);
-                NEAR(db - 1, grads[2], 1e-5);
+                NEAR_FROM_ONE(dx, grads[0], 3e-6);
+                NEAR_FROM_ONE(dw - 1, grads[1], 1e-5);
+                NEAR_FROM_ONE(db - 1, grads[2], 1e-5);
             });
     }
 
@@ -121,9 +111,9 @@ private Q_SLOTS:
         model::linear(x, w, {}, y, true);
         model::linearBackward(dy, x, w, dx, dw, none);
         // Factors are rounded exactly as LibTorch does; results keep 8 bits.
-        NEAR(y - 1, at::mm(exactX, wide.t()), 4e-3);
-        NEAR(dx, at::mm(exactDy, wide), 4e-3);
-        NEAR(dw - 1, at::mm(exactDy.t(), exactX), 4e-3);
+        NEAR_FROM_ONE(y - 1, at::mm(exactX, wide.t()), 4e-3);
+        NEAR_FROM_ONE(dx, at::mm(exactDy, wide), 4e-3);
+        NEAR_FROM_ONE(dw - 1, at::mm(exactDy.t(), exactX), 4e-3);
         Tensor special = at::tensor({1.0f, -0.0f, 3.4e38f, std::numeric_limits<float>::quiet_NaN(), 1e-40f});
         for (const char* isa : {"base", "avx2", "avx512"})
             if (const model::CpuKernels* kernels = model::cpuKernelsFor(isa)) {
@@ -153,19 +143,19 @@ private Q_SLOTS:
                 const Tensor rms = x * at::rsqrt(x.square().mean(-1, true) + 1e-5) * g;
                 auto grads = gradients(rms, {x, g}, dy);
                 model::rmsNorm(x.detach(), g.detach(), 1e-5, y, rstd);
-                NEAR(y, rms.detach(), 2e-6);
+                NEAR_FROM_ONE(y, rms.detach(), 2e-6);
                 model::rmsNormBackward(dy, x.detach(), g.detach(), rstd, dx, dg);
-                NEAR(dx - 1, grads[0], 5e-6);
-                NEAR(dg - 1, grads[1], 1e-5);
+                NEAR_FROM_ONE(dx - 1, grads[0], 5e-6);
+                NEAR_FROM_ONE(dg - 1, grads[1], 1e-5);
                 const Tensor layer = at::layer_norm(x, {width}, g, b, 1e-5);
                 grads = gradients(layer, {x, g, b}, dy);
                 dx.fill_(1), dg.fill_(1);
                 model::layerNorm(x.detach(), g.detach(), b.detach(), 1e-5, y, mean, rstd);
-                NEAR(y, layer.detach(), 2e-6);
+                NEAR_FROM_ONE(y, layer.detach(), 2e-6);
                 model::layerNormBackward(dy, x.detach(), g.detach(), mean, rstd, dx, dg, db);
-                NEAR(dx - 1, grads[0], 5e-6);
-                NEAR(dg - 1, grads[1], 1e-5);
-                NEAR(db - 1, grads[2], 1e-5);
+                NEAR_FROM_ONE(dx - 1, grads[0], 5e-6);
+                NEAR_FROM_ONE(dg - 1, grads[1], 1e-5);
+                NEAR_FROM_ONE(db - 1, grads[2], 1e-5);
             });
     }
 
@@ -186,11 +176,11 @@ private Q_SLOTS:
                 const Tensor z = at::complex(wide.narrow(3, 0, rotated / 2).contiguous(),
                                              wide.narrow(3, rotated / 2, rotated / 2).contiguous()) *
                                  turn;
-                NEAR(x.narrow(3, 0, rotated / 2).to(at::kDouble), at::real(z), 1e-5);
-                NEAR(x.narrow(3, rotated / 2, rotated / 2).to(at::kDouble), at::imag(z), 1e-5);
+                NEAR_FROM_ONE(x.narrow(3, 0, rotated / 2).to(at::kDouble), at::real(z), 1e-5);
+                NEAR_FROM_ONE(x.narrow(3, rotated / 2, rotated / 2).to(at::kDouble), at::imag(z), 1e-5);
                 QVERIFY(x.narrow(3, rotated, size - rotated).equal(start.narrow(3, rotated, size - rotated)));
                 model::rope(x, table, true);
-                NEAR(x, start, 1e-6);
+                NEAR_FROM_ONE(x, start, 1e-6);
             });
     }
 
@@ -208,13 +198,13 @@ private Q_SLOTS:
                 const auto grads = gradients(wanted, {q, k, v}, dOut);
                 Tensor out = at::zeros_like(dOut), lse = at::zeros({c.batch, c.heads, c.queries});
                 model::causalAttention(q.detach(), k.detach(), v.detach(), out, lse);
-                NEAR(out, wanted.detach(), 3e-6);
+                NEAR_FROM_ONE(out, wanted.detach(), 3e-6);
                 Tensor dq = at::ones_like(q), dk = at::ones_like(k), dv = at::ones_like(v);
                 dq = dq.detach(), dk = dk.detach(), dv = dv.detach();
                 model::causalAttentionBackward(q.detach(), k.detach(), v.detach(), out, lse, dOut, dq, dk, dv);
-                NEAR(dq, grads[0], 1e-5);
-                NEAR(dk, grads[1], 1e-5);
-                NEAR(dv, grads[2], 1e-5);
+                NEAR_FROM_ONE(dq, grads[0], 1e-5);
+                NEAR_FROM_ONE(dk, grads[1], 1e-5);
+                NEAR_FROM_ONE(dv, grads[2], 1e-5);
             });
     }
 
@@ -223,7 +213,7 @@ private Q_SLOTS:
         const Tensor q = qkv.select(3, 0), k = qkv.select(3, 1), v = qkv.select(3, 2);
         Tensor out = at::zeros({2, 19, 3, 8}), lse = at::zeros({2, 3, 19});
         model::causalAttention(q, k, v, out, lse);
-        NEAR(out, plainAttention(q, k, v), 3e-6);
+        NEAR_FROM_ONE(out, plainAttention(q, k, v), 3e-6);
     }
 
     void activationsAgainstAutograd() {
@@ -240,17 +230,17 @@ private Q_SLOTS:
                 const Tensor wanted = plain(x.to(at::kDouble)).to(at::kFloat); // the reference in double precision
                 Tensor y = at::zeros({9, 51}), dx = dy.clone();
                 model::activation(x.detach(), kind, y);
-                NEAR(y, wanted.detach(), 1e-6);
+                NEAR_FROM_ONE(y, wanted.detach(), 1e-6);
                 model::activationBackward(dx, x.detach(), kind, dx);
-                NEAR(dx, gradients(wanted, {x}, dy)[0], 5e-6);
+                NEAR_FROM_ONE(dx, gradients(wanted, {x}, dy)[0], 5e-6);
                 const Tensor both = tracked(random({9, 102}, 4));
                 const Tensor wide = both.to(at::kDouble);
                 const Tensor gated = (plain(wide.narrow(1, 0, 51)) * wide.narrow(1, 51, 51)).to(at::kFloat);
                 Tensor inPlace = both.detach().clone();
                 model::gatedActivation(both.detach(), kind, y);
-                NEAR(y, gated.detach(), 1e-6);
+                NEAR_FROM_ONE(y, gated.detach(), 1e-6);
                 model::gatedActivationBackward(dy, both.detach(), kind, inPlace);
-                NEAR(inPlace, gradients(gated, {both}, dy)[0], 5e-6);
+                NEAR_FROM_ONE(inPlace, gradients(gated, {both}, dy)[0], 5e-6);
             });
     }
 
@@ -266,19 +256,19 @@ private Q_SLOTS:
                 Tensor scratch = at::zeros({32, vocab}), loss = at::ones({100}), dx = at::ones({100, 48}),
                        dw = at::ones({vocab, 48});
                 model::headLoss(x.detach(), w.detach(), targets, scratch, loss);
-                NEAR(loss, losses.detach(), 2e-6);
+                NEAR_FROM_ONE(loss, losses.detach(), 2e-6);
                 QCOMPARE(loss[3].item<float>(), 0.0f);
                 model::headLossBackward(x.detach(), w.detach(), targets, 0.01, scratch, loss, dx, dw);
-                NEAR(loss, losses.detach(), 2e-6);
-                NEAR(dx, grads[0], 2e-6);
-                NEAR(dw - 1, grads[1], 2e-6);
+                NEAR_FROM_ONE(loss, losses.detach(), 2e-6);
+                NEAR_FROM_ONE(dx, grads[0], 2e-6);
+                NEAR_FROM_ONE(dw - 1, grads[1], 2e-6);
                 const Tensor ids = at::randint(20, {100}, at::kLong), table = tracked(random({20, 48})),
                              dy = random({100, 48});
                 Tensor y = at::zeros({100, 48}), dTable = at::ones({20, 48});
                 model::embedding(ids, table.detach(), y);
                 QVERIFY(y.equal(table.detach().index_select(0, ids)));
                 model::embeddingBackward(ids, dy, dTable);
-                NEAR(dTable - 1, gradients(table.index_select(0, ids), {table}, dy)[0], 5e-6);
+                NEAR_FROM_ONE(dTable - 1, gradients(table.index_select(0, ids), {table}, dy)[0], 5e-6);
             });
     }
 
@@ -304,7 +294,7 @@ private Q_SLOTS:
         const Tensor targets = at::arange(6, at::kLong), identity = at::eye(300);
         model::headLoss(logits, identity, targets, scratch, loss);
         const Tensor wanted = -at::log_softmax(logits.to(at::kDouble), 1).gather(1, targets.unsqueeze(1)).squeeze(1);
-        NEAR(loss.to(at::kDouble), wanted, 1e-6);
+        NEAR_FROM_ONE(loss.to(at::kDouble), wanted, 1e-6);
         logits[2][5] = std::numeric_limits<float>::quiet_NaN();
         model::headLoss(logits, identity, targets, scratch, loss);
         QVERIFY(std::isnan(loss[2].item<float>()));
