@@ -31,6 +31,7 @@ struct Measurement {
     std::string cause;
     std::vector<float> sequenceNats;
     std::vector<std::int32_t> sequenceTokens;
+    data::TaskOutcome outcome; ///< Suite tasks
 };
 
 /// Computes batches, one at a time per object; the executor makes one object per worker thread.

@@ -9,16 +9,29 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/data/task_metrics.h"
 
 namespace crest::study {
 
 enum class Role { InDistribution, OutOfDistribution };
 
-/// Something measurable. Now: loss (nats/token) of a text by windows.
+enum class TaskKind {
+    TextLoss, ///< loss (nats/token) of a text by windows
+    Suite     ///< a task of a suite (core/data/suite.h)
+};
+
+/// Something measurable.
 struct Task {
     std::string name;      ///< unique within the study
-    std::string textsPath; ///< JSONL or text file, absolute or relative to the study folder
+    TaskKind kind = TaskKind::TextLoss;
+    std::string textsPath; ///< JSONL or text file; Suite: the folder that holds its data; absolute or relative to the
+                           ///< study folder
     std::string dataHash;  ///< SHA-256 of the file's content, filled when a run is planned
+    /// Suite: canonical JSON of data::TaskDefinition::definition, "" for TextLoss. Shots: -1 = the definition's. Limit:
+    /// the first so many items, 0 = all.
+    std::string definition;
+    std::int64_t shots = -1, limit = 0;
+    // TextLoss only:
     std::int64_t windowTokens = 128;
     std::int64_t strideTokens = 128; ///< <= windowTokens; each token is scored once
     std::int64_t maxWindows = 128;   ///< the first so many windows; 0 = all
@@ -131,14 +144,18 @@ struct ResultRow {
         taskHash; ///< of data and scoring settings: results of one name with different hashes measure different things
     double value = 0;   ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
     double stderr_ = 0; ///< over sequences
-    std::int64_t n = 0; ///< sequences
+    std::int64_t n = 0; ///< sequences; Suite: items
     std::int64_t scoredTokens = 0;
     std::string compute, device;
     int threads = 1, numerics = 0;
     std::string cachedAt;                     ///< when it was stored, ISO 8601 UTC
     std::string cause;                        ///< why `value` is not finite, "" otherwise
-    std::vector<float> sequenceNats;          ///< summed nats of each sequence (pairs: mean of both members)
-    std::vector<std::int32_t> sequenceTokens; ///< scored tokens of each sequence
+    /// TextLoss: summed nats and scored tokens of each sequence (pairs: mean of both members). Suite: empty, the items'
+    /// values are in `outcome`.
+    std::vector<float> sequenceNats;
+    std::vector<std::int32_t> sequenceTokens;
+    /// Suite: every metric (`metric`, `unit`, `value`, `stderr_` repeat the first) with its items, and what was answered.
+    data::TaskOutcome outcome;
     bool operator==(const ResultRow&) const = default;
 };
 

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Suites: readable JSON files that say, task by task, which file has the rows, how a row becomes what is asked, and how
+// answers are counted. A new task needs such a file and no code. The form is described in resources/suites/README.md.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "core/base/job_context.h"
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/data/task_items.h"
+
+namespace crest::data {
+
+/// One task as a suite file has it, checked. `definition` is its canonical JSON: with the hash of its data it is what a
+/// result is keyed by.
+struct TaskDefinition {
+    std::string name;
+    TaskKind kind = TaskKind::MultipleChoice;
+    std::vector<std::string> metrics; ///< the first is the one curves show at first
+    double chance = 0;                ///< of the first metric by guessing; NaN where that means nothing
+    int shots = 0;
+    Json definition;
+};
+
+struct Suite {
+    std::string name, description;
+    std::vector<TaskDefinition> tasks;
+};
+
+/// Malformed, naming file, task and key, for whatever is not in the form.
+Result<Suite> readSuite(const std::filesystem::path& file);
+Result<TaskDefinition> parseTask(const Json& definition, const std::string& where);
+
+struct ItemOptions {
+    int shots = -1;          ///< -1: the task's own number
+    std::int64_t limit = 0;  ///< the first so many rows; 0: all
+    double maxBadShare = 0.01; ///< rows that cannot be used are counted; a larger share refuses the task
+};
+
+struct TaskItems {
+    std::vector<TaskItem> items;
+    std::string dataHash; ///< SHA-256 over the content of every file that was used
+    std::int64_t rows = 0, badRows = 0;
+    std::vector<std::string> badExamples; ///< the first ten, with file, row and reason
+};
+
+/// Reads the task's rows below `dataFolder` and makes its items. NotFound says which files were looked for.
+Result<TaskItems> makeItems(const TaskDefinition& task, const std::filesystem::path& dataFolder,
+                            const ItemOptions& options = {}, const JobContext& job = {});
+
+} // namespace crest::data
