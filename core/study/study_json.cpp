@@ -220,11 +220,14 @@ Result<Probe> probeFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Study& study) {
-    return {{"format", kStudyFormat},
+    Json json = {{"format", kStudyFormat},
             {"name", study.name},
             {"series", listToJson(study.series)},
             {"tasks", listToJson(study.tasks)},
             {"probes", listToJson(study.probes)}};
+    if (!study.overlays.empty())
+        json["overlays"] = listToJson(study.overlays);
+    return json;
 }
 
 Result<Study> studyFromJson(const Json& json, const std::string& where) {
@@ -237,6 +240,8 @@ Result<Study> studyFromJson(const Json& json, const std::string& where) {
     fields.objects("series", study.series, seriesFromJson);
     fields.objects("tasks", study.tasks, taskFromJson);
     fields.objects("probes", study.probes, probeFromJson);
+    if (fields.has("overlays"))
+        fields.objects("overlays", study.overlays, overlayFromJson);
     CREST_CHECK(fields.finish());
     return study;
 }

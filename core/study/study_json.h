@@ -18,6 +18,7 @@ inline constexpr int kStudyFormat = 1;
 Json toJson(const Study& study);
 Json toJson(const Probe& probe);
 Json toJson(const Task& task);
+Json toJson(const Overlay& overlay);
 Json toJson(const Plan& plan);
 /// A row without its arrays, which the journal keeps beside it.
 Json toJson(const ResultRow& row);
@@ -25,6 +26,7 @@ Json toJson(const ResultRow& row);
 Result<Study> studyFromJson(const Json& json, const std::string& where);
 Result<Probe> probeFromJson(const Json& json, const std::string& where);
 Result<Task> taskFromJson(const Json& json, const std::string& where);
+Result<Overlay> overlayFromJson(const Json& json, const std::string& where);
 Result<Plan> planFromJson(const Json& json, const std::string& where);
 Result<ResultRow> rowFromJson(const Json& json, const std::string& where);
 

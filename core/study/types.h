@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/data/task_metrics.h"
+#include "core/study/overlay.h"
 
 namespace crest::study {
 
@@ -75,6 +76,7 @@ struct Study {
     std::vector<StudySeries> series;
     std::vector<Task> tasks;
     std::vector<Probe> probes;
+    std::vector<Overlay> overlays; ///< points of others, drawn over the curves
     bool operator==(const Study&) const = default;
 };
 

@@ -32,6 +32,8 @@ Study exampleStudy() {
     probe.compute = ComputeType::BFloat16;
     probe.tasks.push_back({"heldout", Role::OutOfDistribution});
     study.probes.push_back(probe);
+    study.overlays.push_back({"paper", "Figure 2", "points.csv", "cd34", {{"OLMo-1B, base", "arc_easy", "acc", "accuracy",
+        {{4e9, 0.25, 0.2, 0.3, 2376}, {8e9, 0.5, std::nullopt, std::nullopt, 0}}}}});
     return study;
 }
 
