@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/base/job_context.h"
@@ -15,6 +16,18 @@
 
 namespace crest::data {
 
+/// How Generation writes, and when it ends.
+struct GenerationSettings {
+    std::vector<std::string> until; ///< stop texts; the end-of-text token always ends
+    std::int64_t maxNewTokens = 256;
+    double temperature = 0; ///< 0: greedy
+    std::int64_t topK = 0;  ///< 0: all
+    double topP = 1;
+    int beams = 1;
+    double repetitionPenalty = 1;
+    bool operator==(const GenerationSettings&) const = default;
+};
+
 /// One task as a suite file has it, checked. `definition` is its canonical JSON: with the hash of its data it is what a
 /// result is keyed by.
 struct TaskDefinition {
@@ -23,6 +36,10 @@ struct TaskDefinition {
     std::vector<std::string> metrics; ///< the first is the one curves show at first
     double chance = 0;                ///< of the first metric by guessing; NaN where that means nothing
     int shots = 0;
+    /// True: texts are encoded with the special tokens that the tokenizer adds by itself (the harness since 0.4.9.2);
+    /// false: without (0.4.0 to 0.4.9.1).
+    bool tokenizerSpecials = true;
+    GenerationSettings generation;
     Json definition;
 };
 
@@ -43,6 +60,8 @@ struct ItemOptions {
 
 struct TaskItems {
     std::vector<TaskItem> items;
+    /// Tasks made of several sets (the 57 subjects of MMLU): name and first item of each; else empty.
+    std::vector<std::pair<std::string, std::int64_t>> parts;
     std::string dataHash; ///< SHA-256 over the content of every file that was used
     std::int64_t rows = 0, badRows = 0;
     std::vector<std::string> badExamples; ///< the first ten, with file, row and reason

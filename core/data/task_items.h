@@ -23,12 +23,13 @@ struct ItemRequest {
 };
 
 struct TaskItem {
-    std::int64_t document = 0;         ///< row of the split that is evaluated, from 0
+    std::int64_t document = 0;         ///< row of the split that is evaluated, from 0; several sets: counted on
     std::vector<ItemRequest> requests; ///< MultipleChoice: one for each choice; else one
     std::vector<std::string> choices;  ///< MultipleChoice: the choices as acc_norm measures their lengths
     std::int32_t gold = -1;            ///< MultipleChoice: index of the right choice
     std::vector<std::string> references; ///< Generation: texts that count as right; may be empty
     std::string original;                ///< Rolling: the text whose words and bytes are counted
+    std::int32_t part = 0;               ///< which set of a task that is made of several (MMLU's subjects)
     bool operator==(const TaskItem&) const = default;
 };
 

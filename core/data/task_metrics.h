@@ -1,13 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // What came out of a task: metrics with the value of every item, and what was answered. Plain numbers; any metric is the
-// ratio of two sums over items, so that means, pairs and standard errors need to know nothing else of it.
+// ratio of two sums over items, so that means, pairs and standard errors need to know nothing else of it. Rules and
+// names are lm-evaluation-harness 0.4.13's.
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "core/base/result.h"
+#include "core/data/task_items.h"
+
 namespace crest::data {
+
+struct TaskDefinition;
 
 /// One metric of one task: value = transform(sum of itemValues / sum of itemWeights), where only perplexities have a
 /// transform (exp).
@@ -41,5 +48,29 @@ struct TaskOutcome {
     std::string cause; ///< why the first metric is not finite, "" otherwise
     bool operator==(const TaskOutcome&) const = default;
 };
+
+/// What a model gave for the items of a task: requests of all items one after the other, in order.
+struct ItemScores {
+    std::vector<double> requestNats;         ///< minus the log-likelihood of each request; Generation: may be empty
+    std::vector<std::int32_t> requestTokens; ///< scored (Generation: written) tokens of each request
+    std::vector<std::uint8_t> requestGreedy; ///< 1 where every token is the likeliest; empty where it was not asked
+    std::vector<std::string> texts;          ///< Generation: what was written, cut at its stop text
+};
+
+/// Every metric of the task, its own first. Mismatch where the scores do not belong to the items, OutOfRange where a
+/// pattern of a filter takes too long. Standard errors: sample standard deviation / sqrt(n) for means. The harness
+/// bootstraps lambada's perplexity; here it is exp(mean) * standard error of the mean (delta method, the limit of the
+/// bootstrap). NaN for the ratios (word and byte perplexity, bits per byte), for which the harness gives "N/A", and for
+/// one item.
+Result<TaskOutcome> scoreItems(const TaskDefinition& task, std::span<const TaskItem> items, const ItemScores& scores);
+
+/// The outcome of an antithetic pair: each item has the mean of both members' values (so that perplexities average
+/// their nats), and standard errors are made from those means; texts are the first member's. Mismatch where both are
+/// not of one task.
+Result<TaskOutcome> meanOfPair(const TaskOutcome& first, const TaskOutcome& second);
+
+/// The first metric over several tasks, as the harness makes a group of them (MMLU): mean weighted by items, pooled
+/// standard error. No items are kept. `sizes`: number of items of each.
+MetricValue groupMetric(std::span<const MetricValue> parts, std::span<const std::int64_t> sizes);
 
 } // namespace crest::data
