@@ -53,8 +53,8 @@ Result<Suite> readSuite(const std::filesystem::path& file);
 Result<TaskDefinition> parseTask(const Json& definition, const std::string& where);
 
 struct ItemOptions {
-    int shots = -1;          ///< -1: the task's own number
-    std::int64_t limit = 0;  ///< the first so many rows; 0: all
+    int shots = -1;            ///< -1: the task's own number
+    std::int64_t limit = 0;    ///< the first so many rows; 0: all
     double maxBadShare = 0.01; ///< rows that cannot be used are counted; a larger share refuses the task
 };
 

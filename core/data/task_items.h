@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A task of a suite as what is asked of a model: one item for each row of its data, in plain text, before any tokenizer.
-// Suites, templates and readers of rows: suite.h; scoring: core/eval; words as lm-evaluation-harness 0.4.13 uses them.
+// A task of a suite as what is asked of a model: one item for each row of its data, in plain text, before any
+// tokenizer. Suites, templates and readers of rows: suite.h; scoring: core/eval; words as lm-evaluation-harness 0.4.13
+// uses them.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +24,10 @@ struct ItemRequest {
 };
 
 struct TaskItem {
-    std::int64_t document = 0;         ///< row of the split that is evaluated, from 0; several sets: counted on
-    std::vector<ItemRequest> requests; ///< MultipleChoice: one for each choice; else one
-    std::vector<std::string> choices;  ///< MultipleChoice: the choices as acc_norm measures their lengths
-    std::int32_t gold = -1;            ///< MultipleChoice: index of the right choice
+    std::int64_t document = 0;           ///< row of the split that is evaluated, from 0; several sets: counted on
+    std::vector<ItemRequest> requests;   ///< MultipleChoice: one for each choice; else one
+    std::vector<std::string> choices;    ///< MultipleChoice: the choices as acc_norm measures their lengths
+    std::int32_t gold = -1;              ///< MultipleChoice: index of the right choice
     std::vector<std::string> references; ///< Generation: texts that count as right; may be empty
     std::string original;                ///< Rolling: the text whose words and bytes are counted
     std::int32_t part = 0;               ///< which set of a task that is made of several (MMLU's subjects)

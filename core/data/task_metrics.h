@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What came out of a task: metrics with the value of every item, and what was answered. Plain numbers; any metric is the
-// ratio of two sums over items, so that means, pairs and standard errors need to know nothing else of it. Rules and
+// What came out of a task: metrics with the value of every item, and what was answered. Plain numbers; any metric is
+// the ratio of two sums over items, so that means, pairs and standard errors need to know nothing else of it. Rules and
 // names are lm-evaluation-harness 0.4.13's.
 #pragma once
 
