@@ -240,6 +240,10 @@ private:
 
     /// Carries out one opcode; false at STOP.
     bool step();
+    // Each carries out the opcode where it is one of its kind; false where it is not.
+    bool stepScalar();
+    bool stepContainer();
+    bool stepObject();
 };
 
 bool Machine::step() {
@@ -248,100 +252,122 @@ bool Machine::step() {
     if (m_next == m_pickle.size())
         refuse("it has no end (the opcode STOP is missing)");
     m_opcode = static_cast<std::uint8_t>(m_pickle[m_next++]);
-    switch (m_opcode) {
-    case '.':
+    if (m_opcode == '.')
         return false;
+    if (!stepScalar() && !stepContainer() && !stepObject())
+        throw Refusal{ErrorKind::Unsupported, "it has an opcode that torch.save does not write; nothing was run"};
+    return true;
+}
+
+/// None, truth values, numbers and texts.
+bool Machine::stepScalar() {
+    switch (m_opcode) {
+    case 'N':
+        push(m_heap.add({}));
+        return true;
+    case 0x88:
+    case 0x89:
+        pushBool(m_opcode == 0x88);
+        return true;
+    case 'J':
+        push(m_heap.addInt(number<std::int32_t>()));
+        return true;
+    case 'K':
+        push(m_heap.addInt(number<std::uint8_t>()));
+        return true;
+    case 'M':
+        push(m_heap.addInt(number<std::uint16_t>()));
+        return true;
+    case 0x8a:
+        longNumber();
+        return true;
+    case 'G':
+        real();
+        return true;
+    case 'X':
+        text(number<std::uint32_t>(), false);
+        return true;
+    case 'U':
+        text(number<std::uint8_t>(), true);
+        return true;
+    default:
+        return false;
+    }
+}
+
+/// Dictionaries, lists, tuples, and what is put into them.
+bool Machine::stepContainer() {
+    switch (m_opcode) {
     case '(':
         mark();
-        break;
+        return true;
     case '}':
         push(m_heap.addDict(false));
-        break;
+        return true;
     case ']':
         push(m_heap.addList());
-        break;
+        return true;
     case ')':
         tuple(0);
-        break;
+        return true;
     case 0x85:
     case 0x86:
     case 0x87:
         tuple(m_opcode - 0x84u);
-        break;
+        return true;
     case 't':
         markedTuple();
-        break;
-    case 'q':
-        put(number<std::uint8_t>());
-        break;
-    case 'r':
-        put(number<std::uint32_t>());
-        break;
-    case 'h':
-        get(number<std::uint8_t>());
-        break;
-    case 'j':
-        get(number<std::uint32_t>());
-        break;
-    case 'N':
-        push(m_heap.add({}));
-        break;
-    case 0x88:
-    case 0x89:
-        pushBool(m_opcode == 0x88);
-        break;
-    case 'J':
-        push(m_heap.addInt(number<std::int32_t>()));
-        break;
-    case 'K':
-        push(m_heap.addInt(number<std::uint8_t>()));
-        break;
-    case 'M':
-        push(m_heap.addInt(number<std::uint16_t>()));
-        break;
-    case 0x8a:
-        longNumber();
-        break;
-    case 'G':
-        real();
-        break;
-    case 'X':
-        text(number<std::uint32_t>(), false);
-        break;
-    case 'U':
-        text(number<std::uint8_t>(), true);
-        break;
+        return true;
     case 'a':
         appendAll({pop()});
-        break;
+        return true;
     case 'e':
         appendAll(popMarked());
-        break;
+        return true;
     case 's':
         setOne();
-        break;
+        return true;
     case 'u':
         setAll(popMarked());
-        break;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/// The memo, names, storages and the few calls that a file of weights makes.
+bool Machine::stepObject() {
+    switch (m_opcode) {
+    case 'q':
+        put(number<std::uint8_t>());
+        return true;
+    case 'r':
+        put(number<std::uint32_t>());
+        return true;
+    case 'h':
+        get(number<std::uint8_t>());
+        return true;
+    case 'j':
+        get(number<std::uint32_t>());
+        return true;
     case 'c':
         global();
-        break;
+        return true;
     case 'Q':
         push(storageOf(m_heap, m_heap[pop()]));
-        break;
+        return true;
     case 'R':
         call(false);
-        break;
+        return true;
     case 0x81:
         call(true);
-        break;
+        return true;
     case 'b':
         build();
-        break;
+        return true;
     default:
-        throw Refusal{ErrorKind::Unsupported, "it has an opcode that torch.save does not write; nothing was run"};
+        return false;
     }
-    return true;
 }
 
 } // namespace

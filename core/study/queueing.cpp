@@ -12,13 +12,13 @@ namespace {
 
 constexpr auto kLockWait = std::chrono::seconds(10);
 
-bool allStored(const Plan& plan, const ResultReader& reader) {
-    return std::ranges::all_of(plan.cells, [&](const Cell& cell) {
-        return std::ranges::all_of(cell.keys, [&](const std::string& key) { return reader.has(key); });
-    });
+using IsStored = std::function<bool(const std::string&)>;
+
+bool allStored(const Plan& plan, const IsStored& stored) {
+    return std::ranges::all_of(plan.cells, [&](const Cell& cell) { return std::ranges::all_of(cell.keys, stored); });
 }
 
-std::string sameRun(const StudyFolder& folder, const Plan& plan, const ResultReader& reader) {
+std::string sameRun(const StudyFolder& folder, const Plan& plan, const IsStored& stored) {
     const std::vector<std::string> ids = listRuns(folder);
     for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
         const auto other = readPlan(folder, *id);
@@ -26,10 +26,17 @@ std::string sameRun(const StudyFolder& folder, const Plan& plan, const ResultRea
             other->checkpoints != plan.checkpoints)
             continue;
         const auto status = RunFollower(folder, *id).poll();
-        if (status && (status->state != RunState::Done || allStored(*other, reader)))
+        if (status && (status->state != RunState::Done || allStored(*other, stored)))
             return *id;
     }
     return {};
+}
+
+/// Under runs/.lock.
+Result<std::string> queueLocked(const StudyFolder& folder, const Plan& plan, const IsStored& stored) {
+    if (std::string id = sameRun(folder, plan, stored); !id.empty())
+        return id;
+    return queueRun(folder, plan);
 }
 
 } // namespace
@@ -39,9 +46,14 @@ Result<std::string> queueOnce(const StudyFolder& folder, const Plan& plan, Resul
         return queueRun(folder, plan); // says so
     CREST_TRY(lock, io::FileLock::waitFor(folder.runsFolder() / ".lock", kLockWait));
     CREST_CHECK(reader.poll());
-    if (std::string id = sameRun(folder, plan, reader); !id.empty())
-        return id;
-    return queueRun(folder, plan);
+    return queueLocked(folder, plan, [&](const std::string& key) { return reader.has(key); });
+}
+
+Result<std::string> queueOnce(const StudyFolder& folder, const Plan& plan, const IsStored& stored) {
+    if (!folder.writable())
+        return queueRun(folder, plan); // says so
+    CREST_TRY(lock, io::FileLock::waitFor(folder.runsFolder() / ".lock", kLockWait));
+    return queueLocked(folder, plan, stored);
 }
 
 } // namespace crest::study

@@ -2,6 +2,7 @@
 // Queueing a plan without making its run a second time.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "core/base/result.h"
@@ -14,5 +15,8 @@ namespace crest::study {
 /// is none. Two who ask at the same time get the same run. `reader` reads on: a run that was done once counts only as
 /// long as all its results are stored.
 Result<std::string> queueOnce(const StudyFolder& folder, const Plan& plan, ResultReader& reader);
+/// The same for who follows the results already: `stored` says whether a key is among them.
+Result<std::string> queueOnce(const StudyFolder& folder, const Plan& plan,
+                              const std::function<bool(const std::string&)>& stored);
 
 } // namespace crest::study

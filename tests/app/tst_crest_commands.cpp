@@ -148,6 +148,12 @@ private Q_SLOTS:
         const Ended explained = runCrest({QStringLiteral("explain"), file}, m_environment);
         QVERIFY2(explained.code == 0, qPrintable(explained.err));
         QVERIFY(explained.out.contains(m_run));
+        // For people: a checkpoint is a line, and nothing is JSON.
+        QVERIFY2(explained.out.contains(QRegularExpression(
+                     QStringLiteral("\\n  checkpoints \\(\\d+\\):\\n    name \\S+, weights [0-9a-f]{16}\\n"))),
+                 qPrintable(explained.out));
+        QVERIFY2(!explained.out.contains(u'{') && !explained.out.contains(QStringLiteral("\":")),
+                 qPrintable(explained.out));
         QVERIFY(explained.out.contains(
             QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.%3")
                 .arg(m_study, m_run, suffix)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/charts/figure_origin.h"
 
+#include <algorithm>
+
 #include <QFile>
 #include <QFileInfo>
 #include <QImageReader>
@@ -69,20 +71,45 @@ void appendPanel(std::string& out, const Json& panel) {
         out += "    notes: " + joined(panel["notes"], nullptr) + "\n";
 }
 
+std::string shortened(std::string words) {
+    constexpr std::size_t kLongest = 400;
+    if (words.size() <= kLongest)
+        return words;
+    std::size_t end = kLongest;
+    while (end > 0 && (static_cast<unsigned char>(words[end]) & 0xc0) == 0x80)
+        --end; // not in the middle of a character
+    return words.substr(0, end) + "...";
+}
+
+std::string plainWords(const Json& value) {
+    return value.is_string() ? value.get<std::string>() : value.is_array() ? joined(value, nullptr) : value.dump();
+}
+
+bool isTable(const Json& value) {
+    return value.is_array() && !value.empty() &&
+           std::all_of(value.begin(), value.end(), [](const Json& row) { return row.is_object() && !row.empty(); });
+}
+
+/// One line for each: "name seed-1/tokens-1M, weights 0f3c".
+void appendTable(std::string& out, const std::string& name, const Json& rows) {
+    out += fmt::format("  {} ({}):\n", name, rows.size());
+    for (const Json& row : rows) {
+        std::string line;
+        for (const auto& [key, each] : row.items())
+            line += (line.empty() ? "" : ", ") + key + " " + plainWords(each);
+        out += "    " + shortened(line) + "\n";
+    }
+}
+
 /// "settings": {"gammas": [0.1]} as "  settings.gammas: 0.1", whatever the provenance holds.
 void appendFacts(std::string& out, const std::string& name, const Json& value, int depth) {
-    if (value.is_object() && depth < 4) {
+    if (value.is_object() && depth < 4)
         for (const auto& [key, each] : value.items())
             appendFacts(out, name.empty() ? key : name + "." + key, each, depth + 1);
-        return;
-    }
-    std::string words = value.is_string()  ? value.get<std::string>()
-                        : value.is_array() ? joined(value, nullptr)
-                                           : value.dump();
-    constexpr std::size_t kLongest = 400;
-    if (words.size() > kLongest)
-        words = words.substr(0, kLongest) + "...";
-    out += fmt::format("  {}: {}\n", name, words);
+    else if (isTable(value))
+        appendTable(out, name, value);
+    else
+        out += fmt::format("  {}: {}\n", name, shortened(plainWords(value)));
 }
 
 } // namespace

@@ -85,8 +85,8 @@ public:
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
-    /// Queues the plan and starts a runner where none is at work; one that does not come up is started again, twice,
-    /// and then reported.
+    /// Queues the plan, or goes on with the run that it has already, and starts a runner where none is at work; one
+    /// that does not come up is started again, twice, and then reported.
     void run(const study::Plan& plan);
     void control(const QString& runId, study::RunCommand command);
     /// What runs are computed on: those that were found (the CPU until then), and the chosen one, which is remembered.

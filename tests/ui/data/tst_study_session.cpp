@@ -407,6 +407,29 @@ private Q_SLOTS:
         QVERIFY(one.failed.isEmpty());
     }
 
+    void aPlanHasOneRun() {
+        SessionFixture fixture;
+        fixture.useRunner(40'000);
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const auto plan = one.plan(fixture.probe(one.session));
+        one.session.run(*plan);
+        one.session.run(*plan); // a double click
+        QVERIFY(QTest::qWaitFor([&] { return !one.session.runs().empty() && one.session.runs()[0].doneCells > 2; },
+                                kWaitMs));
+        one.session.run(*plan); // while it runs
+        const std::string id = one.session.runs()[0].id;
+        one.session.control(toQString(id), study::RunCommand::Stop);
+        QVERIFY(one.reaches(study::RunState::Stopped));
+        QVERIFY(one.session.runs()[0].doneCells < plan->cellCount());
+        fixture.useRunner(0);
+        one.session.run(*one.plan(fixture.probe(one.session))); // set up again after the stop: goes on
+        QVERIFY(one.reaches(study::RunState::Done));
+        QCOMPARE(one.session.runs().size(), std::size_t{1});
+        QCOMPARE(one.session.runs()[0].id, id);
+        QVERIFY(one.failed.isEmpty());
+    }
+
     void closingLeavesTheRunAndOpeningFindsIt() {
         SessionFixture fixture;
         fixture.useRunner(250'000); // some five seconds

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Opening and closing a study, scanning its series, and the reader of its results.
+#include <filesystem>
+
+#include <QThread>
+
+#include "ui/data/format.h"
+#include "ui/data/probe_loading.h"
+#include "ui/data/runner_supervisor.h"
+#include "ui/data/study_opening.h"
+#include "ui/data/study_session_private.h"
+
+namespace crest::ui {
+namespace {
+
+/// Another window that closes may still write its last edit: it is waited for.
+constexpr int kLockTries = 25, kLockWaitMs = 20;
+
+/// Runs on a worker: opens, takes the lock and remembers. `held`: the study this window has open.
+Result<OpenedStudy> openLocked(const std::function<Result<study::StudyFolder>()>& work,
+                               const std::filesystem::path& held, StudyWriter& writer) {
+    CREST_CHECK(writer.flush()); // what is opened may be what was just closed
+    CREST_TRY(folder, work());
+    rememberRecentStudy(toQString(folder.path()), toQString(folder.study().name));
+    OpenedStudy opened{std::move(folder), {}, false};
+    opened.isOpenAlready = opened.folder.path() == held;
+    for (int i = 0; i < kLockTries && opened.folder.writable() && !opened.isOpenAlready && !opened.lock; ++i) {
+        if (i > 0)
+            QThread::msleep(kLockWaitMs);
+        if (auto locked = study::WindowLock::tryLock(opened.folder))
+            opened.lock = std::move(*locked);
+    }
+    return opened;
+}
+
+} // namespace
+
+void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise) {
+    const std::filesystem::path held = folder ? folder->path() : std::filesystem::path();
+    opening.start(
+        [work = std::move(work), held, writer = &writer](const JobContext&) { return openLocked(work, held, *writer); },
+        [this, otherwise = std::move(otherwise)](Result<OpenedStudy> opened) {
+            if (opened)
+                return adopt(std::move(*opened));
+            report(opened.error());
+            if (otherwise)
+                otherwise();
+        });
+}
+
+void StudySession::Private::adopt(OpenedStudy opened) {
+    if (opened.isOpenAlready) {
+        if (!folder || folder->path() != opened.folder.path())
+            return q->open(toQString(opened.folder.path())); // closed meanwhile
+        Q_EMIT q->opened();
+        return scan();
+    }
+    q->close();
+    folder = std::move(opened.folder);
+    if (folder->writable() && !opened.lock)
+        folder->makeReadOnly();
+    study = folder->study();
+    writer.begin(*folder, std::move(opened.lock));
+    startReader();
+    Q_EMIT q->opened();
+    Q_EMIT q->studyChanged();
+    scan();
+}
+
+void StudySession::Private::startReader() {
+    stored = std::make_shared<StoredKeys>();
+    reader = new StudyReader(*folder, stored);
+    reader->moveToThread(&readingThread);
+    QObject::connect(reader, &StudyReader::runsRead, q,
+                     [this, from = reader](const std::shared_ptr<const RunsSnapshot>& snapshot) {
+                         if (from == reader)
+                             takeRuns(*snapshot);
+                     });
+    QObject::connect(reader, &StudyReader::probeRead, q,
+                     [this, from = reader](const std::shared_ptr<const ProbeView>& read) {
+                         if (from != reader)
+                             return;
+                         view = *read;
+                         Q_EMIT q->probeChanged();
+                     });
+    if (!readingThread.isRunning())
+        readingThread.start();
+    QMetaObject::invokeMethod(reader, &StudyReader::start, Qt::QueuedConnection);
+}
+
+void StudySession::Private::stopReader() {
+    if (!reader)
+        return;
+    // Ends after its poll, on its own thread: the window does not wait, and HDF5 stays with one thread.
+    StudyReader* ending = std::exchange(reader, nullptr);
+    ending->disconnect(q);
+    ending->deleteLater();
+}
+
+void StudySession::Private::scan() {
+    const study::Study current = study;
+    scanning.start(
+        [current, where = folder->path(), session = q](const JobContext& job) {
+            int found = 0;
+            return scanStudy(current, where, job, [&](const series::Checkpoint&) {
+                QMetaObject::invokeMethod(session,
+                                          [session, count = ++found] { Q_EMIT session->scanProgress(count, false); });
+            });
+        },
+        [this](StudyScan scanned) {
+            series = std::move(scanned.series);
+            scanIssues = std::move(scanned.issues);
+            int count = 0;
+            for (const series::Series& one : series)
+                count += static_cast<int>(one.checkpoints.size());
+            tellModelFacts();
+            Q_EMIT q->scanProgress(count, true);
+            Q_EMIT q->seriesChanged();
+            updateIssues();
+        });
+}
+
+void StudySession::Private::tellModelFacts() {
+    analysis::ProbeResults facts;
+    addModelFacts(facts, series);
+    if (reader)
+        reader->setModelFacts(facts.parameters, facts.flopsPerToken);
+}
+
+void StudySession::open(const QString& folder) {
+    d->openAt([folder] { return openStudyOrCheckpoints(folder); });
+}
+
+void StudySession::openSample() {
+    d->openAt([] { return openSampleStudy(); });
+}
+
+void StudySession::close() {
+    if (!d->folder)
+        return;
+    d->scanning.cancel();
+    d->planning.cancel();
+    d->adding.cancel();
+    d->locating.cancel();
+    d->stopReader();
+    d->writer.end();
+    d->folder.reset();
+    d->wanted.clear();
+    d->study = {};
+    d->series.clear();
+    d->runs.clear();
+    d->runsKnown = false;
+    d->measured.clear();
+    d->weights.clear();
+    d->scanIssues.clear();
+    d->readIssues.clear();
+    d->allIssues.clear();
+    d->shownRun.clear();
+    d->view = {};
+    d->undo.clear();
+    Q_EMIT closed();
+}
+
+void StudySession::saveAs(const QString& target) {
+    if (!d->folder)
+        return;
+    if (runnerIsAlive(*d->folder))
+        return d->report(
+            {ErrorKind::Mismatch, "A run is at work in this study. Stop it first, then save the study elsewhere.", ""});
+    if (!d->folder->writable())
+        return d->report(
+            {ErrorKind::Io, "This study can only be looked at, so it cannot be moved.", d->folder->path().string()});
+    const std::filesystem::path from = d->folder->path();
+    close();
+    d->openAt([from, target] { return moveStudy(from, target); },
+              [this, from] { open(toQString(from)); }); // it is still there
+}
+
+void StudySession::rescan() {
+    if (d->folder)
+        d->scan();
+}
+
+} // namespace crest::ui

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The inside of StudySession, shared by its files alone: study_session.cpp (life, looking), session_opening.cpp
+// (opening, scanning, closing), session_edits.cpp (series, tasks, probes), session_runs.cpp (planning, devices, runs).
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <QThread>
+#include <QUndoStack>
+
+#include "ui/data/background.h"
+#include "ui/data/study_reader.h"
+#include "ui/data/study_session.h"
+
+namespace crest::ui {
+
+inline const QString kCpu = QStringLiteral("cpu");
+
+/// A run that this window wants done: a runner must take it up.
+struct WantedRun {
+    std::size_t writersBefore = 0; ///< a new one has come: taken up
+    bool named = false;            ///< only `--run` takes it up (it had failed)
+    int attempts = 0;
+    qint64 pid = 0; ///< of the runner that was started for it
+    QString device;
+};
+
+/// A study as it was opened, with the window's lock on it.
+struct OpenedStudy {
+    study::StudyFolder folder;
+    std::optional<study::WindowLock> lock; ///< absent where another window holds the study, or it cannot be written
+    bool isOpenAlready = false;            ///< it is the one that this window holds
+};
+
+struct StudySession::Private {
+    Private(StudySession* session, SaveStudy save)
+        : q(session)
+        , writer(std::move(save))
+        , opening(session)
+        , scanning(session)
+        , planning(session)
+        , adding(session)
+        , locating(session)
+        , queueing(session)
+        , controlling(session)
+        , searching(session)
+        , remembering(session) {}
+
+    StudySession* q;
+    std::optional<study::StudyFolder> folder;
+    study::Study study;
+    std::vector<series::Series> series;
+    std::vector<Issue> scanIssues, readIssues, allIssues;
+    std::vector<study::RunStatus> runs;
+    bool runsKnown = false;
+    std::map<QString, int> measured;            ///< by "series/checkpoint"
+    std::map<std::string, std::string> weights; ///< that were measured, by "series/checkpoint"
+    double tokensPerSecond = 0;
+    std::vector<Device> devices{cpuDevice()};
+    QString device = kCpu;
+    QString shownRun;
+    std::map<std::string, WantedRun> wanted; ///< by run
+    ProbeView view;
+    QUndoStack undo;
+    StudyWriter writer; ///< holds the window's lock, where no other window has it
+    std::shared_ptr<StoredKeys> stored;
+    QThread readingThread;
+    StudyReader* reader = nullptr; ///< lives on readingThread
+    quint64 planRequest = 0;
+    Background opening, scanning, planning, adding, locating, queueing, controlling, searching, remembering;
+
+    void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {});
+    void adopt(OpenedStudy opened);
+    void startReader();
+    void stopReader();
+    void scan();
+    void applyStudy(const study::Study& changed);
+    void edit(const QString& text, study::Study changed);
+    void updateIssues();
+    void takeRuns(const RunsSnapshot& snapshot);
+    void want(const std::string& runId, bool named);
+    void wantAgain(const std::string& runId);
+    void startQueued(const std::string& runId);
+    void startWanted(std::vector<QString> devicesAtWork);
+    void tellModelFacts();
+    JobContext::Sink checkSink();
+    void report(const Error& error);
+};
+
+} // namespace crest::ui
