@@ -72,9 +72,10 @@ void StudySession::Private::wantAgain(const std::string& runId) {
     want(runId, run.state == study::RunState::Failed || (!run.device.empty() && toQString(run.device) != device));
 }
 
-/// What was just queued, or the run that the plan has already.
-void StudySession::Private::startQueued(const std::string& runId) {
-    const study::RunStatus run = statusOf(runs, runId);
+/// What was just queued, or the run that the plan has already; `before`: the runs as they were when that was asked, so
+/// that a stop that came since counts.
+void StudySession::Private::startQueued(const std::string& runId, const std::vector<study::RunStatus>& before) {
+    const study::RunStatus run = statusOf(before, runId);
     if (run.id.empty() || run.state == study::RunState::Queued)
         want(runId, false);
     else if (run.state != study::RunState::Running)
@@ -177,13 +178,13 @@ void StudySession::run(const study::Plan& plan) {
             auto id = study::queueOnce(folder, placed, [&](const std::string& key) { return stored->has(key); });
             return std::pair(folder.path(), std::move(id));
         },
-        [this](std::pair<std::filesystem::path, Result<std::string>> queued) {
+        [this, before = d->runs](std::pair<std::filesystem::path, Result<std::string>> queued) {
             if (!d->folder || d->folder->path() != queued.first)
                 return;
             if (!queued.second)
                 return d->report(queued.second.error());
             showRun(toQString(*queued.second));
-            d->startQueued(*queued.second);
+            d->startQueued(*queued.second, before);
         });
 }
 

@@ -85,7 +85,7 @@ struct StudySession::Private {
     void takeRuns(const RunsSnapshot& snapshot);
     void want(const std::string& runId, bool named);
     void wantAgain(const std::string& runId);
-    void startQueued(const std::string& runId);
+    void startQueued(const std::string& runId, const std::vector<study::RunStatus>& before);
     void startWanted(std::vector<QString> devicesAtWork);
     void tellModelFacts();
     JobContext::Sink checkSink();

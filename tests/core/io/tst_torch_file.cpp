@@ -225,12 +225,14 @@ private Q_SLOTS:
     void callsNothing() {
         static const QRegularExpression call(
             QStringLiteral("\\b(system|exec\\w*|popen|dlopen|dlsym|fork|vfork|posix_spawn\\w*|eval)\\s*\\(|torch::|"
-                           "caffe2::|#include <(torch|ATen|c10|caffe2)"));
+                           "caffe2::|#include <(torch|ATen|c10|caffe2)|limited_process"));
         int files = 0;
         QDirIterator sources(QStringLiteral(CREST_SOURCE_DIR "/core/io"),
                              {QStringLiteral("*.h"), QStringLiteral("*.cpp")});
         while (sources.hasNext()) {
             QFile file(sources.next());
+            if (sources.fileName().startsWith(QStringLiteral("limited_process.")))
+                continue; // starts the helper programs of other readers; nothing else here may use it
             QVERIFY(file.open(QIODevice::ReadOnly));
             const auto match = call.match(QString::fromUtf8(file.readAll()));
             QVERIFY2(!match.hasMatch(), qPrintable(file.fileName() + QStringLiteral(": ") + match.captured(0)));

@@ -409,7 +409,7 @@ private Q_SLOTS:
 
     void aPlanHasOneRun() {
         SessionFixture fixture;
-        fixture.useRunner(40'000);
+        fixture.useRunner(250'000); // some five seconds: control is looked at once a second
         Session one;
         QVERIFY(openWithTask(one, fixture));
         const auto plan = one.plan(fixture.probe(one.session));
