@@ -10,6 +10,13 @@ find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 find_package(tl-expected REQUIRED)
+find_package(LibArchive REQUIRED)
+
+find_path(PCRE2_INCLUDE pcre2.h REQUIRED)
+find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
+add_library(crest_pcre2 INTERFACE)
+target_include_directories(crest_pcre2 SYSTEM INTERFACE ${PCRE2_INCLUDE})
+target_link_libraries(crest_pcre2 INTERFACE ${PCRE2_LIBRARY})
 
 find_package(HDF5 REQUIRED COMPONENTS C)
 add_library(crest_hdf5 INTERFACE)
