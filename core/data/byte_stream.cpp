@@ -95,7 +95,8 @@ public:
         if (count < 0)
             return problemOf(m_archive.get(), m_file);
         if (static_cast<std::uint64_t>(count) > m_left)
-            return fail(ErrorKind::OutOfRange, "unpacks to more than 200 times its size; unpack it by hand if it is meant so",
+            return fail(ErrorKind::OutOfRange,
+                        "unpacks to more than 200 times its size; unpack it by hand if it is meant so",
                         m_file.string());
         m_left -= static_cast<std::uint64_t>(count);
         return static_cast<std::size_t>(count);

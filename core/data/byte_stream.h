@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Bytes of a data file in order: as they lie there, unpacked from .gz, or of a member of a zip or tar archive (libarchive;
-// nothing is written to disk and no name in an archive becomes a path). What unpacks to far more than the file is refused.
+// Bytes of a data file in order: as they lie there, unpacked from .gz, or of a member of a zip or tar archive
+// (libarchive; nothing is written to disk and no name in an archive becomes a path). What unpacks to far more than the
+// file is refused.
 #pragma once
 
 #include <cstddef>

@@ -61,6 +61,8 @@ private:
 
 /// `format` is not ByName and not Parquet.
 std::unique_ptr<RowDecoder> makeRowDecoder(const RowOptions& options, RowVisitor visit);
+/// Rows of a Parquet file by the helper program.
+Result<void> readParquetRows(const DataFile& file, const RowVisitor& visit, const JobContext& job);
 std::unique_ptr<RowDecoder> makeJsonDecoder(RowVisitor visit);
 std::unique_ptr<RowDecoder> makeTableDecoder(const RowOptions& options, RowVisitor visit);
 std::unique_ptr<RowDecoder> makeTextDecoder(RowFormat format, RowVisitor visit);

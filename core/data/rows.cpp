@@ -25,8 +25,10 @@ RowFormat formatOf(const std::string& name) {
     const auto is = [&](std::string_view end) { return lower.ends_with(end); };
     if (is(".json") || is(".jsonl") || is(".ndjson"))
         return RowFormat::JsonRows;
-    return is(".csv") ? RowFormat::Csv : is(".tsv") ? RowFormat::Tsv : is(".parquet") ? RowFormat::Parquet
-                                                                                       : RowFormat::Lines;
+    return is(".csv")       ? RowFormat::Csv
+           : is(".tsv")     ? RowFormat::Tsv
+           : is(".parquet") ? RowFormat::Parquet
+                            : RowFormat::Lines;
 }
 
 Error inFile(Error error, const DataFile& file) {

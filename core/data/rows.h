@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of data files as small JSON objects, one after the other: JSON lines and arrays, CSV and TSV, plain text, Parquet,
-// each also compressed or inside an archive. Streams: memory is bounded by the longest row allowed (16 MB), not by the
-// file.
+// Rows of data files as small JSON objects, one after the other: JSON lines and arrays, CSV and TSV, plain text,
+// Parquet, each also compressed or inside an archive. Streams: memory is bounded by the longest row allowed (16 MB),
+// not by the file.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +18,15 @@
 namespace crest::data {
 
 enum class RowFormat {
-    ByName,       ///< .json .jsonl .ndjson, .csv, .tsv, .parquet, all else Lines; a .gz behind is taken off
-    JsonRows,     ///< one object a line, or one array of objects: the first character tells
-    Csv,          ///< RFC 4180; values are texts
-    Tsv,          ///< tabs, no quotation marks; values are texts
-    Lines,        ///< every line that is not blank is a row {"text": line}
-    Paragraphs,   ///< {"text": paragraph}: blank lines separate
-    WholeFile,    ///< one row {"text": file}
-    WikitextPages, ///< wiki.*.raw cut before each heading of the first level, as wikitext_document_level is: {"page": ..}
+    ByName,        ///< .json .jsonl .ndjson, .csv, .tsv, .parquet, all else Lines; a .gz behind is taken off
+    JsonRows,      ///< one object a line, or one array of objects: the first character tells
+    Csv,           ///< RFC 4180; values are texts
+    Tsv,           ///< tabs, no quotation marks; values are texts
+    Lines,         ///< every line that is not blank is a row {"text": line}
+    Paragraphs,    ///< {"text": paragraph}: blank lines separate
+    WholeFile,     ///< one row {"text": file}
+    WikitextPages, ///< wiki.*.raw cut before each heading of the first level, as wikitext_document_level is: {"page":
+                   ///< ..}
     Parquet
 };
 

@@ -23,6 +23,19 @@ add_library(crest_hdf5 INTERFACE)
 target_include_directories(crest_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(crest_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
 
+# Parquet is read by Apache Arrow in a helper program of its own. Debian has no Arrow; the wheel of pyarrow holds headers and libraries.
+set(CREST_ARROW_DIR "" CACHE PATH "A pyarrow wheel's folder (include/, libarrow.so.N, libparquet.so.N); without it Crest reads no Parquet")
+if(NOT CREST_ARROW_DIR)
+  file(GLOB CREST_ARROW_CANDIDATES "${CMAKE_SOURCE_DIR}/build/venv/lib/python3*/site-packages/pyarrow/libparquet.so.*")
+  if(CREST_ARROW_CANDIDATES)
+    list(GET CREST_ARROW_CANDIDATES 0 found_arrow)
+    cmake_path(GET found_arrow PARENT_PATH found_arrow)
+    set(CREST_ARROW_DIR "${found_arrow}" CACHE PATH "" FORCE)
+  else()
+    message(STATUS "No pyarrow in build/venv: Crest is built without Parquet")
+  endif()
+endif()
+
 # The Python of the virtual environment, for tests that compare with the field's references.
 set(CREST_PYTHON "" CACHE FILEPATH "Python with tests/oracle/requirements.txt installed")
 if(NOT CREST_PYTHON AND EXISTS "${CMAKE_SOURCE_DIR}/build/venv/bin/python")
