@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Regular expressions of suites, with what Python's `re` makes of them: findall and sub. The engine is PCRE2 with
-// limits on steps and memory, because patterns and texts are foreign; constructs that PCRE2 and `re` read differently
-// ((?P<name>), \Z) are rare and stand in resources/suites/README.md.
+// limits on steps and memory, because patterns and texts are foreign; the one difference that matters, \Z, stands in
+// resources/suites/README.md.
 #pragma once
 
 #include <memory>

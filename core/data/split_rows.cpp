@@ -61,9 +61,14 @@ Result<SplitRows::Found> SplitRows::locate(const std::string& split, const Json&
         Found found{&source, std::move(files), {}};
         for (const DataFile& file : found.files)
             remember(split, file.path);
-        if (!source.labels.empty())
-            CREST_CHECK(readLabels(source, part, found));
-        return found;
+        if (source.labels.empty())
+            return found;
+        const auto labelled = readLabels(source, part, found);
+        if (labelled)
+            return found;
+        if (labelled.error().kind != ErrorKind::NotFound)
+            return fail(labelled.error());
+        wanted.back() += " (is there, but not the file of its answers, " + forPart(source.labels, part) + ")";
     }
     return fail(
         ErrorKind::NotFound,
