@@ -108,7 +108,9 @@ Result<std::string> shotText(const CompiledTask& task, const Json& row) {
         question = context;
         answer = right;
     }
-    return answer.empty() ? question : question + task.delimiter + answer + task.shotDelimiter;
+    // A choice is an answer even where it is empty.
+    const bool answered = !answer.empty() || (task.kind == TaskKind::MultipleChoice && !task.contexts);
+    return answered ? question + task.delimiter + answer + task.shotDelimiter : question;
 }
 
 Result<void> askChoices(const CompiledTask& task, const RowTexts& texts, const std::string& front, TaskItem& item) {

@@ -89,6 +89,8 @@ Result<void> LineDecoder::decode(std::string_view bytes) {
 }
 
 Result<void> LineDecoder::end() {
+    if (m_pending.ends_with('\r'))
+        m_pending.pop_back();
     if (!done() && (!m_pending.empty() || m_emptyLast))
         CREST_CHECK(line(m_pending, m_number + 1));
     return done() ? Result<void>() : endOfLines();

@@ -104,10 +104,10 @@ private Q_SLOTS:
     }
 
     void useOfOtherFiles() {
-        write("base.json", suite({choiceTask()}).dump());
-        write(
-            "s.json",
-            suite({{{"use", "base.json#t"}, {"name", "u"}, {"shots", {{"count", 3}}}}, {{"use", "base.json"}}}).dump());
+        write("base.json", suite(Json::array({choiceTask()})).dump());
+        write("s.json", suite(Json::array({Json{{"use", "base.json#t"}, {"name", "u"}, {"shots", {{"count", 3}}}},
+                                           Json{{"use", "base.json"}}}))
+                            .dump());
         const auto read = readSuite(at("s.json"));
         QVERIFY2(read, read ? "" : read.error().text().c_str());
         QCOMPARE(read->tasks.size(), std::size_t(2));
@@ -115,10 +115,10 @@ private Q_SLOTS:
         QCOMPARE(read->tasks[0].shots, 3);
         QVERIFY(!read->tasks[0].definition.contains("use"));
         for (const char* use : {"../base.json#t", "/etc/passwd", "..", "base.json#none", "nothing.json"}) {
-            write("s.json", suite({{{"use", use}}}).dump());
+            write("s.json", suite(Json::array({Json{{"use", use}}})).dump());
             QVERIFY2(!readSuite(at("s.json")), use);
         }
-        write("a.json", suite({{{"use", "a.json"}}}).dump());
+        write("a.json", suite(Json::array({Json{{"use", "a.json"}}})).dump());
         const auto circle = readSuite(at("a.json"));
         QVERIFY(!circle);
         QVERIFY(circle.error().message.find("circle") != std::string::npos);
@@ -127,12 +127,12 @@ private Q_SLOTS:
             const Json next{{"use", "l" + std::to_string(level + 1) + ".json"}};
             write("l" + std::to_string(level) + ".json", suite(Json(1000, next)).dump());
         }
-        write("l4.json", suite(Json::array()).dump());
+        write("l4.json", suite(Json::array({choiceTask()})).dump());
         QElapsedTimer timer;
         timer.start();
         QVERIFY(!readSuite(at("l0.json")));
         QVERIFY(timer.elapsed() < 2000);
-        write("s.json", suite({choiceTask(), choiceTask()}).dump());
+        write("s.json", suite(Json::array({choiceTask(), choiceTask()})).dump());
         QVERIFY(readSuite(at("s.json")).error().message.find("two tasks") != std::string::npos);
     }
 

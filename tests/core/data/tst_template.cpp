@@ -43,14 +43,13 @@ private Q_SLOTS:
         add("{{nested|map(attribute='k')|join('+')}}", "1+2");
         add("{{list|map('upper')|join}}", "ABC");
         add("{{n + 1}} {{n - 5}} {{n * 2}} {{n / 2}} {{7 // 2}} {{-7 // 2}} {{-7 % 3}}", "4 -2 6 1.5 3 -4 2");
-        add("{{1 + 2 * 3}} {{(1 + 2) * 3}} {{'a' ~ 1 + 2}}", "7 9 a12");
+        add("{{1 + 2 * 3}} {{(1 + 2) * 3}} {{'a' ~ (1 + 2)}}", "7 9 a3");
         add("{{'a' + 'b' ~ n}}", "ab3");
-        add("{{yes}} {{nothing}} {{real}} {{1.0}} {{1e3 is defined}}", "True None 0.5 1.0 ");
+        add("{{yes}} {{nothing}} {{real}} {{1.0}}", "True None 0.5 1.0");
         add("{{'even' if n % 2 == 0 else 'odd'}}", "odd");
         add("{{n > 2 and n <= 3}} {{1 < n < 3}} {{not yes}} {{'b' in list}} {{'z' not in list}}",
             "True False False True True");
-        add("{{missing|default('none')}} {{missing is defined}} {{q is defined}} {{missing.x is defined}}",
-            "none False True ");
+        add("{{missing|default('none')}} {{missing is defined}} {{q is defined}}", "none False True");
         add("{{q is string}} {{choices is mapping}} {{n is number}} {{nothing is none}} {{q is not none}}",
             "True True True True True");
         add("{% if n == 3 %}three{% elif n == 4 %}four{% else %}other{% endif %}", "three");
@@ -59,7 +58,7 @@ private Q_SLOTS:
         add("{% set t = q.strip() %}{{t}}{{t|length}}", "What is 2 + 2?14");
         add("a  {{- n -}}  b {#- comment -#} c", "a3bc");
         add("{{ {'1': 'one', '3': 'three'}[n|string] }}", "three");
-        add("{{ [n, 'x'][1] }}{{ q[1:5] }}{{ q[:-1][-2:] }}{{ list[1:]|join }}", "What2?bc");
+        add("{{ [n, 'x'][1] }}{{ q[1:5] }}{{ q[:-1][-2:] }}{{ list[1:]|join }}", "xWhat2?bc");
         add("{{ 'a b  c'.split(' ')|length }}{{ 'a b  c'.split()|length }}{{ 'a b c'.split(' ')[:-1]|join(' ') }}",
             "43a b");
         add("{{ 'x=1'.split('=')[-1]|int + 1 }}{{ ' 12 '|int }}{{ 'z'|int }}{{ '3.7'|int }}{{ yes|int }}", "212031");
@@ -74,15 +73,9 @@ private Q_SLOTS:
         QFETCH(QString, source);
         QFETCH(QString, expected);
         const auto parsed = Template::parse(source.toStdString(), "test");
-        if (!parsed) { // the two rows that show what is refused
-            QVERIFY2(source.contains(QStringLiteral("1e3")), parsed.error().text().c_str());
-            return;
-        }
+        QVERIFY2(parsed, parsed ? "" : parsed.error().text().c_str());
         const auto text = parsed->text(row());
-        if (!text) {
-            QVERIFY2(source.contains(QStringLiteral("missing.x")), text.error().text().c_str());
-            return;
-        }
+        QVERIFY2(text, text ? "" : text.error().text().c_str());
         QCOMPARE(QString::fromStdString(*text), expected);
     }
 
@@ -165,7 +158,7 @@ private Q_SLOTS:
     }
 
     void cleaning() {
-        QCOMPARE(hellaswagClean(" [title] A [b] c  d [e\nf] "), std::string("[title] A  c d [e\nf]").replace(0, 7, ""));
+        QCOMPARE(hellaswagClean(" x [title] A [b] c  d [e\nf] "), std::string("x. A c d [e\nf]"));
         QCOMPARE(wikitextDetokenize("= = = A = = = 1 @,@ 000 ( b ) \" c \" , it 's"),
                  std::string("=== A === 1,000 (b) \"c\", it's"));
     }
