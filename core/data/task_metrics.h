@@ -61,13 +61,14 @@ struct ItemScores {
 /// pattern of a filter takes too long. Standard errors: sample standard deviation / sqrt(n) for means. The harness
 /// bootstraps lambada's perplexity; here it is exp(mean) * standard error of the mean (delta method, the limit of the
 /// bootstrap). NaN for the ratios (word and byte perplexity, bits per byte), for which the harness gives "N/A", and for
-/// one item.
+/// one item. A task of several parts (MMLU) has the harness's pooled standard error.
 Result<TaskOutcome> scoreItems(const TaskDefinition& task, std::span<const TaskItem> items, const ItemScores& scores);
 
 /// The outcome of an antithetic pair: each item has the mean of both members' values (so that perplexities average
 /// their nats), and standard errors are made from those means; texts are the first member's. Mismatch where both are
-/// not of one task.
-Result<TaskOutcome> meanOfPair(const TaskOutcome& first, const TaskOutcome& second);
+/// not of one task. `items`: only needed for a task of several parts, whose standard errors are pooled.
+Result<TaskOutcome> meanOfPair(const TaskOutcome& first, const TaskOutcome& second,
+                               std::span<const TaskItem> items = {});
 
 /// The first metric over several tasks, as the harness makes a group of them (MMLU): mean weighted by items, pooled
 /// standard error. No items are kept. `sizes`: number of items of each.

@@ -10,11 +10,31 @@ find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED)
 find_package(Eigen3 3.3 REQUIRED NO_MODULE)
 find_package(tl-expected REQUIRED)
+find_package(LibArchive REQUIRED)
+
+find_path(PCRE2_INCLUDE pcre2.h REQUIRED)
+find_library(PCRE2_LIBRARY pcre2-8 REQUIRED)
+add_library(crest_pcre2 INTERFACE)
+target_include_directories(crest_pcre2 SYSTEM INTERFACE ${PCRE2_INCLUDE})
+target_link_libraries(crest_pcre2 INTERFACE ${PCRE2_LIBRARY})
 
 find_package(HDF5 REQUIRED COMPONENTS C)
 add_library(crest_hdf5 INTERFACE)
 target_include_directories(crest_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(crest_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+# Parquet is read by Apache Arrow in a helper program of its own. Debian has no Arrow; the wheel of pyarrow holds headers and libraries.
+set(CREST_ARROW_DIR "" CACHE PATH "A pyarrow wheel's folder (include/, libarrow.so.N, libparquet.so.N); without it Crest reads no Parquet")
+if(NOT CREST_ARROW_DIR)
+  file(GLOB CREST_ARROW_CANDIDATES "${CMAKE_SOURCE_DIR}/build/venv/lib/python3*/site-packages/pyarrow/libparquet.so.*")
+  if(CREST_ARROW_CANDIDATES)
+    list(GET CREST_ARROW_CANDIDATES 0 found_arrow)
+    cmake_path(GET found_arrow PARENT_PATH found_arrow)
+    set(CREST_ARROW_DIR "${found_arrow}" CACHE PATH "" FORCE)
+  else()
+    message(STATUS "No pyarrow in build/venv: Crest is built without Parquet")
+  endif()
+endif()
 
 # The Python of the virtual environment, for tests that compare with the field's references.
 set(CREST_PYTHON "" CACHE FILEPATH "Python with tests/oracle/requirements.txt installed")

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rows of JSON lines, and of one array whose elements are cut out before they are parsed.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/data/row_decoder.h"
+
+namespace crest::data {
+namespace {
+
+/// Values that one row may hold: a line of brackets would else need a hundred times its size.
+constexpr std::ptrdiff_t kMostValues = 200'000;
+
+bool isBlank(char c) {
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+class JsonDecoder final : public LineDecoder {
+public:
+    using LineDecoder::LineDecoder;
+
+protected:
+    Result<void> decode(std::string_view bytes) override {
+        if (m_form == Form::Unknown) {
+            const auto first = std::ranges::find_if_not(bytes, isBlank);
+            if (first == bytes.end())
+                return LineDecoder::decode(bytes);
+            m_form = *first == '[' ? Form::Array : Form::Lines;
+            if (m_form == Form::Array)
+                bytes = bytes.substr(static_cast<std::size_t>(first - bytes.begin()) + 1);
+        }
+        return m_form == Form::Lines ? LineDecoder::decode(bytes) : elements(bytes);
+    }
+
+    Result<void> end() override {
+        if (m_form == Form::Array && !m_closed)
+            return fail(ErrorKind::Malformed,
+                        fmt::format("the array is not closed by ] after element {}; the file is cut short", m_number));
+        return m_form == Form::Array ? Result<void>() : LineDecoder::end();
+    }
+
+    Result<void> line(std::string_view text, std::int64_t number) override {
+        if (std::ranges::all_of(text, isBlank))
+            return {};
+        return give(number, parseRow(text));
+    }
+
+private:
+    enum class Form { Unknown, Lines, Array };
+    Form m_form = Form::Unknown;
+    std::string m_element;
+    std::int64_t m_number = 0; ///< elements so far
+    int m_depth = 0;
+    bool m_text = false, m_escaped = false, m_closed = false;
+
+    Result<void> elements(std::string_view bytes) {
+        std::size_t kept = 0;
+        for (std::size_t i = 0; i < bytes.size() && !done(); ++i) {
+            const char c = bytes[i];
+            if (m_closed) {
+                if (!isBlank(c))
+                    return fail(ErrorKind::Malformed, "there is more after the ] that closes the array");
+                continue;
+            }
+            if (m_text) {
+                m_text = m_escaped || c != '"';
+                m_escaped = !m_escaped && c == '\\';
+                continue;
+            }
+            m_text = c == '"';
+            const bool ends = m_depth == 0 && (c == ',' || c == ']');
+            if (!ends) {
+                m_depth += c == '{' || c == '[' ? 1 : c == '}' || c == ']' ? -1 : 0;
+                continue;
+            }
+            m_element += bytes.substr(kept, i - kept);
+            kept = i + 1;
+            m_closed = c == ']';
+            CREST_CHECK(element());
+        }
+        if (!m_closed)
+            m_element += bytes.substr(kept);
+        return checkLength(m_element.size(), m_number + 1);
+    }
+
+    Result<void> element() {
+        const bool nothing = std::ranges::all_of(m_element, isBlank);
+        if (nothing && m_closed && m_number == 0)
+            return {}; // []
+        ++m_number;
+        CREST_CHECK(checkLength(m_element.size(), m_number));
+        CREST_CHECK(give(m_number, parseRow(m_element)));
+        m_element.clear();
+        return {};
+    }
+};
+
+} // namespace
+
+Result<Json> parseRow(std::string_view text) {
+    const auto values = std::ranges::count_if(text, [](char c) { return c == ',' || c == '[' || c == '{'; });
+    if (values > kMostValues)
+        return fail(ErrorKind::OutOfRange, fmt::format("more than {} values in one row", kMostValues));
+    CREST_TRY(row, parseJson(text, "", {kLongestRow, 32}));
+    if (!row.is_object())
+        return fail(ErrorKind::Malformed, "is no JSON object");
+    return row;
+}
+
+std::unique_ptr<RowDecoder> makeJsonDecoder(RowVisitor visit) {
+    return std::make_unique<JsonDecoder>(std::move(visit));
+}
+
+} // namespace crest::data

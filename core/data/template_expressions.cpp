@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tokens to values.
+#include <algorithm>
+#include <charconv>
+
+#include "core/data/template_cursor.h"
+
+namespace crest::data::tpl {
+
+Result<Kid> ExpressionParser::expression() {
+    CREST_CHECK(deeper());
+    CREST_TRY(result, orExpression());
+    while (takeName("if")) {
+        CREST_TRY(either, node(NodeKind::Either));
+        CREST_TRY(when, orExpression());
+        Kid otherwise;
+        if (takeName("else")) {
+            CREST_TRY(other, expression());
+            otherwise = std::move(other);
+        }
+        either->kids.push_back(std::move(when));
+        either->kids.push_back(std::move(result));
+        either->kids.push_back(std::move(otherwise));
+        result = std::move(either);
+    }
+    --m_depth;
+    return result;
+}
+
+Result<Kid> ExpressionParser::leftToRight(std::initializer_list<std::string_view> operators, Level below) {
+    CREST_TRY(left, (this->*below)());
+    int operands = 1;
+    while ((at().kind == TokenKind::Sign || at().kind == TokenKind::Name) &&
+           std::ranges::find(operators, at().text) != operators.end()) {
+        if (++operands > kMaxOperands)
+            return problem(fmt::format("more than {} values in a row", kMaxOperands));
+        const std::string sign = next().text;
+        CREST_TRY(right, (this->*below)());
+        CREST_TRY(both, pair(NodeKind::Binary, sign, std::move(left), std::move(right)));
+        left = std::move(both);
+    }
+    return left;
+}
+
+Result<Kid> ExpressionParser::orExpression() {
+    return leftToRight({"or"}, &ExpressionParser::andExpression);
+}
+
+Result<Kid> ExpressionParser::andExpression() {
+    return leftToRight({"and"}, &ExpressionParser::notExpression);
+}
+
+Result<Kid> ExpressionParser::notExpression() {
+    if (!takeName("not"))
+        return comparison();
+    CREST_CHECK(deeper());
+    CREST_TRY(made, node(NodeKind::Not));
+    CREST_TRY(inner, notExpression());
+    --m_depth;
+    made->kids.push_back(std::move(inner));
+    return made;
+}
+
+Result<Kid> ExpressionParser::comparison() {
+    CREST_TRY(left, sum());
+    CREST_TRY(chain, node(NodeKind::Chain));
+    chain->kids.push_back(std::move(left));
+    while (true) {
+        std::string sign;
+        if (at().kind == TokenKind::Sign &&
+            (at().text == "==" || at().text == "!=" || at().text[0] == '<' || at().text[0] == '>')) {
+            sign = next().text;
+        } else if (takeName("in")) {
+            sign = "in";
+        } else if (isName("not") && m_tokens[m_at + 1].text == "in") {
+            next();
+            next();
+            sign = "not in";
+        } else {
+            break;
+        }
+        CREST_TRY(right, sum());
+        chain->texts.push_back(sign);
+        chain->kids.push_back(std::move(right));
+    }
+    if (chain->texts.empty())
+        return std::move(chain->kids.front());
+    return chain;
+}
+
+Result<Kid> ExpressionParser::sum() {
+    return leftToRight({"+", "-"}, &ExpressionParser::joined);
+}
+
+Result<Kid> ExpressionParser::joined() {
+    return leftToRight({"~"}, &ExpressionParser::product);
+}
+
+Result<Kid> ExpressionParser::product() {
+    return leftToRight({"*", "/", "//", "%"}, &ExpressionParser::signedValue);
+}
+
+Result<Kid> ExpressionParser::signedValue() {
+    if (isSign("-") || isSign("+")) {
+        const bool minus = next().text == "-";
+        CREST_CHECK(deeper());
+        CREST_TRY(inner, signedValue());
+        --m_depth;
+        if (!minus)
+            return inner;
+        CREST_TRY(made, node(NodeKind::Negate));
+        made->kids.push_back(std::move(inner));
+        return made;
+    }
+    CREST_TRY(result, primary());
+    return postfixes(std::move(result));
+}
+
+Result<Kid> ExpressionParser::postfixes(Kid result) {
+    int chained = 0;
+    while (true) {
+        if (++chained > kMaxDepth)
+            return problem(fmt::format("more than {} filters and fields in a row", kMaxDepth));
+        if (takeSign(".")) {
+            CREST_TRY(field, dotted(std::move(result)));
+            result = std::move(field);
+        } else if (takeSign("[")) {
+            CREST_TRY(element, subscript(std::move(result)));
+            result = std::move(element);
+        } else if (takeSign("|")) {
+            CREST_TRY(filtered, filter(std::move(result)));
+            result = std::move(filtered);
+        } else if (takeName("is")) {
+            CREST_TRY(tested, test(std::move(result)));
+            result = std::move(tested);
+        } else if (isSign("(")) {
+            return problem("functions cannot be called, only methods of values", ErrorKind::Unsupported);
+        } else {
+            return result;
+        }
+    }
+}
+
+Result<Kid> ExpressionParser::dotted(Kid subject) {
+    if (at().kind == TokenKind::Integer) { // choices.0
+        CREST_TRY(index, primary());
+        return pair(NodeKind::Index, "", std::move(subject), std::move(index));
+    }
+    const std::string name = at().text;
+    CREST_CHECK(expect(TokenKind::Name, "a name"));
+    const bool call = isSign("(");
+    if (call && !isMethod(name))
+        return problem(fmt::format("the method \"{}\" is not known", name), ErrorKind::Unsupported);
+    CREST_TRY(made, node(call ? NodeKind::Method : NodeKind::Attribute, name));
+    made->kids.push_back(std::move(subject));
+    if (call)
+        CREST_CHECK(arguments(*made));
+    return made;
+}
+
+Result<Kid> ExpressionParser::subscript(Kid subject) {
+    Kid first;
+    Kid last;
+    if (!isSign(":")) {
+        CREST_TRY(from, expression());
+        first = std::move(from);
+    }
+    if (takeSign("]"))
+        return pair(NodeKind::Index, "", std::move(subject), std::move(first));
+    CREST_CHECK(expectSign(":"));
+    if (!isSign("]")) {
+        CREST_TRY(to, expression());
+        last = std::move(to);
+    }
+    if (isSign(":"))
+        return problem("slices with a step are not known", ErrorKind::Unsupported);
+    CREST_CHECK(expectSign("]"));
+    CREST_TRY(made, pair(NodeKind::Slice, "", std::move(subject), std::move(first)));
+    made->kids.push_back(std::move(last));
+    return made;
+}
+
+Result<Kid> ExpressionParser::filter(Kid subject) {
+    const std::string name = at().text;
+    CREST_CHECK(expect(TokenKind::Name, "the name of a filter"));
+    if (!isFilter(name))
+        return problem(fmt::format("the filter \"{}\" is not known", name), ErrorKind::Unsupported);
+    CREST_TRY(made, node(NodeKind::Filter, name));
+    made->kids.push_back(std::move(subject));
+    if (isSign("("))
+        CREST_CHECK(arguments(*made));
+    return made;
+}
+
+Result<Kid> ExpressionParser::test(Kid subject) {
+    const bool negated = takeName("not");
+    const std::string name = at().text;
+    CREST_CHECK(expect(TokenKind::Name, "the name of a test"));
+    if (!isTest(name))
+        return problem(fmt::format("the test \"{}\" is not known", name), ErrorKind::Unsupported);
+    CREST_TRY(made, node(NodeKind::Test, name));
+    made->flag = negated;
+    made->kids.push_back(std::move(subject));
+    return made;
+}
+
+Result<void> ExpressionParser::arguments(Node& call) {
+    CREST_CHECK(expectSign("("));
+    while (!takeSign(")")) {
+        if (at().kind == TokenKind::Name && m_tokens[m_at + 1].text == "=" &&
+            m_tokens[m_at + 1].kind == TokenKind::Sign) {
+            call.texts.push_back(next().text);
+            next();
+        } else if (!call.texts.empty()) {
+            return problem("an argument without a name after one with a name");
+        }
+        CREST_TRY(argument, expression());
+        call.kids.push_back(std::move(argument));
+        if (!isSign(")"))
+            CREST_CHECK(expectSign(","));
+    }
+    return {};
+}
+
+Result<Kid> ExpressionParser::primary() {
+    const Token token = at();
+    if (token.kind == TokenKind::Name)
+        return word();
+    if (token.kind == TokenKind::String || token.kind == TokenKind::Integer || token.kind == TokenKind::Number)
+        return literal();
+    if (takeSign("(")) {
+        CREST_TRY(inner, expression());
+        CREST_CHECK(expectSign(")"));
+        return inner;
+    }
+    if (takeSign("["))
+        return items(NodeKind::List, "]");
+    if (takeSign("{"))
+        return items(NodeKind::Dict, "}");
+    return problem(fmt::format("{} where a value was expected", shown()));
+}
+
+Result<Kid> ExpressionParser::word() {
+    const std::string name = next().text;
+    const bool yes = name == "true" || name == "True";
+    if (!yes && name != "false" && name != "False" && name != "none" && name != "None")
+        return node(NodeKind::Name, name);
+    CREST_TRY(made, node(NodeKind::Literal));
+    made->value = name == "none" || name == "None" ? Json() : Json(yes);
+    return made;
+}
+
+Result<Kid> ExpressionParser::literal() {
+    const Token token = next();
+    CREST_TRY(made, node(NodeKind::Literal));
+    if (token.kind == TokenKind::String) {
+        std::string text = token.text;
+        while (at().kind == TokenKind::String) // "a" "b" is "ab"
+            text += next().text;
+        made->value = text;
+        return made;
+    }
+    const char* end = token.text.data() + token.text.size();
+    if (token.kind == TokenKind::Integer) {
+        std::int64_t number = 0;
+        if (std::from_chars(token.text.data(), end, number).ec != std::errc())
+            return problem(fmt::format("the number {} does not fit 64 bits", token.text.substr(0, 40)));
+        made->value = number;
+        return made;
+    }
+    double number = 0;
+    std::from_chars(token.text.data(), end, number);
+    made->value = number;
+    return made;
+}
+
+Result<Kid> ExpressionParser::items(NodeKind kind, std::string_view close) {
+    CREST_TRY(made, node(kind));
+    while (!takeSign(close)) {
+        CREST_TRY(item, expression());
+        made->kids.push_back(std::move(item));
+        if (kind == NodeKind::Dict) {
+            CREST_CHECK(expectSign(":"));
+            CREST_TRY(value, expression());
+            made->kids.push_back(std::move(value));
+        }
+        if (!isSign(close))
+            CREST_CHECK(expectSign(","));
+    }
+    return made;
+}
+
+} // namespace crest::data::tpl

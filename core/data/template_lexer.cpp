@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source to tokens, with Jinja's rules for white space: `-` beside a tag strips, nothing else does.
+#include <algorithm>
+#include <cstring>
+
+#include <fmt/format.h>
+
+#include "core/data/py_text.h"
+#include "core/data/template_parts.h"
+#include "core/text/unicode.h"
+
+namespace crest::data::tpl {
+namespace {
+
+constexpr std::string_view kTwoSigns[] = {"==", "!=", "<=", ">=", "//", "**"};
+constexpr std::string_view kOneSign = "()[]{}.,:|~+-*/%<>=";
+
+bool isNameStart(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+}
+bool isDigit(char c) {
+    return c >= '0' && c <= '9';
+}
+
+class Lexer {
+public:
+    Lexer(std::string_view source, const std::string& where)
+        : m_rest(source)
+        , m_where(where) {}
+
+    Result<std::vector<Token>> run() {
+        while (!m_rest.empty())
+            CREST_CHECK(m_inside == TokenKind::Text ? outside() : inside());
+        if (m_inside != TokenKind::Text)
+            return problem(m_inside == TokenKind::EndPrint ? "{{ is not closed by }}" : "{% is not closed by %}");
+        add(TokenKind::End, "");
+        return std::move(m_tokens);
+    }
+
+private:
+    std::string_view m_rest;
+    const std::string& m_where;
+    std::vector<Token> m_tokens;
+    int m_line = 1;
+    TokenKind m_inside = TokenKind::Text; ///< Text, or the token that ends the tag
+    bool m_stripNext = false;
+
+    tl::unexpected<Error> problem(const std::string& what) const {
+        return fail(ErrorKind::Malformed, fmt::format("{} (line {} of the template)", what, m_line), m_where);
+    }
+    void add(TokenKind kind, std::string text) { m_tokens.push_back({kind, std::move(text), m_line}); }
+    std::string_view take(std::size_t count) {
+        const std::string_view taken = m_rest.substr(0, count);
+        m_line += static_cast<int>(std::ranges::count(taken, '\n'));
+        m_rest.remove_prefix(taken.size());
+        return taken;
+    }
+
+    /// Text up to the next tag, and the tag's opening.
+    Result<void> outside() {
+        std::size_t at = m_rest.find('{');
+        while (at != std::string_view::npos && (at + 1 >= m_rest.size() || !std::strchr("{%#", m_rest[at + 1])))
+            at = m_rest.find('{', at + 1);
+        std::string_view text = take(std::min(at, m_rest.size()));
+        if (m_stripNext)
+            text = pyLeftStrip(text);
+        m_stripNext = false;
+        const bool strip = m_rest.size() > 2 && m_rest[2] == '-';
+        if (strip)
+            text = pyRightStrip(text);
+        if (!text.empty())
+            add(TokenKind::Text, std::string(text));
+        if (m_rest.empty())
+            return {};
+        const char opened = m_rest[1];
+        take(strip || (m_rest.size() > 2 && m_rest[2] == '+') ? 3 : 2);
+        if (opened == '#')
+            return comment();
+        add(opened == '{' ? TokenKind::BeginPrint : TokenKind::BeginTag, "");
+        m_inside = opened == '{' ? TokenKind::EndPrint : TokenKind::EndTag;
+        return {};
+    }
+
+    Result<void> comment() {
+        const std::size_t end = m_rest.find("#}");
+        if (end == std::string_view::npos)
+            return problem("{# is not closed by #}");
+        m_stripNext = end > 0 && m_rest[end - 1] == '-';
+        take(end + 2);
+        return {};
+    }
+
+    Result<void> inside() {
+        const char c = m_rest.front();
+        if (c == ' ' || c == '\t' || c == '\n' || c == '\r') {
+            take(1);
+            return {};
+        }
+        const std::string_view close = m_inside == TokenKind::EndPrint ? "}}" : "%}";
+        // A } may close a dictionary as well: }} ends the tag only where none is open.
+        const bool strips = m_rest.starts_with('-') && m_rest.substr(1).starts_with(close);
+        if ((strips || m_rest.starts_with(close)) && m_open == 0) {
+            take(close.size() + (strips ? 1 : 0));
+            add(m_inside, "");
+            m_inside = TokenKind::Text;
+            m_stripNext = strips;
+            return {};
+        }
+        if (c == '"' || c == '\'')
+            return string(c);
+        if (isNameStart(c) || isDigit(c))
+            return word();
+        for (const std::string_view sign : kTwoSigns)
+            if (m_rest.starts_with(sign)) {
+                add(TokenKind::Sign, std::string(take(2)));
+                return {};
+            }
+        if (kOneSign.find(c) == std::string_view::npos)
+            return problem(
+                fmt::format("\"{}\" means nothing here", m_rest.substr(0, text::codePointAt(m_rest, 0).length)));
+        m_open += c == '{' || c == '(' || c == '[' ? 1 : c == '}' || c == ')' || c == ']' ? -1 : 0;
+        m_open = std::max(m_open, 0);
+        add(TokenKind::Sign, std::string(take(1)));
+        return {};
+    }
+    int m_open = 0;
+
+    Result<void> word() {
+        std::size_t end = 0;
+        const bool number = isDigit(m_rest.front());
+        bool point = false;
+        while (end < m_rest.size()) {
+            const char c = m_rest[end];
+            const bool decimal = number && c == '.' && !point && end + 1 < m_rest.size() && isDigit(m_rest[end + 1]);
+            if (!isDigit(c) && !decimal && (number || !isNameStart(c)))
+                break;
+            point |= decimal;
+            ++end;
+        }
+        add(!number ? TokenKind::Name : point ? TokenKind::Number : TokenKind::Integer, std::string(take(end)));
+        return {};
+    }
+
+    Result<void> string(char quote) {
+        std::string text;
+        take(1);
+        while (!m_rest.empty() && m_rest.front() != quote) {
+            if (m_rest.front() != '\\') {
+                text += take(1);
+                continue;
+            }
+            take(1);
+            CREST_CHECK(escape(text));
+        }
+        if (m_rest.empty())
+            return problem("a text is not closed by its quotation mark");
+        take(1);
+        add(TokenKind::String, std::move(text));
+        return {};
+    }
+
+    Result<void> escape(std::string& text) {
+        if (m_rest.empty())
+            return problem("a text is not closed by its quotation mark");
+        const char c = take(1).front();
+        constexpr std::string_view kFrom = "ntr\\'\"0";
+        constexpr std::string_view kTo("\n\t\r\\'\"\0", 7);
+        if (const std::size_t at = kFrom.find(c); at != std::string_view::npos) {
+            text += kTo[at];
+            return {};
+        }
+        const std::size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
+        if (digits == 0) { // an unknown escape stays as it is, as in Python
+            text += '\\';
+            text += c;
+            return {};
+        }
+        char32_t value = 0;
+        const std::string_view hex = m_rest.substr(0, digits);
+        for (const char digit : hex) {
+            const std::size_t at = std::string_view("0123456789abcdefABCDEF").find(digit);
+            if (at == std::string_view::npos)
+                return problem("an escape without its digits");
+            value = value * 16 + static_cast<char32_t>(at < 16 ? at : at - 6);
+        }
+        if (hex.size() < digits || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000))
+            return problem("an escape that is no character");
+        take(digits);
+        text::appendUtf8(value, text);
+        return {};
+    }
+};
+
+} // namespace
+
+Result<std::vector<Token>> tokenize(std::string_view source, const std::string& where) {
+    // Jinja reads every line end as \n.
+    const std::string lines = pyReplace(pyReplace(source, "\r\n", "\n"), "\r", "\n");
+    return Lexer(lines, where).run();
+}
+
+} // namespace crest::data::tpl

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Suite files: those that are shipped, what is refused and in which words, wrong rows, missing data.
+#include <fstream>
+
+#include <QElapsedTimer>
+#include <QTemporaryDir>
+#include <QTest>
+
+#include "core/data/suite.h"
+#include "core/data/task_metrics.h"
+
+using namespace crest;
+using namespace crest::data;
+
+namespace {
+
+Json choiceTask() {
+    return {{"name", "t"},
+            {"kind", "multiple_choice"},
+            {"data", {{"test", {"t.jsonl"}}}},
+            {"context", "Q: {{q}}\nA:"},
+            {"choices", "{{c}}"},
+            {"gold", "{{g}}"},
+            {"metrics", {"acc", "acc_norm"}}};
+}
+
+} // namespace
+
+class SuiteTest : public QObject {
+    Q_OBJECT
+
+private:
+    QTemporaryDir m_folder;
+    std::filesystem::path at(const std::string& name) const { return m_folder.path().toStdString() + "/" + name; }
+    void write(const std::string& name, const std::string& content) const {
+        std::ofstream(at(name), std::ios::binary) << content;
+    }
+    static Json suite(const Json& tasks) { return {{"format", "crest suite 1"}, {"name", "s"}, {"tasks", tasks}}; }
+    std::string problemOf(const Json& task) const {
+        const auto parsed = parseTask(task, "s.json");
+        return parsed ? "" : parsed.error().text();
+    }
+
+private Q_SLOTS:
+    void shippedSuites() {
+        int files = 0;
+        for (const auto& entry : std::filesystem::directory_iterator(CREST_SOURCE_DIR "/resources/suites")) {
+            if (entry.path().extension() != ".json")
+                continue;
+            ++files;
+            const auto read = readSuite(entry.path());
+            QVERIFY2(read, read ? "" : read.error().text().c_str());
+            QCOMPARE(read->name, entry.path().stem().string());
+            QVERIFY(!read->description.empty());
+            for (const TaskDefinition& task : read->tasks) {
+                const auto again = parseTask(Json::parse(canonicalJson(task.definition)), "");
+                QVERIFY(again);
+                QCOMPARE(again->name, task.name);
+            }
+        }
+        QVERIFY(files >= 18);
+        QCOMPARE(readSuite(CREST_SOURCE_DIR "/resources/suites/mmlu-subjects.json")->tasks.size(), std::size_t(57));
+        const auto paper = readSuite(CREST_SOURCE_DIR "/resources/suites/amuro-char-2025.json");
+        QCOMPARE(paper->tasks.front().shots, 4);
+    }
+
+    void refusedDefinitions_data() {
+        QTest::addColumn<QString>("change");
+        QTest::addColumn<QString>("says");
+        const auto add = [](const char* change, const char* says) {
+            QTest::newRow(change) << QString::fromUtf8(change) << QString::fromUtf8(says);
+        };
+        add("{\"name\":\"\"}", "\"name\"");
+        add("{\"kind\":\"quiz\"}", "\"kind\" is multiple_choice");
+        add("{\"contxt\":\"x\"}", "the key \"contxt\" is not known");
+        add("{\"context\":null}", "needs \"context\"");
+        add("{\"gold\":null}", "needs \"gold\"");
+        add("{\"context\":\"{{q|evil}}\"}", "t: context: the filter \"evil\" is not known");
+        add("{\"metrics\":[\"bleu\"]}", "the metric \"bleu\" is not one of this kind: acc");
+        add("{\"data\":{\"test\":[\"../../etc/passwd\"]}}", "is no pattern of a data file");
+        add("{\"data\":{\"test\":[\"/etc/passwd\"]}}", "is no pattern of a data file");
+        add("{\"data\":{\"test\":[]}}", "list of file patterns");
+        add("{\"data\":{\"test\":[{\"files\":\"x\",\"format\":\"exe\"}]}}", "the format \"exe\"");
+        add("{\"evaluate\":\"dev\"}", "no split \"dev\"");
+        add("{\"shots\":{\"count\":5000}}", "count");
+        add("{\"shots\":{\"from\":\"train\"}}", "no split \"train\"");
+        add("{\"shots\":{\"order\":\"best\"}}", "random or first");
+        add("{\"chance\":\"half\"}", "\"chance\"");
+        add("{\"filters\":[{\"name\":\"x\",\"regex\":\"(\"}]}", "no regular expression");
+        add("{\"generation\":{\"until\":[\"\"]}}", "empty text in \"until\"");
+        add("{\"special_tokens\":\"all\"}", "tokenizer or none");
+        add("{\"parts\":[1]}", "parts");
+        add("{\"fields\":[\"x\"]}", "\"fields\" must be an object");
+    }
+
+    void refusedDefinitions() {
+        QFETCH(QString, change);
+        QFETCH(QString, says);
+        QCOMPARE(problemOf(choiceTask()), std::string());
+        Json task = choiceTask();
+        task.merge_patch(Json::parse(change.toStdString()));
+        const std::string problem = problemOf(task);
+        QVERIFY2(QString::fromStdString(problem).contains(says), problem.c_str());
+    }
+
+    void useOfOtherFiles() {
+        write("base.json", suite(Json::array({choiceTask()})).dump());
+        write("s.json", suite(Json::array({Json{{"use", "base.json#t"}, {"name", "u"}, {"shots", {{"count", 3}}}},
+                                           Json{{"use", "base.json"}}}))
+                            .dump());
+        const auto read = readSuite(at("s.json"));
+        QVERIFY2(read, read ? "" : read.error().text().c_str());
+        QCOMPARE(read->tasks.size(), std::size_t(2));
+        QCOMPARE(read->tasks[0].name, std::string("u"));
+        QCOMPARE(read->tasks[0].shots, 3);
+        QVERIFY(!read->tasks[0].definition.contains("use"));
+        for (const char* use : {"../base.json#t", "/etc/passwd", "..", "base.json#none", "nothing.json"}) {
+            write("s.json", suite(Json::array({Json{{"use", use}}})).dump());
+            QVERIFY2(!readSuite(at("s.json")), use);
+        }
+        write("a.json", suite(Json::array({Json{{"use", "a.json"}}})).dump());
+        const auto circle = readSuite(at("a.json"));
+        QVERIFY(!circle);
+        QVERIFY(circle.error().message.find("circle") != std::string::npos);
+        // Each level names the next a thousand times.
+        for (int level = 0; level < 4; ++level) {
+            const Json next{{"use", "l" + std::to_string(level + 1) + ".json"}};
+            write("l" + std::to_string(level) + ".json", suite(Json(1000, next)).dump());
+        }
+        write("l4.json", suite(Json::array({choiceTask()})).dump());
+        QElapsedTimer timer;
+        timer.start();
+        QVERIFY(!readSuite(at("l0.json")));
+        QVERIFY(timer.elapsed() < 2000);
+        write("s.json", suite(Json::array({choiceTask(), choiceTask()})).dump());
+        QVERIFY(readSuite(at("s.json")).error().message.find("two tasks") != std::string::npos);
+    }
+
+    void wrongRowsAreCountedThenRefused() {
+        std::string rows;
+        for (int i = 0; i < 200; ++i)
+            rows += i == 41   ? "{\"q\":\"x\",\"c\":[\"a\",\"b\"],\"g\":7}\n"
+                    : i == 99 ? "{broken\n"
+                              : "{\"q\":\"x\",\"c\":[\"a\",\"bb\"],\"g\":" + std::to_string(i % 2) + "}\n";
+        write("t.jsonl", rows);
+        const auto task = parseTask(choiceTask(), "");
+        const auto made = makeItems(*task, m_folder.path().toStdString());
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
+        QCOMPARE(made->rows, std::int64_t(200));
+        QCOMPARE(made->badRows, std::int64_t(2));
+        QCOMPARE(made->items.size(), std::size_t(198));
+        QCOMPARE(made->items[41].document, std::int64_t(42));
+        QVERIFY2(made->badExamples[0].find("t.jsonl, row 42: the right answer, 7, is none of the 2 choices") !=
+                     std::string::npos,
+                 made->badExamples[0].c_str());
+        ItemOptions strict;
+        strict.maxBadShare = 0.005;
+        const auto refused = makeItems(*task, m_folder.path().toStdString(), strict);
+        QVERIFY(!refused);
+        QVERIFY2(refused.error().message.find("2 of 200 rows cannot be used") != std::string::npos,
+                 refused.error().message.c_str());
+        ItemOptions few;
+        few.limit = 10;
+        QCOMPARE(makeItems(*task, m_folder.path().toStdString(), few)->items.size(), std::size_t(10));
+        QCOMPARE(makeItems(*task, m_folder.path().toStdString(), few)->dataHash, made->dataHash);
+    }
+
+    void missingDataAreNamed() {
+        const auto suite = readSuite(CREST_SOURCE_DIR "/resources/suites/hellaswag.json");
+        const auto made = makeItems(suite->tasks[0], m_folder.path().toStdString());
+        QVERIFY(!made);
+        QCOMPARE(made.error().kind, ErrorKind::NotFound);
+        for (const char* part :
+             {"\"validation\" of hellaswag", "hellaswag/**/validation*.parquet", "hellaswag_val.jsonl"})
+            QVERIFY2(made.error().message.find(part) != std::string::npos, made.error().message.c_str());
+        QVERIFY(made.error().where.find(m_folder.path().toStdString()) != std::string::npos);
+    }
+
+    void pairsAndCauses() {
+        const auto task = parseTask(choiceTask(), "");
+        std::vector<TaskItem> items(2);
+        for (TaskItem& item : items) {
+            item.requests = {{"q", " a"}, {"q", " bb"}};
+            item.choices = {"a", "bb"};
+            item.gold = 0;
+        }
+        items[1].document = 1;
+        ItemScores plus{{1, 2, 3, 1}, {1, 1, 1, 1}, {1, 0, 0, 1}, {}};
+        ItemScores minus{{2, 1, 1, 3}, {1, 1, 1, 1}, {1, 0, 0, 0}, {}};
+        const auto a = scoreItems(*task, items, plus);
+        const auto b = scoreItems(*task, items, minus);
+        QVERIFY(a && b);
+        QCOMPARE(a->metrics[0].itemValues, (std::vector<float>{1, 0}));
+        const auto mean = meanOfPair(*a, *b);
+        QVERIFY(mean);
+        QCOMPARE(mean->metrics[0].itemValues, (std::vector<float>{0.5F, 0.5F}));
+        QCOMPARE(mean->metrics[0].value, 0.5);
+        QCOMPARE(mean->metrics[0].stderr_, 0.0);
+        QCOMPARE(mean->details.requestGreedy, (std::vector<std::uint8_t>{2, 0, 0, 1}));
+        QCOMPARE(mean->details.requestNats[0], 1.5F);
+        plus.requestNats[3] = std::numeric_limits<double>::quiet_NaN();
+        const auto broken = scoreItems(*task, items, plus);
+        QVERIFY(broken && std::isnan(broken->metrics[0].value));
+        QVERIFY2(broken->cause.find("document 1, request 2") != std::string::npos, broken->cause.c_str());
+        plus.requestNats.pop_back();
+        QCOMPARE(scoreItems(*task, items, plus).error().kind, ErrorKind::Mismatch);
+        const std::vector<MetricValue> parts{{"acc", "accuracy", 0.5, 0.1, {}, {}},
+                                             {"acc", "accuracy", 0.8, 0.05, {}, {}}};
+        const auto group = groupMetric(parts, std::vector<std::int64_t>{10, 30});
+        QVERIFY(std::abs(group.value - 0.725) < 1e-12);
+        // sqrt((9 * 0.01 * 10 + 29 * 0.0025 * 30) / 38 / 40)
+        QVERIFY(std::abs(group.stderr_ - std::sqrt((0.9 + 2.175) / 38 / 40)) < 1e-12);
+    }
+};
+
+QTEST_GUILESS_MAIN(SuiteTest)
+#include "tst_suite.moc"
