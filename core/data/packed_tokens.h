@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pretraining text as one long array of ids, compact in memory and kept in a cache file, so that a second run starts at
-// once.
+// Pretraining text as one long array of ids, compact in memory.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
-#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +11,7 @@
 #include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/data/texts.h"
+#include "core/data/token_cache.h"
 #include "core/text/tokenizer.h"
 
 namespace crest::data {
@@ -24,11 +23,9 @@ public:
     /// Tokenizes. OutOfRange where the end token is no id of the tokenizer.
     static Result<PackedTokens> build(const Texts& texts, const text::Tokenizer& tokenizer, std::int32_t endToken,
                                       const JobContext& job = {});
-    /// Takes the ids from `cacheFolder` where the same texts were tokenized before by the same tokenizer, else
-    /// tokenizes and leaves the file there. A cache file that is damaged, or that cannot be written, is no error: the
-    /// ids are made again.
+    /// The same with ids that are kept in `cache`.
     static Result<PackedTokens> buildCached(const Texts& texts, const text::Tokenizer& tokenizer, std::int32_t endToken,
-                                            const std::filesystem::path& cacheFolder, const JobContext& job = {});
+                                            const TokenCache& cache, const JobContext& job = {});
     /// From ids that are there already, each in [0, idLimit).
     static Result<PackedTokens> fromIds(std::span<const std::int32_t> ids, std::int32_t idLimit);
 
@@ -53,8 +50,6 @@ private:
     bool m_fromCache = false;
 
     void finish();
-    static bool readCache(const std::filesystem::path& file, const std::string& key, PackedTokens& into);
-    void writeCache(const std::filesystem::path& file, const std::string& key) const;
 };
 
 } // namespace crest::data

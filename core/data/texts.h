@@ -13,6 +13,7 @@
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
+#include "core/data/token_cache.h"
 #include "core/text/tokenizer.h"
 
 namespace crest::data {
@@ -86,8 +87,9 @@ struct TokenizedText {
 /// For loops over documents: reports now and then; Stopped where that was asked for.
 Result<void> beforeDocument(std::size_t index, std::size_t count, const JobContext& job);
 
+/// Ids of the documents are kept in `cache`.
 Result<TokenizedText> tokenizeTexts(const Texts& texts, const text::Tokenizer& tokenizer, std::int32_t endToken,
-                                    const JobContext& job = {});
+                                    const JobContext& job = {}, const TokenCache& cache = {});
 
 /// A stretch of ids to be run through a model at once: inputs are ids[begin, begin+length-1), targets ids[begin+1,
 /// begin+length). The targets at index firstScored .. length-1 of the window count; firstScored >= 1.

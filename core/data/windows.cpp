@@ -46,22 +46,28 @@ Result<void> checkOptions(const WindowOptions& options) {
 } // namespace
 
 Result<TokenizedText> tokenizeTexts(const Texts& texts, const text::Tokenizer& tokenizer, std::int32_t endToken,
-                                    const JobContext& job) {
+                                    const JobContext& job, const TokenCache& cache) {
     if (!tokenizer.idToToken(endToken))
         return fail(ErrorKind::OutOfRange, fmt::format("the end token {} is no id of the tokenizer", endToken),
                     texts.name);
     TokenizedText out;
     out.textBytes = texts.bytes;
     out.endToken = endToken;
-    out.documents.reserve(texts.documents.size());
-    for (std::size_t d = 0; d < texts.documents.size(); ++d) {
-        CREST_CHECK(beforeDocument(d, texts.documents.size(), job));
-        const auto begin = static_cast<std::int64_t>(out.ids.size());
-        const std::vector<std::int32_t> ids = tokenizer.encode(texts.documents[d]);
-        out.ids.insert(out.ids.end(), ids.begin(), ids.end());
-        out.ids.push_back(endToken);
-        out.documents.push_back({begin, static_cast<std::int64_t>(out.ids.size()) - begin});
+    CREST_TRY(lists, TokenLists::of(texts.documents, texts.contentHash, tokenizer, TokenMode::Plain, cache, job));
+    out.documents.reserve(lists.size());
+    out.ids.reserve(lists.idCount() + lists.size());
+    std::int64_t begin = 0;
+    for (std::size_t d = 0; d < lists.size(); ++d) {
+        out.documents.push_back({begin, static_cast<std::int64_t>(lists.length(d)) + 1});
+        begin += out.documents.back().length;
     }
+    std::size_t document = 0; // whose end token is still to come
+    lists.forEach([&](std::size_t of, std::int32_t id) {
+        for (; document < of; ++document)
+            out.ids.push_back(endToken);
+        out.ids.push_back(id);
+    });
+    out.ids.resize(static_cast<std::size_t>(begin), endToken);
     out.contentHash =
         sha256Hex(fmt::format("crest tokenized 1 {} {} {}", texts.contentHash, tokenizer.contentHash(), endToken));
     return out;

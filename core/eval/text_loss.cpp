@@ -38,7 +38,7 @@ Result<TextWindows> readTextWindows(const std::filesystem::path& file, const tex
                     where);
     CREST_TRY(texts, data::readTexts(file));
     TextWindows result;
-    CREST_TRY(tokens, data::tokenizeTexts(texts, tokenizer, *end, job));
+    CREST_TRY(tokens, data::tokenizeTexts(texts, tokenizer, *end, job, data::TokenCache::ofUser()));
     result.tokens = std::move(tokens);
     data::WindowOptions cut;
     cut.context = static_cast<std::int32_t>(options.windowTokens);

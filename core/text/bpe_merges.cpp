@@ -81,13 +81,15 @@ void appendSymbol(std::int32_t id, std::vector<BpeSymbol>& symbols) {
 BpeMerges::BpeMerges(std::span<const BpeMerge> merges)
     : m_table(std::bit_ceil(2 * merges.size() + 2)) {
     const std::size_t mask = m_table.size() - 1;
-    for (std::size_t rank = 0; rank < merges.size(); ++rank) {
-        const BpeMerge& merge = merges[rank];
+    std::uint32_t rank = 0;
+    for (std::size_t i = 0; i < merges.size(); ++i) {
+        const BpeMerge& merge = merges[i];
+        rank += i > 0 && !merge.sameRank ? 1U : 0U;
         const std::uint64_t key = pairKey(merge.left, merge.right);
         std::size_t slot = spread(key) & mask;
         while (m_table[slot].result >= 0 && m_table[slot].pair != key)
             slot = (slot + 1) & mask;
-        m_table[slot] = {key, static_cast<std::uint32_t>(rank), merge.result};
+        m_table[slot] = {key, rank, merge.result};
     }
 }
 

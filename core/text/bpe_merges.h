@@ -14,6 +14,7 @@ struct BpeMerge {
     std::int32_t left = 0;
     std::int32_t right = 0;
     std::int32_t result = 0;
+    bool sameRank = false; ///< ranks with the merge before it, so that the leftmost of both comes first (SentencePiece)
 };
 
 /// A symbol of a pre-token in a doubly linked list.

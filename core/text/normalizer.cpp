@@ -154,7 +154,7 @@ std::string replaceRuns(std::string_view text, const NormalizerStep& step, bool&
     return out;
 }
 
-std::string applied(const NormalizerStep& step, std::string_view text, bool& keepsStart) {
+std::string applied(const NormalizerStep& step, std::string_view text, bool& keepsStart, bool atStart) {
     switch (step.kind) {
     case Kind::Lowercase:
         return toLowerCase(text);
@@ -171,6 +171,10 @@ std::string applied(const NormalizerStep& step, std::string_view text, bool& kee
         return stripped(text, step, keepsStart);
     case Kind::ByteLevel:
         return toByteAlphabet(text);
+    case Kind::Precompiled:
+        return applyPrecompiled(*step.map, text, &keepsStart);
+    case Kind::SentencePiece:
+        return applySentencePiece(*step.rules, text, atStart);
     default:
         return toNormalForm(text, step.kind);
     }
@@ -208,11 +212,11 @@ std::string replaceAll(std::string_view text, std::string_view pattern, std::str
     }
 }
 
-std::string normalize(const std::vector<NormalizerStep>& steps, std::string_view text, bool* keepsStart) {
+std::string normalize(const std::vector<NormalizerStep>& steps, std::string_view text, bool* keepsStart, bool atStart) {
     bool kept = true;
     std::string out;
     for (const NormalizerStep& step : steps) {
-        out = applied(step, text, kept);
+        out = applied(step, text, kept, atStart);
         text = out;
     }
     if (keepsStart != nullptr)

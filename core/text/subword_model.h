@@ -87,20 +87,28 @@ private:
 /// kind are one unknown, or their bytes where all of them are tokens and `byteFallback` is set.
 class Unigram final : public SubwordModel {
 public:
-    /// `scores` are natural logarithms of probabilities, by id; `unknown` is one of them.
-    Unigram(const TokenTable& vocabulary, std::vector<double> scores, std::int32_t unknown, bool byteFallback);
+    struct Settings {
+        std::int32_t unknown = 0; ///< an id of the vocabulary
+        bool byteFallback = false;
+        /// As SentencePiece itself computes: sums in float, each unknown character by itself.
+        bool sentencePiece = false;
+        std::vector<std::int32_t> hidden; ///< ids that no text becomes (control symbols), sorted
+    };
+    /// `scores` are natural logarithms of probabilities, by id.
+    Unigram(const TokenTable& vocabulary, std::vector<double> scores, Settings settings);
     void encodePiece(std::string_view piece, std::vector<std::int32_t>& out) const override;
 
 private:
     struct Node;
     void addUnknown(std::string_view stretch, std::vector<std::int32_t>& out) const;
+    double leastScore() const;
+    void findBest(std::string_view piece, std::vector<Node>& best) const;
 
     const TokenTable& m_vocabulary;
     std::vector<double> m_scores;
+    Settings m_settings;
     double m_unknownScore = 0;
-    std::int32_t m_unknown = 0;
     std::array<std::int32_t, 256> m_idOfByte{};
-    bool m_byteFallback = false;
     PrefixTrie m_trie;
     PieceCache m_cache;
 };

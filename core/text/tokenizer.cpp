@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 
 #include "core/io/files.h"
+#include "core/text/sentencepiece_tokenizer.h"
+#include "core/text/tokenizer_config.h"
 #include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
 #include "core/text/unicode.h"
@@ -15,15 +17,18 @@ namespace {
 namespace fs = std::filesystem;
 
 Error missingTokenizer(const fs::path& file) {
-    std::error_code ignored;
-    const fs::path folder = file.parent_path();
-    if (fs::exists(folder / "tokenizer.model", ignored))
-        return {ErrorKind::Unsupported,
-                "there is no tokenizer.json, only a SentencePiece tokenizer.model; load it with transformers' "
-                "AutoTokenizer and save_pretrained writes a tokenizer.json",
-                folder.string()};
-    return {ErrorKind::NotFound, "there is no tokenizer.json; copy the tokenizer of this model beside its weights",
-            file.string()};
+    return {
+        ErrorKind::NotFound,
+        "there is no tokenizer.json, vocab.json with merges.txt, or tokenizer.model; copy the tokenizer of this model "
+        "beside its weights",
+        file.string()};
+}
+
+/// clean_up_tokenization of transformers.
+std::string withoutSpaceBeforePunctuation(std::string text) {
+    for (const std::string_view spaced : {" .", " ?", " !", " ,", " ' ", " n't", " 'm", " 's", " 've", " 're"})
+        text = replaceAll(text, spaced, spaced == " ' " ? "'" : spaced.substr(1));
+    return text;
 }
 
 /// Ids of text between added tokens that are looked for before normalization.
@@ -32,7 +37,7 @@ void encodeSegment(const detail::TokenizerParts& parts, std::string_view text, b
     std::string normalized;
     if (!leavesAsIs(parts.normalizer, text)) {
         bool keepsStart = true;
-        normalized = normalize(parts.normalizer, text, &keepsStart);
+        normalized = normalize(parts.normalizer, text, &keepsStart, atStart);
         text = normalized;
         atStart = atStart && keepsStart;
     }
@@ -57,26 +62,41 @@ void encodeSegment(const detail::TokenizerParts& parts, std::string_view text, b
 
 } // namespace
 
-Result<Tokenizer> Tokenizer::load(const fs::path& tokenizerJson) {
+Result<Tokenizer> Tokenizer::load(const fs::path& place) {
     std::error_code ignored;
-    const fs::path file = fs::is_directory(tokenizerJson, ignored) ? tokenizerJson / "tokenizer.json" : tokenizerJson;
-    const fs::path folder = file.parent_path();
-    const bool older = !fs::exists(file, ignored) && fs::exists(folder / "vocab.json", ignored) &&
-                       fs::exists(folder / "merges.txt", ignored);
-    if (!older && !fs::exists(file, ignored))
-        return fail(missingTokenizer(file));
-    std::string config;
-    const fs::path configFile = folder / "tokenizer_config.json";
-    if (fs::exists(configFile, ignored)) {
-        CREST_TRY(read, io::readTextFile(configFile, detail::kMaxRestBytes));
-        config = std::move(read);
+    const bool isFolder = fs::is_directory(place, ignored);
+    const fs::path folder = isFolder ? place : place.parent_path();
+    const fs::path file = isFolder ? place / "tokenizer.json" : place;
+    const auto has = [&](const char* name) { return fs::exists(folder / name, ignored); };
+    const bool named = fs::exists(file, ignored);
+    CREST_TRY(config, detail::readTokenizerConfig(folder));
+    if (named && file.extension() != ".model") {
+        CREST_TRY(text, io::readTextFile(file, detail::kMaxFileBytes));
+        return fromJson(text, file.string(), canonicalJson(config));
     }
-    if (older) {
+    if (!named && has("vocab.json") && has("merges.txt")) {
         CREST_TRY(text, detail::tokenizerOfVocabularyFiles(folder, config));
-        return fromJson(text, folder.string(), config);
+        return fromJson(text, folder.string(), canonicalJson(config));
     }
-    CREST_TRY(text, io::readTextFile(file, detail::kMaxFileBytes));
-    return fromJson(text, file.string(), config);
+    const fs::path model = named ? file : folder / "tokenizer.model";
+    if (!named && !fs::exists(model, ignored))
+        return fail(missingTokenizer(file));
+    CREST_TRY(described, detail::describeSentencePiece(model));
+    return fromDescription(described, model.string(), canonicalJson(config));
+}
+
+Result<Tokenizer> Tokenizer::fromDescription(std::string_view described, std::string where,
+                                             std::string_view configText) {
+    Json config = Json::object();
+    if (!configText.empty()) {
+        CREST_TRY(parsed, detail::parseBounded(configText, where));
+        if (!parsed.is_object())
+            return fail(ErrorKind::Malformed, "tokenizer_config.json is no object", where);
+        config = std::move(parsed);
+    }
+    CREST_TRY(text, detail::tokenizerOfDescription(described, where, config));
+    CREST_TRY(parts, detail::parseTokenizer(text, where, canonicalJson(config), detail::TokenizerForm::SentencePiece));
+    return Tokenizer(std::move(parts));
 }
 
 Result<Tokenizer> Tokenizer::fromJson(std::string_view text, std::string where, std::string_view configText) {
@@ -120,7 +140,8 @@ std::string Tokenizer::decode(std::span<const std::int32_t> ids, bool skipSpecia
         if (const auto token = m_parts->tokenOf(id))
             tokens.emplace_back(*token);
     }
-    return decodeTokens(m_parts->decoder, std::move(tokens));
+    std::string text = decodeTokens(m_parts->decoder, std::move(tokens));
+    return m_parts->cleansUp ? withoutSpaceBeforePunctuation(std::move(text)) : text;
 }
 
 std::size_t Tokenizer::vocabSize() const {
@@ -154,6 +175,30 @@ std::optional<std::int32_t> Tokenizer::eosId() const {
 
 bool Tokenizer::templateAddsBos() const {
     return !m_parts->templatePrefix.empty();
+}
+
+bool Tokenizer::isSpecial(std::int32_t id) const {
+    const auto added = m_parts->addedOfId.find(id);
+    return added != m_parts->addedOfId.end() && added->second.special;
+}
+
+std::optional<std::int64_t> Tokenizer::maxLength() const {
+    return m_parts->maxLength;
+}
+
+std::optional<std::int32_t> Tokenizer::prefixId() const {
+    return m_parts->bos ? m_parts->bos : m_parts->eos;
+}
+
+std::string Tokenizer::prefixText() const {
+    const std::optional<std::int32_t> id = prefixId();
+    return id ? decode(std::span(&*id, 1)) : std::string();
+}
+
+std::vector<std::int32_t> Tokenizer::encodeForScoring(std::string_view utf8) const {
+    const std::string prefix = prefixText();
+    const bool there = prefixId().has_value() && utf8.starts_with(prefix);
+    return encode(utf8, there ? Specials::None : Specials::Template);
 }
 
 const std::string& Tokenizer::contentHash() const {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Token ids of texts, exactly as `tokenizers.Tokenizer.from_file(tokenizer.json)` gives them: byte-level BPE (GPT-2,
 // GPT-NeoX, OLMo, Llama 3, Qwen2, SmolLM and what `BpeTrainer` writes), SentencePiece BPE with byte fallback (Llama 2,
-// TinyLlama, Amber, Mistral) and Unigram. What Crest does not know (WordPiece, an unknown regular expression, dropout,
-// a normalizer with a compiled character map) is refused by name.
+// TinyLlama, Amber, Mistral) and Unigram; a tokenizer.model gives the ids of SentencePiece itself. What Crest does not
+// know (WordPiece, an unknown regular expression, dropout) is refused by name.
 #pragma once
 
 #include <cstddef>
@@ -33,13 +33,19 @@ enum class Specials {
 /// from any thread.
 class Tokenizer {
 public:
-    /// Reads `tokenizer.json`, or the `tokenizer.json` in a folder, or the older vocab.json and merges.txt of GPT-2 and
-    /// OPT there; takes BOS and EOS from a `tokenizer_config.json` beside it. NotFound without a file, Malformed where
-    /// it breaks the format, Unsupported (naming the part) where it holds one that Crest does not know.
-    static Result<Tokenizer> load(const std::filesystem::path& tokenizerJson);
+    /// Reads a tokenizer file, or what a folder has: `tokenizer.json`, else `vocab.json` with `merges.txt` (GPT-2,
+    /// OPT), else `tokenizer.model` (SentencePiece, read by its own library in a helper process with limits). Special
+    /// tokens come from `tokenizer_config.json`, `special_tokens_map.json` and `added_tokens.json` beside it, with the
+    /// precedence of transformers. NotFound without a file, Malformed where it breaks the format, Unsupported (naming
+    /// the part) where it holds one that Crest does not know.
+    static Result<Tokenizer> load(const std::filesystem::path& fileOrFolder);
     /// The same from text; `where` names it in errors. `configText` is the content of tokenizer_config.json, "" where
     /// there is none.
     static Result<Tokenizer> fromJson(std::string_view text, std::string where, std::string_view configText = {});
+
+    /// From what the helper crest-read-model says of a tokenizer.model (core/text/sentencepiece_file.h).
+    static Result<Tokenizer> fromDescription(std::string_view described, std::string where,
+                                             std::string_view configText = {});
 
     /// Ids of a text. Added tokens inside the text ("<|endoftext|>") become their ids, as in the reference. Bytes that
     /// are not UTF-8 are read as Python's errors="replace" does: one U+FFFD for each maximal invalid part. Time is
@@ -64,6 +70,19 @@ public:
     std::optional<std::int32_t> eosId() const;
     /// True where `Specials::Template` puts a token in front of the text (OPT, Llama 3).
     bool templateAddsBos() const;
+
+    /// True for added tokens marked special: what `decode` leaves out with skipSpecialTokens.
+    bool isSpecial(std::int32_t id) const;
+
+    /// What lm-evaluation-harness 0.4.13 puts in front of a continuation without context: BOS, else EOS.
+    std::optional<std::int32_t> prefixId() const;
+    /// That token as `decode` writes it; "" where there is none.
+    std::string prefixText() const;
+    /// Ids as lm-evaluation-harness takes them since 0.4.9.2: with the template, unless the text begins with
+    /// `prefixText()` already.
+    std::vector<std::int32_t> encodeForScoring(std::string_view utf8) const;
+    /// model_max_length of tokenizer_config.json; nothing where it is absent or stands for "no limit" (1e30).
+    std::optional<std::int64_t> maxLength() const;
 
     /// What the file asks for and Crest does not do (truncation, padding), a sentence each.
     const std::vector<std::string>& notes() const;

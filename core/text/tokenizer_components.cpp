@@ -6,6 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "core/base/base64.h"
+#include "core/base/hash.h"
+#include "core/text/prefix_trie.h"
 #include "core/text/tokenizer_file.h"
 #include "core/text/unicode.h"
 
@@ -64,6 +67,54 @@ Result<NormalizerStep> readReplace(const Json& component, const PartReader& read
     return reader.unsupported(fmt::format("a Replace by the regular expression {}", pattern.text.substr(0, 120)));
 }
 
+Result<std::shared_ptr<const CharacterMap>> readMap(const Json& component, std::string& hash,
+                                                    const PartReader& reader) {
+    CREST_TRY(text, reader.text(component, "precompiled_charsmap"));
+    const std::optional<std::string> bytes = fromBase64(text);
+    if (!bytes)
+        return reader.malformed("the character map of the normalizer is no base64");
+    CREST_TRY(map, CharacterMap::read(*bytes, reader.where()));
+    hash = sha256Hex(*bytes);
+    return std::make_shared<const CharacterMap>(std::move(map));
+}
+
+/// What `tokenizerOfSentencePiece` writes; no tokenizer.json has this.
+Result<NormalizerStep> readSentencePiece(const Json& component, const PartReader& reader) {
+    NormalizerStep step{Normal::SentencePiece, {}, {}};
+    SentencePieceRules rules;
+    std::string hash;
+    if (component.contains("precompiled_charsmap")) {
+        CREST_TRY(map, readMap(component, hash, reader));
+        rules.map = std::move(map);
+    }
+    const std::pair<const char*, bool*> flags[] = {{"add_dummy_prefix", &rules.addPrefix},
+                                                   {"prefix_at_start_only", &rules.prefixAtStartOnly},
+                                                   {"remove_extra_whitespaces", &rules.removeExtraSpace},
+                                                   {"escape_whitespaces", &rules.escapeSpace},
+                                                   {"treat_whitespace_as_suffix", &rules.spaceAsSuffix}};
+    for (const auto& [key, value] : flags) {
+        CREST_TRY(read, reader.flag(component, key, std::nullopt));
+        *value = read;
+        hash += read ? '1' : '0';
+    }
+    PrefixTrie kept;
+    std::size_t bytes = 0;
+    for (const Json& symbol : field(component, "kept")) {
+        if (!symbol.is_string() || symbol.empty())
+            return reader.malformed("a symbol that is kept is no text");
+        const auto& text = symbol.get_ref<const std::string&>();
+        bytes += text.size();
+        if (text.empty() || bytes > PrefixTrie::kMaxBytes)
+            return reader.malformed("the symbols that are kept are empty or too many");
+        kept.insert(text, 0);
+    }
+    if (bytes > 0)
+        rules.kept = std::make_shared<const PrefixTrie>(std::move(kept));
+    step.content = hash;
+    step.rules = std::make_shared<const SentencePieceRules>(std::move(rules));
+    return step;
+}
+
 Result<NormalizerStep> readNormalizerStep(const Json& component, const PartReader& reader) {
     CREST_TRY(type, reader.typeOf(component, "normalizer"));
     static constexpr std::pair<const char*, Normal> kPlain[] = {
@@ -89,6 +140,14 @@ Result<NormalizerStep> readNormalizerStep(const Json& component, const PartReade
         CREST_TRY(right, reader.flag(component, "strip_right", std::nullopt));
         return NormalizerStep{Normal::Strip, {}, {}, left, right};
     }
+    if (type == "Precompiled") {
+        NormalizerStep step{Normal::Precompiled, {}, {}};
+        CREST_TRY(map, readMap(component, step.content, reader));
+        step.map = std::move(map);
+        return step;
+    }
+    if (type == "SentencePiece" && reader.ownForm())
+        return readSentencePiece(component, reader);
     return reader.unsupported(fmt::format("the normalizer {}", type.substr(0, kShown)));
 }
 

@@ -20,8 +20,12 @@ namespace crest::text::detail {
 /// Fields of JSON objects with errors that name the part and the file.
 class PartReader {
 public:
-    explicit PartReader(const std::string& where)
-        : m_where(where) {}
+    /// `ownForm`: the text is not a tokenizer.json but what Crest makes of a tokenizer.model.
+    explicit PartReader(const std::string& where, bool ownForm = false)
+        : m_where(where)
+        , m_ownForm(ownForm) {}
+    bool ownForm() const { return m_ownForm; }
+    const std::string& where() const { return m_where; }
 
     tl::unexpected<Error> malformed(std::string message) const;
     tl::unexpected<Error> unsupported(std::string_view what) const;
@@ -36,6 +40,7 @@ public:
 
 private:
     const std::string& m_where;
+    bool m_ownForm = false;
 };
 
 Result<std::vector<NormalizerStep>> readNormalizer(const Json& component, const PartReader& reader);

@@ -15,15 +15,18 @@ namespace crest::text::detail {
 namespace {
 
 constexpr std::size_t kMaxAddedBytes = 4096;
+constexpr double kNoMaxLength = 1e15; // written as 1e30 where there is no limit
 constexpr std::size_t kMaxUnigramTokenBytes = 1024;
+constexpr std::size_t kMaxMergeWork = 400'000'000; // sum of the squared lengths of all pieces; 32,000 usual ones: 3e6
 
 class Parser {
 public:
-    Parser(const Json& root, const TokenizerSections& sections, const std::string& where)
+    Parser(const Json& root, const TokenizerSections& sections, const std::string& where, TokenizerForm form)
         : m_root(root)
         , m_sections(sections)
         , m_where(where)
-        , m_reader(where) {}
+        , m_reader(where, form == TokenizerForm::SentencePiece)
+        , m_form(form) {}
 
     Result<std::shared_ptr<const TokenizerParts>> parse(std::string_view configText);
 
@@ -31,6 +34,8 @@ private:
     Result<void> readModel();
     Result<void> readBpe(const Json& model);
     Result<void> readUnigram(const Json& model);
+    Result<void> readHidden(const Json& model);
+    Result<void> makeScoredMerges();
     Result<std::string> affix(const Json& model, const char* key) const;
     bool isByteBpe() const;
     void makeModel(bool bytes);
@@ -46,11 +51,13 @@ private:
     const TokenizerSections& m_sections;
     const std::string& m_where;
     PartReader m_reader;
+    TokenizerForm m_form;
     std::shared_ptr<TokenizerParts> m_parts = std::make_shared<TokenizerParts>();
     bool m_unigram = false;
     BpeSettings m_settings;
     std::vector<BpeMerge> m_merges;
     std::vector<double> m_scores;
+    std::vector<std::int32_t> m_hidden; ///< ids that no text becomes, sorted (SentencePiece)
     std::vector<AddedToken> m_added;
     std::int32_t m_nextAddedId = 0;
 };
@@ -66,7 +73,61 @@ Result<void> Parser::readModel() {
                                                                                  : type.dump().substr(0, 60)));
     CREST_TRY(byteFallback, m_reader.flag(model, "byte_fallback", false));
     m_settings.byteFallback = byteFallback;
+    if (m_form == TokenizerForm::SentencePiece) {
+        CREST_CHECK(readUnigram(model));
+        CREST_CHECK(readHidden(model));
+        m_settings.fuseUnknown = true;
+        return m_unigram ? Result<void>() : makeScoredMerges();
+    }
     return m_unigram ? readUnigram(model) : readBpe(model);
+}
+
+Result<void> Parser::readHidden(const Json& model) {
+    for (const Json& id : field(model, "hidden")) {
+        if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= m_scores.size())
+            return m_reader.malformed("an id that is hidden is not in the vocabulary");
+        m_hidden.push_back(id.get<std::int32_t>());
+    }
+    std::ranges::sort(m_hidden);
+    return {};
+}
+
+/// SentencePiece merges whatever two neighbours make a piece, that of the highest score first and the leftmost of equal
+/// ones: every cut of every piece into two is a merge.
+Result<void> Parser::makeScoredMerges() {
+    const TokenTable& vocabulary = m_parts->vocabulary;
+    std::vector<std::int32_t> order;
+    std::size_t work = 0;
+    for (std::int32_t id = 0; id <= vocabulary.largestId(); ++id) {
+        if (std::ranges::binary_search(m_hidden, id))
+            continue;
+        const std::size_t length = vocabulary.tokenOf(id)->size();
+        work += length * length;
+        order.push_back(id);
+    }
+    if (work > kMaxMergeWork)
+        return m_reader.malformed("the pieces of the vocabulary are too long to be merged");
+    const auto score = [&](std::int32_t id) { return m_scores[static_cast<std::size_t>(id)]; };
+    std::ranges::stable_sort(order, [&](std::int32_t a, std::int32_t b) { return score(a) > score(b); });
+    const auto visible = [&](std::string_view part) {
+        const auto id = vocabulary.find(part);
+        return id && !std::ranges::binary_search(m_hidden, *id) ? id : std::nullopt;
+    };
+    std::optional<double> last;
+    for (const std::int32_t result : order) {
+        const std::string_view token = *vocabulary.tokenOf(result);
+        for (std::size_t cut = 1; cut < token.size(); ++cut) {
+            const auto left = visible(token.substr(0, cut));
+            const auto right = left ? visible(token.substr(cut)) : std::nullopt;
+            if (!right)
+                continue;
+            if (m_merges.size() >= kMaxMerges)
+                return m_reader.malformed(fmt::format("more than {} merges", kMaxMerges));
+            m_merges.push_back({*left, *right, result, last == score(result)});
+            last = score(result);
+        }
+    }
+    return {};
 }
 
 Result<std::string> Parser::affix(const Json& model, const char* key) const {
@@ -133,7 +194,9 @@ void Parser::makeModel(bool bytes) {
     const TokenTable& vocabulary = m_parts->vocabulary;
     if (m_unigram)
         m_parts->model =
-            std::make_unique<Unigram>(vocabulary, std::move(m_scores), *m_settings.unknown, m_settings.byteFallback);
+            std::make_unique<Unigram>(vocabulary, std::move(m_scores),
+                                      Unigram::Settings{*m_settings.unknown, m_settings.byteFallback,
+                                                        m_form == TokenizerForm::SentencePiece, std::move(m_hidden)});
     else if (bytes)
         m_parts->model = std::make_unique<ByteBpe>(vocabulary, m_settings, m_merges);
     else
@@ -170,8 +233,8 @@ void Parser::addToken(AddedToken token) {
     m_parts->tokenCount += known ? 0 : 1;
     m_parts->largestId = std::max(m_parts->largestId, token.id);
     m_parts->idOfAdded.emplace(token.content, token.id);
-    // The normalized form is what is looked for and what the id decodes to.
-    if (token.normalized)
+    // The normalized form is what is looked for and what the id decodes to; SentencePiece keeps its symbols.
+    if (token.normalized && m_form != TokenizerForm::SentencePiece)
         token.content = normalize(m_parts->normalizer, token.content);
     m_parts->addedOfId[token.id] = {token.content, false};
     m_added.push_back(std::move(token));
@@ -244,6 +307,14 @@ Result<void> Parser::readConfig(std::string_view configText) {
     if (!m_parts->bos && !m_parts->templatePrefix.empty())
         m_parts->bos = m_parts->templatePrefix.front();
     m_parts->eos = choose("eos_token", "</s>");
+    if (const Json& length = field(config, "model_max_length");
+        length.is_number() && length.get<double>() >= 1 && length.get<double>() < kNoMaxLength)
+        m_parts->maxLength = static_cast<std::int64_t>(length.get<double>());
+    m_parts->cleansUp = m_unigram && field(config, "clean_up_tokenization_spaces") == true;
+    if (m_form == TokenizerForm::SentencePiece && !config.contains("add_bos_token") && m_parts->bos)
+        m_parts->notes.push_back(
+            "tokenizer_config.json does not say add_bos_token; as in transformers 5, no BOS is put "
+            "in front of a text");
     return {};
 }
 
@@ -269,6 +340,8 @@ Json Parser::hashHead() const {
     head["fuse"] = m_settings.fuseUnknown;
     if (m_unigram || m_settings.byteFallback || !m_settings.continuingPrefix.empty() || !m_settings.wordSuffix.empty())
         head["model"] = {m_unigram, m_settings.byteFallback, m_settings.continuingPrefix, m_settings.wordSuffix};
+    if (m_form == TokenizerForm::SentencePiece)
+        head["sentencepiece"] = m_hidden;
     head["prefix"] = m_parts->templatePrefix;
     head["suffix"] = m_parts->templateSuffix;
     for (const AddedToken& t : m_added)
@@ -322,7 +395,7 @@ Result<std::shared_ptr<const TokenizerParts>> Parser::parse(std::string_view con
 } // namespace
 
 Result<std::shared_ptr<const TokenizerParts>> parseTokenizer(std::string_view text, const std::string& where,
-                                                             std::string_view configText) {
+                                                             std::string_view configText, TokenizerForm form) {
     const TokenizerSections sections = findSections(text);
     if (sections.longestString > kMaxStringBytes)
         return fail(ErrorKind::Malformed,
@@ -330,7 +403,7 @@ Result<std::shared_ptr<const TokenizerParts>> parseTokenizer(std::string_view te
     CREST_TRY(root, parseBounded(sections.rest, where));
     if (!root.is_object())
         return fail(ErrorKind::Malformed, "the file is no JSON object; this is no tokenizer.json", where);
-    return Parser(root, sections, where).parse(configText);
+    return Parser(root, sections, where, form).parse(configText);
 }
 
 } // namespace crest::text::detail

@@ -43,6 +43,8 @@ struct TokenizerParts {
     std::int32_t largestId = -1;
     std::optional<std::int32_t> bos;
     std::optional<std::int32_t> eos;
+    std::optional<std::int64_t> maxLength; ///< model_max_length
+    bool cleansUp = false;                 ///< clean_up_tokenization_spaces, which transformers obeys for Unigram only
     std::vector<std::string> notes;
     std::string contentHash;
 
@@ -57,8 +59,12 @@ struct TokenizerParts {
     }
 };
 
+/// SentencePiece: what `tokenizerOfSentencePiece` makes of a tokenizer.model, a tokenizer.json with parts of its own.
+enum class TokenizerForm { Json, SentencePiece };
+
 /// Reads tokenizer.json; `configText` is tokenizer_config.json or "". See Tokenizer::fromJson.
 Result<std::shared_ptr<const TokenizerParts>> parseTokenizer(std::string_view text, const std::string& where,
-                                                             std::string_view configText);
+                                                             std::string_view configText,
+                                                             TokenizerForm form = TokenizerForm::Json);
 
 } // namespace crest::text::detail

@@ -79,7 +79,7 @@ Result<Corpus> prepareCorpus(PretrainConfig& config, const fs::path& workFolder,
         return fail(ErrorKind::Mismatch, "The end token \"" + config.endToken + "\" is not in the tokenizer.",
                     (folder / "tokenizer.json").string());
     config.spec.vocabSize = static_cast<std::int64_t>(tokenizer.idLimit());
-    CREST_TRY(tokens, data::PackedTokens::buildCached(texts, tokenizer, *endToken, workFolder, job));
+    CREST_TRY(tokens, data::PackedTokens::buildCached(texts, tokenizer, *endToken, {workFolder}, job));
     corpus.tokens = std::move(tokens);
     if (corpus.sequences(config.sequenceLength) < 1)
         return fail(ErrorKind::OutOfRange, "The training texts hold fewer tokens than one sequence.", texts.name);

@@ -36,6 +36,17 @@ if(NOT CREST_ARROW_DIR)
   endif()
 endif()
 
+# SentencePiece has no CMake files of its own; only the helper program crest-read-model is linked with it.
+find_path(CREST_SENTENCEPIECE_INCLUDE sentencepiece_processor.h)
+find_library(CREST_SENTENCEPIECE_LIBRARY sentencepiece)
+if(CREST_SENTENCEPIECE_INCLUDE AND CREST_SENTENCEPIECE_LIBRARY)
+  add_library(crest_sentencepiece INTERFACE)
+  target_include_directories(crest_sentencepiece SYSTEM INTERFACE "${CREST_SENTENCEPIECE_INCLUDE}")
+  target_link_libraries(crest_sentencepiece INTERFACE "${CREST_SENTENCEPIECE_LIBRARY}")
+elseif(CREST_ENGINE OR CREST_WINDOW)
+  message(WARNING "SentencePiece was not found (libsentencepiece-dev): tokenizer.model cannot be read; all else can.")
+endif()
+
 # The Python of the virtual environment, for tests that compare with the field's references.
 set(CREST_PYTHON "" CACHE FILEPATH "Python with tests/oracle/requirements.txt installed")
 if(NOT CREST_PYTHON AND EXISTS "${CMAKE_SOURCE_DIR}/build/venv/bin/python")

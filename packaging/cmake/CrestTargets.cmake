@@ -42,7 +42,7 @@ function(crest_test name)
   target_link_libraries(tst_${name} PRIVATE crest_options Qt6::Test ${T_LIBS})
   add_test(NAME ${name} COMMAND tst_${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}"
-    ENVIRONMENT "QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON}")
+    ENVIRONMENT "QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON};CREST_CACHE=${CMAKE_BINARY_DIR}/tests/cache")
 endfunction()
 
 # crest_fuzz(NAME SOURCE LIBS...): with CREST_FUZZ (clang) a libFuzzer target that ctest runs for CREST_FUZZ_SECONDS from the corpus

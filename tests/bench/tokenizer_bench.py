@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tokenizers on one thread: Crest and the tokenizers library in one run, the same files and texts.
+"""Tokenizers on one thread: Crest and the tokenizers library (for tokenizer.model SentencePiece itself) in one run, the same files and texts.
 
     python tests/bench/tokenizer_bench.py BUILD [MEGABYTES [FOLDER]]
 
@@ -77,6 +77,23 @@ def unigram(texts):
     return tokenizer
 
 
+def sentencepiece_model(folder, texts, **settings):
+    """A tokenizer.model as SentencePiece trains it."""
+    import sentencepiece
+
+    lines = (line for text in texts for line in text.split("\n") if line.strip() and len(line) < 2000)
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=lines, model_prefix=folder + "/tokenizer", hard_vocab_limit=False, minloglevel=2, **settings)
+
+
+def by_sentencepiece(folder, texts):
+    import sentencepiece
+
+    model = sentencepiece.SentencePieceProcessor(model_file=folder + "/tokenizer.model")
+    start = time.perf_counter()
+    ids = model.encode(texts, num_threads=1)
+    return time.perf_counter() - start, sum(len(row) for row in ids)
+
+
 def theirs(tokenizer, texts):
     start = time.perf_counter()
     encodings = tokenizer.encode_batch_fast(texts, add_special_tokens=False)
@@ -96,20 +113,25 @@ if __name__ == "__main__":
     train = [t for texts in corpora.values() for t in texts[:: max(1, len(texts) // 300)]]
     makers = {"GPT-2": lambda: byte_level(train, False, False), "NeoX (NFC)": lambda: byte_level(train, False, True),
               "Llama 3, OLMo 2": lambda: byte_level(train, True, False), "Llama 2": lambda: llama(train), "Unigram": lambda: unigram([t for t in train if t.isascii()])}
-    print("| tokenizer | texts | tokenizers MB/s | Crest MB/s | ratio |\n|---|---|---|---|---|")
+    print("| tokenizer | texts | peer MB/s | Crest MB/s | ratio |\n|---|---|---|---|---|")
+    models = {"SentencePiece BPE (.model)": dict(model_type="bpe", vocab_size=8000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False),
+              "SentencePiece Unigram (.model)": dict(model_type="unigram", vocab_size=8000)}
     kept = sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp()
-    for name, make in makers.items():
+    for name in list(makers) + list(models):
         folder = os.path.join(kept, name.split()[0].strip(",") + str(len(name)))
         os.makedirs(folder, exist_ok=True)
-        if not os.path.exists(folder + "/tokenizer.json"):
-            make().save(folder + "/tokenizer.json")
+        if name in models and not os.path.exists(folder + "/tokenizer.model"):
+            sentencepiece_model(folder, train, **models[name])
+        elif name in makers and not os.path.exists(folder + "/tokenizer.json"):
+            makers[name]().save(folder + "/tokenizer.json")
+        peer_of = (lambda t: by_sentencepiece(folder, t)) if name in models else (lambda t: theirs(Tokenizer.from_file(folder + "/tokenizer.json"), t))
         for label, texts in corpora.items():
             data = [t.encode() for t in texts]
             with open(folder + "/texts.bin", "wb") as file:
                 for text in data:
                     file.write(struct.pack("<I", len(text)) + text)
             size = sum(map(len, data)) / 1e6
-            rounds = [(theirs(Tokenizer.from_file(folder + "/tokenizer.json"), texts), ours(program, folder)) for _ in range(3)]
+            rounds = [(peer_of(texts), ours(program, folder)) for _ in range(3)]
             assert len({count for pair in rounds for _, count in pair}) == 1, "different numbers of ids"
             peer, crest = (min(pair[side][0] for pair in rounds) for side in (0, 1))
             print(f"| {name} | {label} | {size / peer:.1f} | {size / crest:.1f} | {peer / crest:.2f} |", flush=True)

@@ -3,10 +3,8 @@
 #include <cstdint>
 #include <cstdlib>
 #include <string_view>
-#include <vector>
 
-#include "core/text/tokenizer.h"
-#include "core/text/unicode.h"
+#include "tests/fuzz/tokenizer_use.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const std::string_view input(reinterpret_cast<const char*>(data), size);
@@ -16,20 +14,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto tokenizer = crest::text::Tokenizer::fromJson(input.substr(0, end), "fuzz");
     if (!tokenizer)
         return tokenizer.error().message.empty() ? std::abort(), 1 : 0;
-    const auto ids = tokenizer->encode(text);
-    for (const std::int32_t id : ids)
-        if (id < 0 || static_cast<std::size_t>(id) >= tokenizer->idLimit() || !tokenizer->idToToken(id))
-            std::abort();
-    const auto whole = tokenizer->encode(text, crest::text::Specials::Template);
-    if (whole.size() < ids.size())
-        std::abort();
-    // Bytes of the input as ids, so that decoders meet every order of tokens.
-    std::vector<std::int32_t> some;
-    for (const char c : text.substr(0, 64))
-        some.push_back(static_cast<unsigned char>(c));
-    for (const bool skip : {false, true})
-        for (const auto& list : {ids, some})
-            if (!crest::text::isValidUtf8(tokenizer->decode(list, skip)))
-                std::abort();
+    crest::fuzz::useTokenizer(*tokenizer, text);
     return 0;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <QtTest>
 
+#include "core/base/base64.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
@@ -20,6 +21,26 @@ private Q_SLOTS:
     void crcKnownAnswerAndParts() {
         QCOMPARE(crc32c("123456789"), 0xe3069283u);
         QCOMPARE(crc32c("6789", crc32c("12345")), 0xe3069283u);
+    }
+    void base64KnownAnswers() {
+        // RFC 4648, section 10.
+        const std::vector<std::pair<std::string, std::string>> known{{"", ""},
+                                                                     {"f", "Zg=="},
+                                                                     {"fo", "Zm8="},
+                                                                     {"foo", "Zm9v"},
+                                                                     {"foob", "Zm9vYg=="},
+                                                                     {"fooba", "Zm9vYmE="},
+                                                                     {"foobar", "Zm9vYmFy"}};
+        for (const auto& [bytes, text] : known) {
+            QCOMPARE(toBase64(bytes), text);
+            QCOMPARE(fromBase64(text), std::optional(bytes));
+        }
+        for (const char* wrong : {"Zg", "Zg=", "Zh==", "Zg==Zg==", "Z===", "====", "Zm9v\n", "Zm9-", " Zm9v"})
+            QVERIFY2(!fromBase64(wrong), wrong);
+        std::string all;
+        for (int i = 0; i < 256; ++i)
+            all += static_cast<char>(i);
+        QCOMPARE(fromBase64(toBase64(all)), std::optional(all));
     }
     void strictJsonRefuses_data() {
         QTest::addColumn<QByteArray>("text");

@@ -11,6 +11,7 @@ FOLDER/<kind>/random.bin      those lists
 Every record is a 32-bit count and its bytes or 32-bit ids.
 """
 import array
+import io
 import json
 import os
 import random
@@ -169,7 +170,19 @@ def split(pattern, behavior, invert=False):
     return characters(pre_tokenizers.Split(pattern, behavior, invert))
 
 
-def older_files(folder, specials, model_type, **config):
+def character_map():
+    """The compiled map that SentencePiece puts into a model (nmt_nfkc)."""
+    import sentencepiece
+    from sentencepiece import sentencepiece_model_pb2
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(cases.source_text().split("\n")[:500]), model_writer=model, vocab_size=400, hard_vocab_limit=False, minloglevel=2)
+    proto = sentencepiece_model_pb2.ModelProto()
+    proto.ParseFromString(model.getvalue())
+    return proto.normalizer_spec.precompiled_charsmap
+
+
+def older_files(folder, specials, model_type, more={}, **config):
     """vocab.json, merges.txt and the configuration that OPT and GPT-2 are published with, and what transformers makes of them."""
     from transformers import AutoTokenizer
 
@@ -178,6 +191,8 @@ def older_files(folder, specials, model_type, **config):
     model = json.loads(trained.to_str())["model"]
     files = {"vocab.json": json.dumps(model["vocab"]), "merges.txt": "#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in model["merges"]),
              "tokenizer_config.json": json.dumps(config), "config.json": json.dumps({"model_type": model_type})}
+    for name, content in more.items():
+        files[name] = json.dumps(content(len(model["vocab"])))
     for name, text in files.items():
         with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
             file.write(text)
@@ -186,10 +201,20 @@ def older_files(folder, specials, model_type, **config):
 
 def kinds(folder):
     token = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False, "__type": "AddedToken"}
+    plain = {k: v for k, v in token.items() if k != "__type"}
     for name, make in {
         "opt_files": lambda: older_files(os.path.join(folder, "opt_files"), ("<s>", "<pad>", "</s>", "<unk>"), "opt", tokenizer_class="GPT2Tokenizer", add_prefix_space=False, add_bos_token=True,
                                          pad_token={"content": "<pad>", **token}, **{f"{k}_token": {"content": "</s>", **token} for k in ("bos", "eos", "unk")}),
         "gpt2_files": lambda: older_files(os.path.join(folder, "gpt2_files"), ("<|endoftext|>",), "gpt2", model_max_length=1024),
+        # No list of added tokens in the configuration: the map wins over it, and added_tokens.json counts.
+        "gpt2_map_files": lambda: older_files(os.path.join(folder, "gpt2_map_files"), ("<|endoftext|>",), "gpt2", add_bos_token=True, add_prefix_space=True, bos_token="<|endoftext|>",
+                                              more={"special_tokens_map.json": lambda n: {"bos_token": "<mask>", "pad_token": {**plain, "content": "<|pad|>"}},
+                                                    "added_tokens.json": lambda n: {"foo": n, "<mask>": n + 1, "<left>": n + 2}}),
+        # With a list, neither of them does.
+        "gpt2_list_files": lambda: older_files(os.path.join(folder, "gpt2_list_files"), ("<|endoftext|>",), "gpt2", add_bos_token=True, add_eos_token=True, bos_token="<|endoftext|>",
+                                               added_tokens_decoder={"0": {**plain, "content": "<|endoftext|>", "special": True, "normalized": False},
+                                                                     "1200": {**plain, "content": "<both>", "lstrip": True, "rstrip": True, "special": False}},
+                                               more={"special_tokens_map.json": lambda n: {"bos_token": "<mask>"}, "added_tokens.json": lambda n: {"foo": n}}),
         "llama2": llama2,
         "llama2_trained_merges": lambda: llama2(every_merge=False),
         "llama2_few_bytes": lambda: llama2(byte_tokens=BYTES[:200]),
@@ -206,6 +231,8 @@ def kinds(folder):
         "unigram_bytes": lambda: unigram(byte_fallback=True),
         "unigram_whole": lambda: unigram(split=False, scheme="first", normalizer=normalizers.Sequence([normalizers.NFKC(), normalizers.Strip(False, True), normalizers.Replace(Regex(" {2,}"), META)])),
         "unigram_never": lambda: unigram(scheme="never", normalizer=normalizers.Sequence([normalizers.NFKD(), normalizers.StripAccents(), normalizers.Lowercase()])),
+        "unigram_precompiled": lambda: unigram(normalizer=normalizers.Sequence([normalizers.Precompiled(character_map()), normalizers.Strip(False, True), normalizers.Replace(Regex(" {2,}"), META)])),
+        "precompiled": lambda: characters(pre_tokenizers.Metaspace(prepend_scheme="first", split=False), normalizers.Precompiled(character_map())),
         "word_suffix": lambda: word_suffix(normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()]), pre_tokenizers.BertPreTokenizer(), end_of_word_suffix="</w>"),
         "word_prefix": lambda: word_suffix(normalizers.Sequence([normalizers.NFD(), normalizers.StripAccents()]), pre_tokenizers.Whitespace(), continuing_subword_prefix="##"),
         "whitespace_split": lambda: characters(pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Digits(False)])),

@@ -9,6 +9,7 @@
 
 #include <QTest>
 
+#include "core/base/base64.h"
 #include "core/text/tokenizer.h"
 #include "tests/core/text/tokenizer_files.h"
 
@@ -228,8 +229,18 @@ private Q_SLOTS:
         unknown("regular expression in a Replace",
                 withPart("normalizer", {{"type", "Replace"}, {"pattern", {{"Regex", "\\s+"}}}, {"content", " "}}),
                 "\\s+");
-        unknown("compiled character map",
-                withPart("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", "AAAA"}}), "Precompiled");
+        const auto mapped = [&](const char* name, const std::string& bytes, const char* names) {
+            bad(name, withPart("normalizer", {{"type", "Precompiled"}, {"precompiled_charsmap", bytes}}).dump(), names);
+        };
+        mapped("character map cut off", "AAAA", "cut off");
+        mapped("character map no base64", "AAA", "base64");
+        mapped("character map of another size", toBase64(std::string("\x10\0\0\0\0\0\0\0", 8)), "fit");
+        mapped("character map without end", toBase64(std::string("\xFC\xFF\xFF\xFF\0\0\0\0", 8)), "fit");
+        mapped("character map that grows", toBase64(std::string("\4\0\0\0\0\0\0\0", 8) + std::string(65, 'x')),
+               "64 bytes");
+        mapped("character map of no UTF-8", toBase64(std::string("\4\0\0\0\0\0\0\0\xFF", 9)), "UTF-8");
+        unknown("SentencePiece in a tokenizer.json", withPart("normalizer", {{"type", "SentencePiece"}}),
+                "SentencePiece");
         unknown("UnicodeScripts", withPart("pre_tokenizer", {{"type", "UnicodeScripts"}}), "UnicodeScripts");
         unknown("CTC", withPart("decoder", {{"type", "CTC"}}), "CTC");
         unknown("version 2", withPart("version", "2.0"), "2.0");

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every kind of tokenizer, made by the tokenizers library on the spot: ids and decoded texts of 50,000 strings must be
 // the same. CREST_TOKENIZER_STRINGS sets another number.
-#include <cstring>
-#include <fstream>
-#include <iterator>
-
 #include <QDir>
 #include <QProcess>
 #include <QTemporaryDir>
@@ -12,46 +8,11 @@
 
 #include "core/base/json.h"
 #include "core/text/tokenizer.h"
+#include "tests/core/text/records.h"
 
 using namespace crest;
 using namespace crest::text;
-
-namespace {
-
-using Ids = std::vector<std::int32_t>;
-
-/// The records of a file that the script wrote, one after the other.
-class Records {
-public:
-    explicit Records(const QString& path)
-        : m_stream(path.toStdString(), std::ios::binary) {}
-
-    bool next(std::string& bytes, std::size_t unit = 1) {
-        std::uint32_t count = 0;
-        if (!m_stream.read(reinterpret_cast<char*>(&count), sizeof(count)))
-            return false;
-        bytes.resize(count * unit);
-        return static_cast<bool>(m_stream.read(bytes.data(), static_cast<std::streamsize>(bytes.size())));
-    }
-    bool next(Ids& ids) {
-        std::string bytes;
-        if (!next(bytes, sizeof(std::int32_t)))
-            return false;
-        ids.resize(bytes.size() / sizeof(std::int32_t));
-        std::memcpy(ids.data(), bytes.data(), bytes.size());
-        return true;
-    }
-
-private:
-    std::ifstream m_stream;
-};
-
-std::string different(const std::string& text, const Ids& ours, const Ids& reference) {
-    return "for " + Json(text).dump(-1, ' ', true, Json::error_handler_t::replace) + ":\n ours      " +
-           Json(ours).dump() + "\n reference " + Json(reference).dump();
-}
-
-} // namespace
+using namespace crest::text::test;
 
 class TokenizerKindsTest : public QObject {
     Q_OBJECT
@@ -113,7 +74,8 @@ private Q_SLOTS:
         row("contiguous", "split_contiguous split_contiguous_inverted punctuation_contiguous split_all_contiguous");
         row("byte level", "gpt2 neox olmo2 qwen2 llama3 smollm opt");
         row("byte level, rarer", "digit_runs split_gpt2 few_bytes few_bytes_unknown few_bytes_fused legacy gpt2");
-        row("vocab.json and merges.txt", "opt_files gpt2_files");
+        row("vocab.json and merges.txt", "opt_files gpt2_files gpt2_map_files gpt2_list_files");
+        row("compiled character map", "unigram_precompiled precompiled");
     }
 
     void kinds() {

@@ -224,13 +224,28 @@ private Q_SLOTS:
         const Json llama =
             llamaFile({kBlock, "a", "b", "ab", "aa", "\u2581\u2581", "aaaa", "\u2581\u2581\u2581\u2581"},
                       {{"a", "b"}, {"a", "a"}, {kBlock, kBlock}, {"aa", "aa"}, {"\u2581\u2581", "\u2581\u2581"}});
+        // SentencePiece, with user-defined symbols and white space taken together.
+        const auto described = [&](const char* type) {
+            Json head{{"type", type},  {"unk_id", 0},          {"byte_fallback", false},
+                      {"hidden", {0}}, {"special", {"<unk>"}}, {"kept", {"aab", "\u4E2D\u4E2D"}}};
+            for (const char* flag : {"add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"})
+                head[flag] = true;
+            head["treat_whitespace_as_suffix"] = false;
+            Json vocab{{"<unk>", 0}, {"aab", 0}, {"\u4E2D\u4E2D", 0}};
+            double score = 0;
+            for (const char* piece :
+                 {"ab", "bc", "aa", "aaaa", "\u2581a", "\u2581", "a", "b", "c", "7", "77", "\u00E9", "!"})
+                vocab.push_back({piece, score -= 1});
+            return *Tokenizer::fromDescription(head.dump() + "\n" + vocab.dump(), "test");
+        };
         Json unigram = unigramFile(scored);
         unigram["normalizer"] = {{"type", "NFKD"}};
         // 2.2 where the machine is free; caches shared with another test cost more. Four would be quadratic.
         const double limit = qEnvironmentVariableIsSet("CREST_FULL") ? 2.2 : 3.0;
         const std::string once = repeated(unit, 1'000'000);
         const std::string twice = once + once;
-        for (const Tokenizer& tokenizer : {make(bytes), make(split), make(llama), make(unigram)}) {
+        for (const Tokenizer& tokenizer :
+             {make(bytes), make(split), make(llama), make(unigram), described("BPE"), described("Unigram")}) {
             double second = millisecondsFor(tokenizer, twice, 1);
             double first = millisecondsFor(tokenizer, once, 1);
             QVERIFY2(first < 1000, std::to_string(first).c_str());

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/text/tokenizer_config.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/io/files.h"
+#include "core/text/tokenizer_file.h"
+
+namespace crest::text::detail {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kNamedTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                        "pad_token", "cls_token", "mask_token"};
+
+/// "" where there is no such file.
+Result<std::string> readOptional(const fs::path& file) {
+    std::error_code ignored;
+    if (!fs::exists(file, ignored))
+        return std::string();
+    return io::readTextFile(file, kMaxRestBytes);
+}
+
+/// An empty object for no text.
+Result<Json> readObject(std::string_view text, const fs::path& file) {
+    if (text.empty())
+        return Json::object();
+    CREST_TRY(parsed, parseBounded(text, file.string()));
+    if (!parsed.is_object())
+        return fail(ErrorKind::Malformed, "the file is no JSON object", file.string());
+    return parsed;
+}
+
+std::string contentOf(const Json& token) {
+    return addedToken(token)["content"].get<std::string>();
+}
+
+bool isNamed(const Json& config, const std::string& content) {
+    return std::ranges::any_of(kNamedTokens, [&](const char* key) { return contentOf(field(config, key)) == content; });
+}
+
+/// {"token": id, ...} as "added_tokens_decoder" has it.
+Json listOf(const Json& addedIds, const Json& config) {
+    Json list = Json::object();
+    for (const auto& [content, id] : addedIds.items()) {
+        if (!id.is_number_unsigned())
+            continue;
+        Json entry = addedToken(content);
+        entry["special"] = isNamed(config, content);
+        entry["normalized"] = !entry["special"].get<bool>();
+        list[std::to_string(id.get<std::uint64_t>())] = std::move(entry);
+    }
+    return list;
+}
+
+} // namespace
+
+Result<Json> readTokenizerConfig(const fs::path& folder) {
+    CREST_TRY(config, readOptional(folder / "tokenizer_config.json"));
+    CREST_TRY(map, readOptional(folder / "special_tokens_map.json"));
+    CREST_TRY(added, readOptional(folder / "added_tokens.json"));
+    return mergeTokenizerConfig(config, map, added, folder);
+}
+
+Result<Json> mergeTokenizerConfig(std::string_view configText, std::string_view mapText, std::string_view addedText,
+                                  const fs::path& folder) {
+    CREST_TRY(config, readObject(configText, folder / "tokenizer_config.json"));
+    if (field(config, "added_tokens_decoder").is_object())
+        return config;
+    CREST_TRY(map, readObject(mapText, folder / "special_tokens_map.json"));
+    for (const auto& [key, token] : map.items())
+        config[key] = token;
+    CREST_TRY(added, readObject(addedText, folder / "added_tokens.json"));
+    if (!added.empty())
+        config["added_tokens_decoder"] = listOf(added, config);
+    return config;
+}
+
+Json addedToken(const Json& token) {
+    Json entry{{"id", 0},         {"content", ""},   {"special", true},     {"normalized", false},
+               {"lstrip", false}, {"rstrip", false}, {"single_word", false}};
+    if (token.is_string())
+        entry["content"] = token;
+    if (token.is_object())
+        for (auto& [key, value] : entry.items())
+            if (const Json& given = field(token, key.c_str()); key != "id" && given.type() == value.type())
+                value = given;
+    return entry;
+}
+
+Json addedTokens(const Json& config) {
+    Json list = Json::array();
+    std::vector<std::string> known; // sorted
+    const auto add = [&](const Json& token) {
+        Json entry = addedToken(token);
+        const auto content = entry["content"].get<std::string>();
+        const auto place = std::ranges::lower_bound(known, content);
+        if (content.empty() || (place != known.end() && *place == content))
+            return;
+        known.insert(place, content);
+        list.push_back(std::move(entry));
+    };
+    if (const Json& given = field(config, "added_tokens_decoder"); given.is_object()) {
+        std::vector<std::pair<std::string, const Json*>> byId;
+        for (const auto& [id, token] : given.items())
+            byId.emplace_back(fmt::format("{:0>20}", id), &token);
+        std::ranges::sort(byId);
+        for (const auto& [id, token] : byId)
+            add(*token);
+    }
+    for (const char* key : kNamedTokens)
+        add(field(config, key));
+    for (const char* key : {"extra_special_tokens", "additional_special_tokens"})
+        if (const Json& more = field(config, key); more.is_array())
+            for (const Json& token : more)
+                add(token);
+    return list;
+}
+
+Json postProcessor(const Json& config, const Json& idOf) {
+    Json single = Json::array();
+    Json specials = Json::object();
+    const auto add = [&](const char* flag, const char* key) {
+        const std::string content = contentOf(field(config, key));
+        const Json& id = field(idOf, content.c_str());
+        if (field(config, flag) != true || !id.is_number_integer())
+            return;
+        single.push_back({{"SpecialToken", {{"id", content}}}});
+        specials[content] = {{"ids", {id}}};
+    };
+    add("add_bos_token", "bos_token");
+    single.push_back({{"Sequence", {{"id", "A"}}}});
+    add("add_eos_token", "eos_token");
+    if (specials.empty())
+        return nullptr;
+    return {{"type", "TemplateProcessing"}, {"single", std::move(single)}, {"special_tokens", std::move(specials)}};
+}
+
+} // namespace crest::text::detail
