@@ -52,18 +52,17 @@ std::int64_t Decoder::chunkTokens() const {
     return std::clamp(kCacheBytes / (4 * widest), kChunkLow, kChunkHigh);
 }
 
-BlockWeights Decoder::allocateBlock() const {
+BlockWeights Decoder::allocateBlock(const MatrixMaker& matrix) const {
     const DecoderSpec& s = m_spec;
-    const auto matrix = at::TensorOptions().device(m_options.device).dtype(weightType());
     const auto vector = at::TensorOptions().device(m_options.device).dtype(at::kFloat);
     const std::int64_t query = s.heads * s.headSize, qkv = query + 2 * s.kvHeads * s.headSize;
     const std::int64_t mlpIn = (s.mlp == MlpKind::Gated ? 2 : 1) * s.mlpWidth;
     const auto bias = [&](bool wanted, std::int64_t size) { return wanted ? at::empty({size}, vector) : none(); };
     BlockWeights w;
-    w.qkv = at::empty({qkv, s.width}, matrix);
-    w.attentionOutput = at::empty({s.width, query}, matrix);
-    w.mlpIn = at::empty({mlpIn, s.width}, matrix);
-    w.down = at::empty({s.width, s.mlpWidth}, matrix);
+    w.qkv = matrix(qkv, s.width);
+    w.attentionOutput = matrix(s.width, query);
+    w.mlpIn = matrix(mlpIn, s.width);
+    w.down = matrix(s.width, s.mlpWidth);
     w.qkvBias = bias(s.qkvBias, qkv);
     w.attentionOutputBias = bias(s.attentionOutputBias, s.width);
     w.mlpInBias = bias(s.mlpBias, mlpIn);
@@ -185,15 +184,27 @@ void Decoder::loadBlock(WeightSource& source, int layer, int firstVersion, int c
     m_layer = layer;
     if (m_packed)
         return m_packed->loadBlock(source, layer, firstVersion, count);
+    const auto matrix = at::TensorOptions().device(m_options.device).dtype(weightType());
     while (static_cast<int>(m_blocks.size()) < count)
-        m_blocks.push_back(allocateBlock());
+        m_blocks.push_back(allocateBlock(
+            [&](std::int64_t rows, std::int64_t columns) { return at::empty({rows, columns}, matrix); }));
+    fillBlocks(source, layer, firstVersion, std::span(m_blocks).first(static_cast<std::size_t>(count)));
+}
+
+BlockWeights Decoder::makeBlock(WeightSource& source, int layer, int version, const MatrixMaker& matrix) {
+    BlockWeights block = allocateBlock(matrix);
+    fillBlocks(source, layer, version, {&block, 1});
+    return block;
+}
+
+void Decoder::fillBlocks(WeightSource& source, int layer, int firstVersion, std::span<const BlockWeights> blocks) {
     const auto& tensors = source.reader().tensors();
-    std::vector<at::Tensor> parts(static_cast<std::size_t>(count));
+    std::vector<at::Tensor> parts(blocks.size());
     for (std::size_t t = 0; t < tensors.size(); ++t) {
         if (tensors[t].layer != layer)
             continue;
         for (std::size_t k = 0; k < parts.size(); ++k)
-            parts[k] = partOf(m_blocks[k], m_spec, tensors[t].slot, tensors[t].isBias);
+            parts[k] = partOf(blocks[k], m_spec, tensors[t].slot, tensors[t].isBias);
         makePart(source, static_cast<int>(t), firstVersion, parts);
     }
 }
@@ -265,22 +276,33 @@ void Decoder::finalNorm(int buffer, const at::Tensor& x, at::Tensor& words) {
     m_packed->norm(x, weights.gain, weights.bias, words);
 }
 
+namespace {
+
+bool hasWindowTable(const DecoderSpec& spec, std::int64_t layer) {
+    return spec.windowRopeBase > 0 && spec.window(layer) > 0;
+}
+
+} // namespace
+
+RotaryTable layerRotaryTable(const DecoderSpec& spec, std::int64_t layer, std::int64_t tokens, std::int64_t positions,
+                             const at::Device& device) {
+    const bool windowed = hasWindowTable(spec, layer);
+    if (!windowed && spec.ropeScaling.kind != series::RopeScaling::Kind::None)
+        return rotaryTable(series::ropeFrequencies(spec, layer, tokens), series::ropeAttentionFactor(spec, layer),
+                           positions, device);
+    return rotaryTable(windowed ? spec.windowRopeBase : spec.ropeBase, spec.ropeDims, positions, device);
+}
+
 const RotaryTable& Decoder::rotaryFor(std::int64_t tokens) {
-    const bool windowed = m_spec.windowRopeBase > 0 && m_spec.window(m_layer) > 0;
-    const bool scaled = !windowed && m_spec.ropeScaling.kind != series::RopeScaling::Kind::None;
-    const bool dynamic = scaled && m_spec.ropeScaling.kind == series::RopeScaling::Kind::Dynamic;
+    const bool windowed = hasWindowTable(m_spec, m_layer);
+    const bool dynamic = !windowed && m_spec.ropeScaling.kind == series::RopeScaling::Kind::Dynamic;
     const std::int64_t stretch = dynamic ? std::max(tokens, m_spec.contextLength) : 0;
     Rotary& kept = windowed ? m_windowRotary : m_rotary;
     if (kept.table.cos.defined() && kept.table.cos.size(0) >= tokens && kept.stretchedFor == stretch)
         return kept.table;
     const std::int64_t positions = std::max<std::int64_t>(tokens, std::min<std::int64_t>(m_spec.contextLength, 4096));
     kept.stretchedFor = stretch;
-    if (scaled)
-        kept.table = rotaryTable(series::ropeFrequencies(m_spec, m_layer, tokens),
-                                 series::ropeAttentionFactor(m_spec, m_layer), positions, m_options.device);
-    else
-        kept.table = rotaryTable(windowed ? m_spec.windowRopeBase : m_spec.ropeBase, m_spec.ropeDims, positions,
-                                 m_options.device);
+    kept.table = layerRotaryTable(m_spec, m_layer, tokens, positions, m_options.device);
     return kept.table;
 }
 

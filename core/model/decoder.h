@@ -8,6 +8,7 @@
 // too. Nothing is allocated per step: buffers grow to the largest batch seen and are used again. One object per thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -39,6 +40,10 @@ struct BlockWeights {
     at::Tensor queryNorm, keyNorm; ///< [H D] and [K D], or [D]
 };
 
+/// The rotary table of a layer for tokens 0 .. positions - 1 of a sequence of `tokens` tokens.
+RotaryTable layerRotaryTable(const series::DecoderSpec& spec, std::int64_t layer, std::int64_t tokens,
+                             std::int64_t positions, const at::Device& device);
+
 class Decoder {
 public:
     Decoder(const series::DecoderSpec& spec, const DecoderOptions& options);
@@ -52,6 +57,10 @@ public:
     std::int64_t chunkTokens() const;
     /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1.
     void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
+    /// Block `layer` of one version for good, never packed: for decoding token by token. `matrix` gives memory of the
+    /// weight type for [rows, columns].
+    using MatrixMaker = std::function<at::Tensor(std::int64_t rows, std::int64_t columns)>;
+    BlockWeights makeBlock(WeightSource& source, int layer, int version, const MatrixMaker& matrix);
     /// x [B T, E] through the block in buffer `buffer`, in place.
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
 
@@ -76,7 +85,8 @@ public:
     at::Tensor buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type = at::kFloat);
 
 private:
-    BlockWeights allocateBlock() const;
+    BlockWeights allocateBlock(const MatrixMaker& matrix) const;
+    void fillBlocks(WeightSource& source, int layer, int firstVersion, std::span<const BlockWeights> blocks);
     void makeTransposed(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> out);
     void makePart(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> parts);
     const RotaryTable& rotaryFor(std::int64_t tokens);

@@ -25,6 +25,20 @@ struct AttentionShape {
     float scale = 1;                                ///< 1 / sqrt(D)
 };
 
+/// One token against a cache: positions [first, tokens), of which those below `prefix` lie in a stretch that several rows
+/// share, the others each in the row that computed them. Position t of head h: keys at prefixKeys + h * prefixHead + t *
+/// D, or, with i = t - prefix, at ownKeys + rows[i] * ownRow + h * ownHead + i * D; values likewise.
+struct CachedToken {
+    std::int64_t heads = 0, kvHeads = 0, headSize = 0;
+    std::int64_t first = 0, prefix = 0, tokens = 0;
+    const float *prefixKeys = nullptr, *prefixValues = nullptr;
+    std::int64_t prefixHead = 0;
+    const float *ownKeys = nullptr, *ownValues = nullptr;
+    std::int64_t ownRow = 0, ownHead = 0;
+    const std::int32_t* rows = nullptr; ///< [tokens - prefix]
+    float scale = 1;                    ///< 1 / sqrt(D)
+};
+
 struct CpuKernels {
     const char* isa; ///< "avx512", "avx2" or "base"
 
@@ -79,6 +93,18 @@ struct CpuKernels {
     void (*toBFloat16Transposed)(std::int64_t rows, std::int64_t columns, const float* x, std::uint16_t* y);
     /// y = x, or y += x.
     void (*fromBFloat16)(std::int64_t count, const std::uint16_t* x, float* y, bool accumulate);
+
+    /// y[i, j] = sum_p x[i, p] w[j, p] + bias[j], or y += that, for m rows of x (stride xStride) and n rows of w, side by
+    /// side; bias may be null. For few rows: w is read once, at the speed of memory, in order. The bits of a row do not
+    /// depend on the other rows, nor those of a column on the other columns.
+    void (*fewRows)(std::int64_t m, std::int64_t n, std::int64_t k, const float* x, std::int64_t xStride, const float* w,
+                    const float* bias, float* y, std::int64_t yStride, bool accumulate);
+    /// The same with a matrix in bfloat16; x is used as it is.
+    void (*fewRowsBFloat16)(std::int64_t m, std::int64_t n, std::int64_t k, const float* x, std::int64_t xStride,
+                            const std::uint16_t* w, const float* bias, float* y, std::int64_t yStride, bool accumulate);
+    /// out [H, D] of a token whose query head h is at q + h * qHead. scratch: tokens - first floats, up to whole vectors
+    /// of 16.
+    void (*cachedAttention)(const CachedToken& token, const float* q, std::int64_t qHead, float* out, float* scratch);
 };
 
 /// The table for this machine; CREST_ISA=base|avx2|avx512 lowers it (for tests and reports).

@@ -20,14 +20,15 @@
 
 namespace crest::test {
 
-/// Runs the reference script; its standard output, or an error with what it said.
-inline Result<std::string> runReference(const QStringList& arguments) {
+/// Runs a reference script of tests/oracle; its standard output, or an error with what it said.
+inline Result<std::string> runReference(const QStringList& arguments, const char* script = "model_reference.py") {
     const QString python = qEnvironmentVariable("CREST_PYTHON");
     if (python.isEmpty())
         return fail(ErrorKind::NotFound,
                     "CREST_PYTHON names no Python with torch and transformers; run packaging/setup");
     QProcess process;
-    process.start(python, QStringList{QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/model_reference.py")} + arguments);
+    process.start(python,
+                  QStringList{QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/") + QLatin1String(script)} + arguments);
     if (!process.waitForFinished(300'000) || process.exitCode() != 0)
         return fail(ErrorKind::Io, "the reference failed: " + process.readAllStandardError().toStdString());
     return process.readAllStandardOutput().toStdString();
