@@ -128,9 +128,9 @@ bool SeriesModel::setData(const QModelIndex& index, const QVariant& value, int r
     const QString text = value.toString().trimmed();
     if (text == editText(checkpoint, index.column()).toString())
         return false; // nothing was typed
-    bool isStage = true;
-    if (index.column() == Stage && !text.isEmpty())
-        isStage = text.toInt(&isStage) > 0 && isStage;
+    bool isNumber = false;
+    const int stage = text.toInt(&isNumber);
+    const bool isStage = index.column() != Stage || text.isEmpty() || (isNumber && stage > 0);
     if (index.column() == Tokens && !text.isEmpty() && !tokensFromText(text)) {
         Q_EMIT refused(tr("\"%1\" is no number of tokens; write 2097152, 4M or 1.5B.").arg(text));
         return false;

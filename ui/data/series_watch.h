@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "core/analysis/probe_figures.h"
 #include "core/base/job_context.h"
 #include "core/series/series.h"
+#include "core/study/types.h"
 
 namespace crest::ui {
 
