@@ -6,6 +6,7 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/crest-run/commands.h"
 #include "core/base/json.h"
@@ -27,7 +28,10 @@ Json toJson(const series::Checkpoint& checkpoint) {
             {"path", checkpoint.path.string()},
             {"tokens", orNull(checkpoint.tokens)},
             {"step", orNull(checkpoint.step)},
+            {"tokens_source", series::tokensSourceName(checkpoint.tokensSource)},
             {"stage", orNull(checkpoint.stage)},
+            {"branch", orNull(checkpoint.branch)},
+            {"aliases", checkpoint.aliases},
             {"format", orNull(checkpoint.format)},
             {"family", orNull(checkpoint.family)},
             {"state", series::checkpointStateName(checkpoint.state)},
@@ -45,17 +49,23 @@ Json toJson(const series::ScanResult& scan) {
     return out;
 }
 
+/// "step143000 = main"
+std::string shownName(const series::Checkpoint& checkpoint) {
+    return checkpoint.aliases.empty() ? checkpoint.name
+                                      : fmt::format("{} = {}", checkpoint.name, fmt::join(checkpoint.aliases, " = "));
+}
+
 void printTable(const series::ScanResult& scan) {
     for (const series::Series& one : scan.series) {
         std::size_t width = 10;
         for (const series::Checkpoint& checkpoint : one.checkpoints)
-            width = std::max(width, checkpoint.name.size());
+            width = std::max(width, shownName(checkpoint).size());
         fmt::print("{}  ({}, {} {})\n", one.name, one.path.string(), one.checkpoints.size(),
                    one.checkpoints.size() == 1 ? "checkpoint" : "checkpoints");
         fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}\n", "checkpoint", width, "tokens", "step", "seed",
                    "weights", "family", "state");
         for (const series::Checkpoint& checkpoint : one.checkpoints)
-            fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}{}\n", checkpoint.name, width,
+            fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}{}\n", shownName(checkpoint), width,
                        checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) : "-",
                        checkpoint.step ? std::to_string(*checkpoint.step) : "-",
                        checkpoint.pretrainSeed ? std::to_string(*checkpoint.pretrainSeed) : "-",

@@ -14,6 +14,7 @@
 #include "core/study/results.h"
 #include "core/study/runs.h"
 #include "core/study/study_json.h"
+#include "core/study/study_series.h"
 
 namespace crest {
 namespace {
@@ -60,11 +61,16 @@ std::string listed(const std::vector<series::Series>& all) {
     return text;
 }
 
-/// The one series below `path`, or the one of this name. Of checkpoints that cannot be read there is none.
-Result<series::Series> findSeries(const std::string& path, const std::string& name) {
-    CREST_TRY(scan, series::scanFolder(path));
-    for (const series::ScanIssue& issue : scan.issues)
+void printIssues(const std::vector<series::ScanIssue>& issues) {
+    for (const series::ScanIssue& issue : issues)
         fmt::print(stderr, "{}: {}\n", issue.where, issue.message);
+}
+
+/// The one series below `path`, or the one of this name, as it was found. Of checkpoints that cannot be read there is
+/// none.
+Result<series::Series> findSeries(const std::string& path, const std::string& name) {
+    CREST_TRY(scan, series::findSeries(path));
+    printIssues(scan.issues);
     if (scan.series.empty())
         return fail(ErrorKind::NotFound, "There is no series of checkpoints below this folder.", path);
     std::vector<series::Series> usable = scan.series;
@@ -100,18 +106,21 @@ std::string freeName(const std::string& wanted, const std::function<bool(const s
 study::StudySeries& seriesInStudy(study::Study& study, const series::Series& series, bool byName) {
     const std::string path = absolutePath(series.path);
     for (study::StudySeries& known : study.series)
-        if (known.path == path && (known.name == series.name || !byName))
+        if (known.path == path && (known.name == series.name || known.foundAs == series.name || !byName))
             return known;
     const auto taken = [&](const std::string& name) {
         return std::ranges::find(study.series, name, &study::StudySeries::name) != study.series.end();
     };
-    study.series.push_back({freeName(series.name, taken), path, {}});
+    study::StudySeries& added = study.series.emplace_back();
+    added.name = freeName(series.name, taken);
+    added.path = path;
+    added.foundAs = added.name == series.name ? "" : series.name;
     return study.series.back();
 }
 
 Result<void> exclude(study::StudySeries& known, const series::Series& series, const std::vector<std::string>& names) {
     for (const std::string& name : names) {
-        if (std::ranges::find(series.checkpoints, name, &series::Checkpoint::name) == series.checkpoints.end())
+        if (std::ranges::find(series.checkpoints, name, &series::Checkpoint::foundName) == series.checkpoints.end())
             return fail(ErrorKind::NotFound,
                         fmt::format("--exclude {}: the series \"{}\" has no such checkpoint.", name, series.name));
         if (std::ranges::find(known.excluded, name) == known.excluded.end())
@@ -202,6 +211,10 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
     CREST_TRY(probe, probeInStudy(study, folder, planned.series, options));
+    std::vector<series::ScanIssue> issues;
+    const study::StudySeries& known = *std::ranges::find(study.series, probe.series, &study::StudySeries::name);
+    planned.series = study::asStudied(std::move(planned.series), known, issues);
+    printIssues(issues);
     CREST_TRY(draft, study::StudyFolder::draft(folder.path(), study));
     study::ResultReader reader(draft);
     CREST_CHECK(reader.poll());

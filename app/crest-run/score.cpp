@@ -15,6 +15,7 @@
 #include "core/base/json.h"
 #include "core/eval/text_loss.h"
 #include "core/series/series.h"
+#include "core/series/tokenizer_files.h"
 
 namespace crest {
 namespace {
@@ -112,7 +113,7 @@ Result<void> score(const ScoreOptions& options) {
     CREST_TRY(device, model::deviceFromName(options.device));
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
     CREST_CHECK(reader.checkedRms());
-    CREST_TRY(tokenizer, text::Tokenizer::load(options.model));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));
     CREST_TRY(lines, readTextLines(options.texts));
     model::PristineWeights source(reader);
     const auto compute = options.type == "bfloat16" ? model::Compute::BFloat16 : model::Compute::Float32;

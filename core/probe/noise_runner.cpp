@@ -15,6 +15,7 @@
 #include "core/probe/gaussian_noise.h"
 #include "core/series/folder_stamp.h"
 #include "core/series/series.h"
+#include "core/series/tokenizer_files.h"
 #include "core/study/planner.h"
 
 namespace crest::probe {
@@ -49,10 +50,10 @@ Result<void> checkAsPlanned(const study::PlannedCheckpoint& planned, const serie
             planned.path);
     if (planned.tokenizer.empty())
         return {};
-    const std::string file = planned.path + "/tokenizer.json";
-    CREST_TRY(tokenizer, io::readTextFile(file));
-    if (sha256Hex(tokenizer) != planned.tokenizer)
-        return fail(ErrorKind::Mismatch, "the tokenizer changed since the run was planned; plan it again", file);
+    CREST_TRY(tokenizer, series::tokenizerHash(planned.path));
+    if (tokenizer != planned.tokenizer)
+        return fail(ErrorKind::Mismatch, "the tokenizer changed since the run was planned; plan it again",
+                    planned.path);
     return {};
 }
 
@@ -77,7 +78,7 @@ Result<std::unique_ptr<LoadedCheckpoint>> loadCheckpoint(const study::PlannedChe
     CREST_CHECK(checkAsPlanned(planned, loaded->facts));
     CREST_TRY(rms, loaded->reader->checkedRms(job));
     loaded->rms = std::move(rms);
-    CREST_TRY(tokenizer, text::Tokenizer::load(planned.path));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(planned.path)));
     loaded->tokenizer = std::move(tokenizer);
     return loaded;
 }

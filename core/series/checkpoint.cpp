@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// One checkpoint folder: its record, config and headers, and what is wrong with them.
-#include <cmath>
-
+// One checkpoint, a folder or a nanoGPT file: its record, config and headers, and what is wrong with them.
 #include <fmt/format.h>
 
 #include "core/base/json.h"
 #include "core/io/files.h"
+#include "core/series/checkpoint_records.h"
+#include "core/series/find_checkpoints.h"
 #include "core/series/init_std.h"
+#include "core/series/nanogpt.h"
 #include "core/series/series.h"
+#include "core/series/tokenizer_files.h"
 #include "core/series/weight_files.h"
 
 namespace crest::series {
@@ -15,163 +17,149 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::int64_t kMaxTokens = std::int64_t{1} << 62;
-constexpr std::uint64_t kMaxSmallFile = 64'000'000;
+constexpr std::size_t kShortCommit = 12;
 
 bool isThere(const fs::path& path) {
     std::error_code error;
     return fs::exists(fs::symlink_status(path, error));
 }
 
-Result<Json> readJsonFile(const fs::path& file) {
-    CREST_TRY(text, io::readTextFile(file, kMaxSmallFile));
-    if (io::isGitLfsPointer(text))
-        return fail(ErrorKind::Malformed,
-                    "This is a git-lfs pointer, not the file; run `git lfs pull` in its repository.", file.string());
-    return parseJson(text, file.string());
-}
-
-/// The first thing that is worse than what was found before wins.
-void mark(Checkpoint& checkpoint, CheckpointState state, const std::string& reason) {
-    const bool worse = checkpoint.state == CheckpointState::Ok ||
-                       (checkpoint.state == CheckpointState::Suspect && state == CheckpointState::Broken);
-    if (!worse)
-        return;
-    checkpoint.state = state;
-    // Rows and issues name the checkpoint already: only the file within it is left.
-    const std::string folder = checkpoint.path.string();
-    const bool inside = reason.starts_with(folder) && reason.size() > folder.size() + 1;
-    const bool itself = inside && reason.substr(folder.size()).starts_with(": ");
-    checkpoint.reason = !inside ? reason : reason.substr(folder.size() + (itself ? 2 : 1));
-}
-
-std::optional<std::int64_t> optionalInt(const Json& object, const char* key, const std::string& where, std::int64_t low,
-                                        Checkpoint& checkpoint) {
-    if (!object.contains(key) || object[key].is_null())
-        return std::nullopt;
-    const auto value = requireInt(object, key, where, low, kMaxTokens);
-    if (!value)
-        mark(checkpoint, CheckpointState::Suspect, value.error().text());
-    return value ? std::optional<std::int64_t>(*value) : std::nullopt;
-}
-
-void readInitStd(const Json& record, const std::string& where, Checkpoint& checkpoint) {
-    const auto table = record.find("init_std");
-    if (table == record.end() || table->is_null())
-        return;
-    std::map<std::string, double> found;
-    bool sound = table->is_object();
-    if (sound)
-        for (const auto& [tensor, value] : table->items()) {
-            sound = sound && value.is_number() && std::isfinite(value.get<double>()) && value.get<double>() >= 0;
-            if (sound && value.get<double>() > 0)
-                found[tensor] = value.get<double>();
-        }
-    if (!sound)
-        return mark(checkpoint, CheckpointState::Suspect,
-                    where +
-                        ": \"init_std\" must give a standard deviation of at least 0 for each tensor; it is not used.");
-    checkpoint.initStd = std::move(found);
-    checkpoint.initStdSource = checkpoint.initStd.empty() ? "" : "crest.json";
-}
-
-/// crest.json, written by `crest-run pretrain` beside each checkpoint.
-std::string readRecord(const fs::path& folder, Checkpoint& checkpoint) {
-    const fs::path file = folder / "crest.json";
-    if (!isThere(file))
-        return {};
-    const auto record = readJsonFile(file);
-    if (!record) {
-        mark(checkpoint, CheckpointState::Suspect, record.error().text());
-        return {};
-    }
-    const std::string where = file.string();
-    if (const auto format = requireInt(*record, "format", where, 1, 1); !format) {
-        mark(checkpoint, CheckpointState::Suspect,
-             format.error().text() + "; it was written by another version and is not used.");
-        return {};
-    }
-    checkpoint.tokens = optionalInt(*record, "tokens", where, 0, checkpoint);
-    if (checkpoint.tokens)
-        checkpoint.tokensSource = TokensSource::Metadata;
-    checkpoint.step = optionalInt(*record, "step", where, 0, checkpoint);
-    checkpoint.pretrainSeed = optionalInt(*record, "pretrain_seed", where, -kMaxTokens, checkpoint);
-    if (const auto annealed = record->find("annealed"); annealed != record->end() && annealed->is_boolean())
-        checkpoint.annealed = annealed->get<bool>();
-    readInitStd(*record, where, checkpoint);
-    const auto name = record->find("series");
-    return name != record->end() && name->is_string() ? name->get<std::string>() : std::string();
-}
-
-/// What the Trainer of transformers leaves: its step, and the tokens where it was asked to count them.
-void readTrainerState(const fs::path& folder, Checkpoint& checkpoint) {
-    const fs::path file = folder / "trainer_state.json";
-    if (!isThere(file))
-        return;
-    const auto state = readJsonFile(file);
-    if (!state || !state->is_object())
-        return;
-    const auto step = requireInt(*state, "global_step", file.string(), 0, kMaxTokens);
-    const auto tokens = requireInt(*state, "num_input_tokens_seen", file.string(), 1, kMaxTokens);
-    if (step && !checkpoint.step)
-        checkpoint.step = *step;
-    if (tokens && !checkpoint.tokens) {
-        checkpoint.tokens = *tokens;
-        checkpoint.tokensSource = TokensSource::Metadata;
-    }
+bool holdsWeights(const fs::path& folder) {
+    return isThere(folder / "model.safetensors") || isThere(folder / "model.safetensors.index.json") ||
+           isThere(folder / "pytorch_model.bin") || isThere(folder / "pytorch_model.bin.index.json");
 }
 
 void readConfig(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "config.json";
+    if (!isThere(file) && isThere(folder / "config.yaml"))
+        return mark(checkpoint, CheckpointState::Broken,
+                    file.string() +
+                        ": config.json is missing; config.yaml is of OLMo's own trainer. Convert the checkpoint "
+                        "with OLMo's convert_olmo_to_hf script first.");
     if (!isThere(file))
         return mark(checkpoint, CheckpointState::Broken, file.string() + ": config.json is missing.");
-    const auto config = readJsonFile(file);
+    const auto config = readSmallJson(file);
     if (!config)
         return mark(checkpoint, CheckpointState::Broken, config.error().text());
     if (const auto type = requireString(*config, "model_type", file.string()))
-        checkpoint.family = *type;
+        checkpoint.family = type->substr(0, 80);
     auto spec = decoderSpecFromConfig(*config, file.string());
     if (!spec)
         return mark(checkpoint, CheckpointState::Broken, spec.error().text());
     checkpoint.spec = std::move(*spec);
 }
 
-void readWeights(const fs::path& folder, Checkpoint& checkpoint) {
-    const auto files = readWeightFiles(folder);
+/// The hashes of all weight files, where the hub's client left them.
+std::string contentIdOf(const WeightFiles& files) {
+    std::string all;
+    for (const WeightFile& file : files.files) {
+        const std::string one = hubContentId(file.path);
+        if (one.empty())
+            return {};
+        all += (all.empty() ? "" : "+") + one;
+    }
+    return all;
+}
+
+void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBlobs = false) {
+    const auto files = readWeightFiles(path);
+    if (!files && files.error().kind == ErrorKind::NotFound && incompleteBlobs)
+        return mark(
+            checkpoint, CheckpointState::Broken,
+            "The download is not complete: the cache holds unfinished files (.incomplete); run the same download "
+            "again.");
     if (!files)
         return mark(checkpoint, CheckpointState::Broken, files.error().text());
     checkpoint.format = weightFormatName(files->format);
     checkpoint.weightBytes = files->bytes;
+    checkpoint.contentId = contentIdOf(*files);
     if (!checkpoint.spec)
         return;
-    const auto places = placeTensors(*files, *checkpoint.spec, folder.string());
+    const auto places = placeTensors(*files, *checkpoint.spec, path.string());
     if (!places)
         mark(checkpoint, CheckpointState::Broken, places.error().text());
 }
 
-void checkTokenizer(const fs::path& folder, Checkpoint& checkpoint) {
-    const fs::path file = folder / "tokenizer.json";
-    const auto head = io::readFileHead(file, 64);
-    if (!head && head.error().kind == ErrorKind::NotFound)
-        return mark(checkpoint, CheckpointState::Broken,
-                    file.string() + ": the tokenizer is missing; copy tokenizer.json into the checkpoint's folder.");
-    if (!head)
-        return mark(checkpoint, CheckpointState::Broken, head.error().text());
-    if (io::isGitLfsPointer(head->bytes) || head->fileSize == 0)
-        mark(checkpoint, CheckpointState::Broken,
-             file.string() + (head->fileSize == 0
-                                  ? ": the tokenizer is an empty file."
-                                  : ": this is a git-lfs pointer, not the tokenizer; run `git lfs pull`."));
+void checkTokenizer(const fs::path& path, Checkpoint& checkpoint) {
+    if (const auto files = tokenizerFiles(path); !files)
+        mark(checkpoint, CheckpointState::Broken, files.error().text());
 }
 
-/// Partial files of `hf download` in the folder's own cache.
-void checkDownload(const fs::path& folder, Checkpoint& checkpoint) {
+/// The name under which a snapshot of the hub's cache is known: its revision, or its repository where each checkpoint
+/// has one of its own (TinyLlama), or its commit.
+void nameSnapshot(const HubRepository& repository, Checkpoint& checkpoint) {
+    checkpoint.commit = checkpoint.path.filename().string();
+    const auto refs = repository.refs.find(checkpoint.commit);
+    if (refs == repository.refs.end()) {
+        checkpoint.name = checkpoint.commit.substr(0, kShortCommit);
+        checkpoint.unnamedRevision = true;
+        return;
+    }
+    checkpoint.name = refs->second.front();
+    checkpoint.aliases.assign(refs->second.begin() + 1, refs->second.end());
+    const ParsedName own = parseCheckpointName(repository.shortName());
+    if (parseCheckpointName(checkpoint.name).final && (own.step || own.tokens)) {
+        checkpoint.aliases.insert(checkpoint.aliases.begin(), checkpoint.name);
+        checkpoint.name = repository.shortName();
+    }
+}
+
+void nameIt(const FoundCheckpoint& place, Checkpoint& checkpoint) {
+    checkpoint.name = checkpoint.path.filename().string();
+    if (place.repository)
+        nameSnapshot(*place.repository, checkpoint);
+    // A copy of ckpt.pt in a folder of its own: the folder's name says more.
+    const std::string parent = checkpoint.path.parent_path().filename().string();
+    const ParsedName around = parseCheckpointName(parent);
+    if (place.isFile && checkpoint.path.stem() == "ckpt" && (around.step || around.tokens))
+        checkpoint.name = parent;
+    checkpoint.foundName = checkpoint.name;
+}
+
+void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
+    Checkpoint& checkpoint = out.checkpoint;
+    const LocalDownload download = localDownload(place.path);
+    if (download.incomplete)
+        mark(checkpoint, CheckpointState::Broken, "The download is not complete; run the same download again.");
+    if (checkpoint.commit.empty())
+        checkpoint.commit = download.commit;
+    out.recordedSeries = readCrestRecord(place.path, checkpoint);
+    if (const std::string adapter = adapterReason(place.path); !adapter.empty() && !holdsWeights(place.path))
+        mark(checkpoint, CheckpointState::Broken, adapter);
+    readConfig(place.path, checkpoint);
+    readWeights(place.path, checkpoint, place.repository && place.repository->incompleteBlobs);
+    checkTokenizer(place.path, checkpoint);
+    readTrainerState(place.path, checkpoint);
+}
+
+void readFile(const FoundCheckpoint& place, CheckpointRead& out) {
+    Checkpoint& checkpoint = out.checkpoint;
+    checkpoint.family = "nanogpt";
+    checkpoint.format = weightFormatName(WeightFormat::NanoGpt);
     std::error_code error;
-    for (fs::directory_iterator entry(folder / ".cache/huggingface/download", error), end; !error && entry != end;
-         entry.increment(error))
-        if (entry->path().extension() == ".incomplete")
-            return mark(checkpoint, CheckpointState::Broken,
-                        folder.string() + ": the download is not complete; run the same download again.");
+    if (!fs::exists(place.path, error) && fs::is_symlink(fs::symlink_status(place.path, error)))
+        return mark(checkpoint, CheckpointState::Broken,
+                    "This link leads to a file that is not there; copy the checkpoint with its targets.");
+    const auto file = readNanoGpt(place.path);
+    if (!file || !*file) {
+        out.isNone = place.maybe;
+        return mark(
+            checkpoint, CheckpointState::Broken,
+            file ? "This file is no checkpoint of nanoGPT: it has no \"model_args\". A state dict alone is read as "
+                   "pytorch_model.bin beside a config.json."
+                 : file.error().text());
+    }
+    checkpoint.step = (*file)->iteration;
+    checkpoint.stepRecorded = checkpoint.step.has_value();
+    if ((*file)->tokensPerStep)
+        checkpoint.tokensPerStep = static_cast<double>(*(*file)->tokensPerStep);
+    auto spec = decoderSpecFromConfig((*file)->config, place.path.string());
+    if (spec)
+        checkpoint.spec = std::move(*spec);
+    else
+        mark(checkpoint, CheckpointState::Broken, spec.error().text());
+    readWeights(place.path, checkpoint);
+    checkTokenizer(place.path, checkpoint);
 }
 
 } // namespace
@@ -190,30 +178,54 @@ const char* checkpointStateName(CheckpointState state) {
     return "broken";
 }
 
-CheckpointRead readCheckpoint(const fs::path& folder) {
-    CheckpointRead out;
-    Checkpoint& checkpoint = out.checkpoint;
-    std::error_code error;
-    checkpoint.path = fs::absolute(folder, error).lexically_normal();
-    if (!checkpoint.path.has_filename())
-        checkpoint.path = checkpoint.path.parent_path();
-    checkpoint.name = checkpoint.path.filename().string();
-    checkDownload(checkpoint.path, checkpoint);
-    out.recordedSeries = readRecord(checkpoint.path, checkpoint);
-    readConfig(checkpoint.path, checkpoint);
-    readWeights(checkpoint.path, checkpoint);
-    checkTokenizer(checkpoint.path, checkpoint);
-    readTrainerState(checkpoint.path, checkpoint);
+const char* tokensSourceName(TokensSource source) {
+    switch (source) {
+    case TokensSource::User:
+        return "user";
+    case TokensSource::Metadata:
+        return "metadata";
+    case TokensSource::FamilyRule:
+        return "family rule";
+    case TokensSource::Label:
+        return "label";
+    case TokensSource::Config:
+        return "config";
+    case TokensSource::Unknown:
+        return "unknown";
+    }
+    return "unknown";
+}
+
+void readName(Checkpoint& checkpoint) {
     const ParsedName parsed = parseCheckpointName(checkpoint.name);
-    if (!checkpoint.step)
+    if (!checkpoint.stepRecorded)
         checkpoint.step = parsed.step;
     checkpoint.stage = parsed.stage;
+    checkpoint.branch = parsed.branch;
+    checkpoint.isFinal = parsed.final;
+}
+
+CheckpointRead readPlace(const FoundCheckpoint& place) {
+    CheckpointRead out;
+    Checkpoint& checkpoint = out.checkpoint;
+    checkpoint.path = place.path;
+    nameIt(place, checkpoint);
+    if (place.isFile)
+        readFile(place, out);
+    else
+        readFolder(place, out);
+    readName(checkpoint);
+    checkpoint.isFinal = checkpoint.isFinal || (place.holdsOthers && !checkpoint.step);
     if (checkpoint.initStd.empty() && checkpoint.spec) {
         checkpoint.initStd = familyInitStd(*checkpoint.spec, checkpoint.path.string());
         if (!checkpoint.initStd.empty())
             checkpoint.initStdSource = checkpoint.family;
     }
     return out;
+}
+
+CheckpointRead readCheckpoint(const fs::path& path) {
+    return readPlace(placeOf(path));
 }
 
 } // namespace crest::series

@@ -234,11 +234,12 @@ Json configFromDecoderSpec(const DecoderSpec& spec) {
                    {family->heads.key, spec.heads},
                    {family->mlpWidth.key, spec.mlpWidth},
                    {family->contextLength.key, spec.contextLength},
-                   {family->tiedHead.key, spec.tiedHead},
                    // The tokenizer says which ids are special; the class defaults of transformers would be wrong.
                    {"bos_token_id", nullptr},
                    {"eos_token_id", nullptr},
                    {"pad_token_id", nullptr}};
+    if (family->tiedHead.key)
+        config[family->tiedHead.key] = spec.tiedHead;
     if (family->activationKey)
         config[family->activationKey] = activationName(spec.activation);
     if (family->normEpsKey)

@@ -233,6 +233,25 @@ constexpr Family kGpt2 = {
               .down = "mlp.c_proj"},
 };
 
+/// Read from ckpt.pt: the same blocks as gpt2, but plain Linear (not [in, out]), GELU by erf, one switch for all
+/// biases.
+constexpr Family kNanoGpt = [] {
+    Family f = kGpt2;
+    f.modelType = "nanogpt";
+    f.architecture = "GPT";
+    f.vocabSize.absent = 50304;
+    f.contextLength = {"block_size", 1024};
+    f.normEpsKey = nullptr;
+    f.activationKey = nullptr;
+    f.activation = "gelu";
+    f.normBias = f.qkvBias = f.attentionOutputBias = f.mlpBias = {"bias", true};
+    f.tiedHead = {nullptr, true};
+    f.transposedBlocks = false;
+    f.attentionScaleByLayer = {};
+    f.demands = {};
+    return f;
+}();
+
 constexpr Family kOpt = {
     .modelType = "opt",
     .architecture = "OPTForCausalLM",
@@ -274,7 +293,7 @@ constexpr Family kOpt = {
 };
 
 constexpr const Family* kFamilies[] = {&kLlama,   &kNeox,  &kOlmo,  &kOlmo2, &kOlmo3, &kFirstOlmo,
-                                       &kMistral, &kQwen2, &kQwen3, &kGpt2,  &kOpt};
+                                       &kMistral, &kQwen2, &kQwen3, &kGpt2,  &kOpt,   &kNanoGpt};
 
 struct Refusal {
     const char* prefix; ///< of model_type

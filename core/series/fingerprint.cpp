@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/io/files.h"
 #include "core/series/folder_stamp.h"
+#include "core/series/tokenizer_files.h"
 #include "core/series/weight_files.h"
 #include "core/series/weights.h"
 
@@ -23,10 +24,33 @@ constexpr std::size_t kMaxRemembered = 50'000;
 /// A file changed this short before it was read could change again without a new time stamp.
 constexpr std::int64_t kSettledNanoseconds = 100'000'000;
 
+/// What configFromDecoderSpec leaves out because Crest trains no such model. Only where it is not the usual, so that
+/// the fingerprints of usual models stay what they were.
+void addRareFacts(Json& config, const DecoderSpec& spec) {
+    const RopeScaling& scaling = spec.ropeScaling;
+    if (!spec.windows.empty())
+        config["crest_windows"] = Json{spec.windows, spec.windowRopeBase};
+    if (spec.clipQkv != 0)
+        config["crest_clip_qkv"] = spec.clipQkv;
+    if (spec.attentionScaleByLayer)
+        config["crest_attention_scale_by_layer"] = true;
+    if (spec.normPlacement == NormPlacement::AfterSum || !spec.finalNorm)
+        config["crest_norms"] = Json{static_cast<int>(spec.normPlacement), spec.finalNorm};
+    if (scaling.kind != RopeScaling::Kind::None)
+        config["crest_rope_scaling"] =
+            Json{static_cast<int>(scaling.kind), scaling.factor,   scaling.originalContext, scaling.lowFrequency,
+                 scaling.highFrequency,          scaling.betaFast, scaling.betaSlow,        scaling.truncate,
+                 scaling.attentionFactor};
+    // Dynamic scaling starts where the context ends.
+    if (scaling.kind == RopeScaling::Kind::Dynamic)
+        config["crest_context"] = spec.contextLength;
+}
+
 /// The facts of a spec that change results; the context length does not.
 std::string specText(const DecoderSpec& spec) {
     Json config = configFromDecoderSpec(spec);
     config.erase("max_position_embeddings");
+    addRareFacts(config, spec);
     return canonicalJson(config);
 }
 
@@ -94,12 +118,16 @@ void remember(const fs::path& cacheFile, const std::string& identity, const std:
 
 } // namespace
 
-Result<std::string> folderStamp(const fs::path& folder) {
+Result<std::string> folderStamp(const fs::path& checkpoint) {
     std::vector<fs::path> files;
     std::error_code error;
+    if (fs::is_regular_file(checkpoint, error))
+        files.push_back(checkpoint);
+    const fs::path folder = tokenizerFolder(checkpoint);
     for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
         if (const std::string type = entry->path().extension().string();
-            type == ".safetensors" || type == ".json" || type == ".bin" || type == ".pt")
+            type == ".json" || type == ".txt" || type == ".model" ||
+            (folder == checkpoint && (type == ".safetensors" || type == ".bin" || type == ".pt")))
             files.push_back(entry->path());
     if (error)
         return fail(io::systemError(error.value(), "search", folder));

@@ -10,8 +10,9 @@
 
 namespace crest::series {
 
-/// Device, inode, size and times of every file in the folder that a checkpoint is made of (weights and JSON). Equal
-/// stamps: nothing was changed in between. Different ones say only that the content has to be looked at again.
-Result<std::string> folderStamp(const std::filesystem::path& folder);
+/// Device, inode, size and times of every file that a checkpoint, a folder or a nanoGPT file, is made of (weights,
+/// JSON, tokenizer). Equal stamps: nothing was changed in between. Different ones say only that the content has to be
+/// looked at again.
+Result<std::string> folderStamp(const std::filesystem::path& checkpoint);
 
 } // namespace crest::series

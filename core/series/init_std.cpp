@@ -2,6 +2,7 @@
 #include "core/series/init_std.h"
 
 #include <cmath>
+#include <filesystem>
 
 #include "core/series/known_series.h"
 
@@ -25,7 +26,8 @@ double tinyLlama(const TensorInfo& tensor, const DecoderSpec& spec) {
 } // namespace
 
 std::map<std::string, double> familyInitStd(const DecoderSpec& spec, const std::string& repositoryHint) {
-    const KnownSeries* known = findKnownSeries(repositoryHint, spec.family);
+    const KnownSeries* known =
+        findKnownSeries(repositoryHint, std::filesystem::path(repositoryHint).filename().string(), spec.family);
     if (!known || !shapeIsPublished(*known, spec))
         return {};
     std::map<std::string, double> out;

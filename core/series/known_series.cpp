@@ -10,23 +10,25 @@ namespace crest::series {
 namespace {
 
 constexpr KnownSeries kKnown[] = {
-    // name, repository, model_type, name prefix, tokens per step, tokens of stage 1, index offset, initialisation
-    {"Pythia", "pythia-", "gpt_neox", "", 2'097'152, 0, 0, InitRule::SmallAndWang},
-    {"OLMo-1B", "olmo-1b", "olmo", "", 4'194'304, 0, 0, InitRule::Unknown},
-    {"OLMo-7B", "olmo-7b", "olmo", "", 4'423'680, 0, 0, InitRule::Unknown}, // batch 2160, not the 2048 of its yaml
-    {"OLMo-1B-0724", "olmo-1b-0724", "olmo", "", 4'194'304, 0, 0, InitRule::Unknown},
-    {"OLMo-7B-0424", "olmo-7b-0424", "olmo", "", 4'194'304, 0, 0, InitRule::Unknown},
-    {"OLMo-7B-0724", "olmo-7b-0724", "olmo", "", 4'194'304, 0, 0, InitRule::Unknown},
-    {"OLMo-2-1B", "olmo-2-0425-1b", "olmo2", "", 2'097'152, 1'907'359.0 * 2'097'152, 0, InitRule::Unknown},
-    {"OLMo-2-7B", "olmo-2-1124-7b", "olmo2", "", 4'194'304, 928'646.0 * 4'194'304, 0, InitRule::Unknown},
-    {"OLMo-2-13B", "olmo-2-1124-13b", "olmo2", "", 8'388'608, 596'057.0 * 8'388'608, 0, InitRule::Unknown},
-    {"OLMo-2-32B", "olmo-2-0325-32b", "olmo2", "", 8'388'608, 721'901.0 * 8'388'608, 0, InitRule::Unknown},
-    {"Amber", "amber", "llama", "ckpt", 1.25913e12 / 360, 0, 1, InitRule::Unknown}, // equal chunks are an assumption
-    {"TinyLlama", "tinyllama", "llama", "", 2'097'152, 0, 0, InitRule::TinyLlama},
-    {"SmolLM2-1.7B", "smollm2-1.7b", "llama", "", 2'097'152, 0, 0, InitRule::Unknown},
-    {"SmolLM2-360M", "smollm2-360m", "llama", "", 1'572'864, 0, 0, InitRule::Unknown},
-    {"SmolLM2-135M", "smollm2-135m", "llama", "", 1'048'576, 0, 0, InitRule::Unknown},
-    {"SmolLM3", "smollm3-3b", "smollm3", "", 2'359'296, 0, 0, InitRule::Unknown},
+    // name, repository, model_type, name prefix, tokens per step, tokens of stage 1, number of main, index offset,
+    // initialisation
+    {"Pythia", "pythia-", "gpt_neox", "", 2'097'152, 0, 0, 0, InitRule::SmallAndWang},
+    {"OLMo-1B", "olmo-1b", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
+    {"OLMo-7B", "olmo-7b", "olmo", "", 4'423'680, 0, 0, 0, InitRule::Unknown}, // batch 2160, not the 2048 of its yaml
+    {"OLMo-1B-0724", "olmo-1b-0724", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
+    {"OLMo-7B-0424", "olmo-7b-0424", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
+    {"OLMo-7B-0724", "olmo-7b-0724", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
+    {"OLMo-2-1B", "olmo-2-0425-1b", "olmo2", "", 2'097'152, 1'907'359.0 * 2'097'152, 0, 0, InitRule::Unknown},
+    {"OLMo-2-7B", "olmo-2-1124-7b", "olmo2", "", 4'194'304, 928'646.0 * 4'194'304, 0, 0, InitRule::Unknown},
+    {"OLMo-2-13B", "olmo-2-1124-13b", "olmo2", "", 8'388'608, 596'057.0 * 8'388'608, 0, 0, InitRule::Unknown},
+    {"OLMo-2-32B", "olmo-2-0325-32b", "olmo2", "", 8'388'608, 721'901.0 * 8'388'608, 0, 0, InitRule::Unknown},
+    {"Amber", "amber", "llama", "ckpt", 1.25913e12 / 360, 0, 359, 1,
+     InitRule::Unknown}, // equal chunks are an assumption
+    {"TinyLlama", "tinyllama", "llama", "", 2'097'152, 0, 0, 0, InitRule::TinyLlama},
+    {"SmolLM2-1.7B", "smollm2-1.7b", "llama", "", 2'097'152, 0, 0, 0, InitRule::Unknown},
+    {"SmolLM2-360M", "smollm2-360m", "llama", "", 1'572'864, 0, 0, 0, InitRule::Unknown},
+    {"SmolLM2-135M", "smollm2-135m", "llama", "", 1'048'576, 0, 0, 0, InitRule::Unknown},
+    {"SmolLM3", "smollm3-3b", "smollm3", "", 2'359'296, 0, 0, 0, InitRule::Unknown},
 };
 
 constexpr KnownShape kPythiaShapes[] = {
@@ -56,7 +58,9 @@ std::string searchable(const std::filesystem::path& path) {
 
 } // namespace
 
-const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::string_view modelType) {
+const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::string_view name,
+                                   std::string_view modelType) {
+    const bool final = parseCheckpointName(name).final;
     const std::string text = searchable(path);
     const KnownSeries* best = nullptr;
     std::size_t bestLength = 0;
@@ -66,7 +70,8 @@ const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::strin
             wanted += '-';
         const bool typeAgrees = modelType.empty() || modelType == row.modelType ||
                                 (modelType == "hf_olmo" && row.modelType == std::string_view("olmo"));
-        const bool nameAgrees = lowerCase(path.filename().string()).starts_with(row.namePrefix);
+        const bool nameAgrees =
+            lowerCase(std::string(name)).starts_with(row.namePrefix) || (final && row.finalNumber > 0);
         if (typeAgrees && nameAgrees && wanted.size() > bestLength && text.find(wanted) != std::string::npos) {
             best = &row;
             bestLength = wanted.size();
@@ -76,9 +81,10 @@ const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::strin
 }
 
 std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& name) {
-    if (!name.step)
+    const bool placedFinal = name.final && known.finalNumber > 0;
+    if (!name.step && !placedFinal)
         return std::nullopt;
-    const double count = static_cast<double>(*name.step) + known.indexOffset;
+    const double count = static_cast<double>(name.step.value_or(known.finalNumber)) + known.indexOffset;
     const bool laterStage = name.stage.value_or(1) > 1 && known.stageOneTokens > 0;
     return count * known.tokensPerStep + (laterStage ? known.stageOneTokens : 0.0);
 }

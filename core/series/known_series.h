@@ -29,16 +29,18 @@ struct KnownSeries {
     const char* modelType;  ///< must agree where config.json can be read
     const char* namePrefix; ///< how the checkpoint folder's name must start, or ""
     double tokensPerStep;
-    double stageOneTokens; ///< added to the steps of a second stage that starts at 0 again; 0 where steps go on
-    int indexOffset;       ///< 1 where the number is an index that starts at 0 and counts what is done before it
+    double stageOneTokens;    ///< added to the steps of a second stage that starts at 0 again; 0 where steps go on
+    std::int64_t finalNumber; ///< the number that "main" stands for where it is the next one of the series; else 0
+    int indexOffset;          ///< 1 where the number is an index that starts at 0 and counts what is done before it
     InitRule init;
 };
 
-/// The row for a checkpoint at `path`, or null. The longest repository name that occurs in the path's last folders
-/// wins; where `modelType` is known it must agree.
-const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::string_view modelType);
+/// The row for a checkpoint called `name` at `path`, or null. The longest repository name that occurs in the path's
+/// last folders wins; where `modelType` is known it must agree.
+const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::string_view name,
+                                   std::string_view modelType);
 
-/// Tokens by the row's rule; nothing where the name has no step.
+/// Tokens by the row's rule; nothing where the name has no step and is no final one that the row places.
 std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& name);
 
 /// True where the shape is one of those published for this row (rows with an init rule only).

@@ -94,7 +94,7 @@ std::string plainName(std::string_view name) {
 } // namespace
 
 ParsedName parseCheckpointName(std::string_view name) {
-    const std::string text = plainName(name);
+    const std::string text = plainName(name.substr(name.rfind('/') + 1));
     ParsedName out;
     std::smatch match;
     if (std::regex_search(text, match, stepAndTokens())) {
@@ -118,6 +118,7 @@ ParsedName parseCheckpointName(std::string_view name) {
 std::string seriesPartOfName(std::string_view name) {
     static const std::regex chatter(R"((?:^|[-_])(?:intermediate|extension|global|unsharded)(?=$|[-_]))",
                                     std::regex::optimize);
+    name = name.substr(name.rfind('/') + 1);
     const ParsedName parsed = parseCheckpointName(name);
     if (parsed.final || (!parsed.step && !parsed.tokens))
         return {};

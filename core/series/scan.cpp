@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Walks a folder for checkpoints and puts them together as series.
+// Puts the checkpoints below a folder together as series.
 #include <algorithm>
 #include <set>
 #include <tuple>
 
-#include <sys/stat.h>
-
 #include <fmt/format.h>
 
 #include "core/io/files.h"
+#include "core/series/find_checkpoints.h"
 #include "core/series/names.h"
 #include "core/series/series.h"
 #include "core/series/series_rules.h"
@@ -18,91 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr int kMaxDepth = 8;
-constexpr std::size_t kMaxFolders = 200'000;
-
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
-bool holdsWeights(const fs::path& folder) {
-    for (const char* name :
-         {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"})
-        if (isThere(folder / name))
-            return true;
-    return false;
-}
-
-/// Finds the checkpoint folders below a folder. Links to folders are followed, each real folder once.
-class Walk {
-public:
-    Walk(const JobContext& job, std::vector<ScanIssue>& issues)
-        : m_job(job)
-        , m_issues(issues) {}
-
-    std::vector<fs::path> checkpoints;
-
-    /// True where the folder or one below it is a checkpoint.
-    bool visit(const fs::path& folder, int depth) {
-        struct stat status {};
-        if (m_job.stopRequested() || ::stat(folder.c_str(), &status) != 0 ||
-            !m_seen.emplace(status.st_dev, status.st_ino).second)
-            return false;
-        if (m_seen.size() > kMaxFolders || depth > kMaxDepth) {
-            m_issues.push_back(
-                {folder.string(),
-                 fmt::format("Not searched: it is more than {} folders deep, or there are more than {} folders.",
-                             kMaxDepth, kMaxFolders)});
-            return false;
-        }
-        m_job.report(static_cast<std::int64_t>(m_seen.size()), 0, "folders");
-        bool below = false;
-        for (const fs::path& child : subfolders(folder))
-            below = visit(child, depth + 1) || below;
-        if (!isCheckpoint(folder, below))
-            return below;
-        checkpoints.push_back(folder);
-        return true;
-    }
-
-private:
-    const JobContext& m_job;
-    std::vector<ScanIssue>& m_issues;
-    std::set<std::pair<dev_t, ino_t>> m_seen;
-
-    std::vector<fs::path> subfolders(const fs::path& folder) {
-        std::vector<fs::path> out;
-        std::error_code error;
-        for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
-            std::error_code ignored;
-            const std::string name = entry->path().filename().string();
-            if (!name.starts_with('.') && name != "blobs" && entry->is_directory(ignored))
-                out.push_back(entry->path());
-        }
-        if (error)
-            m_issues.push_back({folder.string(), io::systemError(error.value(), "search", folder).message});
-        std::sort(out.begin(), out.end(), [](const fs::path& a, const fs::path& b) {
-            return naturalLess(a.filename().string(), b.filename().string());
-        });
-        return out;
-    }
-
-    /// Weights make a checkpoint. Without them a folder is one that lost them if its record or name says so, or if it
-    /// is a model's folder with nothing below it.
-    static bool isCheckpoint(const fs::path& folder, bool checkpointsBelow) {
-        if (holdsWeights(folder))
-            return true;
-        if (isThere(folder / "crest.json"))
-            return true;
-        if (!isThere(folder / "config.json") || checkpointsBelow)
-            return false;
-        const ParsedName parsed = parseCheckpointName(folder.filename().string());
-        const auto head = io::readFileHead(folder / "config.json", 1'000'000);
-        return parsed.step || parsed.tokens || (head && head->bytes.find("\"model_type\"") != std::string::npos);
-    }
-};
-
 /// The folder that all checkpoints of a series lie below.
 fs::path commonFolder(const Series& series) {
     fs::path common = series.checkpoints.front().path.parent_path();
@@ -110,6 +24,8 @@ fs::path commonFolder(const Series& series) {
         while (std::mismatch(common.begin(), common.end(), checkpoint.path.begin(), checkpoint.path.end()).first !=
                common.end())
             common = common.parent_path();
+    if (common.filename() == "snapshots" && isHubRepository(common.parent_path()))
+        return common.parent_path();
     return series.checkpoints.size() == 1 ? series.checkpoints.front().path : common;
 }
 
@@ -122,7 +38,7 @@ void nameApart(Series& series) {
     if (names.size() == series.checkpoints.size())
         return;
     for (Checkpoint& checkpoint : series.checkpoints)
-        checkpoint.name = checkpoint.path.lexically_relative(series.path).string();
+        checkpoint.name = checkpoint.foundName = checkpoint.path.lexically_relative(series.path).string();
 }
 
 /// What must agree for two checkpoints to be of one series.
@@ -132,20 +48,63 @@ struct GroupKey {
     bool operator<(const GroupKey& other) const { return std::tie(folder, name) < std::tie(other.folder, other.name); }
 };
 
-GroupKey keyOf(const CheckpointRead& read) {
-    if (!read.recordedSeries.empty())
-        return {"", read.recordedSeries};
-    const fs::path parent = read.checkpoint.path.parent_path();
-    std::string name = seriesPartOfName(read.checkpoint.name);
-    if (name.empty())
-        name = parent.filename().empty() ? "checkpoints" : parent.filename().string();
-    return {parent.string(), name};
-}
-
 /// A model alone, whose name says nothing of a series.
 bool isNoPoint(const Checkpoint& checkpoint) {
-    const ParsedName name = parseCheckpointName(checkpoint.name);
-    return !name.step && !name.tokens && !name.final;
+    return !checkpoint.step && !checkpoint.tokens && !checkpoint.isFinal;
+}
+
+GroupKey keyOf(const FoundCheckpoint& place, const CheckpointRead& read) {
+    if (!read.recordedSeries.empty())
+        return {"", read.recordedSeries};
+    const Checkpoint& checkpoint = read.checkpoint;
+    fs::path folder = checkpoint.path.parent_path();
+    std::string name = seriesPartOfName(checkpoint.name);
+    if (place.repository && checkpoint.name == place.repository->shortName()) {
+        folder = place.repository->folder.parent_path(); // one repository for each checkpoint
+    } else if (place.repository) {
+        folder = place.repository->folder;
+        name = place.repository->shortName();
+    } else if (place.isFile && checkpoint.name != checkpoint.path.filename()) {
+        folder = folder.parent_path(); // step100/ckpt.pt, step200/ckpt.pt
+    } else if (place.holdsOthers && checkpoint.isFinal) {
+        folder = checkpoint.path; // the last model of a Trainer beside its checkpoints
+    }
+    if (name.empty())
+        name = folder.filename().empty() ? "checkpoints" : folder.filename().string();
+    // Branches of a stage are parallel runs: a series each, so that they are never averaged.
+    if (checkpoint.branch)
+        name += fmt::format(" stage {} ingredient {}", checkpoint.stage.value_or(2), *checkpoint.branch);
+    return {folder.string(), name};
+}
+
+/// What tells the parts of a group apart, as short as it can be said.
+void nameParts(std::vector<Series>& parts) {
+    using Say = std::string (*)(const DecoderSpec&);
+    static constexpr Say kFacts[] = {
+        [](const DecoderSpec& s) { return fmt::format("{}x{}, {} heads", s.layers, s.width, s.heads); },
+        [](const DecoderSpec& s) { return s.family; },
+        [](const DecoderSpec& s) { return fmt::format("MLP {}", s.mlpWidth); },
+        [](const DecoderSpec& s) { return fmt::format("vocabulary {}", s.vocabSize); },
+        [](const DecoderSpec& s) { return fmt::format("context {}", s.contextLength); }};
+    std::vector<std::string> said(parts.size());
+    for (const Say fact : kFacts) {
+        std::set<std::string> values;
+        for (const Series& part : parts)
+            values.insert(part.checkpoints.front().spec ? fact(*part.checkpoints.front().spec) : "");
+        const bool first = fact == kFacts[0];
+        for (std::size_t i = 0; i < parts.size(); ++i)
+            if (const auto& spec = parts[i].checkpoints.front().spec; spec && (first || values.size() > 1))
+                said[i] = said[i].empty() ? fact(*spec) : fmt::format("{}, {}", said[i], fact(*spec));
+        if (std::set<std::string>(said.begin(), said.end()).size() == parts.size())
+            break;
+    }
+    std::set<std::string> taken;
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+        std::string name = fmt::format("{} ({})", parts[i].name, said[i]);
+        for (int number = 2; !taken.insert(name).second; ++number)
+            name = fmt::format("{} ({}, {})", parts[i].name, said[i], number);
+        parts[i].name = name;
+    }
 }
 
 /// Splits a group by config. Checkpoints whose config cannot be read stay with the largest part.
@@ -169,59 +128,84 @@ std::vector<Series> splitByConfig(const std::string& name, std::vector<Checkpoin
         return a.checkpoints.size() < b.checkpoints.size();
     });
     std::move(unreadable.begin(), unreadable.end(), std::back_inserter(largest.checkpoints));
-    // Parts that share a name are told apart by size.
     if (parts.size() > 1)
-        for (Series& part : parts)
-            if (const auto& spec = part.checkpoints.front().spec)
-                part.name += fmt::format(" ({}x{}, {} heads)", spec->layers, spec->width, spec->heads);
+        nameParts(parts);
     return parts;
+}
+
+Result<void> checkReadable(const fs::path& folder) {
+    std::error_code error;
+    if (fs::is_regular_file(folder, error) && (folder.extension() == ".pt" || folder.extension() == ".pth"))
+        return {};
+    if (!fs::is_directory(folder, error)) {
+        const bool there = fs::exists(fs::symlink_status(folder, error));
+        return fail(error || !there ? io::systemError(error ? error.value() : ENOENT, "open", folder)
+                                    : Error{ErrorKind::Io, "This is no folder.", folder.string()});
+    }
+    fs::directory_iterator readable(folder, error);
+    if (error)
+        return fail(io::systemError(error.value(), "search", folder));
+    return {};
+}
+
+using Groups = std::map<GroupKey, std::vector<Checkpoint>>;
+
+/// Reads every place as it is found and deals the checkpoints out to groups.
+Groups readAll(const fs::path& folder, const JobContext& job, const FoundCallback& found,
+               std::vector<ScanIssue>& issues) {
+    Groups groups;
+    std::int64_t count = 0;
+    findCheckpoints(folder, job, issues, [&](const FoundCheckpoint& place) {
+        CheckpointRead read = readPlace(place);
+        if (read.isNone)
+            return;
+        applyTokenRules(read.checkpoint, issues);
+        const GroupKey key = keyOf(place, read);
+        if (found)
+            found(key.name, read.checkpoint);
+        job.report(++count, 0, "checkpoints");
+        groups[key].push_back(std::move(read.checkpoint));
+    });
+    return groups;
 }
 
 } // namespace
 
-Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
-                              const std::function<void(const Checkpoint&)>& found) {
-    std::error_code error;
-    if (!fs::is_directory(folder, error))
-        return fail(error || !isThere(folder) ? io::systemError(error ? error.value() : ENOENT, "open", folder)
-                                              : Error{ErrorKind::Io, "This is no folder.", folder.string()});
-    fs::directory_iterator readable(folder, error);
-    if (error)
-        return fail(io::systemError(error.value(), "search", folder));
-
+Result<ScanResult> findSeries(const fs::path& folder, const JobContext& job, const FoundCallback& found) {
+    CREST_CHECK(checkReadable(folder));
     ScanResult result;
-    Walk walk(job, result.issues);
-    walk.visit(fs::absolute(folder, error).lexically_normal(), 0);
-    std::map<GroupKey, std::vector<Checkpoint>> groups;
-    for (std::size_t i = 0; i < walk.checkpoints.size() && !job.stopRequested(); ++i) {
-        CheckpointRead read = readCheckpoint(walk.checkpoints[i]);
-        applyTokenRules(read.checkpoint, result.issues);
-        if (found)
-            found(read.checkpoint);
-        job.report(static_cast<std::int64_t>(i + 1), static_cast<std::int64_t>(walk.checkpoints.size()), "checkpoints");
-        groups[keyOf(read)].push_back(std::move(read.checkpoint));
-    }
+    Groups groups = readAll(folder, job, found, result.issues);
     if (job.stopRequested())
         return stopped();
     for (auto& [key, checkpoints] : groups)
         for (Series& series : splitByConfig(key.name, std::move(checkpoints))) {
             series.path = commonFolder(series);
-            if (!key.folder.empty() && series.checkpoints.size() == 1 && isNoPoint(series.checkpoints.front()))
-                series.name = series.checkpoints.front().name;
+            const Checkpoint& first = series.checkpoints.front();
+            if (!key.folder.empty() && series.checkpoints.size() == 1 && isNoPoint(first) && !first.unnamedRevision &&
+                first.format != "ckpt.pt")
+                series.name = first.name;
             nameApart(series);
-            orderSeries(series, result.issues);
             result.series.push_back(std::move(series));
         }
-    for (const Series& series : result.series)
-        for (const Checkpoint& checkpoint : series.checkpoints)
-            if (checkpoint.state != CheckpointState::Ok)
-                result.issues.push_back({checkpoint.path.string(), checkpoint.reason});
+    std::error_code error;
     if (result.series.empty())
         result.issues.push_back(
-            {folder.string(), fs::is_empty(folder, error)
-                                  ? "The folder is empty."
-                                  : "There are no checkpoints below this folder: none holds model.safetensors "
-                                    "or pytorch_model.bin (or their indexes) beside a config.json."});
+            {folder.string(),
+             fs::is_empty(folder, error)
+                 ? "The folder is empty."
+                 : "There are no checkpoints below this folder: none holds model.safetensors or pytorch_model.bin (or "
+                   "their indexes) beside a config.json, and there is no ckpt.pt of nanoGPT."});
+    return result;
+}
+
+Result<ScanResult> scanFolder(const fs::path& folder, const JobContext& job,
+                              const std::function<void(const Checkpoint&)>& found) {
+    FoundCallback tell;
+    if (found)
+        tell = [&](const std::string&, const Checkpoint& checkpoint) { found(checkpoint); };
+    CREST_TRY(result, findSeries(folder, job, tell));
+    for (Series& series : result.series)
+        judgeSeries(series, result.issues);
     return result;
 }
 

@@ -11,6 +11,8 @@
 #include <fmt/format.h>
 
 #include "core/base/units.h"
+#include "core/series/checkpoint_records.h"
+#include "core/series/duplicates.h"
 #include "core/series/known_series.h"
 #include "core/series/names.h"
 
@@ -37,16 +39,10 @@ bool before(const Checkpoint& a, const Checkpoint& b) {
            std::make_tuple(b.pretrainSeed.value_or(-1), b.path.string());
 }
 
-/// One line of checkpoints within a series: a pretraining seed, a stage, a branch of it.
-auto lineOf(const Checkpoint& checkpoint) {
-    const ParsedName name = parseCheckpointName(checkpoint.name);
-    return std::make_tuple(checkpoint.pretrainSeed.value_or(-1), checkpoint.stage.value_or(1), name.branch.value_or(0));
-}
-
 using Line = std::vector<const Checkpoint*>;
 
 std::vector<Line> linesOf(const Series& series) {
-    std::map<decltype(lineOf(series.checkpoints.front())), Line> lines;
+    std::map<SeriesLine, Line> lines;
     for (const Checkpoint& checkpoint : series.checkpoints)
         lines[lineOf(checkpoint)].push_back(&checkpoint);
     std::vector<Line> out;
@@ -109,18 +105,28 @@ void listGaps(const Line& line, std::vector<ScanIssue>& issues) {
     }
 }
 
-void listDuplicates(const Series& series, std::vector<ScanIssue>& issues) {
-    std::map<std::tuple<std::int64_t, decltype(lineOf(series.checkpoints.front()))>, const Checkpoint*> first;
-    for (const Checkpoint& checkpoint : series.checkpoints) {
-        if (!checkpoint.tokens)
-            continue;
-        const auto [place, isNew] = first.emplace(std::make_tuple(*checkpoint.tokens, lineOf(checkpoint)), &checkpoint);
-        if (!isNew)
-            issues.push_back({checkpoint.path.string(),
-                              fmt::format("{} and {} are both at {} tokens; exclude one, or give their seeds.",
-                                          place->second->path.filename().string(), checkpoint.name,
-                                          formatTokens(static_cast<double>(*checkpoint.tokens)))});
-    }
+/// Another data mix and schedule: its checkpoints stand apart from those of the first stage.
+void switchLaterStagesOff(Series& series) {
+    const auto isFirst = [](const Checkpoint& c) { return c.stage.value_or(1) <= 1 && (c.step || c.tokens); };
+    if (std::none_of(series.checkpoints.begin(), series.checkpoints.end(), isFirst))
+        return;
+    for (Checkpoint& checkpoint : series.checkpoints)
+        if (checkpoint.stage.value_or(1) > 1 && !checkpoint.includedByHand &&
+            (checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect)) {
+            checkpoint.state = CheckpointState::Excluded;
+            checkpoint.reason = fmt::format(
+                "stage {} has another data mix and schedule than stage 1, so it is off until it is included.",
+                *checkpoint.stage);
+        }
+}
+
+void markUnnamedRevisions(Series& series) {
+    for (Checkpoint& checkpoint : series.checkpoints)
+        if (checkpoint.unnamedRevision && !checkpoint.tokens && !checkpoint.step)
+            mark(
+                checkpoint, CheckpointState::Suspect,
+                "Its step is unknown: it was downloaded by its commit, so no revision names it. Give its tokens or its "
+                "name, or download it again by the revision's name.");
 }
 
 } // namespace
@@ -129,7 +135,7 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues) {
     if (checkpoint.tokens)
         return;
     const ParsedName name = parseCheckpointName(checkpoint.name);
-    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.family);
+    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
     // A model of another shape that only borrows the name is not the published series.
     if (known && checkpoint.spec && known->init != InitRule::Unknown && !shapeIsPublished(*known, *checkpoint.spec))
         known = nullptr;
@@ -149,15 +155,29 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues) {
     if (name.tokens) {
         checkpoint.tokens = wholeTokens(*name.tokens);
         checkpoint.tokensSource = TokensSource::Label;
+    } else if (checkpoint.step && checkpoint.tokensPerStep) {
+        checkpoint.tokens = wholeTokens(static_cast<double>(*checkpoint.step) * *checkpoint.tokensPerStep);
+        checkpoint.tokensSource = TokensSource::Config;
     }
 }
 
-void orderSeries(Series& series, std::vector<ScanIssue>& issues) {
+SeriesLine lineOf(const Checkpoint& checkpoint) {
+    return {checkpoint.pretrainSeed.value_or(-1), checkpoint.stage.value_or(1), checkpoint.branch.value_or(0)};
+}
+
+void judgeSeries(Series& series, std::vector<ScanIssue>& issues) {
+    mergeSameContent(series);
     dropContradictingTokens(series, issues);
     std::sort(series.checkpoints.begin(), series.checkpoints.end(), before);
+    switchLaterStagesOff(series);
+    markUnnamedRevisions(series);
+    markConflicts(series);
+    markIdenticalWeights(series);
     for (const Line& line : linesOf(series))
         listGaps(line, issues);
-    listDuplicates(series, issues);
+    for (const Checkpoint& checkpoint : series.checkpoints)
+        if (checkpoint.state == CheckpointState::Suspect || checkpoint.state == CheckpointState::Broken)
+            issues.push_back({checkpoint.path.string(), checkpoint.reason});
 }
 
 } // namespace crest::series

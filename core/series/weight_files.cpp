@@ -11,6 +11,7 @@
 #include "core/io/files.h"
 #include "core/io/torch_file.h"
 #include "core/series/families.h"
+#include "core/series/shard_index.h"
 
 namespace crest::series {
 namespace {
@@ -22,29 +23,26 @@ constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kTorchSingle = "pytorch_model.bin";
 constexpr const char* kTorchIndex = "pytorch_model.bin.index.json";
 
+Error danglingLink(const fs::path& link) {
+    return {ErrorKind::NotFound, "This link leads to a file that is not there; copy the checkpoint with its targets.",
+            link.string()};
+}
+
 bool startsWithPath(const fs::path& path, const fs::path& folder) {
     const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), path.begin(), path.end());
     return end == folder.end();
 }
 
-/// The path of a shard, refused where it leads out of the folder (or of the cache that the folder is part of).
-Result<fs::path> shardPath(const fs::path& folder, const std::string& name, const std::string& index) {
-    const fs::path relative(name);
-    const bool climbs =
-        std::any_of(relative.begin(), relative.end(), [](const fs::path& part) { return part == ".."; });
-    if (name.empty() || name.find('\0') != std::string::npos || relative.is_absolute() || climbs)
-        return fail(ErrorKind::Malformed,
-                    fmt::format("The index names the file \"{}\", which is outside of the checkpoint's folder.", name),
-                    index);
-    const fs::path path = folder / relative;
+/// The path of a shard, refused where a link leads out of the folder (or of the cache that the folder is part of).
+Result<fs::path> shardPath(const fs::path& folder, const std::string& name) {
+    const fs::path path = folder / name;
     std::error_code error;
     const fs::path target = fs::canonical(path, error);
     if (error == std::errc::no_such_file_or_directory) {
         const bool link = fs::is_symlink(fs::symlink_status(path, error));
-        return fail(ErrorKind::NotFound,
-                    link ? "This link leads to a file that is not there; copy the checkpoint with its targets."
-                         : "This shard is named by the index but missing; download it again.",
-                    path.string());
+        return fail(link ? danglingLink(path)
+                         : Error{ErrorKind::NotFound,
+                                 "This shard is named by the index but missing; download it again.", path.string()});
     }
     const fs::path home = error ? fs::path() : fs::canonical(folder, error);
     if (error)
@@ -62,7 +60,7 @@ Result<io::SafetensorsHeader> readHeader(const fs::path& path, WeightFormat form
     if (format == WeightFormat::Safetensors)
         return io::readSafetensorsHeader(path);
     CREST_TRY(file, io::readTorchFile(path));
-    return io::stateDict(file, {}, path.string());
+    return io::stateDict(file, format == WeightFormat::NanoGpt ? "model" : "", path.string());
 }
 
 Result<void> addFile(WeightFiles& files, const fs::path& path) {
@@ -102,29 +100,18 @@ Result<void> compareWithIndex(const WeightFiles& files, const std::map<std::stri
 }
 
 Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index, WeightFormat format) {
-    CREST_TRY(text, io::readTextFile(index, 100'000'000));
-    if (io::isGitLfsPointer(text))
-        return fail(ErrorKind::Malformed,
-                    "This is a git-lfs pointer, not the index; run `git lfs pull` in its repository.", index.string());
-    CREST_TRY(json, parseJson(text, index.string()));
-    if (!json.is_object() || !json.contains("weight_map") || !json["weight_map"].is_object() ||
-        json["weight_map"].empty())
-        return fail(ErrorKind::Malformed, "The index has no \"weight_map\" with tensors.", index.string());
-    std::map<std::string, std::string> weightMap;
-    std::set<std::string> shards;
-    for (const auto& [tensor, shard] : json["weight_map"].items()) {
-        if (!shard.is_string())
-            return fail(ErrorKind::Malformed, fmt::format("The shard of \"{}\" is no text.", tensor), index.string());
-        weightMap[tensor] = shard.get<std::string>();
-        shards.insert(shard.get<std::string>());
-    }
+    std::error_code error;
+    if (!fs::exists(index, error) && fs::is_symlink(fs::symlink_status(index, error)))
+        return fail(danglingLink(index));
+    CREST_TRY(text, io::readTextFile(index, kMaxIndexBytes));
+    CREST_TRY(known, parseShardIndex(text, index.string()));
     WeightFiles files;
     files.format = format;
-    for (const std::string& shard : shards) {
-        CREST_TRY(path, shardPath(folder, shard, index.string()));
+    for (const std::string& shard : known.shards) {
+        CREST_TRY(path, shardPath(folder, shard));
         CREST_CHECK(addFile(files, path));
     }
-    CREST_CHECK(compareWithIndex(files, weightMap, index));
+    CREST_CHECK(compareWithIndex(files, known.weightMap, index));
     return files;
 }
 
@@ -205,10 +192,24 @@ Result<void> checkTensor(const io::TensorEntry& stored, const TensorInfo& wanted
 } // namespace
 
 const char* weightFormatName(WeightFormat format) {
-    return format == WeightFormat::Safetensors ? "safetensors" : "pytorch_model.bin";
+    switch (format) {
+    case WeightFormat::Safetensors:
+        return "safetensors";
+    case WeightFormat::TorchZip:
+        return "pytorch_model.bin";
+    case WeightFormat::NanoGpt:
+        break;
+    }
+    return "ckpt.pt";
 }
 
 Result<WeightFiles> readWeightFiles(const fs::path& folder) {
+    if (std::error_code error; fs::is_regular_file(folder, error)) {
+        WeightFiles files;
+        files.format = WeightFormat::NanoGpt;
+        CREST_CHECK(addFile(files, folder));
+        return files;
+    }
     struct Layout {
         const char *single, *index;
         WeightFormat format;
@@ -220,9 +221,7 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
         if (isThere(single)) {
             std::error_code error;
             if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
-                return fail(ErrorKind::NotFound,
-                            "This link leads to a file that is not there; copy the checkpoint with its targets.",
-                            single.string());
+                return fail(danglingLink(single));
             WeightFiles files;
             files.format = layout.format;
             CREST_CHECK(addFile(files, single));

@@ -14,8 +14,8 @@
 
 namespace crest::series {
 
-enum class WeightFormat { Safetensors, TorchZip };
-const char* weightFormatName(WeightFormat format); ///< "safetensors", "pytorch_model.bin"
+enum class WeightFormat { Safetensors, TorchZip, NanoGpt };
+const char* weightFormatName(WeightFormat format); ///< "safetensors", "pytorch_model.bin", "ckpt.pt"
 
 struct WeightFile {
     std::filesystem::path path;
@@ -42,8 +42,9 @@ struct TensorPlaces {
 
 /// Finds and checks model.safetensors, or model.safetensors.index.json with its shards; without them
 /// pytorch_model.bin, or its index and shards (formats.md 2.1). Names of shards that lead out of `folder` are refused;
-/// a link may only lead into the blobs of a Hugging Face hub cache. Reads headers only.
-Result<WeightFiles> readWeightFiles(const std::filesystem::path& folder);
+/// a link may only lead into the blobs of a Hugging Face hub cache. Where `checkpoint` is a file, it is nanoGPT's and
+/// its "model" is read. Reads headers only.
+Result<WeightFiles> readWeightFiles(const std::filesystem::path& checkpoint);
 
 /// Maps stored names to canonical ones (prefixes of wrappers stripped, buffers ignored, a tied head that is stored
 /// alone fills the embedding) and compares shapes and dtypes. Missing, unknown, doubled or misshapen tensors are a

@@ -15,6 +15,7 @@
 #include "core/base/units.h"
 #include "core/base/version.h"
 #include "core/data/texts.h"
+#include "core/series/tokenizer_files.h"
 #include "core/series/weights.h"
 #include "core/study/study_json.h"
 
@@ -178,7 +179,7 @@ Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series:
     CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder),
                                                      JobContext(job.token())));
     planned.weights = std::move(weights);
-    CREST_TRY(tokenizer, hashFile(checkpoint.path / "tokenizer.json", job));
+    CREST_TRY(tokenizer, series::tokenizerHash(checkpoint.path));
     planned.tokenizer = std::move(tokenizer);
     return planned;
 }
@@ -351,7 +352,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     for (const series::Checkpoint& checkpoint : series.checkpoints) {
         const bool usable =
             checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
-        if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, checkpoint.name) != known.excluded.end())
+        const std::string& found = checkpoint.foundName.empty() ? checkpoint.name : checkpoint.foundName;
+        if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, found) != known.excluded.end())
             continue;
         CREST_CHECK(checkContext(plan, checkpoint));
         chosen.push_back(&checkpoint);

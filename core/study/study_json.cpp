@@ -12,6 +12,9 @@
 namespace crest::study {
 namespace {
 
+constexpr std::int64_t kMostTokens = std::int64_t{1} << 62;
+constexpr int kMostStages = 1'000'000;
+
 Json optionalToJson(const std::optional<std::int64_t>& value) {
     return value ? Json(*value) : Json(nullptr);
 }
@@ -29,8 +32,55 @@ Result<TaskInProbe> taskInProbeFromJson(const Json& json, const std::string& whe
     return task;
 }
 
+/// What the user corrected; keys only where there is something, so that older versions read what has none.
+void addCorrections(Json& json, const StudySeries& series) {
+    const series::SeriesCorrections& own = series.corrections;
+    if (!series.foundAs.empty())
+        json["found_as"] = series.foundAs;
+    if (!own.included.empty())
+        json["included"] = own.included;
+    if (own.tokensPerStep)
+        json["tokens_per_step"] = *own.tokensPerStep;
+    for (const auto& [name, one] : own.checkpoints) {
+        Json& entry = json["corrections"][name] = Json::object();
+        if (one.tokens)
+            entry["tokens"] = *one.tokens;
+        if (one.stage)
+            entry["stage"] = *one.stage;
+        if (!one.name.empty())
+            entry["name"] = one.name;
+    }
+}
+
+Result<series::CheckpointCorrection> correctionFromJson(const Json& json, const std::string& where) {
+    series::CheckpointCorrection one;
+    JsonFields fields(json, where);
+    if (fields.has("tokens"))
+        fields.integer("tokens", one.tokens.emplace(0), 0, kMostTokens);
+    if (fields.has("stage"))
+        fields.integer("stage", one.stage.emplace(0), 0, kMostStages);
+    if (fields.has("name"))
+        fields.text("name", one.name);
+    CREST_CHECK(fields.finish());
+    return one;
+}
+
+Result<std::map<std::string, series::CheckpointCorrection>> correctionsFromJson(const Json& json,
+                                                                                const std::string& where) {
+    std::map<std::string, series::CheckpointCorrection> all;
+    if (!json.is_object())
+        return fail(ErrorKind::Malformed, "a JSON object is expected here", where);
+    for (const auto& [name, entry] : json.items()) {
+        CREST_TRY(one, correctionFromJson(entry, where + ": " + name.substr(0, 80)));
+        all.emplace(name, std::move(one));
+    }
+    return all;
+}
+
 Json toJson(const StudySeries& series) {
-    return {{"name", series.name}, {"path", series.path}, {"excluded", series.excluded}};
+    Json json = {{"name", series.name}, {"path", series.path}, {"excluded", series.excluded}};
+    addCorrections(json, series);
+    return json;
 }
 
 Result<StudySeries> seriesFromJson(const Json& json, const std::string& where) {
@@ -39,6 +89,14 @@ Result<StudySeries> seriesFromJson(const Json& json, const std::string& where) {
     fields.text("name", series.name);
     fields.text("path", series.path);
     fields.texts("excluded", series.excluded);
+    if (fields.has("found_as"))
+        fields.text("found_as", series.foundAs);
+    if (fields.has("included"))
+        fields.texts("included", series.corrections.included);
+    if (fields.has("tokens_per_step"))
+        fields.integer("tokens_per_step", series.corrections.tokensPerStep.emplace(1), 1, kMostTokens);
+    if (fields.has("corrections"))
+        fields.object("corrections", series.corrections.checkpoints, correctionsFromJson);
     CREST_CHECK(fields.finish());
     return series;
 }
@@ -221,10 +279,10 @@ Result<Probe> probeFromJson(const Json& json, const std::string& where) {
 
 Json toJson(const Study& study) {
     Json json = {{"format", kStudyFormat},
-            {"name", study.name},
-            {"series", listToJson(study.series)},
-            {"tasks", listToJson(study.tasks)},
-            {"probes", listToJson(study.probes)}};
+                 {"name", study.name},
+                 {"series", listToJson(study.series)},
+                 {"tasks", listToJson(study.tasks)},
+                 {"probes", listToJson(study.probes)}};
     if (!study.overlays.empty())
         json["overlays"] = listToJson(study.overlays);
     return json;

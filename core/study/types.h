@@ -10,6 +10,7 @@
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/data/task_metrics.h"
+#include "core/series/corrections.h"
 #include "core/study/overlay.h"
 
 namespace crest::study {
@@ -23,7 +24,7 @@ enum class TaskKind {
 
 /// Something measurable.
 struct Task {
-    std::string name;      ///< unique within the study
+    std::string name; ///< unique within the study
     TaskKind kind = TaskKind::TextLoss;
     std::string textsPath; ///< JSONL or text file; Suite: the folder that holds its data; absolute or relative to the
                            ///< study folder
@@ -66,7 +67,9 @@ struct Probe {
 /// A series as the study remembers it; found again by scanning `path`.
 struct StudySeries {
     std::string name, path;
-    std::vector<std::string> excluded; ///< names of checkpoints the user took out
+    std::vector<std::string> excluded; ///< checkpoints the user took out (series::Checkpoint::foundName)
+    std::string foundAs = {};          ///< the name the scan gives it, where the study calls it otherwise; else ""
+    series::SeriesCorrections corrections = {};
     bool operator==(const StudySeries&) const = default;
 };
 
@@ -150,13 +153,14 @@ struct ResultRow {
     std::int64_t scoredTokens = 0;
     std::string compute, device;
     int threads = 1, numerics = 0;
-    std::string cachedAt;                     ///< when it was stored, ISO 8601 UTC
-    std::string cause;                        ///< why `value` is not finite, "" otherwise
+    std::string cachedAt; ///< when it was stored, ISO 8601 UTC
+    std::string cause;    ///< why `value` is not finite, "" otherwise
     /// TextLoss: summed nats and scored tokens of each sequence (pairs: mean of both members). Suite: empty, the items'
     /// values are in `outcome`.
     std::vector<float> sequenceNats;
     std::vector<std::int32_t> sequenceTokens;
-    /// Suite: every metric (`metric`, `unit`, `value`, `stderr_` repeat the first) with its items, and what was answered.
+    /// Suite: every metric (`metric`, `unit`, `value`, `stderr_` repeat the first) with its items, and what was
+    /// answered.
     data::TaskOutcome outcome;
     bool operator==(const ResultRow&) const = default;
 };

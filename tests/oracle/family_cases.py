@@ -13,6 +13,8 @@ from transformers import (GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCaus
                           Olmo3Config, Olmo3ForCausalLM, OlmoConfig, OlmoForCausalLM, OPTConfig, OPTForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
                           Qwen3ForCausalLM)
 
+import nanogpt_model
+
 VOCAB = 331
 SMALL = dict(vocab_size=VOCAB, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, max_position_embeddings=64,
              tie_word_embeddings=False, pad_token_id=None, bos_token_id=None, eos_token_id=None)
@@ -119,5 +121,13 @@ def to_first_olmo(model_type):
 
 FOREIGN = {
     "hf-olmo": (like_llama(OlmoConfig, OlmoForCausalLM, clip_qkv=1.5), torch.float32, to_first_olmo("hf_olmo")),
+    "nanogpt-of-gpt2": (gpt2(activation_function="gelu"), torch.float32, nanogpt_model.from_gpt2),
     "hf-olmo-early-tied": (like_llama(OlmoConfig, OlmoForCausalLM, tie_word_embeddings=True), torch.float32, to_first_olmo("olmo")),
+}
+
+# Plain PyTorch: transformers has no such class. Each is saved as ckpt.pt.
+NANOGPT = {
+    "nanogpt": (lambda: nanogpt_model.NanoGpt(), {}),
+    "nanogpt-no-bias": (lambda: nanogpt_model.NanoGpt(bias=False, n_layer=3), {}),
+    "nanogpt-mask-buffer": (lambda: nanogpt_model.NanoGpt(mask=True), {"prefix": ""}),
 }

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import family_cases
+import nanogpt_model
 
 VOCAB = 331
 
@@ -92,6 +93,14 @@ def losses(model, rows):
     return logits, nats
 
 
+def expect(path, model, rows):
+    logits, nats = losses(model, rows)
+    with open(os.path.join(path, "ids.json"), "w") as file:
+        json.dump(rows, file)
+    torch.cat(logits).numpy().astype("<f4").tofile(os.path.join(path, "logits.f32"))
+    torch.cat(nats).numpy().astype("<f4").tofile(os.path.join(path, "nats.f32"))
+
+
 def make(folder):
     every = {**CASES, **family_cases.CASES, **family_cases.FOREIGN}
     for index, (name, (build, dtype, *rewrite)) in enumerate(every.items()):
@@ -103,13 +112,15 @@ def make(folder):
         model.to(dtype).save_pretrained(path, **sharded)
         model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
         rows = sequences(index, model.config.vocab_size)
-        logits, nats = losses(model, rows)
-        with open(os.path.join(path, "ids.json"), "w") as file:
-            json.dump(rows, file)
-        torch.cat(logits).numpy().astype("<f4").tofile(os.path.join(path, "logits.f32"))
-        torch.cat(nats).numpy().astype("<f4").tofile(os.path.join(path, "nats.f32"))
+        expect(path, model, rows)
         for step in rewrite:
             step(path)
+    for index, (name, (build, settings)) in enumerate(family_cases.NANOGPT.items()):
+        model = build().eval()
+        randomise(model, index)
+        path = os.path.join(folder, name)
+        nanogpt_model.save(model, os.path.join(path, "ckpt.pt"), **settings)
+        expect(path, model, sequences(index, model.config.vocab_size))
 
 
 def noisy_losses(folder, changes):

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/format.h"
 
+#include <cmath>
+
 #include <QDateTime>
 #include <QRegularExpression>
 
@@ -10,6 +12,23 @@ namespace crest::ui {
 
 QString tokensText(std::optional<std::int64_t> tokens) {
     return tokens ? toQString(formatTokens(static_cast<double>(*tokens))) : QString();
+}
+
+std::optional<std::int64_t> tokensFromText(const QString& text) {
+    static const QRegularExpression form(QStringLiteral("^([0-9][0-9,_ ]*(?:\\.[0-9]+)?) ?([kmbtKMBT]?)$"));
+    const auto parts = form.match(text.trimmed());
+    if (!parts.hasMatch())
+        return std::nullopt;
+    QString digits = parts.captured(1);
+    digits.remove(QRegularExpression(QStringLiteral("[,_ ]")));
+    static const QString units = QStringLiteral("kmbt");
+    const qsizetype unit = parts.captured(2).isEmpty() ? 0 : units.indexOf(parts.captured(2).toLower()) + 1;
+    bool exact = false;
+    if (const qint64 whole = digits.toLongLong(&exact); exact && unit == 0)
+        return whole;
+    const double value = digits.toDouble() * std::pow(1000.0, static_cast<double>(unit));
+    const bool wholeTokens = unit > 0 || !digits.contains(u'.');
+    return wholeTokens && value < 9e18 ? std::optional<std::int64_t>(std::llround(value)) : std::nullopt;
 }
 
 QString stepText(std::optional<std::int64_t> step) {

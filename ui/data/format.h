@@ -21,6 +21,8 @@ inline QString toQString(const std::filesystem::path& path) {
 }
 
 QString tokensText(std::optional<std::int64_t> tokens); ///< "4M", "" where unknown
+/// What people type: 2097152, 2,097,152, 4M, 1.5B, 3T. Nothing where it is no count of 0 to 9e18.
+std::optional<std::int64_t> tokensFromText(const QString& text);
 QString stepText(std::optional<std::int64_t> step);
 QString bytesText(std::uint64_t bytes);
 QString stateText(series::CheckpointState state); ///< "readable", "suspect", "broken", "excluded"

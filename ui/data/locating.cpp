@@ -8,6 +8,7 @@
 
 #include "core/series/series.h"
 #include "core/series/weights.h"
+#include "core/study/study_series.h"
 #include "ui/data/places.h"
 
 namespace crest::ui {
@@ -17,8 +18,9 @@ using series::Checkpoint;
 using series::CheckpointState;
 
 const Checkpoint* named(const series::Series& one, const std::string& name) {
-    const auto at = std::find_if(one.checkpoints.begin(), one.checkpoints.end(),
-                                 [&](const Checkpoint& checkpoint) { return checkpoint.name == name; });
+    const auto at = std::find_if(one.checkpoints.begin(), one.checkpoints.end(), [&](const Checkpoint& checkpoint) {
+        return checkpoint.name == name || std::ranges::find(checkpoint.aliases, name) != checkpoint.aliases.end();
+    });
     return at == one.checkpoints.end() ? nullptr : &*at;
 }
 
@@ -58,7 +60,14 @@ Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, c
 
 Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
     const QString clean = QFileInfo(QDir::cleanPath(input.folder)).absoluteFilePath();
-    CREST_TRY(scanned, series::scanFolder(clean.toStdString(), job));
+    CREST_TRY(scanned, series::findSeries(clean.toStdString(), job));
+    // Measured names are the study's: corrected ones, too.
+    for (series::Series& one : scanned.series) {
+        std::vector<series::ScanIssue> ignored;
+        const std::string name = one.name;
+        one = study::asStudied(std::move(one), input.series, ignored);
+        one.name = name;
+    }
     const series::Series* found = likeliest(scanned.series, input);
     if (!found)
         return fail(ErrorKind::NotFound, "No checkpoint was found below this folder.", clean.toStdString());
@@ -81,6 +90,7 @@ Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
                     clean.toStdString());
     // Of several series in a folder the name tells which is meant, so another name needs the series' own folder.
     const bool byFolder = scanned.series.size() == 1 || found->name == input.series.name;
+    located.series.foundAs = found->name == input.series.name ? "" : found->name;
     located.series.path = byFolder ? clean.toStdString() : found->path.string();
     return located;
 }

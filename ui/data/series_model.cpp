@@ -11,16 +11,71 @@ namespace {
 /// The internal id of a top-level row is 0, that of a checkpoint its series' row + 1.
 constexpr quintptr kTopLevel = 0;
 
+QString sourceText(series::TokensSource source) {
+    switch (source) {
+    case series::TokensSource::User:
+        return QStringLiteral("given by hand");
+    case series::TokensSource::Metadata:
+        return QStringLiteral("from its record");
+    case series::TokensSource::FamilyRule:
+        return QStringLiteral("published tokens per step");
+    case series::TokensSource::Label:
+        return QStringLiteral("rounded, from its name");
+    case series::TokensSource::Config:
+        return QStringLiteral("steps by its training config");
+    case series::TokensSource::Unknown:
+        break;
+    }
+    return QStringLiteral("of unknown origin");
+}
+
 QString tokensToolTip(const series::Checkpoint& checkpoint) {
     if (!checkpoint.tokens)
-        return QStringLiteral("The number of pretraining tokens is not known.");
-    return QStringLiteral("%1 tokens").arg(*checkpoint.tokens);
+        return QStringLiteral(
+            "The number of pretraining tokens is not known. Type it here, or give the tokens per step of the "
+            "series.");
+    return QStringLiteral("%1 tokens (%2)").arg(*checkpoint.tokens).arg(sourceText(checkpoint.tokensSource));
+}
+
+const std::string& foundName(const series::Checkpoint& checkpoint) {
+    return checkpoint.foundName.empty() ? checkpoint.name : checkpoint.foundName;
+}
+
+QString stageText(const series::Checkpoint& checkpoint) {
+    if (!checkpoint.stage)
+        return {};
+    const QString stage = QString::number(*checkpoint.stage);
+    return checkpoint.branch ? QStringLiteral("%1, ingredient %2").arg(stage).arg(*checkpoint.branch) : stage;
+}
+
+/// What an editor starts with: exact, not shortened for reading.
+QVariant editText(const series::Checkpoint& checkpoint, int column) {
+    if (column == SeriesModel::Tokens)
+        return checkpoint.tokens ? QString::number(*checkpoint.tokens) : QString();
+    if (column == SeriesModel::Stage)
+        return checkpoint.stage ? QString::number(*checkpoint.stage) : QString();
+    return column == SeriesModel::Name ? QVariant(toQString(checkpoint.name)) : QVariant();
+}
+
+QString rowToolTip(const series::Checkpoint& checkpoint) {
+    QStringList lines{toQString(checkpoint.path)};
+    if (!checkpoint.reason.empty())
+        lines << toQString(checkpoint.reason);
+    if (foundName(checkpoint) != checkpoint.name)
+        lines << QStringLiteral("Found as %1.").arg(toQString(foundName(checkpoint)));
+    if (!checkpoint.commit.empty())
+        lines << QStringLiteral("Commit %1").arg(toQString(checkpoint.commit));
+    if (!checkpoint.fingerprint.empty())
+        lines << QStringLiteral("Weights %1").arg(toQString(checkpoint.fingerprint.substr(0, 16)));
+    return lines.join(u'\n');
 }
 
 /// Replicates are named by a path of which a narrow column shows the wrong part: what tells them apart comes first. The
 /// tooltip has the path.
 QString shortName(const series::Checkpoint& checkpoint) {
-    const QString name = toQString(checkpoint.name);
+    QString name = toQString(checkpoint.name);
+    for (const std::string& alias : checkpoint.aliases)
+        name += QStringLiteral(" = ") + toQString(alias);
     if (!checkpoint.pretrainSeed || !name.contains(u'/'))
         return name;
     const QString seed = QStringLiteral("seed %1").arg(*checkpoint.pretrainSeed);
@@ -34,6 +89,58 @@ void SeriesModel::setSeries(const std::vector<series::Series>& series, std::func
     m_series = series;
     m_measured = std::move(measured);
     endResetModel();
+}
+
+void SeriesModel::appendFound(const QString& name, const std::vector<series::Checkpoint>& checkpoints) {
+    if (checkpoints.empty())
+        return;
+    auto at = std::find_if(m_series.begin(), m_series.end(),
+                           [&](const series::Series& one) { return toQString(one.name) == name; });
+    if (at == m_series.end()) {
+        const int row = static_cast<int>(m_series.size());
+        beginInsertRows({}, row, row);
+        at = m_series.insert(m_series.end(), series::Series{name.toStdString(), {}, {}});
+        endInsertRows();
+    }
+    const QModelIndex parent = index(static_cast<int>(at - m_series.begin()), 0);
+    const int first = static_cast<int>(at->checkpoints.size());
+    beginInsertRows(parent, first, first + static_cast<int>(checkpoints.size()) - 1);
+    at->checkpoints.insert(at->checkpoints.end(), checkpoints.begin(), checkpoints.end());
+    endInsertRows();
+}
+
+void SeriesModel::setEditable(bool editable) {
+    m_editable = editable;
+}
+
+Qt::ItemFlags SeriesModel::flags(const QModelIndex& index) const {
+    const Qt::ItemFlags usual = QAbstractItemModel::flags(index);
+    const bool corrected = index.column() == Name || index.column() == Tokens || index.column() == Stage;
+    return m_editable && index.isValid() && index.internalId() != kTopLevel && corrected ? usual | Qt::ItemIsEditable
+                                                                                         : usual;
+}
+
+bool SeriesModel::setData(const QModelIndex& index, const QVariant& value, int role) {
+    if (role != Qt::EditRole || !(flags(index) & Qt::ItemIsEditable))
+        return false;
+    const series::Series& owner = m_series[index.internalId() - 1];
+    const series::Checkpoint& checkpoint = owner.checkpoints[static_cast<std::size_t>(index.row())];
+    const QString text = value.toString().trimmed();
+    if (text == editText(checkpoint, index.column()).toString())
+        return false; // nothing was typed
+    bool isNumber = false;
+    const int stage = text.toInt(&isNumber);
+    const bool isStage = index.column() != Stage || text.isEmpty() || (isNumber && stage > 0);
+    if (index.column() == Tokens && !text.isEmpty() && !tokensFromText(text)) {
+        Q_EMIT refused(tr("\"%1\" is no number of tokens; write 2097152, 4M or 1.5B.").arg(text));
+        return false;
+    }
+    if (!isStage) {
+        Q_EMIT refused(tr("\"%1\" is no stage; write 1, 2, 3 ...").arg(text));
+        return false;
+    }
+    Q_EMIT edited(toQString(owner.name), toQString(foundName(checkpoint)), index.column(), text);
+    return true;
 }
 
 void SeriesModel::refreshMeasured() {
@@ -109,13 +216,13 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
 QVariant SeriesModel::checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column,
                                      int role) const {
     if (role == CheckpointNameRole)
-        return toQString(checkpoint.name);
+        return toQString(foundName(checkpoint));
+    if (role == Qt::EditRole)
+        return editText(checkpoint, column);
     if (role == CheckpointStateRole)
         return static_cast<int>(checkpoint.state);
     if (role == Qt::ToolTipRole)
-        return column == Tokens ? tokensToolTip(checkpoint)
-                                : toQString(checkpoint.path) +
-                                      (checkpoint.reason.empty() ? QString() : u'\n' + toQString(checkpoint.reason));
+        return column == Tokens ? tokensToolTip(checkpoint) : rowToolTip(checkpoint);
     if (role != Qt::DisplayRole)
         return {};
     switch (column) {
@@ -131,16 +238,20 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
         return stateText(checkpoint.state) +
                (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + toQString(checkpoint.reason));
     case Measured: {
-        const int count = m_measured ? m_measured(toQString(owner + "/" + checkpoint.name)) : 0;
+        int count = m_measured ? m_measured(toQString(owner + "/" + checkpoint.name)) : 0;
+        if (m_measured && foundName(checkpoint) != checkpoint.name) // before it got another name
+            count += m_measured(toQString(owner + "/" + foundName(checkpoint)));
         return count > 0 ? QString::number(count) : QString();
     }
+    case Stage:
+        return stageText(checkpoint);
     default:
         return {};
     }
 }
 
 QVariant SeriesModel::headerData(int section, Qt::Orientation orientation, int role) const {
-    static const char* const kTitles[] = {"Checkpoint", "Tokens", "Step", "Size", "State", "Results"};
+    static const char* const kTitles[] = {"Checkpoint", "Tokens", "Step", "Size", "State", "Results", "Stage"};
     if (orientation != Qt::Horizontal || role != Qt::DisplayRole || section < 0 || section >= ColumnCount)
         return {};
     return QString::fromLatin1(kTitles[section]);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The series dock's tree: series, below each its checkpoints. Holds a snapshot.
+// The series dock's tree: series, below each its checkpoints. Holds a snapshot. Name, tokens and stage of a checkpoint
+// can be typed over: the model only tells what was typed.
 #pragma once
 
 #include <functional>
@@ -14,12 +15,17 @@ namespace crest::ui {
 class SeriesModel : public QAbstractItemModel {
     Q_OBJECT
 public:
-    enum Column { Name, Tokens, Step, Size, State, Measured, ColumnCount };
+    enum Column { Name, Tokens, Step, Size, State, Measured, Stage, ColumnCount };
+    /// CheckpointNameRole: the found name, by which the study keeps what is said of a checkpoint.
     enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole };
     using QAbstractItemModel::QAbstractItemModel;
 
     /// `measured` tells the stored results of "series/checkpoint".
     void setSeries(const std::vector<series::Series>& series, std::function<int(const QString&)> measured);
+    /// Rows that a scan has found so far: added to the series of this name, which is made where it is new. setSeries
+    /// replaces them.
+    void appendFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints);
+    void setEditable(bool editable);
     /// Numbers of stored results may have changed.
     void refreshMeasured();
 
@@ -29,6 +35,14 @@ public:
     int columnCount(const QModelIndex& parent = {}) const override;
     QVariant data(const QModelIndex& index, int role) const override;
     QVariant headerData(int section, Qt::Orientation orientation, int role) const override;
+    Qt::ItemFlags flags(const QModelIndex& index) const override;
+    /// Tells what was typed by edited(); false where it is no name, count or stage (refused() says why).
+    bool setData(const QModelIndex& index, const QVariant& value, int role) override;
+
+Q_SIGNALS:
+    /// `checkpoint` is the found name. An empty text takes the correction back.
+    void edited(const QString& series, const QString& checkpoint, int column, const QString& text);
+    void refused(const QString& why);
 
 private:
     QVariant seriesData(const series::Series& one, int column, int role) const;
@@ -36,6 +50,7 @@ private:
 
     std::vector<series::Series> m_series;
     std::function<int(const QString&)> m_measured;
+    bool m_editable = false;
 };
 
 } // namespace crest::ui

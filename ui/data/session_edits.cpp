@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Edits of the study: its series, tasks and probes. All go through the undo stack.
+// Edits of the study: its tasks and probes, new and moved series. All go through the undo stack.
 #include <algorithm>
 
 #include "ui/data/format.h"
@@ -16,11 +16,13 @@ void StudySession::Private::applyStudy(const study::Study& changed) {
                        "This study can only be looked at: its folder cannot be written, or another window holds it.",
                        folder->path().string()});
     writer.save(changed);
-    const bool rescanNeeded = changed.series != study.series;
+    const bool corrected = changed.series != study.series, elsewhere = !haveSamePlaces(changed, study);
     study = changed;
     Q_EMIT q->studyChanged();
-    if (rescanNeeded)
+    if (elsewhere)
         scan();
+    else if (corrected)
+        judge();
 }
 
 void StudySession::Private::edit(const QString& text, study::Study changed) {
@@ -59,8 +61,10 @@ void StudySession::locate(const QString& name, const QString& folder) {
             return d->report(found.error());
         study::Study changed = d->study;
         for (study::StudySeries& one : changed.series)
-            if (one.name == found->series.name)
+            if (one.name == found->series.name) {
                 one.path = found->series.path;
+                one.foundAs = found->series.foundAs;
+            }
         d->edit(tr("locate series"), std::move(changed));
         QString message =
             found->verified > 0
@@ -92,17 +96,6 @@ void StudySession::addTask(const study::Task& task) {
     study::Study changed = d->study;
     changed.tasks.push_back(task);
     d->edit(tr("add task"), std::move(changed));
-}
-
-void StudySession::setExcluded(const QString& seriesName, const QString& checkpoint, bool excluded) {
-    study::Study changed = d->study;
-    for (study::StudySeries& one : changed.series)
-        if (toQString(one.name) == seriesName) {
-            std::erase(one.excluded, checkpoint.toStdString());
-            if (excluded)
-                one.excluded.push_back(checkpoint.toStdString());
-        }
-    d->edit(excluded ? tr("exclude checkpoint") : tr("include checkpoint"), std::move(changed));
 }
 
 } // namespace crest::ui

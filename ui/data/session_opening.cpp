@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Opening and closing a study, scanning its series, and the reader of its results.
+// Opening and closing a study, and the reader of its results.
 #include <filesystem>
 
 #include <QThread>
 
 #include "ui/data/format.h"
-#include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
 #include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
@@ -35,20 +34,21 @@ Result<OpenedStudy> openLocked(const std::function<Result<study::StudyFolder>()>
 
 } // namespace
 
-void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise) {
+void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise,
+                                   const QString& checkpoints) {
     const std::filesystem::path held = folder ? folder->path() : std::filesystem::path();
     opening.start(
         [work = std::move(work), held, writer = &writer](const JobContext&) { return openLocked(work, held, *writer); },
-        [this, otherwise = std::move(otherwise)](Result<OpenedStudy> opened) {
+        [this, otherwise = std::move(otherwise), checkpoints](Result<OpenedStudy> opened) {
             if (opened)
-                return adopt(std::move(*opened));
+                return adopt(std::move(*opened), checkpoints);
             report(opened.error());
             if (otherwise)
                 otherwise();
         });
 }
 
-void StudySession::Private::adopt(OpenedStudy opened) {
+void StudySession::Private::adopt(OpenedStudy opened, const QString& checkpoints) {
     if (opened.isOpenAlready) {
         if (!folder || folder->path() != opened.folder.path())
             return q->open(toQString(opened.folder.path())); // closed meanwhile
@@ -60,6 +60,7 @@ void StudySession::Private::adopt(OpenedStudy opened) {
     if (folder->writable() && !opened.lock)
         folder->makeReadOnly();
     study = folder->study();
+    unlisted = study.series.empty() && checkpoints != toQString(folder->path()) ? checkpoints : QString();
     writer.begin(*folder, std::move(opened.lock));
     startReader();
     Q_EMIT q->opened();
@@ -82,6 +83,7 @@ void StudySession::Private::startReader() {
                              return;
                          view = *read;
                          Q_EMIT q->probeChanged();
+                         takeScores();
                      });
     if (!readingThread.isRunning())
         readingThread.start();
@@ -97,38 +99,8 @@ void StudySession::Private::stopReader() {
     ending->deleteLater();
 }
 
-void StudySession::Private::scan() {
-    const study::Study current = study;
-    scanning.start(
-        [current, where = folder->path(), session = q](const JobContext& job) {
-            int found = 0;
-            return scanStudy(current, where, job, [&](const series::Checkpoint&) {
-                QMetaObject::invokeMethod(session,
-                                          [session, count = ++found] { Q_EMIT session->scanProgress(count, false); });
-            });
-        },
-        [this](StudyScan scanned) {
-            series = std::move(scanned.series);
-            scanIssues = std::move(scanned.issues);
-            int count = 0;
-            for (const series::Series& one : series)
-                count += static_cast<int>(one.checkpoints.size());
-            tellModelFacts();
-            Q_EMIT q->scanProgress(count, true);
-            Q_EMIT q->seriesChanged();
-            updateIssues();
-        });
-}
-
-void StudySession::Private::tellModelFacts() {
-    analysis::ProbeResults facts;
-    addModelFacts(facts, series);
-    if (reader)
-        reader->setModelFacts(facts.parameters, facts.flopsPerToken);
-}
-
 void StudySession::open(const QString& folder) {
-    d->openAt([folder] { return openStudyOrCheckpoints(folder); });
+    d->openAt([folder] { return openStudyOrCheckpoints(folder); }, {}, folder);
 }
 
 void StudySession::openSample() {
@@ -139,6 +111,9 @@ void StudySession::close() {
     if (!d->folder)
         return;
     d->scanning.cancel();
+    ++d->scanNumber;
+    d->fingerprinting.cancel();
+    d->judgeSoon.stop();
     d->planning.cancel();
     d->adding.cancel();
     d->locating.cancel();
@@ -148,6 +123,9 @@ void StudySession::close() {
     d->wanted.clear();
     d->study = {};
     d->series.clear();
+    d->scanned = {};
+    d->facts = {};
+    d->unlisted.clear();
     d->runs.clear();
     d->runsKnown = false;
     d->measured.clear();
@@ -174,11 +152,6 @@ void StudySession::saveAs(const QString& target) {
     close();
     d->openAt([from, target] { return moveStudy(from, target); },
               [this, from] { open(toQString(from)); }); // it is still there
-}
-
-void StudySession::rescan() {
-    if (d->folder)
-        d->scan();
 }
 
 } // namespace crest::ui

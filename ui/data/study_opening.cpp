@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <stop_token>
 
 #include <QDir>
 #include <QFileInfo>
@@ -11,6 +12,7 @@
 #include <QThread>
 
 #include "core/study/planner.h"
+#include "core/study/study_series.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 #include "ui/data/sample_study.h"
@@ -33,6 +35,44 @@ Result<study::StudyFolder> createOrOpen(const QString& place, const std::functio
     return study::StudyFolder::create(place.toStdString(), study);
 }
 
+Error noCheckpoint(const QString& folder) {
+    return {
+        ErrorKind::NotFound,
+        "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and "
+        "tokenizer.json, or nanoGPT's ckpt.pt.",
+        folder.toStdString()};
+}
+
+/// Looks no further than the first one.
+bool holdsCheckpoint(const std::filesystem::path& folder) {
+    std::stop_source enough;
+    static_cast<void>(
+        series::findSeries(folder, JobContext(enough.get_token()),
+                           [&](const std::string&, const series::Checkpoint&) { enough.request_stop(); }));
+    return enough.stop_requested();
+}
+
+/// Of a scan as a study remembers them, each with a name that is new to `study`.
+std::vector<study::StudySeries> rememberedSeries(const std::vector<series::Series>& found, const QFileInfo& folder,
+                                                 const study::Study& study) {
+    std::set<std::string> taken;
+    for (const study::StudySeries& one : study.series)
+        taken.insert(one.name);
+    std::vector<study::StudySeries> all;
+    for (const series::Series& one : found) {
+        // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints.
+        const bool alone = found.size() == 1;
+        const std::string wanted = alone && one.name.empty() ? folder.fileName().toStdString() : one.name;
+        study::StudySeries& added = all.emplace_back();
+        added.name = wanted;
+        for (int number = 2; !taken.insert(added.name).second; ++number)
+            added.name = wanted + " " + std::to_string(number);
+        added.path = alone ? folder.absoluteFilePath().toStdString() : one.path.string();
+        added.foundAs = added.name == one.name ? "" : one.name;
+    }
+    return all;
+}
+
 } // namespace
 
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
@@ -43,10 +83,10 @@ Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
         return study::StudyFolder::open(info.absoluteFilePath().toStdString());
     // Looks before a study is made: a folder without checkpoints gets none.
     return createOrOpen(untitledStudyFolder(folder), [&]() -> Result<study::Study> {
+        if (!holdsCheckpoint(info.absoluteFilePath().toStdString()))
+            return fail(noCheckpoint(folder));
         study::Study study;
         study.name = info.fileName().toStdString();
-        CREST_TRY(series, seriesBelow(folder, study, {}));
-        study.series = std::move(series);
         return study;
     });
 }
@@ -123,29 +163,24 @@ Result<study::StudyFolder> moveStudy(const std::filesystem::path& from, const QS
 Result<std::vector<study::StudySeries>> seriesBelow(const QString& folder, const study::Study& study,
                                                     const JobContext& job) {
     const QFileInfo info(QDir::cleanPath(folder));
-    CREST_TRY(scanned, series::scanFolder(info.absoluteFilePath().toStdString(), job));
+    CREST_TRY(scanned, series::findSeries(info.absoluteFilePath().toStdString(), job));
     if (scanned.series.empty())
-        return fail(ErrorKind::NotFound,
-                    "No checkpoint was found below this folder. A checkpoint is a folder with config.json, "
-                    "model.safetensors and tokenizer.json.",
-                    folder.toStdString());
-    std::set<std::string> taken;
-    for (const study::StudySeries& one : study.series)
-        taken.insert(one.name);
-    std::vector<study::StudySeries> below;
-    for (const series::Series& one : scanned.series) {
-        // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints
-        // where it has one to itself.
-        const bool alone = scanned.series.size() == 1;
-        const auto sharing = std::count_if(scanned.series.begin(), scanned.series.end(),
-                                           [&](const auto& other) { return other.path == one.path; });
-        const std::string wanted = alone && one.name.empty() ? info.fileName().toStdString() : one.name;
-        std::string name = wanted;
-        for (int number = 2; sharing == 1 && !taken.insert(name).second; ++number)
-            name = wanted + " " + std::to_string(number);
-        below.push_back({name, alone ? info.absoluteFilePath().toStdString() : one.path.string(), {}});
-    }
-    return below;
+        return fail(noCheckpoint(folder));
+    return rememberedSeries(scanned.series, info, study);
+}
+
+Result<StudyScan> listFolder(const QString& folder, const JobContext& job, const FoundInStudy& found) {
+    const QFileInfo info(QDir::cleanPath(folder));
+    CREST_TRY(scanned, series::findSeries(info.absoluteFilePath().toStdString(), job, found));
+    if (scanned.series.empty())
+        return fail(noCheckpoint(folder));
+    StudyScan out;
+    for (const series::ScanIssue& issue : scanned.issues)
+        out.issues.push_back({toQString(issue.where), toQString(issue.message)});
+    const std::vector<study::StudySeries> remembered = rememberedSeries(scanned.series, info, {});
+    for (std::size_t i = 0; i < remembered.size(); ++i)
+        out.series.push_back({remembered[i], std::move(scanned.series[i])});
+    return out;
 }
 
 namespace {
@@ -157,39 +192,98 @@ QString locateHint(const study::StudySeries& series) {
         .arg(toQString(series.name));
 }
 
+/// Scans folders, each once: series that share one share what was found there.
+class FolderScans {
+public:
+    FolderScans(const JobContext& job, StudyScan& out)
+        : m_job(job)
+        , m_out(out) {}
+
+    const Result<series::ScanResult>& at(const std::filesystem::path& folder, const series::FoundCallback& found) {
+        const auto known = m_scans.find(folder);
+        if (known != m_scans.end())
+            return known->second;
+        auto scanned = series::findSeries(folder, m_job, found);
+        if (scanned)
+            addIssues(m_out.issues, scanned->issues);
+        return m_scans.emplace(folder, std::move(scanned)).first->second;
+    }
+    static void addIssues(std::vector<Issue>& out, const std::vector<series::ScanIssue>& issues) {
+        for (const series::ScanIssue& issue : issues)
+            out.push_back({toQString(issue.where), toQString(issue.message)});
+    }
+
+private:
+    const JobContext& m_job;
+    StudyScan& m_out;
+    std::map<std::filesystem::path, Result<series::ScanResult>> m_scans;
+};
+
 } // namespace
 
 StudyScan scanStudy(const study::Study& study, const std::filesystem::path& studyFolder, const JobContext& job,
-                    const std::function<void(const series::Checkpoint&)>& found) {
+                    const FoundInStudy& found) {
     StudyScan out;
-    std::set<std::filesystem::path> listed; // series that share a folder share its issues
+    FolderScans scans(job, out);
     for (const study::StudySeries& wanted : study.series) {
         const std::filesystem::path folder = studyFolder / wanted.path;
-        auto scanned = series::scanFolder(folder, job, found);
-        if (!scanned) {
+        const auto sharing = std::count_if(study.series.begin(), study.series.end(),
+                                           [&](const study::StudySeries& other) { return other.path == wanted.path; });
+        series::FoundCallback tell;
+        if (found)
+            tell = [&](const std::string& group, const series::Checkpoint& checkpoint) {
+                found(sharing == 1 ? wanted.name : group, checkpoint);
+            };
+        const auto& scanned = scans.at(folder, tell);
+        if (!scanned && scanned.error().kind == ErrorKind::Stopped)
+            return out;
+        if (!scanned)
             out.issues.push_back(
                 {toQString(scanned.error().where), toQString(scanned.error().message) + u' ' + locateHint(wanted)});
-            out.series.push_back({wanted.name, folder, {}});
-            continue;
-        }
-        if (listed.insert(folder).second)
-            for (const series::ScanIssue& issue : scanned->issues)
-                out.issues.push_back({toQString(issue.where), toQString(issue.message)});
-        // A folder may hold several series: then the name tells which is meant.
-        if (scanned->series.size() > 1)
-            std::erase_if(scanned->series, [&](const series::Series& one) { return one.name != wanted.name; });
-        if (scanned->series.empty()) {
+        const series::Series* one = scanned ? study::findKnown(scanned->series, wanted) : nullptr;
+        if (scanned && !one)
             out.issues.push_back({toQString(folder), locateHint(wanted)});
-            out.series.push_back({wanted.name, folder, {}}); // its row stays, so that it can be located
-        }
-        for (series::Series& one : scanned->series) {
-            one.name = wanted.name;
-            for (series::Checkpoint& checkpoint : one.checkpoints) {
-                if (std::find(wanted.excluded.begin(), wanted.excluded.end(), checkpoint.name) != wanted.excluded.end())
-                    checkpoint.state = series::CheckpointState::Excluded;
+        // Its row stays where it is not there, so that it can be located.
+        out.series.push_back({wanted, one ? *one : series::Series{wanted.name, folder, {}}});
+    }
+    return out;
+}
+
+namespace {
+
+bool samePlace(const study::StudySeries& a, const study::StudySeries& b) {
+    return a.name == b.name && a.path == b.path && a.foundAs == b.foundAs;
+}
+
+} // namespace
+
+bool isScanOf(const StudyScan& scan, const study::Study& study) {
+    return std::ranges::equal(scan.series, study.series, samePlace, &ScannedSeries::known);
+}
+
+bool haveSamePlaces(const study::Study& a, const study::Study& b) {
+    return std::ranges::equal(a.series, b.series, samePlace);
+}
+
+StudiedSeries studiedSeries(const StudyScan& scan, const study::Study& study, const CheckpointFacts& facts) {
+    StudiedSeries out;
+    out.issues = scan.issues;
+    for (std::size_t i = 0; i < scan.series.size() && i < study.series.size(); ++i) {
+        series::Series found = scan.series[i].found;
+        for (series::Checkpoint& checkpoint : found.checkpoints)
+            if (const auto known = facts.fingerprints.find(checkpoint.path.string()); known != facts.fingerprints.end())
+                checkpoint.fingerprint = known->second;
+        std::vector<series::ScanIssue> issues;
+        series::Series judged = study::asStudied(std::move(found), study.series[i], issues);
+        for (series::Checkpoint& checkpoint : judged.checkpoints)
+            if (const auto why = facts.suspicions.find(judged.name + "/" + checkpoint.name);
+                why != facts.suspicions.end() && checkpoint.state == series::CheckpointState::Ok) {
+                checkpoint.state = series::CheckpointState::Suspect;
+                checkpoint.reason = why->second;
+                issues.push_back({checkpoint.path.string(), checkpoint.reason});
             }
-            out.series.push_back(std::move(one));
-        }
+        FolderScans::addIssues(out.issues, issues);
+        out.series.push_back(std::move(judged));
     }
     return out;
 }

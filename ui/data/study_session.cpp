@@ -5,6 +5,11 @@
 #include "ui/data/places.h"
 
 namespace crest::ui {
+namespace {
+
+constexpr int kJudgeMs = 500;
+
+} // namespace
 
 /// Passes "checking 12 of 40" on to the window's thread.
 JobContext::Sink StudySession::Private::checkSink() {
@@ -39,11 +44,14 @@ StudySession::StudySession(QObject* parent, SaveStudy save)
     qRegisterMetaType<std::shared_ptr<const RunsSnapshot>>();
     qRegisterMetaType<std::shared_ptr<const ProbeView>>();
     d->readingThread.setObjectName(QStringLiteral("study reader"));
+    d->judgeSoon.setSingleShot(true);
+    d->judgeSoon.setInterval(kJudgeMs);
+    connect(&d->judgeSoon, &QTimer::timeout, this, [this] { d->judge(); });
 }
 
 StudySession::~StudySession() {
-    for (Background* work : {&d->opening, &d->scanning, &d->planning, &d->adding, &d->locating, &d->queueing,
-                             &d->controlling, &d->searching, &d->remembering})
+    for (Background* work : {&d->opening, &d->scanning, &d->fingerprinting, &d->planning, &d->adding, &d->locating,
+                             &d->queueing, &d->controlling, &d->searching, &d->remembering})
         work->cancelAndWait();
     d->stopReader();
     d->readingThread.quit();

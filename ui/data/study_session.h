@@ -81,7 +81,12 @@ public:
     QUndoStack* undoStack();
     void setProbe(const study::Probe& probe); ///< replaces the probe of that name, or adds it; undoable
     void addTask(const study::Task& task);    ///< undoable
-    void setExcluded(const QString& series, const QString& checkpoint, bool excluded); ///< undoable
+    // Of series and checkpoints; `checkpoint` is its found name. All undoable; files are never touched.
+    void setExcluded(const QString& series, const QString& checkpoint, bool excluded);
+    /// What the user corrected of a checkpoint: empty where nothing is.
+    series::CheckpointCorrection correction(const QString& series, const QString& checkpoint) const;
+    void correct(const QString& series, const QString& checkpoint, const series::CheckpointCorrection& correction);
+    void setTokensPerStep(const QString& series, std::optional<std::int64_t> tokens);
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
@@ -114,7 +119,11 @@ Q_SIGNALS:
     void devicesChanged();
     void runsChanged();
     void scanProgress(int checkpointsFound, bool finished);
-    void checkProgress(int done, int total); ///< "checking 12 of 40": fingerprints
+    /// While a study is listed for the first time: checkpoints as they are found, some at a time, before they are
+    /// judged. seriesChanged() follows with all.
+    void checkpointsFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints);
+    void fingerprintProgress(int done, int total); ///< in the background; equal numbers: all are known
+    void checkProgress(int done, int total);       ///< "checking 12 of 40": fingerprints
     void planReady(const crest::ui::PlanPreview& preview);
     void probeChanged();
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The inside of StudySession, shared by its files alone: study_session.cpp (life, looking), session_opening.cpp
-// (opening, scanning, closing), session_edits.cpp (series, tasks, probes), session_runs.cpp (planning, devices, runs).
+// (opening, closing), session_edits.cpp (tasks, probes, adding and locating series), session_series.cpp (scanning and
+// correcting series), session_runs.cpp (planning, devices, runs).
 #pragma once
 
 #include <functional>
@@ -11,9 +12,11 @@
 #include <vector>
 
 #include <QThread>
+#include <QTimer>
 #include <QUndoStack>
 
 #include "ui/data/background.h"
+#include "ui/data/study_opening.h"
 #include "ui/data/study_reader.h"
 #include "ui/data/study_session.h"
 
@@ -43,6 +46,7 @@ struct StudySession::Private {
         , writer(std::move(save))
         , opening(session)
         , scanning(session)
+        , fingerprinting(session)
         , planning(session)
         , adding(session)
         , locating(session)
@@ -54,7 +58,12 @@ struct StudySession::Private {
     StudySession* q;
     std::optional<study::StudyFolder> folder;
     study::Study study;
-    std::vector<series::Series> series;
+    StudyScan scanned;                  ///< as files say it
+    CheckpointFacts facts;              ///< learned since
+    std::vector<series::Series> series; ///< of both, as the study has it
+    quint64 scanNumber = 0;
+    QString unlisted; ///< folder of checkpoints that this new study was opened for, until it is listed
+    QTimer judgeSoon; ///< fingerprints come one by one, the window takes them twice a second
     std::vector<Issue> scanIssues, readIssues, allIssues;
     std::vector<study::RunStatus> runs;
     bool runsKnown = false;
@@ -72,13 +81,22 @@ struct StudySession::Private {
     QThread readingThread;
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
-    Background opening, scanning, planning, adding, locating, queueing, controlling, searching, remembering;
+    Background opening, scanning, fingerprinting, planning, adding, locating, queueing, controlling, searching,
+        remembering;
 
-    void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {});
-    void adopt(OpenedStudy opened);
+    /// `checkpoints`: the folder whose series a study that has none gets.
+    void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {},
+                const QString& checkpoints = {});
+    void adopt(OpenedStudy opened, const QString& checkpoints);
     void startReader();
     void stopReader();
     void scan();
+    void takeScan(StudyScan found);
+    void judge();
+    void startFingerprints();
+    void takeFingerprint(const std::string& path, const std::string& fingerprint);
+    void takeScores();
+    void editSeries(const QString& text, const QString& series, const std::function<void(study::StudySeries&)>& change);
     void applyStudy(const study::Study& changed);
     void edit(const QString& text, study::Study changed);
     void updateIssues();

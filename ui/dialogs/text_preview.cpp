@@ -8,6 +8,7 @@
 #include <QVBoxLayout>
 
 #include "core/data/texts.h"
+#include "core/series/tokenizer_files.h"
 #include "core/text/tokenizer.h"
 #include "ui/data/format.h"
 #include "ui/window/theme.h"
@@ -38,7 +39,7 @@ QString visibleText(const PreviewToken& token) {
 
 Result<TextPreviewContent> readTextPreview(const study::Task& task, const std::filesystem::path& text,
                                            const std::filesystem::path& checkpoint, const JobContext& job) {
-    CREST_TRY(tokenizer, text::Tokenizer::load(checkpoint));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint)));
     CREST_TRY(texts, data::readTexts(text));
     TextPreviewContent content;
     content.documents = static_cast<qint64>(texts.documents.size());

@@ -6,9 +6,12 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
+#include <QSet>
 #include <QTreeView>
 #include <QVBoxLayout>
 
+#include "ui/data/format.h"
+#include "ui/docks/tokens_per_step.h"
 #include "ui/window/actions.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
@@ -68,6 +71,7 @@ SeriesDock::SeriesDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_proxy(this)
     , m_filter(new QLineEdit)
     , m_tree(new QTreeView)
+    , m_tokensPerStep(new TokensPerStep(session))
     , m_summary(new QLabel) {
     setObjectName(QStringLiteral("seriesDock"));
     setupTree();
@@ -84,6 +88,7 @@ void SeriesDock::setupTree() {
     m_tree->setTextElideMode(Qt::ElideRight); // the token column tells apart what a narrow name column cuts
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
+    m_tree->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed);
     m_tree->setIndentation(kRhythm + kRhythm / 2);
     QHeaderView* header = m_tree->header();
     header->setStretchLastSection(false);
@@ -93,7 +98,7 @@ void SeriesDock::setupTree() {
     header->setSectionResizeMode(SeriesModel::Name, QHeaderView::Stretch);
     header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
     header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
-    for (const int column : {SeriesModel::Step, SeriesModel::Size}) {
+    for (const int column : {SeriesModel::Step, SeriesModel::Size, SeriesModel::Stage}) {
         auto* shown = new QAction(m_model.headerData(column, Qt::Horizontal, Qt::DisplayRole).toString(), header);
         shown->setCheckable(true);
         connect(shown, &QAction::toggled, this, [this, column](bool on) { m_tree->setColumnHidden(column, !on); });
@@ -117,6 +122,7 @@ void SeriesDock::setupLayout() {
     column->setSpacing(kRhythm);
     column->addWidget(m_filter);
     column->addWidget(m_tree, 1);
+    column->addWidget(m_tokensPerStep);
     column->addWidget(m_summary);
     content->setMinimumWidth(23 * kRhythm); // tokens and state stay in sight in a small window
     setWidget(content);
@@ -134,6 +140,14 @@ void SeriesDock::connectSignals() {
         if (!finished)
             m_summary->setText(tr("Looking for checkpoints: %1 found").arg(found));
     });
+    connect(&m_session, &StudySession::checkpointsFound, this, &SeriesDock::showFound);
+    connect(&m_session, &StudySession::fingerprintProgress, this, [this](int done, int total) {
+        m_printed = done;
+        m_toPrint = total;
+        showSummary();
+    });
+    connect(&m_model, &SeriesModel::edited, this, &SeriesDock::takeEdit);
+    connect(&m_model, &SeriesModel::refused, m_summary, &QLabel::setText);
     connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &SeriesDock::selectionChanged);
     connect(m_tree, &QTreeView::customContextMenuRequested, this, &SeriesDock::showMenu);
     connect(m_actions.at(ActionId::Exclude), &QAction::triggered, this, [this] { setSelectedExcluded(true); });
@@ -141,8 +155,45 @@ void SeriesDock::connectSignals() {
 }
 
 void SeriesDock::showSeries() {
+    const QString series = selectedSeries(), checkpoint = selected() ? selected()->checkpoint : QString();
+    QSet<QString> collapsed;
+    for (int row = 0; row < m_proxy.rowCount(); ++row)
+        if (const QModelIndex index = m_proxy.index(row, 0); m_proxy.rowCount(index) > 0 && !m_tree->isExpanded(index))
+            collapsed.insert(index.data(SeriesModel::SeriesNameRole).toString());
+    m_model.setEditable(m_session.writable());
     m_model.setSeries(m_session.series(), [this](const QString& name) { return m_session.measuredResults(name); });
+    for (int row = 0; row < m_proxy.rowCount(); ++row)
+        if (const QModelIndex index = m_proxy.index(row, 0);
+            !collapsed.contains(index.data(SeriesModel::SeriesNameRole).toString()))
+            m_tree->expand(index);
+    select(series, checkpoint);
+    showSummary();
+    Q_EMIT selectionChanged();
+}
+
+void SeriesDock::showFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints) {
+    m_model.appendFound(series, checkpoints);
     m_tree->expandAll();
+}
+
+/// The row stays selected when the tree is built anew.
+void SeriesDock::select(const QString& series, const QString& checkpoint) {
+    for (int row = 0; row < m_proxy.rowCount(); ++row) {
+        const QModelIndex parent = m_proxy.index(row, 0);
+        if (parent.data(SeriesModel::SeriesNameRole).toString() != series || series.isEmpty())
+            continue;
+        if (checkpoint.isEmpty())
+            m_tree->setCurrentIndex(parent);
+        for (int child = 0; child < m_proxy.rowCount(parent) && !checkpoint.isEmpty(); ++child)
+            if (const QModelIndex index = m_proxy.index(child, 0, parent);
+                index.data(SeriesModel::CheckpointNameRole).toString() == checkpoint)
+                return m_tree->setCurrentIndex(index);
+    }
+}
+
+void SeriesDock::showSummary() {
+    if (!m_session.isOpen())
+        return m_summary->setText(tr("No study is open."));
     std::size_t count = 0, usable = 0;
     for (const series::Series& one : m_session.series())
         for (const series::Checkpoint& checkpoint : one.checkpoints) {
@@ -150,9 +201,25 @@ void SeriesDock::showSeries() {
             usable +=
                 checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         }
-    m_summary->setText(m_session.isOpen() ? tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count)
-                                          : tr("No study is open."));
-    Q_EMIT selectionChanged();
+    QString text = tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count);
+    if (m_printed < m_toPrint)
+        text += tr("; weights compared: %1 of %2").arg(m_printed).arg(m_toPrint);
+    m_summary->setText(text);
+}
+
+/// What was typed over a cell becomes a correction in the study.
+void SeriesDock::takeEdit(const QString& series, const QString& checkpoint, int column, const QString& text) {
+    series::CheckpointCorrection correction = m_session.correction(series, checkpoint);
+    if (column == SeriesModel::Name)
+        correction.name = text == checkpoint ? std::string() : text.toStdString();
+    else if (column == SeriesModel::Tokens)
+        correction.tokens = text.isEmpty() ? std::nullopt : tokensFromText(text);
+    else if (column == SeriesModel::Stage)
+        correction.stage = text.isEmpty() ? std::nullopt : std::optional(text.toInt());
+    // The editor is still open: the tree is built anew when it has closed.
+    QMetaObject::invokeMethod(
+        this, [this, series, checkpoint, correction] { m_session.correct(series, checkpoint, correction); },
+        Qt::QueuedConnection);
 }
 
 std::optional<SeriesDock::Selected> SeriesDock::selected() const {
@@ -174,10 +241,32 @@ void SeriesDock::focusFilter() {
     m_filter->selectAll();
 }
 
+void SeriesDock::addCorrections(QMenu& menu) {
+    const auto chosen = selected();
+    const QString series = selectedSeries();
+    const auto edit = [this](int column) {
+        const QModelIndex current = m_tree->currentIndex();
+        m_tree->setColumnHidden(column, false);
+        m_tree->edit(current.siblingAtColumn(column));
+    };
+    const auto add = [&](const QString& text, bool enabled, const std::function<void()>& act) {
+        connect(menu.addAction(text), &QAction::triggered, this, act);
+        menu.actions().last()->setEnabled(enabled && m_session.writable());
+    };
+    add(tr("Correct tokens"), chosen.has_value(), [edit] { edit(SeriesModel::Tokens); });
+    add(tr("Correct stage"), chosen.has_value(), [edit] { edit(SeriesModel::Stage); });
+    add(tr("Rename"), chosen.has_value(), [edit] { edit(SeriesModel::Name); });
+    add(tr("Take corrections back"), chosen && !m_session.correction(chosen->series, chosen->checkpoint).isEmpty(),
+        [this, chosen] { m_session.correct(chosen->series, chosen->checkpoint, {}); });
+    add(tr("Tokens per step..."), !series.isEmpty(), [this, series] { m_tokensPerStep->askFor(series); });
+}
+
 void SeriesDock::showMenu(const QPoint& at) {
     QMenu menu(this);
     menu.addAction(m_actions.at(ActionId::Exclude));
     menu.addAction(m_actions.at(ActionId::Include));
+    menu.addSeparator();
+    addCorrections(menu);
     menu.addSeparator();
     menu.addAction(m_actions.at(ActionId::Locate));
     menu.addAction(m_actions.at(ActionId::AddSeries));

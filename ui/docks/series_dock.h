@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The checkpoints of the study as a tree: tokens, step, size, state and why, what has been measured; filter, exclude
-// and include.
+// and include, correct by hand.
 #pragma once
 
 #include <optional>
@@ -13,11 +13,13 @@
 
 class QLabel;
 class QLineEdit;
+class QMenu;
 class QTreeView;
 
 namespace crest::ui {
 
 class Actions;
+class TokensPerStep;
 
 /// Filters by name, tokens and state, and adds state icons and colours.
 class SeriesProxy : public QSortFilterProxyModel {
@@ -36,7 +38,7 @@ public:
     SeriesDock(StudySession& session, Actions& actions, QWidget* parent);
 
     struct Selected {
-        QString series, checkpoint;
+        QString series, checkpoint; ///< the checkpoint's found name
         series::CheckpointState state;
     };
     /// The checkpoint that is selected, if one is.
@@ -53,6 +55,11 @@ private:
     void setupLayout();
     void connectSignals();
     void showSeries();
+    void showSummary();
+    void showFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints);
+    void select(const QString& series, const QString& checkpoint);
+    void takeEdit(const QString& series, const QString& checkpoint, int column, const QString& text);
+    void addCorrections(QMenu& menu);
     void showMenu(const QPoint& at);
     void setSelectedExcluded(bool excluded);
 
@@ -62,7 +69,9 @@ private:
     SeriesProxy m_proxy;
     QLineEdit* m_filter;
     QTreeView* m_tree;
+    TokensPerStep* m_tokensPerStep;
     QLabel* m_summary;
+    int m_printed = 0, m_toPrint = 0;
 };
 
 } // namespace crest::ui

@@ -58,12 +58,14 @@ struct TinyModel {
 };
 
 inline Result<TinyModel> readTinyModel(const std::filesystem::path& folder) {
-    const series::Checkpoint checkpoint = series::readCheckpoint(folder).checkpoint;
+    const bool isFile = std::filesystem::exists(folder / "ckpt.pt"); // nanoGPT's
+    const std::filesystem::path path = isFile ? folder / "ckpt.pt" : folder;
+    const series::Checkpoint checkpoint = series::readCheckpoint(path).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Malformed, checkpoint.reason);
     CREST_TRY(text, io::readTextFile(folder / "ids.json"));
     CREST_TRY(ids, parseJson(text, "ids.json"));
-    return TinyModel{folder, *checkpoint.spec, ids.get<std::vector<std::vector<std::int32_t>>>(),
+    return TinyModel{path, *checkpoint.spec, ids.get<std::vector<std::vector<std::int32_t>>>(),
                      readFloats(folder / "logits.f32"), readFloats(folder / "nats.f32")};
 }
 

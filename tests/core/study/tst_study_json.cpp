@@ -22,6 +22,9 @@ Study exampleStudy() {
     Study study;
     study.name = "mine \"quoted\"";
     study.series.push_back({"olmo", "/data/olmo", {"step3"}});
+    study.series.push_back({"pythia 2", "/data/pythia", {}, "pythia", {2'097'152, {}, {"stage2-step5"}}});
+    study.series.back().corrections.checkpoints["0123456789ab"] = {std::nullopt, std::nullopt, "step1000"};
+    study.series.back().corrections.checkpoints["step7"] = {std::int64_t{1} << 53, 2, ""};
     study.tasks.push_back({"heldout", "texts/held.jsonl", "ab12", 64, 32, 0});
     Probe probe;
     probe.name = "noise";
@@ -32,8 +35,15 @@ Study exampleStudy() {
     probe.compute = ComputeType::BFloat16;
     probe.tasks.push_back({"heldout", Role::OutOfDistribution});
     study.probes.push_back(probe);
-    study.overlays.push_back({"paper", "Figure 2", "points.csv", "cd34", {{"OLMo-1B, base", "arc_easy", "acc", "accuracy",
-        {{4e9, 0.25, 0.2, 0.3, 2376}, {8e9, 0.5, std::nullopt, std::nullopt, 0}}}}});
+    study.overlays.push_back({"paper",
+                              "Figure 2",
+                              "points.csv",
+                              "cd34",
+                              {{"OLMo-1B, base",
+                                "arc_easy",
+                                "acc",
+                                "accuracy",
+                                {{4e9, 0.25, 0.2, 0.3, 2376}, {8e9, 0.5, std::nullopt, std::nullopt, 0}}}}});
     return study;
 }
 
@@ -87,6 +97,15 @@ private Q_SLOTS:
         QVERIFY(*row == exampleRow()); // 1/3 and infinity exactly
     }
 
+    void aSeriesWithoutCorrectionsIsWrittenAsEver() {
+        const Json json = toJson(exampleStudy());
+        QCOMPARE(canonicalJson(json["series"][0]),
+                 std::string(R"({"excluded":["step3"],"name":"olmo","path":"/data/olmo"})"));
+        QCOMPARE(canonicalJson(json["series"][1]["corrections"]),
+                 std::string(R"({"0123456789ab":{"name":"step1000"},"step7":{"stage":2,"tokens":9007199254740992}})"));
+        QCOMPARE(json["series"][1]["tokens_per_step"], Json(2'097'152));
+    }
+
     void refusesWhatItDoesNotKnow_data() {
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
@@ -115,6 +134,18 @@ private Q_SLOTS:
         QTest::newRow("fraction") << "/tasks/0/window_tokens"
                                   << "64.5"
                                   << "window_tokens";
+        QTest::newRow("negative tokens") << "/series/1/corrections/step7/tokens"
+                                         << "-1"
+                                         << "tokens";
+        QTest::newRow("unknown correction") << "/series/1/corrections/step7/colour"
+                                            << "1"
+                                            << "unknown key \"colour\"";
+        QTest::newRow("corrections as list") << "/series/1/corrections"
+                                             << "[]"
+                                             << "JSON object";
+        QTest::newRow("no tokens in a step") << "/series/1/tokens_per_step"
+                                             << "0"
+                                             << "tokens_per_step";
         QTest::newRow("object for a list") << "/tasks"
                                            << "{}"
                                            << "\"tasks\" must be a list";

@@ -30,7 +30,7 @@ private Q_SLOTS:
         study::Study study;
         for (const series::Series& one : scanned->series)
             study.series.push_back({one.name, root.string(), {}});
-        const StudyScan scan = scanStudy(study, root, {}, {});
+        const StudiedSeries scan = studiedSeries(scanStudy(study, root, {}, {}), study, {});
         QCOMPARE(scan.series.size(), scanned->series.size());
         QCOMPARE(static_cast<std::size_t>(scan.issues.size()), scanned->issues.size());
         QVERIFY(std::ranges::any_of(

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/find_checkpoints.h"
+
+#include <algorithm>
+#include <set>
+
+#include <sys/stat.h>
+
+#include <fmt/format.h>
+
+#include "core/io/files.h"
+#include "core/series/names.h"
+#include "core/series/nanogpt.h"
+
+namespace crest::series {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr int kMaxDepth = 8;
+constexpr std::size_t kMaxFolders = 200'000;
+
+bool saysStep(const std::string& name) {
+    const ParsedName parsed = parseCheckpointName(name);
+    return parsed.step || parsed.tokens;
+}
+
+/// A file whose name says that it is a checkpoint: ckpt.pt, ckpt_20000.pt, run-step5.pt.
+bool isNamedCheckpoint(const fs::path& file) {
+    const std::string name = file.filename().string();
+    return name.starts_with("ckpt") || name.starts_with("checkpoint") || saysStep(name);
+}
+
+/// What a folder holds, by name.
+struct Listing {
+    std::vector<fs::path> folders, torchFiles;
+    std::set<std::string> names;
+    bool has(const char* name) const { return names.contains(name); }
+    bool hasWeights() const {
+        return has("model.safetensors") || has("model.safetensors.index.json") || has("pytorch_model.bin") ||
+               has("pytorch_model.bin.index.json");
+    }
+};
+
+class Walk {
+public:
+    Walk(const JobContext& job, std::vector<ScanIssue>& issues, const std::function<void(FoundCheckpoint)>& found)
+        : m_job(job)
+        , m_issues(issues)
+        , m_found(found) {}
+
+    /// True where the folder or one below it is a checkpoint.
+    bool visit(const fs::path& folder, int depth) {
+        struct stat status {};
+        if (m_job.stopRequested() || ::stat(folder.c_str(), &status) != 0 ||
+            !m_seen.emplace(status.st_dev, status.st_ino).second)
+            return false;
+        if (m_seen.size() > kMaxFolders || depth > kMaxDepth) {
+            m_issues.push_back(
+                {folder.string(),
+                 fmt::format("Not searched: it is more than {} folders deep, or there are more than {} folders.",
+                             kMaxDepth, kMaxFolders)});
+            return false;
+        }
+        m_job.report(static_cast<std::int64_t>(m_seen.size()), 0, "folders");
+        const Listing listing = list(folder);
+        bool below = false;
+        for (const fs::path& child : listing.folders)
+            below = visit(child, depth + 1) || below;
+        if (isCheckpoint(folder, listing, below)) {
+            tell({folder, false, false, below, repositoryOf(folder)});
+            return true;
+        }
+        for (const fs::path& file : listing.torchFiles)
+            tell({file, true, !isNamedCheckpoint(file), false, nullptr});
+        return below || !listing.torchFiles.empty();
+    }
+
+private:
+    const JobContext& m_job;
+    std::vector<ScanIssue>& m_issues;
+    const std::function<void(FoundCheckpoint)>& m_found;
+    std::set<std::pair<dev_t, ino_t>> m_seen;
+    std::shared_ptr<const HubRepository> m_repository; ///< the last one: its snapshots come one after the other
+
+    void tell(FoundCheckpoint place) {
+        if (!m_job.stopRequested())
+            m_found(std::move(place));
+    }
+
+    Listing list(const fs::path& folder) {
+        Listing out;
+        const bool repository = isHubRepository(folder);
+        std::error_code error;
+        for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+            std::error_code ignored;
+            const std::string name = entry->path().filename().string();
+            out.names.insert(name);
+            if (name.starts_with('.') || (repository && name != "snapshots"))
+                continue;
+            if (entry->is_directory(ignored)) {
+                if (!name.starts_with("datasets--") && !name.starts_with("spaces--"))
+                    out.folders.push_back(entry->path());
+            } else if (mayBeNanoGpt(entry->path())) {
+                out.torchFiles.push_back(entry->path());
+            }
+        }
+        if (error)
+            m_issues.push_back({folder.string(), io::systemError(error.value(), "search", folder).message});
+        for (std::vector<fs::path>* paths : {&out.folders, &out.torchFiles})
+            std::sort(paths->begin(), paths->end(), [](const fs::path& a, const fs::path& b) {
+                return naturalLess(a.filename().string(), b.filename().string());
+            });
+        return out;
+    }
+
+    /// Weights make a checkpoint. Without them a folder is one that lost them if its record or name says so, or if it
+    /// is a model's folder with nothing below it.
+    static bool isCheckpoint(const fs::path& folder, const Listing& listing, bool checkpointsBelow) {
+        if (listing.hasWeights() || listing.has("crest.json") || listing.has("adapter_config.json"))
+            return true;
+        if (!listing.has("config.json") || checkpointsBelow)
+            return false;
+        const auto head = io::readFileHead(folder / "config.json", 1'000'000);
+        return saysStep(folder.filename().string()) || !head ||
+               head->bytes.find("\"model_type\"") != std::string::npos || io::isGitLfsPointer(head->bytes);
+    }
+
+    std::shared_ptr<const HubRepository> repositoryOf(const fs::path& folder) {
+        if (m_repository && m_repository->folder == folder.parent_path().parent_path() &&
+            folder.parent_path().filename() == "snapshots")
+            return m_repository;
+        if (auto repository = hubRepositoryOf(folder)) {
+            m_repository = std::make_shared<HubRepository>(std::move(*repository));
+            return m_repository;
+        }
+        return nullptr;
+    }
+};
+
+} // namespace
+
+FoundCheckpoint placeOf(const fs::path& path) {
+    FoundCheckpoint place;
+    std::error_code error;
+    place.path = fs::absolute(path, error).lexically_normal();
+    if (!place.path.has_filename())
+        place.path = place.path.parent_path();
+    place.isFile = fs::is_regular_file(place.path, error) || place.path.extension() == ".pt";
+    if (!place.isFile)
+        if (auto repository = hubRepositoryOf(place.path))
+            place.repository = std::make_shared<HubRepository>(std::move(*repository));
+    return place;
+}
+
+void findCheckpoints(const fs::path& folder, const JobContext& job, std::vector<ScanIssue>& issues,
+                     const std::function<void(FoundCheckpoint)>& found) {
+    std::error_code error;
+    const fs::path root = fs::absolute(folder, error).lexically_normal();
+    if (fs::is_regular_file(root, error))
+        return found(placeOf(root));
+    Walk(job, issues, found).visit(root.has_filename() ? root : root.parent_path(), 0);
+}
+
+} // namespace crest::series

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/tokenizer_files.h"
+
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
+#include "core/io/files.h"
+
+namespace crest::series {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMaxTokenizerBytes = 256'000'000;
+
+bool isThere(const fs::path& path) {
+    std::error_code error;
+    return fs::exists(fs::symlink_status(path, error));
+}
+
+/// A file that is really there: no dangling link, no pointer, not empty.
+Result<void> checkWhole(const fs::path& file) {
+    std::error_code error;
+    if (!fs::exists(file, error) && fs::is_symlink(fs::symlink_status(file, error)))
+        return fail(ErrorKind::NotFound,
+                    "This link leads to a file that is not there; copy the checkpoint with its targets.",
+                    file.string());
+    CREST_TRY(head, io::readFileHead(file, 64));
+    if (head.fileSize == 0)
+        return fail(ErrorKind::Malformed, "the tokenizer is an empty file.", file.string());
+    if (io::isGitLfsPointer(head.bytes))
+        return fail(ErrorKind::Malformed, "this is a git-lfs pointer, not the tokenizer; run `git lfs pull`.",
+                    file.string());
+    return {};
+}
+
+} // namespace
+
+fs::path tokenizerFolder(const fs::path& checkpoint) {
+    std::error_code error;
+    return fs::is_regular_file(checkpoint, error) ? checkpoint.parent_path() : checkpoint;
+}
+
+Result<std::vector<fs::path>> tokenizerFiles(const fs::path& checkpoint) {
+    const fs::path folder = tokenizerFolder(checkpoint);
+    std::vector<fs::path> files;
+    if (isThere(folder / "tokenizer.json"))
+        files = {folder / "tokenizer.json"};
+    else if (isThere(folder / "vocab.json") && isThere(folder / "merges.txt"))
+        files = {folder / "vocab.json", folder / "merges.txt"};
+    else if (isThere(folder / "tokenizer.model"))
+        files = {folder / "tokenizer.model"};
+    if (files.empty() && folder != checkpoint)
+        return fail(
+            ErrorKind::NotFound,
+            "the tokenizer is missing: a nanoGPT checkpoint holds none. Copy the tokenizer.json of the one it was "
+            "trained with beside it (GPT-2's for models trained on OpenWebText).",
+            (folder / "tokenizer.json").string());
+    if (files.empty())
+        return fail(ErrorKind::NotFound, "the tokenizer is missing; copy tokenizer.json into the checkpoint's folder.",
+                    (folder / "tokenizer.json").string());
+    for (const fs::path& file : files)
+        CREST_CHECK(checkWhole(file));
+    return files;
+}
+
+Result<std::string> tokenizerHash(const fs::path& checkpoint) {
+    CREST_TRY(files, tokenizerFiles(checkpoint));
+    std::string listed, hash;
+    for (const fs::path& file : files) {
+        CREST_TRY(text, io::readTextFile(file, kMaxTokenizerBytes));
+        hash = sha256Hex(text);
+        listed += fmt::format("{} {}\n", file.filename().string(), hash);
+    }
+    return files.size() == 1 ? hash : sha256Hex(listed);
+}
+
+} // namespace crest::series

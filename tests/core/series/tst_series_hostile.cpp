@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+// Hand-made hostile files of a checkpoint's folder: each makes a row with a reason, within 2 s and within the file's
+// size and 64 MB of memory.
+#include <cstdlib>
+#include <fstream>
+#include <functional>
+
+#include <malloc.h>
+
+#include <QtTest>
+
+#include "core/series/series.h"
+#include "core/series/shard_index.h"
+#include "tests/core/series/make_checkpoint.h"
+
+using namespace crest;
+using namespace crest::series;
+using namespace crest::test;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr qint64 kMaxMilliseconds = 2000;
+constexpr double kMaxMegabytesBeside = 64;
+
+double statusMegabytes(const std::string& name) {
+    std::ifstream status("/proc/self/status");
+    for (std::string line; std::getline(status, line);)
+        if (line.starts_with(name + ":"))
+            return std::strtod(line.c_str() + name.size() + 1, nullptr) * 1024e-6;
+    return -1;
+}
+
+std::string repeated(const std::string& unit, std::size_t size) {
+    std::string text;
+    while (text.size() < size)
+        text += unit;
+    return text;
+}
+
+struct Hostile {
+    const char *name, *file;
+    std::function<std::string()> text;
+    const char* part; ///< of the reason; "": the file is not needed, the checkpoint stays sound
+};
+
+/// Just below the largest that is read, and far above it.
+constexpr std::size_t kMost = 990'000, kHuge = 60'000'000;
+
+const std::vector<Hostile>& hostileFiles() {
+    static const std::vector<Hostile> all = {
+        {"config of empty objects", "config.json", [] { return "{\"a\":[" + repeated("{},", kMost) + "{}]}"; },
+         "model_type"},
+        {"config of empty lists", "config.json", [] { return "{\"a\":[" + repeated("[],", kMost) + "[]]}"; },
+         "model_type"},
+        {"config of numbers", "config.json", [] { return "{\"a\":[" + repeated("0,", kMost) + "0]}"; }, "model_type"},
+        {"config beyond all size", "config.json", [] { return repeated(" ", kHuge); }, "config.json"},
+        {"config nested deep", "config.json", [] { return "{\"a\":" + repeated("[", 400'000); }, "config.json"},
+        {"config with a long family", "config.json", [] { return "{\"model_type\":\"" + repeated("x", kMost) + "\"}"; },
+         "is unknown"},
+        {"config with a NUL", "config.json", [] { return std::string("{\"model_type\":\"lla\0ma\"}", 23); },
+         "config.json"},
+        {"config that is not UTF-8", "config.json", [] { return std::string("{\"model_type\":\"\xff\xfe\"}"); },
+         "config.json"},
+        {"config of 2^70 layers", "config.json",
+         [] { return std::string(R"({"model_type":"llama","num_hidden_layers":1180591620717411303424})"); },
+         "config.json"},
+        {"config that asks for 2^24 in every size", "config.json",
+         [] {
+             return std::string(R"({"model_type":"llama","num_hidden_layers":1024,"hidden_size":16777216,)"
+                                R"("vocab_size":16777216,"intermediate_size":16777216,"num_attention_heads":1024})");
+         },
+         "parameters"},
+        {"record of empty objects", "crest.json",
+         [] { return "{\"format\":1,\"a\":[" + repeated("{},", kMost) + "{}]}"; }, ""},
+        {"record beyond all size", "crest.json", [] { return repeated("{", kHuge); }, "crest.json"},
+        {"record with absurd tokens", "crest.json", [] { return std::string(R"({"format":1,"tokens":9e99})"); },
+         "crest.json"},
+        {"trainer state beyond all size", "trainer_state.json", [] { return repeated("[", kHuge); }, ""},
+        {"trainer state with an absurd step", "trainer_state.json",
+         [] { return std::string(R"({"global_step":99999999999999999999999})"); }, ""},
+    };
+    return all;
+}
+
+} // namespace
+
+class TestSeriesHostile : public QObject {
+    Q_OBJECT
+    std::unique_ptr<QTemporaryDir> m_folder;
+    fs::path root() const { return fs::canonical(m_folder->path().toStdString()); }
+
+    /// Runs with the peak of memory reset before; gives megabytes above the start.
+    template<class Work> static double peakOf(Work work, qint64& milliseconds) {
+        ::malloc_trim(0);
+        std::ofstream("/proc/self/clear_refs") << "5";
+        const double before = statusMegabytes("VmRSS");
+        QElapsedTimer timer;
+        timer.start();
+        work();
+        milliseconds = timer.elapsed();
+        return statusMegabytes("VmHWM") - before;
+    }
+
+private Q_SLOTS:
+    void init() { m_folder = std::make_unique<QTemporaryDir>(); }
+
+    void files_data() {
+        QTest::addColumn<int>("index");
+        for (std::size_t i = 0; i < hostileFiles().size(); ++i)
+            QTest::newRow(hostileFiles()[i].name) << static_cast<int>(i);
+    }
+    void files() {
+        QFETCH(int, index);
+        const Hostile& hostile = hostileFiles()[static_cast<std::size_t>(index)];
+        QVERIFY(makeCheckpoint(root()));
+        std::size_t size = 0;
+        {
+            const std::string text = hostile.text();
+            size = text.size();
+            writeText(root() / hostile.file, text);
+        }
+        Checkpoint read;
+        qint64 milliseconds = 0;
+        const double peak = peakOf([&] { read = readCheckpoint(root()).checkpoint; }, milliseconds);
+        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(size) * 1e-6, qPrintable(QString::number(peak)));
+        QVERIFY2(milliseconds < kMaxMilliseconds, qPrintable(QString::number(milliseconds)));
+        if (*hostile.part == '\0')
+            return QVERIFY2(read.state == CheckpointState::Ok, read.reason.c_str());
+        QVERIFY(read.state != CheckpointState::Ok);
+        QVERIFY2(read.reason.find(hostile.part) != std::string::npos, read.reason.substr(0, 300).c_str());
+        QVERIFY2(read.reason.size() < 1000, "a hostile text must not flood the row");
+    }
+
+    void indexes_data() {
+        QTest::addColumn<QByteArray>("index");
+        QTest::addColumn<QByteArray>("part");
+        const auto row = [](const char* name, const std::string& text, const char* part) {
+            QTest::newRow(name) << QByteArray::fromStdString(text) << QByteArray(part);
+        };
+        const auto to = [](const std::string& shard) { return R"({"weight_map":{"a":")" + shard + "\"}}"; };
+        row("of empty objects", "{\"weight_map\":{},\"a\":[" + repeated("{},", 1'900'000) + "{}]}", "weight_map");
+        row("beyond all size", "{\"weight_map\":{\"a\":\"" + repeated("b", 5'000'000) + "\"}}", "bytes");
+        row("up and out", to("../secret"), "outside");
+        row("up in the middle", to("a/../../secret"), "outside");
+        row("absolute", to("/etc/passwd"), "outside");
+        row("NUL", to("a\\u0000.safetensors"), "outside");
+        row("empty name", to(""), "outside");
+        row("long name", to(repeated("b", 5'000)), "outside");
+        row("name as number", R"({"weight_map":{"a":1}})", "no text");
+        row("map as list", R"({"weight_map":["a"]})", "weight_map");
+        row("twice", R"({"weight_map":{"a":"b","a":"c"}})", "twice");
+        row("deep", "{\"weight_map\":" + repeated("[", 1000), "not valid JSON");
+        row("nothing", "", "JSON");
+        row("pointer", "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "git-lfs pointer");
+    }
+    void indexes() {
+        QFETCH(QByteArray, index);
+        QFETCH(QByteArray, part);
+        Result<ShardIndex> parsed;
+        qint64 milliseconds = 0;
+        const std::string text = index.toStdString();
+        const double peak = peakOf([&] { parsed = parseShardIndex(text, "x/index.json"); }, milliseconds);
+        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(text.size()) * 1e-6,
+                 qPrintable(QString::number(peak)));
+        QVERIFY(milliseconds < kMaxMilliseconds);
+        QVERIFY(!parsed);
+        QCOMPARE(parsed.error().where, std::string("x/index.json"));
+        QVERIFY2(parsed.error().message.find(part.toStdString()) != std::string::npos, parsed.error().message.c_str());
+        QVERIFY(parsed.error().message.size() < 600);
+    }
+    void aSoundIndexIsRead() {
+        const auto parsed = parseShardIndex(
+            R"({"metadata":{"total_size":"wrong"},"weight_map":{"a":"x-1.bin","b":"sub/x-2.bin"}})", "x");
+        QVERIFY(parsed);
+        QCOMPARE(parsed->weightMap.at("b"), std::string("sub/x-2.bin"));
+        QCOMPARE(parsed->shards, (std::set<std::string>{"x-1.bin", "sub/x-2.bin"}));
+    }
+};
+
+QTEST_APPLESS_MAIN(TestSeriesHostile)
+#include "tst_series_hostile.moc"

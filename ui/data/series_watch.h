@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What is learned of a series after it was listed: fingerprints of its weights, and scores that jump.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "core/base/job_context.h"
+#include "core/series/series.h"
+#include "core/study/types.h"
+
+namespace crest::ui {
+
+/// A checkpoint to be fingerprinted.
+struct Unprinted {
+    std::filesystem::path path;
+    series::DecoderSpec spec;
+};
+/// Those that can be read and are not in `known` (by path), series after series.
+std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
+                                 const std::map<std::string, std::string>& known);
+
+/// Fingerprints one after the other, with the lowest priority for processor and disk, remembered in the user's cache
+/// folder. `done` is called on this thread after each, with "" where it could not be read. Runs for hours on large
+/// series; stops within 8 MB.
+void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
+                    const std::function<void(const std::string& path, const std::string& fingerprint)>& done);
+
+/// Why base scores make a checkpoint suspect, by "series/checkpoint": the task, its value and those of its neighbours,
+/// and the fingerprints that were measured (analysis::findScoreJumps over each task and pretraining seed).
+std::map<std::string, std::string> suspectScores(const std::vector<study::ResultRow>& rows);
+
+} // namespace crest::ui
