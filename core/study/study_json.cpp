@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/study/study_json.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -116,6 +117,13 @@ Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
     return {};
 }
 
+/// The oldest format that has all of it: an older Crest goes on to read studies that need nothing new.
+int formatOf(const std::vector<Task>& tasks, const std::vector<Probe>& probes) {
+    const bool suites = std::ranges::any_of(tasks, [](const Task& task) { return task.kind != TaskKind::TextLoss; });
+    const bool kinds = std::ranges::any_of(probes, [](const Probe& probe) { return probe.kind != kGaussianNoise; });
+    return suites || kinds ? 2 : 1;
+}
+
 Result<void> checkFormat(const Json& json, const char* what, const std::string& where) {
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kStudyFormat)
@@ -169,28 +177,6 @@ Result<ComputeType> computeTypeFromName(std::string_view name, const std::string
     return fromName<ComputeType>(name, kComputeTypes, "compute type", where);
 }
 
-Json toJson(const Task& task) {
-    return {{"name", task.name},
-            {"texts", task.textsPath},
-            {"data", task.dataHash},
-            {"window_tokens", task.windowTokens},
-            {"stride_tokens", task.strideTokens},
-            {"max_windows", task.maxWindows}};
-}
-
-Result<Task> taskFromJson(const Json& json, const std::string& where) {
-    Task task;
-    JsonFields fields(json, where);
-    fields.text("name", task.name);
-    fields.text("texts", task.textsPath);
-    fields.text("data", task.dataHash);
-    fields.integer("window_tokens", task.windowTokens);
-    fields.integer("stride_tokens", task.strideTokens);
-    fields.integer("max_windows", task.maxWindows);
-    CREST_CHECK(fields.finish());
-    return task;
-}
-
 Json toJson(const Probe& probe) {
     return {{"name", probe.name},
             {"kind", probe.kind},
@@ -220,11 +206,12 @@ Result<Probe> probeFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Study& study) {
-    Json json = {{"format", kStudyFormat},
-            {"name", study.name},
-            {"series", listToJson(study.series)},
-            {"tasks", listToJson(study.tasks)},
-            {"probes", listToJson(study.probes)}};
+    const int format = study.overlays.empty() ? formatOf(study.tasks, study.probes) : kStudyFormat;
+    Json json = {{"format", format},
+                 {"name", study.name},
+                 {"series", listToJson(study.series)},
+                 {"tasks", listToJson(study.tasks)},
+                 {"probes", listToJson(study.probes)}};
     if (!study.overlays.empty())
         json["overlays"] = listToJson(study.overlays);
     return json;
@@ -247,7 +234,7 @@ Result<Study> studyFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Plan& plan) {
-    Json json = {{"format", kStudyFormat},
+    Json json = {{"format", formatOf(plan.tasks, {plan.probe})},
                  {"id", plan.id},
                  {"created_at", plan.createdAt},
                  {"probe", toJson(plan.probe)},

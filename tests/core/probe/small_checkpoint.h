@@ -102,9 +102,16 @@ inline study::Plan smallPlan(const SmallCheckpoint& checkpoint, const std::vecto
     study::Plan plan;
     plan.probe.strengths = gammas;
     plan.probe.seeds = seeds;
-    study::Task first{"words", checkpoint.texts.string(), "", 64, 64, 6};
-    study::Task second{"words again", checkpoint.texts.string(), "", 32, 16, 9};
-    plan.tasks = {first, second};
+    const auto text = [&](const char* name, std::int64_t window, std::int64_t stride, std::int64_t windows) {
+        study::Task task;
+        task.name = name;
+        task.textsPath = checkpoint.texts.string();
+        task.windowTokens = window;
+        task.strideTokens = stride;
+        task.maxWindows = windows;
+        return task;
+    };
+    plan.tasks = {text("words", 64, 64, 6), text("words again", 32, 16, 9)};
     study::PlannedCheckpoint planned;
     planned.path = checkpoint.folder.string();
     plan.checkpoints = {planned};

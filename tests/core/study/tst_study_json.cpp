@@ -22,7 +22,12 @@ Study exampleStudy() {
     Study study;
     study.name = "mine \"quoted\"";
     study.series.push_back({"olmo", "/data/olmo", {"step3"}});
-    study.tasks.push_back({"heldout", "texts/held.jsonl", "ab12", 64, 32, 0});
+    study.tasks.push_back({.name = "heldout",
+                           .textsPath = "texts/held.jsonl",
+                           .dataHash = "ab12",
+                           .windowTokens = 64,
+                           .strideTokens = 32,
+                           .maxWindows = 0});
     Probe probe;
     probe.name = "noise";
     probe.series = "olmo";
@@ -32,8 +37,15 @@ Study exampleStudy() {
     probe.compute = ComputeType::BFloat16;
     probe.tasks.push_back({"heldout", Role::OutOfDistribution});
     study.probes.push_back(probe);
-    study.overlays.push_back({"paper", "Figure 2", "points.csv", "cd34", {{"OLMo-1B, base", "arc_easy", "acc", "accuracy",
-        {{4e9, 0.25, 0.2, 0.3, 2376}, {8e9, 0.5, std::nullopt, std::nullopt, 0}}}}});
+    study.overlays.push_back({"paper",
+                              "Figure 2",
+                              "points.csv",
+                              "cd34",
+                              {{"OLMo-1B, base",
+                                "arc_easy",
+                                "acc",
+                                "accuracy",
+                                {{4e9, 0.25, 0.2, 0.3, 2376}, {8e9, 0.5, std::nullopt, std::nullopt, 0}}}}});
     return study;
 }
 
@@ -87,6 +99,52 @@ private Q_SLOTS:
         QVERIFY(*row == exampleRow()); // 1/3 and infinity exactly
     }
 
+    void tasksOfSuitesReadBack() {
+        Study study = exampleStudy();
+        study.tasks.push_back({.name = "arc",
+                               .kind = TaskKind::Suite,
+                               .textsPath = "/data/arc",
+                               .dataHash = "cd34",
+                               .definition = R"({"name":"arc","shots":5,"template":"{{question}}\n"})",
+                               .shots = 5,
+                               .limit = 100});
+        study.probes.push_back(baseEvaluation("base", "olmo", {{"arc", Role::InDistribution}}));
+        const Json json = toJson(study);
+        QCOMPARE(json["format"].get<int>(), 2);
+        QVERIFY(json["tasks"][1]["definition"].is_object()); // for people to read
+        const auto again = studyFromJson(*parseJson(canonicalJson(json), "s"), "s");
+        QVERIFY2(again, again ? "" : again.error().text().c_str());
+        QVERIFY(*again == study);
+        Plan plan = examplePlan();
+        plan.probe = study.probes[1];
+        plan.tasks = {study.tasks[1]};
+        const auto planAgain = planFromJson(*parseJson(canonicalJson(toJson(plan)), "p"), "p");
+        QVERIFY2(planAgain, planAgain ? "" : planAgain.error().text().c_str());
+        QVERIFY(*planAgain == plan);
+        QCOMPARE(toJson(plan)["format"].get<int>(), 2);
+        Json other = json;
+        other["tasks"][1]["kind"] = "hologram";
+        const auto refused = studyFromJson(other, "study.json");
+        QVERIFY(!refused && refused.error().message.find("hologram") != std::string::npos);
+    }
+
+    /// As Crest 0.1 wrote them, word by word.
+    void filesWithoutSuitesStayAsTheyWere() {
+        const std::string old =
+            R"({"format":1,"name":"old","probes":[{"compute":"float32","first_seed":1,"kind":"gaussian-noise","name":"noise",)"
+            R"("noise_scale":"init-std","seeds":4,"series":"olmo","strengths":[0.1],"tasks":[{"role":"id","task":"heldout"}]}],)"
+            R"("series":[{"excluded":[],"name":"olmo","path":"/data/olmo"}],"tasks":[{"data":"ab12","max_windows":0,)"
+            R"("name":"heldout","stride_tokens":32,"texts":"held.jsonl","window_tokens":64}]})";
+        const auto study = studyFromJson(*parseJson(old, "s"), "s");
+        QVERIFY2(study, study ? "" : study.error().text().c_str());
+        QCOMPARE(study->tasks[0].kind, TaskKind::TextLoss);
+        QCOMPARE(study->tasks[0].windowTokens, std::int64_t{64});
+        const Json written = toJson(*study);
+        QCOMPARE(written["format"].get<int>(), 1); // an older Crest goes on to read it
+        QCOMPARE(canonicalJson(written["tasks"]), canonicalJson((*parseJson(old, "s"))["tasks"]));
+        QCOMPARE(canonicalJson(written["probes"]), canonicalJson((*parseJson(old, "s"))["probes"]));
+    }
+
     void refusesWhatItDoesNotKnow_data() {
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
@@ -98,7 +156,7 @@ private Q_SLOTS:
                                             << "1"
                                             << "unknown key \"extra\"";
         QTest::newRow("newer") << "/format"
-                               << "2"
+                               << "3"
                                << "newer Crest";
         QTest::newRow("format text") << "/format"
                                      << "\"1\""
