@@ -183,6 +183,11 @@ Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::int
     return writeArray(path, H5T_NATIVE_INT64, sizeof(std::int64_t), values.data(), values.size(), shape);
 }
 
+Result<void> Hdf5Writer::array(const std::string& path, std::span<const std::uint8_t> values,
+                               const std::vector<std::uint64_t>& shape) {
+    return writeArray(path, H5T_NATIVE_UINT8, sizeof(std::uint8_t), values.data(), values.size(), shape);
+}
+
 Result<void> Hdf5Writer::array(const std::string& path, const std::vector<std::string>& texts) {
     if (m_failed)
         return failed(path);
@@ -292,6 +297,12 @@ Result<std::vector<float>> Hdf5Reader::floats(const std::string& path) const {
 }
 Result<std::vector<std::int32_t>> Hdf5Reader::ints(const std::string& path) const {
     return values<std::int32_t>(path, H5T_NATIVE_INT32);
+}
+Result<std::vector<std::int64_t>> Hdf5Reader::longs(const std::string& path) const {
+    return values<std::int64_t>(path, H5T_NATIVE_INT64);
+}
+Result<std::vector<std::uint8_t>> Hdf5Reader::bytes(const std::string& path) const {
+    return values<std::uint8_t>(path, H5T_NATIVE_UINT8);
 }
 
 } // namespace crest::io

@@ -77,6 +77,8 @@ public:
                        const std::vector<std::uint64_t>& shape);
     Result<void> array(const std::string& path, std::span<const std::int64_t> values,
                        const std::vector<std::uint64_t>& shape);
+    Result<void> array(const std::string& path, std::span<const std::uint8_t> values,
+                       const std::vector<std::uint64_t>& shape);
     Result<void> array(const std::string& path, const std::vector<std::string>& texts);
     /// Makes a 1-d data set the scale of a dimension of this name; attaches it to an axis of another.
     Result<void> makeScale(const std::string& path, const std::string& name);
@@ -113,6 +115,8 @@ public:
     Result<std::vector<Hdf5Column>> table(const std::string& path) const;
     Result<std::vector<float>> floats(const std::string& path) const;
     Result<std::vector<std::int32_t>> ints(const std::string& path) const;
+    Result<std::vector<std::int64_t>> longs(const std::string& path) const;
+    Result<std::vector<std::uint8_t>> bytes(const std::string& path) const;
 
 private:
     Hdf5Reader(std::filesystem::path path, Hdf5Id file, std::unique_lock<std::mutex> lock)

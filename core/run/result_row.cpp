@@ -6,8 +6,31 @@
 #include "core/base/version.h"
 #include "core/study/planner.h"
 #include "core/study/study_json.h"
+#include "core/study/task_outcome.h"
 
 namespace crest::run {
+namespace {
+
+/// The row's own numbers are those of the first metric; where only texts were kept, their number.
+void takeOutcome(data::TaskOutcome outcome, study::ResultRow& row) {
+    row.n = study::itemCount(outcome);
+    row.scoredTokens = outcome.scoredTokens;
+    row.cause = outcome.cause;
+    row.metric = "samples";
+    row.unit = "texts";
+    row.value = static_cast<double>(row.n);
+    row.stderr_ = 0;
+    if (!outcome.metrics.empty()) {
+        const data::MetricValue& first = outcome.metrics.front();
+        row.metric = first.metric;
+        row.unit = first.unit;
+        row.value = first.value;
+        row.stderr_ = first.stderr_;
+    }
+    row.outcome = std::move(outcome);
+}
+
+} // namespace
 
 study::ResultRow makeRow(const study::Plan& plan, Measurement measurement, const std::string& device, int threads) {
     const study::Cell& cell = plan.cells[measurement.cell];
@@ -38,8 +61,11 @@ study::ResultRow makeRow(const study::Plan& plan, Measurement measurement, const
     row.numerics = kNumericsVersion;
     row.cachedAt = study::utcNow();
     row.cause = std::move(measurement.cause);
+    if (task.kind == study::TaskKind::Suite)
+        takeOutcome(std::move(measurement.outcome), row);
     if (!std::isfinite(row.value) && row.cause.empty())
-        row.cause = "the loss is not finite";
+        row.cause = "the " + row.metric + " is not finite";
+    row.outcome.cause = row.hasOutcome() ? row.cause : "";
     row.sequenceNats = std::move(measurement.sequenceNats);
     row.sequenceTokens = std::move(measurement.sequenceTokens);
     return row;

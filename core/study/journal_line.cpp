@@ -43,6 +43,64 @@ Result<ArrayRef> arrayFromJson(const Json& json, const std::string& where) {
     return array;
 }
 
+/// One list of an outcome's arrays serves writing and reading.
+template<class Refs, class Each> void eachArray(Refs& refs, Each each) {
+    each("nats", refs.nats), each("request_tokens", refs.tokens), each("greedy", refs.greedy);
+    each("requests", refs.requests), each("documents", refs.documents), each("gold", refs.gold);
+    each("text_lengths", refs.textLengths), each("texts", refs.texts);
+}
+
+Json toJson(const ResultRow& row, const OutcomeRefs& refs) {
+    Json metrics = Json::array();
+    for (std::size_t m = 0; m < row.outcome.metrics.size(); ++m) {
+        const data::MetricValue& metric = row.outcome.metrics[m];
+        metrics.push_back({{"metric", metric.metric},
+                           {"unit", metric.unit},
+                           {"value", numberToJson(metric.value)},
+                           {"stderr", numberToJson(metric.stderr_)},
+                           {"values", toJson(refs.metrics[m].values)},
+                           {"weights", toJson(refs.metrics[m].weights)}});
+    }
+    Json json = {{"metrics", metrics}};
+    eachArray(refs, [&](const char* name, const ArrayRef& array) { json[name] = toJson(array); });
+    return json;
+}
+
+struct ParsedMetric {
+    data::MetricValue value;
+    OutcomeRefs::Metric refs;
+};
+
+Result<ParsedMetric> metricFromJson(const Json& json, const std::string& where) {
+    ParsedMetric metric;
+    JsonFields fields(json, where);
+    fields.text("metric", metric.value.metric);
+    fields.text("unit", metric.value.unit);
+    fields.number("value", metric.value.value);
+    fields.number("stderr", metric.value.stderr_);
+    fields.object("values", metric.refs.values, arrayFromJson);
+    fields.object("weights", metric.refs.weights, arrayFromJson);
+    CREST_CHECK(fields.finish());
+    return metric;
+}
+
+Result<void> readOutcome(const Json& json, const std::string& where, JournalLine& line) {
+    OutcomeRefs refs;
+    std::vector<ParsedMetric> metrics;
+    JsonFields fields(json, where);
+    fields.objects("metrics", metrics, metricFromJson);
+    eachArray(refs, [&](const char* name, ArrayRef& array) { fields.object(name, array, arrayFromJson); });
+    CREST_CHECK(fields.finish());
+    for (ParsedMetric& metric : metrics) {
+        refs.metrics.push_back(metric.refs);
+        line.row.outcome.metrics.push_back(std::move(metric.value));
+    }
+    line.row.outcome.scoredTokens = line.row.scoredTokens;
+    line.row.outcome.cause = line.row.cause;
+    line.outcome = std::move(refs);
+    return {};
+}
+
 Result<JournalLine> parseHeader(const Json& json, const std::string& where) {
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kJournalFormat)
@@ -86,6 +144,13 @@ Result<JournalLine> parseJournalLine(std::string_view text, const std::string& w
     fields.text("type", type);
     fields.integer("seq", line.sequence, 0);
     fields.object("result", line.row, rowFromJson);
+    if (fields.has("outcome")) {
+        Result<void> outcome;
+        fields.any("outcome", [&](const Json& value) { outcome = readOutcome(value, where + ": outcome", line); });
+        CREST_CHECK(fields.finish());
+        CREST_CHECK(outcome);
+        return line;
+    }
     fields.object("nats", line.nats, arrayFromJson);
     fields.object("tokens", line.tokens, arrayFromJson);
     CREST_CHECK(fields.finish());
@@ -110,6 +175,11 @@ std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const 
                        {"result", toJson(row)},
                        {"nats", toJson(nats)},
                        {"tokens", toJson(tokens)}});
+}
+
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome) {
+    return formatLine(
+        {{"type", "result"}, {"seq", sequence}, {"result", toJson(row)}, {"outcome", toJson(row, outcome)}});
 }
 
 } // namespace crest::study

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -26,9 +27,20 @@ Result<Json> parseLine(std::string_view line, const std::string& where);
 /// A piece of <writer>.bin: little-endian elements with their checksum.
 struct ArrayRef {
     std::int64_t offset = 0; ///< bytes
-    std::int64_t count = 0;  ///< elements of 4 bytes
+    std::int64_t count = 0;  ///< elements: of 4 bytes, greedy flags and texts of one
     std::uint32_t crc = 0;
     bool operator==(const ArrayRef&) const = default;
+};
+
+/// Where the arrays of a suite task's result are. Texts lie one after the other, their lengths in bytes beside them.
+struct OutcomeRefs {
+    struct Metric {
+        ArrayRef values, weights;
+        bool operator==(const Metric&) const = default;
+    };
+    std::vector<Metric> metrics; ///< as in the row
+    ArrayRef nats, tokens, greedy, requests, documents, gold, textLengths, texts;
+    bool operator==(const OutcomeRefs&) const = default;
 };
 
 /// A parsed line of a journal.
@@ -38,16 +50,17 @@ struct JournalLine {
     std::string runner; ///< Header: whose lock tells whether it still writes
     ResultRow row;      ///< Result, without its arrays
     ArrayRef nats, tokens;
+    std::optional<OutcomeRefs> outcome; ///< instead of `nats` and `tokens`; the row's metrics have their numbers then
 };
 Result<JournalLine> parseJournalLine(std::string_view line, const std::string& where);
 
 std::string formatHeaderLine(const std::string& runner);
 std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats, const ArrayRef& tokens);
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome);
 
-/// The bytes of an array as <writer>.bin holds them, and back. Both only on little-endian machines, which is all Crest
-/// runs on.
+/// The bytes of an array as <writer>.bin holds them. Only on little-endian machines, which is all Crest runs on.
 template<class T> std::string_view arrayBytes(const std::vector<T>& values) {
-    static_assert(sizeof(T) == 4);
+    static_assert(sizeof(T) == 4 || sizeof(T) == 1);
     return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
 }
 

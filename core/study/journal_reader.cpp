@@ -2,11 +2,13 @@
 #include "core/study/journal_reader.h"
 
 #include <system_error>
+#include <type_traits>
 
 #include <fmt/format.h>
 
 #include "core/base/hash.h"
 #include "core/io/files.h"
+#include "core/study/task_outcome.h"
 
 namespace crest::study {
 namespace fs = std::filesystem;
@@ -22,6 +24,45 @@ Result<std::vector<T>> readArray(const ReadDescriptor& file, const ArrayRef& arr
         crc32c(arrayBytes(values)) != array.crc)
         return fail(ErrorKind::Malformed, "the checksum of this result's arrays does not match", where);
     return values;
+}
+
+Result<std::vector<std::string>> readTexts(const ReadDescriptor& file, const OutcomeRefs& refs,
+                                           const std::string& where) {
+    CREST_TRY(lengths, readArray<std::int32_t>(file, refs.textLengths, where));
+    CREST_TRY(bytes, readArray<char>(file, refs.texts, where));
+    std::vector<std::string> texts;
+    std::size_t at = 0;
+    for (const std::int32_t length : lengths) {
+        if (length < 0 || static_cast<std::size_t>(length) > bytes.size() - at)
+            return fail(ErrorKind::Malformed, "the lengths of this result's texts do not fit their bytes", where);
+        texts.emplace_back(bytes.data() + at, static_cast<std::size_t>(length));
+        at += static_cast<std::size_t>(length);
+    }
+    return texts;
+}
+
+Result<void> readOutcome(const ReadDescriptor& file, const OutcomeRefs& refs, const std::string& where,
+                         data::TaskOutcome& outcome) {
+    const auto read = [&](const ArrayRef& array, auto& to) -> Result<void> {
+        using Element = typename std::remove_cvref_t<decltype(to)>::value_type;
+        CREST_TRY(values, readArray<Element>(file, array, where));
+        to = std::move(values);
+        return {};
+    };
+    for (std::size_t m = 0; m < refs.metrics.size(); ++m) {
+        CREST_CHECK(read(refs.metrics[m].values, outcome.metrics[m].itemValues));
+        CREST_CHECK(read(refs.metrics[m].weights, outcome.metrics[m].itemWeights));
+    }
+    data::ItemDetails& details = outcome.details;
+    CREST_CHECK(read(refs.nats, details.requestNats));
+    CREST_CHECK(read(refs.tokens, details.requestTokens));
+    CREST_CHECK(read(refs.greedy, details.requestGreedy));
+    CREST_CHECK(read(refs.requests, details.itemRequests));
+    CREST_CHECK(read(refs.documents, details.itemDocuments));
+    CREST_CHECK(read(refs.gold, details.itemGold));
+    CREST_TRY(texts, readTexts(file, refs, where));
+    details.texts = std::move(texts);
+    return checkOutcome(outcome);
 }
 
 } // namespace
@@ -82,6 +123,11 @@ void JournalReader::readLine(std::string_view text, const std::string& name, Jou
         CREST_TRY(line, parseJournalLine(text, where));
         if (line.type == JournalLine::Type::Header) {
             journal.runner = line.runner;
+            return {};
+        }
+        if (line.outcome) {
+            CREST_CHECK(readOutcome(arrays, *line.outcome, where, line.row.outcome));
+            rows.push_back(std::move(line.row));
             return {};
         }
         CREST_TRY(nats, readArray<float>(arrays, line.nats, where));

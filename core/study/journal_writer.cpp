@@ -8,6 +8,12 @@
 #include "core/io/files.h"
 
 namespace crest::study {
+namespace {
+
+constexpr std::size_t kMostKnown = 64;
+constexpr std::size_t kPendingBytes = 1 << 20; ///< of arrays that wait for one write
+
+} // namespace
 
 JournalWriter::JournalWriter(std::filesystem::path folder, std::string runner, FileCalls calls)
     : m_folder(std::move(folder))
@@ -54,30 +60,78 @@ Result<void> JournalWriter::beginFiles() {
     return {};
 }
 
-Result<ArrayRef> JournalWriter::writeArray(std::string_view bytes) {
-    ArrayRef array{m_files->arrays.size(), static_cast<std::int64_t>(bytes.size() / 4), crc32c(bytes)};
-    CREST_CHECK(m_files->arrays.append(bytes));
+Result<ArrayRef> JournalWriter::writeArray(std::string_view bytes, std::size_t elementBytes) {
+    ArrayRef array{m_files->arrays.size() + static_cast<std::int64_t>(m_pending.size()),
+                   static_cast<std::int64_t>(bytes.size() / elementBytes), crc32c(bytes)};
+    m_pending += bytes;
+    if (m_pending.size() >= kPendingBytes)
+        CREST_CHECK(appendPending());
     return array;
+}
+
+Result<void> JournalWriter::appendPending() {
+    CREST_CHECK(m_files->arrays.append(m_pending));
+    m_pending.clear();
+    return {};
+}
+
+Result<ArrayRef> JournalWriter::writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known) {
+    std::string content(bytes);
+    if (const auto at = known.find(content); at != known.end())
+        return at->second;
+    CREST_TRY(array, writeArray(content));
+    if (known.size() > kMostKnown) // many tasks, or counts that always differ: the map must not grow with them
+        known.clear();
+    known.emplace(std::move(content), array);
+    return array;
+}
+
+Result<OutcomeRefs> JournalWriter::writeOutcome(const data::TaskOutcome& outcome,
+                                                std::map<std::string, ArrayRef>& known) {
+    OutcomeRefs refs;
+    for (const data::MetricValue& metric : outcome.metrics) {
+        CREST_TRY(values, writeArray(arrayBytes(metric.itemValues)));
+        CREST_TRY(weights, writeShared(arrayBytes(metric.itemWeights), known));
+        refs.metrics.push_back({values, weights});
+    }
+    const data::ItemDetails& details = outcome.details;
+    CREST_TRY(nats, writeArray(arrayBytes(details.requestNats)));
+    CREST_TRY(greedy, writeArray(arrayBytes(details.requestGreedy), 1));
+    CREST_TRY(tokens, writeShared(arrayBytes(details.requestTokens), known));
+    CREST_TRY(requests, writeShared(arrayBytes(details.itemRequests), known));
+    CREST_TRY(documents, writeShared(arrayBytes(details.itemDocuments), known));
+    CREST_TRY(gold, writeShared(arrayBytes(details.itemGold), known));
+    std::vector<std::int32_t> lengths;
+    std::string all;
+    for (const std::string& text : details.texts) {
+        lengths.push_back(static_cast<std::int32_t>(text.size()));
+        all += text;
+    }
+    CREST_TRY(textLengths, writeArray(arrayBytes(lengths)));
+    CREST_TRY(texts, writeArray(all, 1));
+    refs.nats = nats, refs.greedy = greedy, refs.tokens = tokens, refs.requests = requests;
+    refs.documents = documents, refs.gold = gold, refs.textLengths = textLengths, refs.texts = texts;
+    return refs;
 }
 
 Result<void> JournalWriter::write(std::span<const ResultRow> rows) {
     const std::int64_t arraysBefore = m_files->arrays.size(), linesBefore = m_files->lines.size();
-    auto known = m_files->knownTokens;
+    auto known = m_files->known;
+    m_pending.clear();
     const auto store = [&]() -> Result<void> {
         std::string text;
         std::int64_t sequence = m_files->nextSequence;
         for (const ResultRow& row : rows) {
-            CREST_TRY(nats, writeArray(arrayBytes(row.sequenceNats)));
-            const std::string tokenBytes(arrayBytes(row.sequenceTokens));
-            auto at = known.find(tokenBytes);
-            if (at == known.end()) {
-                CREST_TRY(tokens, writeArray(tokenBytes));
-                if (known.size() > 64) // many tasks, or counts that always differ: the map must not grow with them
-                    known.clear();
-                at = known.emplace(tokenBytes, tokens).first;
+            if (row.hasOutcome()) {
+                CREST_TRY(outcome, writeOutcome(row.outcome, known));
+                text += formatResultLine(sequence++, row, outcome);
+                continue;
             }
-            text += formatResultLine(sequence++, row, nats, at->second);
+            CREST_TRY(nats, writeArray(arrayBytes(row.sequenceNats)));
+            CREST_TRY(tokens, writeShared(arrayBytes(row.sequenceTokens), known));
+            text += formatResultLine(sequence++, row, nats, tokens);
         }
+        CREST_CHECK(appendPending());
         CREST_CHECK(m_files->arrays.sync());
         CREST_CHECK(m_files->lines.append(text));
         CREST_CHECK(m_files->lines.sync());
@@ -86,7 +140,7 @@ Result<void> JournalWriter::write(std::span<const ResultRow> rows) {
     };
     auto stored = store();
     if (stored) {
-        m_files->knownTokens = std::move(known);
+        m_files->known = std::move(known);
         return {};
     }
     // Lines first: they must never refer to arrays that are gone.

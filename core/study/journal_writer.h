@@ -33,18 +33,22 @@ private:
     struct Files {
         AppendFile lines, arrays;
         std::int64_t nextSequence = 1;
-        std::map<std::string, ArrayRef>
-            knownTokens; ///< token counts are the same for most cells of a task: stored once
+        /// Arrays that are the same for most cells of a task (token counts, documents, weights): stored once.
+        std::map<std::string, ArrayRef> known;
     };
     std::filesystem::path m_folder;
     std::string m_runner;
     FileCalls m_calls;
     int m_fileNumber = 0;
     std::optional<Files> m_files;
+    std::string m_pending; ///< arrays of the group in work that are not in the file yet
 
     Result<void> beginFiles();
     Result<void> write(std::span<const ResultRow> rows);
-    Result<ArrayRef> writeArray(std::string_view bytes);
+    Result<ArrayRef> writeArray(std::string_view bytes, std::size_t elementBytes = 4);
+    Result<void> appendPending();
+    Result<ArrayRef> writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known);
+    Result<OutcomeRefs> writeOutcome(const data::TaskOutcome& outcome, std::map<std::string, ArrayRef>& known);
 };
 
 } // namespace crest::study

@@ -98,6 +98,11 @@ public:
         if (const Json* value = find(key))
             keep(read(*value, m_where + ": " + key), out);
     }
+    /// A value of any type.
+    template<class Use> void any(const char* key, Use use) {
+        if (const Json* value = find(key))
+            use(*value);
+    }
     /// For keys that a file may lack.
     bool has(const char* key) const { return m_object.is_object() && m_object.contains(key); }
 

@@ -2,125 +2,29 @@
 #include "core/study/planner.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdlib>
 #include <fstream>
-#include <set>
 #include <system_error>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "core/base/hash.h"
-#include "core/base/units.h"
-#include "core/base/version.h"
 #include "core/data/texts.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weights.h"
 #include "core/study/study_json.h"
+#include "core/study/suite_tasks.h"
 
 namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kMaxGamma = 10, kMinGammaBFloat16 = 0.02;
-constexpr std::int64_t kMaxSeeds = 100'000;
 constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a rate has been measured
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
-constexpr std::size_t kMaxNameBytes = 200;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
-
-Result<void> outOfRange(std::string message) {
-    return fail(ErrorKind::OutOfRange, std::move(message));
-}
-
-/// Names stand in lines of tables and explanations.
-Result<void> checkName(const std::string& name, const char* whose) {
-    if (name.empty())
-        return outOfRange(fmt::format("Give the {} a name.", whose));
-    if (name.size() > kMaxNameBytes)
-        return outOfRange(fmt::format("The name of the {} is longer than {} bytes.", whose, kMaxNameBytes));
-    if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
-        return outOfRange(fmt::format("The name of the {}, {}, has a line break or another control character in it.",
-                                      whose, canonicalJson(name)));
-    return {};
-}
-
-Result<void> checkTask(const Task& task) {
-    CREST_CHECK(checkName(task.name, "task"));
-    if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
-        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.",
-                                      task.name, task.windowTokens));
-    if (task.strideTokens < 1 || task.strideTokens > task.windowTokens)
-        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).",
-                                      task.name, task.strideTokens, task.windowTokens));
-    if (task.maxWindows < 0)
-        return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
-    return {};
-}
-
-Result<void> checkStrengths(const Probe& probe) {
-    if (probe.strengths.empty())
-        return outOfRange("Give at least one gamma.");
-    for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
-        const double gamma = probe.strengths[i];
-        if (!std::isfinite(gamma) || gamma <= 0 || gamma > kMaxGamma)
-            return outOfRange(
-                fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
-        if (i > 0 && gamma <= probe.strengths[i - 1])
-            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma),
-                                          formatNumber(probe.strengths[i - 1])));
-        if (probe.compute == ComputeType::BFloat16 && gamma < kMinGammaBFloat16)
-            return outOfRange(
-                fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.",
-                            formatNumber(gamma)));
-    }
-    return {};
-}
-
-const Task* findTask(const Study& study, const std::string& name) {
-    const auto at = std::ranges::find(study.tasks, name, &Task::name);
-    return at == study.tasks.end() ? nullptr : &*at;
-}
-
-Result<void> checkTasks(const Probe& probe, const Study& study) {
-    if (probe.tasks.empty())
-        return outOfRange("Choose at least one task to measure.");
-    std::set<std::string> seen;
-    bool inDistribution = false;
-    for (const TaskInProbe& chosen : probe.tasks) {
-        const Task* task = findTask(study, chosen.task);
-        if (!task)
-            return fail(ErrorKind::NotFound, fmt::format("The study has no task \"{}\".", chosen.task));
-        if (!seen.insert(chosen.task).second)
-            return outOfRange(fmt::format("Task \"{}\" is chosen twice.", chosen.task));
-        CREST_CHECK(checkTask(*task));
-        inDistribution = inDistribution || chosen.role == Role::InDistribution;
-    }
-    if (!inDistribution)
-        return outOfRange("Mark at least one task as in-distribution (ID): held-out text of the pretraining domain.");
-    return {};
-}
-
-Json taskIdentity(const Task& task) {
-    return {{"metric", "loss"},
-            {"data", task.dataHash},
-            {"window_tokens", task.windowTokens},
-            {"stride_tokens", task.strideTokens},
-            {"max_windows", task.maxWindows}};
-}
-
-/// Everything that moves a Gaussian draw's result besides strength and seed.
-Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength) {
-    if (strength == 0)
-        return {{"kind", "none"}};
-    return {{"kind", probe.kind},
-            {"noise_scale", noiseScaleName(probe.noiseScale)},
-            {"init_std", checkpoint.initStd},
-            {"antithetic", true}};
-}
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
     std::ifstream in(file, std::ios::binary);
@@ -153,7 +57,7 @@ fs::path fingerprintCache(const StudyFolder& folder) {
 }
 
 Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Probe& probe) {
-    if (probe.noiseScale != NoiseScale::InitStd)
+    if (probe.isBaseEvaluation() || probe.noiseScale != NoiseScale::InitStd)
         return std::string();
     if (checkpoint.initStd.empty())
         return fail(ErrorKind::NotFound,
@@ -210,7 +114,7 @@ Result<void> checkText(const Task& task, const fs::path& file) {
 
 Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint) {
     for (const Task& task : plan.tasks)
-        if (task.windowTokens > checkpoint.spec->contextLength)
+        if (task.kind == TaskKind::TextLoss && task.windowTokens > checkpoint.spec->contextLength)
             return fail(ErrorKind::OutOfRange,
                         fmt::format("Task \"{}\": the window is {} tokens, longer than this model's context of {}.",
                                     task.name, task.windowTokens, checkpoint.spec->contextLength),
@@ -218,24 +122,33 @@ Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint
     return {};
 }
 
+/// A text's hash and its tokens; refuses what would fail every cell.
+Result<std::int64_t> pinText(Task& task, const JobContext& job) {
+    const fs::path file = task.textsPath;
+    CREST_TRY(hash, hashFile(file, job));
+    task.dataHash = std::move(hash);
+    std::error_code error;
+    const std::uintmax_t bytes = fs::file_size(file, error);
+    if (error)
+        return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
+    CREST_CHECK(checkText(task, file));
+    return estimateTokens(task, bytes);
+}
+
 Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& job) {
     for (const TaskInProbe& chosen : plan.probe.tasks) {
-        Task task = *findTask(folder.study(), chosen.task);
-        const fs::path file = folder.resolve(task.textsPath);
-        CREST_TRY(hash, hashFile(file, job));
-        task.dataHash = std::move(hash);
-        task.textsPath = file.string(); // a runner knows no study folder
-        std::error_code error;
-        const std::uintmax_t bytes = fs::file_size(file, error);
-        if (error)
-            return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
-        CREST_CHECK(checkText(task, file));
+        Task task = *std::ranges::find(folder.study().tasks, chosen.task, &Task::name);
+        task.textsPath = folder.resolve(task.textsPath).string(); // a runner knows no study folder
+        CREST_TRY(tokens, task.kind == TaskKind::Suite ? pinSuiteTask(task, job) : pinText(task, job));
+        const std::string hash = taskHash(task);
         for (const Task& other : plan.tasks)
-            if (taskIdentity(other) == taskIdentity(task))
-                return outOfRange(fmt::format(
-                    "The tasks \"{}\" and \"{}\" measure the same text in the same way; choose one of them.",
-                    other.name, task.name));
-        plan.taskTokens.push_back(estimateTokens(task, bytes));
+            if (taskHash(other) == hash)
+                return fail(
+                    ErrorKind::OutOfRange,
+                    fmt::format("The tasks \"{}\" and \"{}\" measure the same {} in the same way; choose one of "
+                                "them.",
+                                other.name, task.name, task.kind == TaskKind::Suite ? "items" : "text"));
+        plan.taskTokens.push_back(tokens);
         plan.tasks.push_back(std::move(task));
     }
     return {};
@@ -270,6 +183,18 @@ double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
     return flops;
 }
 
+std::int64_t seedsPerBatch(const Plan& plan, double flopsPerPass) {
+    const Probe& probe = plan.probe;
+    // One seed is the whole ladder, both members of each pair.
+    const double secondsPerSeed = 2 * flopsPerPass * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
+    const double perBatch =
+        std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
+    const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
+    const auto checkpoints = static_cast<std::int64_t>(plan.checkpoints.size());
+    const std::int64_t groupsWanted = (kBatchesPerWorker * workers + checkpoints - 1) / checkpoints;
+    return std::min(static_cast<std::int64_t>(perBatch), std::max<std::int64_t>(1, probe.seeds / groupsWanted));
+}
+
 struct Placed {
     std::int64_t group = 0; ///< 0 the base, then groups of seeds
     int checkpoint = 0;
@@ -302,41 +227,6 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
 }
 
 } // namespace
-
-Result<void> checkProbe(const Probe& probe, const Study& study) {
-    if (probe.kind != "gaussian-noise")
-        return fail(ErrorKind::Unsupported, fmt::format("This Crest has no probe of the kind \"{}\".", probe.kind));
-    CREST_CHECK(checkName(probe.name, "probe"));
-    if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
-        return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
-    CREST_CHECK(checkStrengths(probe));
-    if (probe.seeds < 1 || probe.seeds > kMaxSeeds)
-        return outOfRange(fmt::format("{} seeds: it must be from 1 to 100,000.", probe.seeds));
-    if (probe.firstSeed < 1 || probe.firstSeed > INT64_MAX - kMaxSeeds)
-        return outOfRange("The first seed must be 1 or more.");
-    return checkTasks(probe, study);
-}
-
-std::string initStdHash(const std::map<std::string, double>& initStd) {
-    return sha256Hex(canonicalJson(Json(initStd)));
-}
-
-std::string taskHash(const Task& task) {
-    return sha256Hex(canonicalJson(taskIdentity(task)));
-}
-
-std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
-                      std::int64_t seed) {
-    const Json identity = {{"weights", checkpoint.weights},
-                           {"tokenizer", checkpoint.tokenizer},
-                           {"modification", modificationIdentity(checkpoint, probe, strength)},
-                           {"strength", strength},
-                           {"seed", strength == 0 ? 0 : seed},
-                           {"task", taskIdentity(task)},
-                           {"compute", computeTypeName(probe.compute)},
-                           {"numerics", kNumericsVersion}};
-    return sha256Hex(canonicalJson(identity));
-}
 
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job) {
@@ -374,15 +264,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     job.report(static_cast<std::int64_t>(chosen.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
     addCells(plan, stored);
 
-    // One seed is the whole ladder, both members of each pair.
-    const double secondsPerSeed = 2 * flops * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
-    const double perBatch =
-        std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
-    const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
-    const auto checkpoints = static_cast<std::int64_t>(chosen.size());
-    const std::int64_t groupsWanted = (kBatchesPerWorker * workers + checkpoints - 1) / checkpoints;
-    const std::int64_t mostSeeds = std::max<std::int64_t>(1, probe.seeds / groupsWanted);
-    addBatches(plan, std::min(static_cast<std::int64_t>(perBatch), mostSeeds), seriesBytes <= kSmallSeriesBytes);
+    const std::int64_t seeds = probe.isBaseEvaluation() ? 1 : seedsPerBatch(plan, flops);
+    addBatches(plan, seeds, seriesBytes <= kSmallSeriesBytes);
     return plan;
 }
 

@@ -17,7 +17,8 @@ namespace crest::study {
 
 /// Refuses a probe whose settings are out of range: no strengths, gamma <= 0 or > 10, bfloat16 below gamma 0.02, seeds
 /// < 1 or > 100,000, no task, an unknown task or series, no ID task, windows and strides that do not fit, names that
-/// are empty, longer than 200 bytes or hold control characters. One sentence for the first problem.
+/// are empty, longer than 200 bytes or hold control characters. A base evaluation has no strengths and no seeds, and
+/// its roles are free. One sentence for the first problem.
 Result<void> checkProbe(const Probe& probe, const Study& study);
 
 /// The key of one result: SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings (for
@@ -26,7 +27,8 @@ Result<void> checkProbe(const Probe& probe, const Study& study);
 std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
                       std::int64_t seed);
 
-/// What a task measures, without its name: SHA-256 of data hash and scoring settings (ResultRow::taskHash).
+/// What a task measures, without its name: SHA-256 of data hash and scoring settings; of a suite's task its definition
+/// without name, about, source and chance, shots, limit and the scoring version (ResultRow::taskHash).
 std::string taskHash(const Task& task);
 
 /// PlannedCheckpoint::initStd of these standard deviations.
@@ -35,7 +37,8 @@ std::string initStdHash(const std::map<std::string, double>& initStd);
 /// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their
 /// fingerprints (remembered; progress through `job`) and the texts for their hashes. Refuses what would fail every
 /// cell: a window beyond a checkpoint's context, a text whose first rows cannot be read or that is too short for a
-/// window. `stored` says whether a key is stored already. Writes nothing into the study.
+/// window, a suite's task without its data. A base evaluation has base cells only, each checkpoint a batch. `stored`
+/// says whether a key is stored already. Writes nothing into the study.
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 

@@ -3,13 +3,17 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/base/version.h"
+#include "core/study/published_items.h"
 #include "core/study/study_json.h"
+#include "core/study/task_outcome.h"
 
 namespace crest::study {
 namespace {
@@ -53,49 +57,113 @@ public:
     std::vector<io::Hdf5Column> columns;
 };
 
-Table tableOf(const std::vector<ResultRow>& rows) {
-    Table table;
-    const ResultRow none{};
-    const auto addTo = [&](const ResultRow& row, bool real) {
-        eachText(row, [&](const char* name, const std::string& text) {
-            auto& c = table.column<Texts>(name);
-            if (real)
-                c.push_back(text);
-        });
-        eachOptional(row, [&](const char* name, const auto& value) {
-            auto& c = table.column<Ints>(name);
-            if (real)
-                c.push_back(value.value_or(kUnknown));
-        });
-        eachReal(row, [&](const char* name, double value) {
-            auto& c = table.column<Reals>(name);
-            if (real)
-                c.push_back(value);
-        });
-        eachInt(row, [&](const char* name, std::int64_t value) {
-            auto& c = table.column<Ints>(name);
-            if (real)
-                c.push_back(value);
-        });
-        auto& threads = table.column<Ints>("threads");
-        auto& numerics = table.column<Ints>("numerics");
-        if (real)
-            threads.push_back(row.threads), numerics.push_back(row.numerics);
-    };
-    addTo(none, false); // the columns of an empty table
-    std::int64_t first = 0;
-    auto& firsts = table.column<Ints>("sequences_first");
-    firsts.reserve(rows.size());
-    for (const ResultRow& row : rows) {
-        addTo(row, true);
-        table.column<Ints>("sequences_first").push_back(first);
-        first += static_cast<std::int64_t>(row.sequenceNats.size());
+class TableWriter {
+public:
+    TableWriter() { add({}, nullptr, false); } // the columns of an empty table
+
+    /// A result's rows: one, or one for each metric.
+    void add(const ResultRow& row, ItemsWriter& items) {
+        if (!row.hasOutcome()) {
+            addPlaced(row, nullptr, m_sequences, {}, -1);
+            m_sequences += static_cast<std::int64_t>(row.sequenceNats.size());
+            return;
+        }
+        const ItemsWriter::Place place = items.add(row);
+        for (std::size_t m = 0; m < row.outcome.metrics.size(); ++m)
+            addPlaced(row, &row.outcome.metrics[m], -1, place.metrics[m], place.details);
+        if (row.outcome.metrics.empty())
+            addPlaced(row, nullptr, -1, {}, place.details);
     }
-    return table;
+    const std::vector<io::Hdf5Column>& columns() const { return m_table.columns; }
+
+private:
+    Table m_table;
+    std::int64_t m_sequences = 0;
+
+    template<class List, class Value> void put(const char* name, Value&& value, bool real) {
+        List& column = m_table.column<List>(name);
+        if (real)
+            column.push_back(std::forward<Value>(value));
+    }
+
+    void addPlaced(const ResultRow& row, const data::MetricValue* metric, std::int64_t sequences,
+                   const ItemsWriter::MetricPlace& place, std::int64_t details) {
+        add(row, metric, true);
+        put<Ints>("sequences_first", sequences, true);
+        put<Ints>("items_first", place.values, true);
+        put<Ints>("weights_first", place.weights, true);
+        put<Ints>("details", details, true);
+    }
+
+    void add(const ResultRow& row, const data::MetricValue* metric, bool real) {
+        const std::string_view metricName = "metric", unit = "unit", value = "value", stdError = "stderr";
+        eachText(row, [&](const char* name, const std::string& text) {
+            put<Texts>(name,
+                       metric && name == metricName ? metric->metric
+                       : metric && name == unit     ? metric->unit
+                                                    : text,
+                       real);
+        });
+        eachOptional(row,
+                     [&](const char* name, const auto& number) { put<Ints>(name, number.value_or(kUnknown), real); });
+        eachReal(row, [&](const char* name, double number) {
+            put<Reals>(name,
+                       metric && name == value      ? metric->value
+                       : metric && name == stdError ? metric->stderr_
+                                                    : number,
+                       real);
+        });
+        eachInt(row, [&](const char* name, std::int64_t number) { put<Ints>(name, number, real); });
+        put<Ints>("threads", row.threads, real);
+        put<Ints>("numerics", row.numerics, real);
+        if (!real)
+            for (const char* name : {"sequences_first", "items_first", "weights_first", "details"})
+                put<Ints>(name, 0, false);
+    }
+};
+
+/// What the file has beside its table.
+struct StoredArrays {
+    std::vector<float> nats;
+    std::vector<std::int32_t> tokens;
+    std::optional<ItemsReader> items; ///< not before format 2
+};
+
+struct Places {
+    std::int64_t sequences = -1, items = -1, weights = -1, details = -1;
+};
+
+/// Gives `row` its arrays; false where the file does not have them.
+bool readSequences(const StoredArrays& arrays, const Places& at, ResultRow& row) {
+    const auto have = static_cast<std::int64_t>(std::min(arrays.nats.size(), arrays.tokens.size()));
+    if (at.sequences < 0 || row.n < 0 || row.n > have || at.sequences > have - row.n)
+        return false;
+    row.sequenceNats.assign(arrays.nats.begin() + at.sequences, arrays.nats.begin() + at.sequences + row.n);
+    row.sequenceTokens.assign(arrays.tokens.begin() + at.sequences, arrays.tokens.begin() + at.sequences + row.n);
+    return true;
 }
 
-Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns, const std::vector<float>& nats,
-                                      const std::vector<std::int32_t>& tokens, const std::string& where) {
+/// A row of one metric: a result of its own, or one more metric of `last`.
+bool readItems(const StoredArrays& arrays, const Places& at, ResultRow& row, ResultRow* last) {
+    if (!arrays.items)
+        return false;
+    data::MetricValue metric{row.metric, row.unit, row.value, row.stderr_, {}, {}};
+    if (at.items != -1 && !arrays.items->readMetric(at.items, at.weights, row.n, metric))
+        return false;
+    data::TaskOutcome& outcome = last ? last->outcome : row.outcome;
+    if (at.items != -1)
+        outcome.metrics.push_back(std::move(metric));
+    if (!last) {
+        outcome.scoredTokens = row.scoredTokens;
+        outcome.cause = row.cause;
+        if (!arrays.items->readDetails(at.details, outcome.details))
+            return false;
+    }
+    return checkOutcome(outcome).has_value();
+}
+
+Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns, const StoredArrays& arrays,
+                                      const std::string& where) {
     std::string problem;
     std::map<std::string, const io::Hdf5Column*> byName;
     for (const io::Hdf5Column& column : columns)
@@ -115,10 +183,13 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
     std::vector<ResultRow> rows(count);
     const Ints &firsts = find("sequences_first", noInts), &threads = find("threads", noInts),
                &numerics = find("numerics", noInts);
-    const auto fill = [&](auto each, const auto& none, auto assign) {
-        std::vector<const std::remove_cvref_t<decltype(none)>*> lists; // in the order in which `each` names them
+    const Ints none(count, -1);
+    const auto since2 = [&](const char* name) -> const Ints& { return arrays.items ? find(name, none) : none; };
+    const Ints &items = since2("items_first"), &weights = since2("weights_first"), &details = since2("details");
+    const auto fill = [&](auto each, const auto& missing, auto assign) {
+        std::vector<const std::remove_cvref_t<decltype(missing)>*> lists; // in the order in which `each` names them
         ResultRow any;
-        each(any, [&](const char* name, auto&) { lists.push_back(&find(name, none)); });
+        each(any, [&](const char* name, auto&) { lists.push_back(&find(name, missing)); });
         for (std::size_t i = 0; i < count; ++i) {
             std::size_t next = 0;
             each(rows[i], [&](const char*, auto& field) { assign(field, (*lists[next++])[i]); });
@@ -135,20 +206,21 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
              if (value != kUnknown)
                  field = value;
          });
-    const auto have = static_cast<std::int64_t>(std::min(nats.size(), tokens.size()));
-    for (std::size_t i = 0; i < count; ++i) {
-        rows[i].threads = static_cast<int>(threads[i]);
-        rows[i].numerics = static_cast<int>(numerics[i]);
-        if (firsts[i] < 0 || rows[i].n < 0 || rows[i].n > have || firsts[i] > have - rows[i].n) {
-            problem = fmt::format("row {} of /results refers to sequences that are not there", i);
-            break;
-        }
-        rows[i].sequenceNats.assign(nats.begin() + firsts[i], nats.begin() + firsts[i] + rows[i].n);
-        rows[i].sequenceTokens.assign(tokens.begin() + firsts[i], tokens.begin() + firsts[i] + rows[i].n);
+    std::vector<ResultRow> results;
+    for (std::size_t i = 0; i < count && problem.empty(); ++i) {
+        ResultRow& row = rows[i];
+        row.threads = static_cast<int>(threads[i]);
+        row.numerics = static_cast<int>(numerics[i]);
+        const Places at{firsts[i], items[i], weights[i], details[i]};
+        ResultRow* last = i > 0 && at.details != -1 && at.details == details[i - 1] ? &results.back() : nullptr;
+        if (!(at.details == -1 ? readSequences(arrays, at, row) : readItems(arrays, at, row, last)))
+            problem = fmt::format("row {} of /results refers to sequences or items that are not there", i);
+        else if (!last)
+            results.push_back(std::move(row));
     }
     if (!problem.empty())
         return fail(ErrorKind::Malformed, problem, where);
-    return rows;
+    return results;
 }
 
 bool before(const ResultRow& a, const ResultRow& b) {
@@ -195,6 +267,8 @@ Result<void> writeSequences(io::Hdf5Writer& file, const std::vector<ResultRow>& 
 Result<void> writePublished(const std::filesystem::path& path, PublishedResults results,
                             const std::map<std::string, std::string>& runs) {
     for (ResultRow& row : results.rows) { // a table has one count for both arrays
+        if (row.hasOutcome())
+            continue;
         row.n = static_cast<std::int64_t>(row.sequenceNats.size());
         row.sequenceTokens.resize(row.sequenceNats.size());
     }
@@ -206,9 +280,16 @@ Result<void> writePublished(const std::filesystem::path& path, PublishedResults 
     CREST_CHECK(file.attribute("/", "created", utcNow()));
     CREST_CHECK(file.attribute("/", "Conventions", "CF-1.8"));
     CREST_CHECK(file.attribute("/", "complete", std::int64_t{1}));
-    CREST_CHECK(file.table("/results", tableOf(results.rows).columns));
-    CREST_CHECK(file.attribute("/results", "missing", "-1 in tokens, step and pretrain_seed means unknown"));
+    TableWriter table;
+    ItemsWriter items;
+    for (const ResultRow& row : results.rows)
+        table.add(row, items);
+    CREST_CHECK(file.table("/results", table.columns()));
+    CREST_CHECK(file.attribute("/results", "missing",
+                               "-1 in tokens, step and pretrain_seed means unknown, in sequences_first, items_first, "
+                               "weights_first and details that there are none"));
     CREST_CHECK(writeSequences(file, results.rows));
+    CREST_CHECK(items.write(file));
     CREST_CHECK(writeReach(file, results.reach));
     CREST_CHECK(writeCubes(file, results.rows));
     CREST_CHECK(file.group("/runs"));
@@ -227,9 +308,16 @@ Result<PublishedResults> readPublished(const std::filesystem::path& path) {
                     fmt::format("it has format {}, this Crest reads up to {}", format, kResultsFormat), path.string());
     PublishedResults results;
     CREST_TRY(columns, file.table("/results"));
+    StoredArrays arrays;
     CREST_TRY(nats, file.floats("/sequences/nats"));
+    arrays.nats = std::move(nats);
     CREST_TRY(tokens, file.ints("/sequences/tokens"));
-    CREST_TRY(rows, rowsOf(columns, nats, tokens, path.string()));
+    arrays.tokens = std::move(tokens);
+    if (format >= 2) {
+        CREST_TRY(items, ItemsReader::read(file));
+        arrays.items = std::move(items);
+    }
+    CREST_TRY(rows, rowsOf(columns, arrays, path.string()));
     results.rows = std::move(rows);
     CREST_TRY(reach, file.table("/journals"));
     const auto* names = reach.size() == 3 ? std::get_if<Texts>(&reach[0].values) : nullptr;

@@ -14,8 +14,8 @@
 
 namespace crest::study {
 
-/// Raised when results.h5 changes so that an older Crest would misread it.
-inline constexpr int kResultsFormat = 1;
+/// Raised when results.h5 changes so that an older Crest would misread it. 2: items of suite tasks.
+inline constexpr int kResultsFormat = 2;
 
 struct PublishedResults {
     std::vector<ResultRow> rows;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // results.h5 for xarray: per series, modification and task one group with the variables loss(checkpoint, strength,
-// seed) and base_loss(checkpoint).
+// seed) and base_loss(checkpoint); of a suite's task the same for each of its metrics.
 #include <algorithm>
 #include <limits>
 #include <map>
@@ -134,59 +134,134 @@ Result<void> writeCheckpoints(io::Hdf5Writer& file, const std::string& group, co
     return {};
 }
 
-Result<void> writeVariable(io::Hdf5Writer& file, const std::string& group, const std::string& name,
-                           const std::vector<double>& values,
-                           const std::vector<std::pair<std::string, std::uint64_t>>& dimensions, const char* longName) {
-    std::vector<std::uint64_t> shape;
-    for (const auto& [dimension, length] : dimensions)
-        shape.push_back(length);
-    CREST_CHECK(file.array(group + "/" + name, std::span<const double>(values), shape));
-    CREST_CHECK(file.attribute(group + "/" + name, "units", "nats/token"));
-    CREST_CHECK(file.attribute(group + "/" + name, "long_name", longName));
-    CREST_CHECK(file.attribute(group + "/" + name, "coordinates", "tokens pretrain_seed weights"));
-    for (unsigned axis = 0; axis < dimensions.size(); ++axis)
-        CREST_CHECK(file.attachScale(group + "/" + name, axis, group + "/" + dimensions[axis].first));
+/// A metric as a cube has it: its variables are NAME, NAME_stderr (the loss: stderr), and both with base_ before them.
+struct CubeMetric {
+    std::string metric, unit; ///< as in the rows
+    std::string name, errorName, over;
+};
+
+/// A name that no other variable of the group has.
+std::string freeVariable(const std::string& metric, std::set<std::string>& taken) {
+    std::string name = pathPart(metric);
+    while (taken.contains(name) || taken.contains(name + "_stderr") || taken.contains("base_" + name) ||
+           taken.contains("base_" + name + "_stderr"))
+        name += "_";
+    taken.insert({name, name + "_stderr", "base_" + name, "base_" + name + "_stderr"});
+    return name;
+}
+
+std::vector<CubeMetric> metricsOf(const Rows& modified, const Rows& base) {
+    std::vector<CubeMetric> metrics;
+    std::set<std::string> known, taken{"checkpoint", "tokens", "pretrain_seed", "weights", "strength", "seed"};
+    const auto add = [&](const std::string& metric, const std::string& unit, bool items) {
+        if (!known.insert(metric).second)
+            return;
+        if (!items && metric == "loss")
+            return metrics.push_back({metric, unit, metric, "stderr", "sequences"});
+        const std::string name = freeVariable(metric, taken);
+        metrics.push_back({metric, unit, name, name + "_stderr", "items"});
+    };
+    for (const Rows* rows : {&modified, &base})
+        for (const ResultRow* row : *rows) {
+            for (const data::MetricValue& metric : row->outcome.metrics)
+                add(metric.metric, metric.unit, true);
+            if (row->outcome.metrics.empty())
+                add(row->metric, row->unit, row->hasOutcome());
+        }
+    return metrics;
+}
+
+struct Measured {
+    double value = kMissing, error = kMissing;
+};
+Measured measuredOf(const ResultRow& row, const CubeMetric& cube) {
+    for (const data::MetricValue& metric : row.outcome.metrics)
+        if (metric.metric == cube.metric)
+            return {metric.value, metric.stderr_};
+    if (row.outcome.metrics.empty() && row.metric == cube.metric)
+        return {row.value, row.stderr_};
     return {};
 }
 
-Result<void> writeBase(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& base) {
-    std::vector<double> loss(axes.checkpoints.size(), kMissing), error = loss;
-    for (const ResultRow* row : base) {
-        const std::uint64_t at = axes.checkpoints.at(checkpointOf(*row));
-        loss[at] = row->value;
-        error[at] = row->stderr_;
-    }
-    CREST_CHECK(writeVariable(file, group, "base_loss", loss, {{"checkpoint", loss.size()}},
-                              "loss of the unmodified checkpoint"));
-    return writeVariable(file, group, "base_stderr", error, {{"checkpoint", loss.size()}},
-                         "standard error of base_loss over sequences");
+/// One variable of a cube with its axes: values in their order, row-major.
+struct CubeVariable {
+    std::string name, unit, longName;
+    std::vector<std::pair<std::string, std::uint64_t>> dimensions;
+};
+
+Result<void> writeVariable(io::Hdf5Writer& file, const std::string& group, const CubeVariable& variable,
+                           const std::vector<double>& values) {
+    const std::string path = group + "/" + variable.name;
+    std::vector<std::uint64_t> shape;
+    for (const auto& [dimension, length] : variable.dimensions)
+        shape.push_back(length);
+    CREST_CHECK(file.array(path, std::span<const double>(values), shape));
+    CREST_CHECK(file.attribute(path, "units", variable.unit));
+    CREST_CHECK(file.attribute(path, "long_name", variable.longName));
+    CREST_CHECK(file.attribute(path, "coordinates", "tokens pretrain_seed weights"));
+    for (unsigned axis = 0; axis < variable.dimensions.size(); ++axis)
+        CREST_CHECK(file.attachScale(path, axis, group + "/" + variable.dimensions[axis].first));
+    return {};
 }
 
-Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& modified) {
+Result<void> writeBase(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& base,
+                       const std::vector<CubeMetric>& metrics) {
+    const std::vector<std::pair<std::string, std::uint64_t>> dimensions = {{"checkpoint", axes.checkpoints.size()}};
+    for (const CubeMetric& metric : metrics) {
+        std::vector<double> values(axes.checkpoints.size(), kMissing), errors = values;
+        for (const ResultRow* row : base) {
+            const Measured measured = measuredOf(*row, metric);
+            const std::uint64_t at = axes.checkpoints.at(checkpointOf(*row));
+            values[at] = measured.value;
+            errors[at] = measured.error;
+        }
+        CREST_CHECK(writeVariable(
+            file, group,
+            {"base_" + metric.name, metric.unit, metric.metric + " of the unmodified checkpoint", dimensions}, values));
+        CREST_CHECK(writeVariable(file, group,
+                                  {"base_" + metric.errorName, metric.unit,
+                                   "standard error of base_" + metric.name + " over " + metric.over, dimensions},
+                                  errors));
+    }
+    return {};
+}
+
+Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& modified,
+                           const std::vector<CubeMetric>& metrics) {
     const std::uint64_t strengths = axes.strengths.size(), seeds = axes.seeds.size();
-    std::vector<double> strengthAxis(strengths), loss(axes.checkpoints.size() * strengths * seeds, kMissing),
-        error = loss;
+    std::vector<double> strengthAxis(strengths);
     std::vector<std::int64_t> seedAxis(seeds);
     for (const auto& [strength, index] : axes.strengths)
         strengthAxis[index] = strength;
     for (const auto& [seed, index] : axes.seeds)
         seedAxis[index] = seed;
-    for (const ResultRow* row : modified) {
-        const std::uint64_t at =
-            (axes.checkpoints.at(checkpointOf(*row)) * strengths + axes.strengths.at(row->strength)) * seeds +
-            axes.seeds.at(row->seed);
-        loss[at] = row->value;
-        error[at] = row->stderr_;
-    }
     CREST_CHECK(file.array(group + "/strength", std::span<const double>(strengthAxis), {strengths}));
     CREST_CHECK(file.makeScale(group + "/strength", "strength"));
     CREST_CHECK(file.array(group + "/seed", std::span<const std::int64_t>(seedAxis), {seeds}));
     CREST_CHECK(file.makeScale(group + "/seed", "seed"));
     const std::vector<std::pair<std::string, std::uint64_t>> dimensions = {
         {"checkpoint", axes.checkpoints.size()}, {"strength", strengths}, {"seed", seeds}};
-    CREST_CHECK(writeVariable(file, group, "loss", loss, dimensions,
-                              "loss of the modified checkpoint, mean of both members of an antithetic pair"));
-    return writeVariable(file, group, "stderr", error, dimensions, "standard error of loss over sequences");
+    for (const CubeMetric& metric : metrics) {
+        std::vector<double> values(axes.checkpoints.size() * strengths * seeds, kMissing), errors = values;
+        for (const ResultRow* row : modified) {
+            const Measured measured = measuredOf(*row, metric);
+            const std::uint64_t at =
+                (axes.checkpoints.at(checkpointOf(*row)) * strengths + axes.strengths.at(row->strength)) * seeds +
+                axes.seeds.at(row->seed);
+            values[at] = measured.value;
+            errors[at] = measured.error;
+        }
+        CREST_CHECK(writeVariable(
+            file, group,
+            {metric.name, metric.unit,
+             metric.metric + " of the modified checkpoint, mean of both members of an antithetic pair", dimensions},
+            values));
+        CREST_CHECK(writeVariable(
+            file, group,
+            {metric.errorName, metric.unit, "standard error of " + metric.name + " over " + metric.over, dimensions},
+            errors));
+    }
+    return {};
 }
 
 } // namespace
@@ -212,9 +287,10 @@ Result<void> writeCubes(io::Hdf5Writer& file, const std::vector<ResultRow>& rows
         CREST_CHECK(file.attribute(group, "task", key.task));
         CREST_CHECK(file.attribute(group, "task_hash", key.taskHash));
         CREST_CHECK(writeCheckpoints(file, group, axes));
-        CREST_CHECK(writeBase(file, group, axes, base));
+        const std::vector<CubeMetric> metrics = metricsOf(onlyBase ? none : members, base);
+        CREST_CHECK(writeBase(file, group, axes, base, metrics));
         if (!onlyBase)
-            CREST_CHECK(writeModified(file, group, axes, members));
+            CREST_CHECK(writeModified(file, group, axes, members, metrics));
     }
     return {};
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/study/study_json.h"
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
 
@@ -174,6 +175,13 @@ Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
     return {};
 }
 
+/// The oldest format that has all of it: an older Crest goes on to read studies that need nothing new.
+int formatOf(const std::vector<Task>& tasks, const std::vector<Probe>& probes) {
+    const bool suites = std::ranges::any_of(tasks, [](const Task& task) { return task.kind != TaskKind::TextLoss; });
+    const bool kinds = std::ranges::any_of(probes, [](const Probe& probe) { return probe.kind != kGaussianNoise; });
+    return suites || kinds ? 2 : 1;
+}
+
 Result<void> checkFormat(const Json& json, const char* what, const std::string& where) {
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kStudyFormat)
@@ -227,28 +235,6 @@ Result<ComputeType> computeTypeFromName(std::string_view name, const std::string
     return fromName<ComputeType>(name, kComputeTypes, "compute type", where);
 }
 
-Json toJson(const Task& task) {
-    return {{"name", task.name},
-            {"texts", task.textsPath},
-            {"data", task.dataHash},
-            {"window_tokens", task.windowTokens},
-            {"stride_tokens", task.strideTokens},
-            {"max_windows", task.maxWindows}};
-}
-
-Result<Task> taskFromJson(const Json& json, const std::string& where) {
-    Task task;
-    JsonFields fields(json, where);
-    fields.text("name", task.name);
-    fields.text("texts", task.textsPath);
-    fields.text("data", task.dataHash);
-    fields.integer("window_tokens", task.windowTokens);
-    fields.integer("stride_tokens", task.strideTokens);
-    fields.integer("max_windows", task.maxWindows);
-    CREST_CHECK(fields.finish());
-    return task;
-}
-
 Json toJson(const Probe& probe) {
     return {{"name", probe.name},
             {"kind", probe.kind},
@@ -278,7 +264,11 @@ Result<Probe> probeFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Study& study) {
-    Json json = {{"format", kStudyFormat},
+    const bool corrected = std::ranges::any_of(study.series, [](const StudySeries& series) {
+        return !series.foundAs.empty() || series.corrections != series::SeriesCorrections{};
+    });
+    const int format = study.overlays.empty() && !corrected ? formatOf(study.tasks, study.probes) : kStudyFormat;
+    Json json = {{"format", format},
                  {"name", study.name},
                  {"series", listToJson(study.series)},
                  {"tasks", listToJson(study.tasks)},
@@ -305,7 +295,7 @@ Result<Study> studyFromJson(const Json& json, const std::string& where) {
 }
 
 Json toJson(const Plan& plan) {
-    Json json = {{"format", kStudyFormat},
+    Json json = {{"format", formatOf(plan.tasks, {plan.probe})},
                  {"id", plan.id},
                  {"created_at", plan.createdAt},
                  {"probe", toJson(plan.probe)},

@@ -5,6 +5,16 @@
 
 namespace crest::study {
 
+Probe baseEvaluation(std::string name, std::string series, std::vector<TaskInProbe> tasks) {
+    Probe probe;
+    probe.name = std::move(name);
+    probe.kind = kBaseEvaluation;
+    probe.series = std::move(series);
+    probe.seeds = 0;
+    probe.tasks = std::move(tasks);
+    return probe;
+}
+
 std::int64_t Plan::cachedCellCount() const {
     return std::ranges::count_if(cells, [](const Cell& cell) {
         return !cell.cached.empty() && std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });

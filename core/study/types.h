@@ -28,10 +28,10 @@ struct Task {
     TaskKind kind = TaskKind::TextLoss;
     std::string textsPath; ///< JSONL or text file; Suite: the folder that holds its data; absolute or relative to the
                            ///< study folder
-    std::string dataHash;  ///< SHA-256 of the file's content, filled when a run is planned
-    /// Suite: canonical JSON of data::TaskDefinition::definition, "" for TextLoss. Shots: -1 = the definition's. Limit:
-    /// the first so many items, 0 = all.
-    std::string definition;
+    std::string dataHash;  ///< SHA-256 of the content of its data, filled when a run is planned
+    /// Suite: canonical JSON of data::TaskDefinition::definition, "" for TextLoss. Shots: -1 = the definition's (a plan
+    /// has the number). Limit: the first so many items, 0 = all.
+    std::string definition = {};
     std::int64_t shots = -1, limit = 0;
     // TextLoss only:
     std::int64_t windowTokens = 128;
@@ -51,18 +51,25 @@ struct TaskInProbe {
 enum class NoiseScale { InitStd, TensorRms };
 enum class ComputeType { Float32, BFloat16 };
 
+inline constexpr const char* kGaussianNoise = "gaussian-noise";
+/// The checkpoints as they are: no strengths, no seeds (0), no noise scale.
+inline constexpr const char* kBaseEvaluation = "base-evaluation";
+
 /// A modification with its grid, and what to measure.
 struct Probe {
     std::string name;
-    std::string kind = "gaussian-noise";
+    std::string kind = kGaussianNoise;      ///< or kBaseEvaluation
     std::string series;                     ///< name of a series in the study
     std::vector<double> strengths;          ///< gammas, > 0, ascending
     std::int64_t firstSeed = 1, seeds = 16; ///< draws; each is an antithetic pair (+z and -z on the same tokens)
     NoiseScale noiseScale = NoiseScale::InitStd;
     ComputeType compute = ComputeType::Float32;
     std::vector<TaskInProbe> tasks;
+    bool isBaseEvaluation() const { return kind == kBaseEvaluation; }
     bool operator==(const Probe&) const = default;
 };
+/// A probe of the kind base-evaluation, as checkProbe wants it.
+Probe baseEvaluation(std::string name, std::string series, std::vector<TaskInProbe> tasks);
 
 /// A series as the study remembers it; found again by scanning `path`.
 struct StudySeries {
@@ -149,7 +156,7 @@ struct ResultRow {
         taskHash; ///< of data and scoring settings: results of one name with different hashes measure different things
     double value = 0;   ///< mean over tokens; a pair's mean over both members; non-finite values are stored as such
     double stderr_ = 0; ///< over sequences
-    std::int64_t n = 0; ///< sequences; Suite: items
+    std::int64_t n = 0; ///< sequences; Suite: items (documents of its data)
     std::int64_t scoredTokens = 0;
     std::string compute, device;
     int threads = 1, numerics = 0;
@@ -159,9 +166,10 @@ struct ResultRow {
     /// values are in `outcome`.
     std::vector<float> sequenceNats;
     std::vector<std::int32_t> sequenceTokens;
-    /// Suite: every metric (`metric`, `unit`, `value`, `stderr_` repeat the first) with its items, and what was
-    /// answered.
+    /// Suite: every metric (`metric`, `unit`, `value`, `stderr_`, `scoredTokens`, `cause` repeat the first) with its
+    /// items, and what was answered.
     data::TaskOutcome outcome;
+    bool hasOutcome() const { return !outcome.metrics.empty() || !outcome.details.itemDocuments.empty(); }
     bool operator==(const ResultRow&) const = default;
 };
 

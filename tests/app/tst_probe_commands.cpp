@@ -236,7 +236,12 @@ private Q_SLOTS:
                  1);
         // Planned by a window, say, and never run: the task may still be changed.
         study::Study made;
-        made.tasks.push_back({"words", m_text.string(), "", 64, 64, 4});
+        made.tasks.push_back({.name = "words",
+                              .textsPath = m_text.string(),
+                              .dataHash = "",
+                              .windowTokens = 64,
+                              .strideTokens = 64,
+                              .maxWindows = 4});
         QVERIFY(study::StudyFolder::create(study, made));
         const Ended right = crestRun(probe(study, QStringLiteral("0.1"), texts()));
         QVERIFY2(right.code == 0, right.err.constData());

@@ -21,10 +21,12 @@ void tryLine(std::string_view line) {
     if (!parsed || parsed->type != JournalLine::Type::Result)
         return;
     // What is accepted must survive the way out and back in.
-    std::string again = formatResultLine(parsed->sequence, parsed->row, parsed->nats, parsed->tokens);
+    std::string again = parsed->outcome ? formatResultLine(parsed->sequence, parsed->row, *parsed->outcome)
+                                        : formatResultLine(parsed->sequence, parsed->row, parsed->nats, parsed->tokens);
     again.pop_back();
     const auto same = parseJournalLine(again, "fuzz");
-    if (!same || same->row.key != parsed->row.key || same->nats != parsed->nats || same->tokens != parsed->tokens)
+    if (!same || same->row.key != parsed->row.key || same->nats != parsed->nats || same->tokens != parsed->tokens ||
+        same->outcome != parsed->outcome)
         std::abort();
 }
 

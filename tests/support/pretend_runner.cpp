@@ -16,20 +16,13 @@
 #include "core/base/hash.h"
 #include "core/study/planner.h"
 #include "core/study/study_json.h"
+#include "tests/support/pretend_outcome.h"
 
 namespace crest::pretend {
 namespace {
 
 std::mutex g_mutex;
 std::map<std::string, int> g_computed;
-
-/// A number in [0, 1) that depends on everything given (splitmix64).
-double uniform(std::uint64_t a, std::uint64_t b, std::uint64_t c) {
-    std::uint64_t x = a * 0x9e3779b97f4a7c15u + b * 0xbf58476d1ce4e5b9u + c * 0x94d049bb133111ebu;
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return static_cast<double>((x ^ (x >> 31)) >> 11) * 0x1p-53;
-}
 
 /// As a crash does it: what is on its way to the disk is lost, no destructor runs.
 void die(int signal) {
@@ -81,6 +74,12 @@ private:
         result.cell = cellIndex;
         result.task = task;
         const double tokens = static_cast<double>(plan.checkpoints[cell.checkpoint].tokens.value_or(1));
+        if (plan.tasks[task].kind == study::TaskKind::Suite) {
+            result.outcome =
+                pretendOutcome({kindOfDefinition(plan.tasks[task].definition), plan.tasks[task].limit, tokens,
+                                cell.strength, static_cast<std::uint64_t>(1000 * cell.seed + task)});
+            return result;
+        }
         const double mean =
             2 + 3 * std::pow(tokens / 1e6, -0.3) + cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task;
         const std::int64_t sequences = plan.taskTokens[task] / plan.tasks[task].windowTokens;
@@ -106,16 +105,39 @@ private:
     }
 };
 
+std::vector<study::Task> tasksOf(const Shape& shape) {
+    std::vector<study::Task> tasks;
+    for (int t = 0; t < shape.tasks; ++t)
+        tasks.push_back({.name = fmt::format("task {}", t),
+                         .textsPath = fmt::format("text-{}.jsonl", t),
+                         .dataHash = sha256Hex(std::to_string(t)),
+                         .windowTokens = 16,
+                         .strideTokens = 16,
+                         .maxWindows = shape.sequences});
+    for (int t = 0; t < shape.suiteTasks; ++t)
+        tasks.push_back({.name = fmt::format("suite {}", t),
+                         .kind = study::TaskKind::Suite,
+                         .textsPath = "data",
+                         .dataHash = sha256Hex(fmt::format("data {}", t)),
+                         .definition = suiteDefinition(t),
+                         .shots = 0,
+                         .limit = shape.items});
+    return tasks;
+}
+
 study::Probe probeOf(const Shape& shape) {
+    std::vector<study::TaskInProbe> tasks;
+    for (const study::Task& task : tasksOf(shape))
+        tasks.push_back({task.name, tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+    if (shape.baseOnly)
+        return study::baseEvaluation("base", "pretended", tasks);
     study::Probe probe;
     probe.name = "noise";
     probe.series = "pretended";
     probe.strengths = shape.strengths;
     probe.firstSeed = shape.firstSeed;
     probe.seeds = shape.seeds;
-    for (int t = 0; t < shape.tasks; ++t)
-        probe.tasks.push_back(
-            {fmt::format("task {}", t), t == 0 ? study::Role::InDistribution : study::Role::OutOfDistribution});
+    probe.tasks = tasks;
     return probe;
 }
 
@@ -147,9 +169,7 @@ study::Study makeStudy(const Shape& shape) {
     study::Study study;
     study.name = "pretended";
     study.series.push_back({"pretended", "series", {}});
-    for (int t = 0; t < shape.tasks; ++t)
-        study.tasks.push_back({fmt::format("task {}", t), fmt::format("text-{}.jsonl", t), sha256Hex(std::to_string(t)),
-                               16, 16, shape.sequences});
+    study.tasks = tasksOf(shape);
     study.probes.push_back(probeOf(shape));
     return study;
 }
@@ -160,12 +180,13 @@ study::Plan makePlan(const Shape& shape, const std::function<bool(const std::str
     plan.probe = probeOf(shape);
     plan.tasks = makeStudy(shape).tasks;
     for (const study::Task& task : plan.tasks)
-        plan.taskTokens.push_back(task.windowTokens * task.maxWindows);
+        plan.taskTokens.push_back(task.kind == study::TaskKind::Suite ? 50 * task.limit
+                                                                      : task.windowTokens * task.maxWindows);
     for (int c = 0; c < shape.checkpoints; ++c) {
         const std::int64_t tokens = std::int64_t{1'000'000} << c;
         plan.checkpoints.push_back({"pretended", fmt::format("step{}", c), fmt::format("series/step{}", c),
-                                    sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"), sha256Hex("init"),
-                                    tokens, c * 100, 1});
+                                    sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"),
+                                    shape.baseOnly ? "" : sha256Hex("init"), tokens, c * 100, 1});
         const auto add = [&](double strength, std::int64_t seed) {
             study::Cell cell{c, strength, seed, {}, {}};
             for (const study::Task& task : plan.tasks) {
@@ -178,9 +199,9 @@ study::Plan makePlan(const Shape& shape, const std::function<bool(const std::str
         const auto wanted = [&](int cell) { return std::ranges::count(plan.cells[cell].cached, 0) > 0; };
         if (const int base = add(0, 0); wanted(base))
             plan.batches.push_back({base});
-        for (std::int64_t first = 0; first < shape.seeds; first += shape.seedsPerBatch) {
+        for (std::int64_t first = 0; first < plan.probe.seeds; first += shape.seedsPerBatch) {
             std::vector<int> batch;
-            for (std::int64_t s = first; s < std::min(shape.seeds, first + shape.seedsPerBatch); ++s)
+            for (std::int64_t s = first; s < std::min(plan.probe.seeds, first + shape.seedsPerBatch); ++s)
                 for (const double strength : shape.strengths)
                     if (const int cell = add(strength, shape.firstSeed + s); wanted(cell))
                         batch.push_back(cell);

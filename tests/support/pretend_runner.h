@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A batch runner that computes losses by a formula of checkpoint, gamma and seed, as slowly and as unreliably as a test
-// wants; and studies for it, without any model file.
+// A batch runner that computes losses and outcomes by a formula of checkpoint, gamma and seed, as slowly and as
+// unreliably as a test wants; and studies for it, without any model file.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,8 @@ struct Shape {
     std::vector<double> strengths = {0.05, 0.1};
     std::int64_t firstSeed = 1, seeds = 4, seedsPerBatch = 2;
     int tasks = 2, sequences = 8;
+    int suiteTasks = 0, items = 8; ///< tasks of a suite, kinds in turn (pretend_outcome.h)
+    bool baseOnly = false;         ///< a base evaluation: strengths and seeds do not count
 };
 study::Study makeStudy(const Shape& shape);
 /// A plan of this shape with real keys. `stored` as in planProbe.

@@ -223,7 +223,12 @@ private Q_SLOTS:
         QVERIFY(!refused && refused.error().kind == ErrorKind::Mismatch);
         QVERIFY2(refused.error().message.find("initialised") != std::string::npos, refused.error().message.c_str());
         // The keys differ as well, so no stored result of the one is found for the other.
-        const study::Task task{"words", "", "data", 64, 64, 6};
+        const study::Task task{.name = "words",
+                               .textsPath = "",
+                               .dataHash = "data",
+                               .windowTokens = 64,
+                               .strideTokens = 64,
+                               .maxWindows = 6};
         QVERIFY(study::resultKey(plan.checkpoints[0], plan.probe, task, 0.1, 1) !=
                 study::resultKey(sound.checkpoints[0], plan.probe, task, 0.1, 1));
         plan = sound;

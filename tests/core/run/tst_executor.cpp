@@ -64,6 +64,40 @@ private Q_SLOTS:
         QCOMPARE(again->runs, 0);
     }
 
+    void aBaseEvaluationSharesItsCellsWithProbes() {
+        const pretend::Shape shape{.suiteTasks = 3, .baseOnly = true};
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        QVERIFY(id.find("-evaluation-") != std::string::npos);
+        const auto summary = study.work();
+        QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
+        QCOMPARE(summary->freshCells, std::int64_t{4});
+        QCOMPARE(study.status(id).state, study::RunState::Done);
+        const auto rows = study.rows();
+        QCOMPARE(rows.size(), std::size_t{4 * 5});
+        for (const auto& [key, row] : rows) {
+            QCOMPARE(row.modification, std::string("none"));
+            QVERIFY(row.strength == 0 && row.seed == 0 && row.noiseScale.empty());
+            QCOMPARE(row.hasOutcome(), row.task.starts_with("suite"));
+            if (row.task == "suite 0") {
+                QCOMPARE(row.metric, std::string("acc"));
+                QCOMPARE(row.value, row.outcome.metrics[0].value);
+                QCOMPARE(row.n, std::int64_t{8});
+                QCOMPARE(row.outcome.metrics.size(), std::size_t{2});
+            }
+            if (row.task == "suite 2") {
+                QCOMPARE(row.metric, std::string("tokens"));
+                QCOMPARE(row.outcome.details.texts.size(), std::size_t{8});
+            }
+        }
+        pretend::Shape noise = shape; // a noise probe on the same tasks finds its bases stored
+        noise.baseOnly = false;
+        study.queue(noise);
+        QVERIFY(study.work());
+        QCOMPARE(study.rows().size(), std::size_t{(4 + 4 * 2 * 4) * 5});
+        QCOMPARE(pretend::computedTwice(), 0);
+    }
+
     void runForAnotherDeviceWaits() {
         const pretend::Shape shape;
         StudyFixture study(shape);

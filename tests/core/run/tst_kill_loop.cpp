@@ -57,18 +57,28 @@ void collect(const Child& child, std::set<std::string>& keys) {
 class TestKillLoop : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    void killedAtRandomMoments_data() {
+        QTest::addColumn<bool>("base");
+        QTest::addColumn<int>("kills");
+        const bool full = qEnvironmentVariableIsSet("CREST_FULL");
+        QTest::newRow("noise on texts") << false << (full ? 10'000 : 200);
+        QTest::newRow("a suite on the base") << true << (full ? 2'000 : 40);
+    }
     void killedAtRandomMoments() {
-        const int kills = qEnvironmentVariableIsSet("CREST_FULL") ? 10'000 : 200;
+        QFETCH(bool, base);
+        QFETCH(int, kills);
         const std::uint32_t seed = 20261122;
         std::mt19937 random(seed);
         int killed = 0, studies = 0, unfinished = 0;
         std::size_t acknowledgedInAll = 0;
-        const pretend::Shape shape{.checkpoints = 5, .seeds = 10, .seedsPerBatch = 2};
+        const pretend::Shape shape =
+            base ? pretend::Shape{.checkpoints = 40, .suiteTasks = 6, .items = 50, .baseOnly = true}
+                 : pretend::Shape{.checkpoints = 5, .seeds = 10, .seedsPerBatch = 2};
         StudyFixture alone(shape);
         alone.queue(shape);
         QVERIFY(alone.work());
         const auto expected = alone.rows();
-        QCOMPARE(expected.size(), std::size_t{5 * 21 * 2});
+        QCOMPARE(expected.size(), std::size_t(base ? 40 * 8 : 5 * 21 * 2));
 
         while (killed < kills) {
             ++studies;

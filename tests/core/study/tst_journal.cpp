@@ -21,6 +21,20 @@ namespace fs = std::filesystem;
 
 namespace {
 
+/// Every fifth row is a suite task's, with texts that hold any bytes.
+data::TaskOutcome outcomeOf(int i) {
+    data::TaskOutcome outcome;
+    const float x = static_cast<float>(i);
+    outcome.metrics = {{"acc", "accuracy", 0.5, 0.25, {0, 1}, {}},
+                       {"word_perplexity", "perplexity", 3.5, std::numeric_limits<double>::infinity(), {x, 2}, {3, 4}}};
+    outcome.details = {
+        {x, 2.5f, 3.5f}, {4, 5, 6}, {1, 0, 2}, {2, 1}, {0, 7}, {1, -1}, {std::string("a\0\n", 3), "\xc3\xa4"}};
+    outcome.scoredTokens = 15;
+    if (i % 10 == 9) // texts alone
+        outcome.metrics.clear();
+    return outcome;
+}
+
 ResultRow rowOf(int i) {
     ResultRow row;
     row.key = sha256Hex(std::to_string(i));
@@ -31,6 +45,12 @@ ResultRow rowOf(int i) {
     row.value = 1.0 / (i + 3);
     row.n = 5;
     row.cachedAt = "2026-11-22T17:53:00.000Z";
+    if (i % 5 == 4) {
+        row.outcome = outcomeOf(i);
+        row.n = 2;
+        row.scoredTokens = row.outcome.scoredTokens;
+        return row;
+    }
     for (int s = 0; s < 5; ++s) {
         row.sequenceNats.push_back(static_cast<float>(i) + 0.1f * static_cast<float>(s));
         row.sequenceTokens.push_back(127);
@@ -135,8 +155,8 @@ private Q_SLOTS:
         auto rows = rowsOf(0, 20);
         rows[3].value = std::numeric_limits<double>::quiet_NaN();
         rows[3].cause = "overflow";
-        rows[4].sequenceNats.clear();
-        rows[4].sequenceTokens.clear();
+        rows[5].sequenceNats.clear();
+        rows[5].sequenceTokens.clear();
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit({rows.data(), 12}));
         QVERIFY(writer.commit({rows.data() + 12, 8}));
@@ -148,8 +168,61 @@ private Q_SLOTS:
                         read[i].sequenceNats == rows[i].sequenceNats);
             else
                 QVERIFY(read[i] == rows[i]);
-        // Equal token counts are stored once: 20 x 5 nats, 5 counts, 4 bytes each (the empty row has none).
-        QCOMPARE(fs::file_size(folder.journal / "w.bin"), std::uintmax_t{(19 * 5 + 5) * 4});
+        // Equal counts are stored once: 15 x 5 nats, 5 counts, 4 bytes each (the empty row has none); of the 4 outcomes
+        // each its 3 losses, 2 text lengths, and bytes of 3 flags and 5 of text, of two 4 values; once: 2 weights, 3
+        // token counts, 2 counts of requests, 2 documents, 2 right answers.
+        QCOMPARE(fs::file_size(folder.journal / "w.bin"),
+                 std::uintmax_t{(15 * 5 + 5) * 4 + 4 * ((3 + 2) * 4 + 3 + 5) + 2 * 4 * 4 + (2 + 3 + 2 + 2 + 2) * 4});
+    }
+
+    void outcomesThatContradictThemselvesAreSkipped() {
+        Folder folder;
+        JournalWriter writer(folder.journal, "w");
+        std::vector<ResultRow> rows(6, rowOf(4));
+        rows[0].outcome.metrics[1].itemWeights = {1};
+        rows[1].outcome.details.itemRequests = {2, 2};
+        rows[2].outcome.details.texts.pop_back();
+        rows[3].outcome.details.itemRequests = {4, -1};
+        rows[4].outcome.metrics[0].itemValues.push_back(1);
+        QVERIFY(writer.commit(rows));
+        std::vector<ReadProblem> problems;
+        const auto read = folder.read(&problems);
+        QCOMPARE(problems.size(), std::size_t{5});
+        QCOMPARE(read.size(), std::size_t{1});
+        QVERIFY(read[0] == rows[5]);
+    }
+
+    /// A journal as Crest 0.1 wrote it.
+    void oldJournalsStayReadable() {
+        Folder folder;
+        const float nats[] = {1.5f, 2.5f};
+        const std::int32_t tokens[] = {3, 4};
+        std::string arrays(reinterpret_cast<const char*>(nats), sizeof nats);
+        arrays.append(reinterpret_cast<const char*>(tokens), sizeof tokens);
+        spill(folder.journal / "old.bin", arrays);
+        const auto line = [](const std::string& json) { return hex(crc32c(json), 8) + " " + json + "\n"; };
+        const auto array = [&](std::size_t offset) {
+            return "{\"count\":2,\"crc\":\"" + hex(crc32c(std::string_view(arrays).substr(offset, 8)), 8) +
+                   "\",\"offset\":" + std::to_string(offset) + "}";
+        };
+        spill(
+            folder.journal / "old.jsonl",
+            line(R"({"created_at":"2026-11-22T17:53:00.000Z","format":1,"producer":"crest 0.1","runner":"r","seq":0,)"
+                 R"("type":"journal"})") +
+                line(
+                    R"({"nats":)" + array(0) +
+                    R"(,"result":{"cached_at":"","cause":"","checkpoint":"c","compute":"float32","device":"cpu","key":"k",)"
+                    R"("metric":"loss","modification":"none","n":2,"noise_scale":"","numerics":2,"pretrain_seed":null,)"
+                    R"("run":"","scored_tokens":7,"seed":0,"series":"s","stderr":"NaN","step":null,"strength":0.0,)"
+                    R"("task":"t","task_hash":"h","threads":1,"tokens":null,"unit":"nats/token","value":0.5,)"
+                    R"("weights":"w"},"seq":1,"tokens":)" +
+                    array(8) + R"(,"type":"result"})"));
+        std::vector<ReadProblem> problems;
+        const auto rows = folder.read(&problems);
+        QVERIFY2(problems.empty(), problems.empty() ? "" : problems[0].message.c_str());
+        QCOMPARE(rows.size(), std::size_t{1});
+        QVERIFY(!rows[0].hasOutcome() && rows[0].sequenceNats == std::vector<float>(nats, nats + 2) &&
+                rows[0].sequenceTokens == std::vector<std::int32_t>(tokens, tokens + 2) && rows[0].value == 0.5);
     }
 
     void readerTakesOnlyWhatIsNew() {
@@ -244,6 +317,8 @@ private Q_SLOTS:
         QTest::newRow("count") << QByteArray(R"("nats":{"offset":0,"count":100000000,"crc":"00000000"})");
         QTest::newRow("negative") << QByteArray(R"("nats":{"offset":-4,"count":5,"crc":"00000000"})");
         QTest::newRow("crc") << QByteArray(R"("nats":{"offset":0,"count":5,"crc":"0000000G"})");
+        QTest::newRow("outcome of another type") << QByteArray(R"("outcome":7)");
+        QTest::newRow("outcome without arrays") << QByteArray(R"("outcome":{"metrics":[]})");
         QTest::newRow("lengths differ") << QByteArray(R"("nats":{"offset":0,"count":4,"crc":"00000000"})");
     }
     void hostileLinesAreErrors() {

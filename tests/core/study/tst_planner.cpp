@@ -93,8 +93,18 @@ struct Place {
         spill(root / "verse.txt", std::string(3000, 'b'));
         study.name = "tiny";
         study.series.push_back({"tiny", checkpoints.string(), {}});
-        study.tasks.push_back({"held", (root / "held.txt").string(), "", 16, 16, 8});
-        study.tasks.push_back({"verse", (root / "verse.txt").string(), "", 16, 16, 8});
+        study.tasks.push_back({.name = "held",
+                               .textsPath = (root / "held.txt").string(),
+                               .dataHash = "",
+                               .windowTokens = 16,
+                               .strideTokens = 16,
+                               .maxWindows = 8});
+        study.tasks.push_back({.name = "verse",
+                               .textsPath = (root / "verse.txt").string(),
+                               .dataHash = "",
+                               .windowTokens = 16,
+                               .strideTokens = 16,
+                               .maxWindows = 8});
         probe.name = "noise";
         probe.series = "tiny";
         probe.strengths = {0.05, 0.1};

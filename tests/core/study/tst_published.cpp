@@ -31,13 +31,13 @@ class TestPublished : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void holdsAllThatTheJournalsHold() {
-        const pretend::Shape shape;
+        const pretend::Shape shape{.suiteTasks = 3};
         StudyFixture study(shape);
         study.queue(shape);
         QVERIFY(study.work({}, {.notFiniteStrength = 0.1}));
         QVERIFY(std::filesystem::exists(study.folder.resultsFile()));
         const auto both = study.rows();
-        QCOMPARE(both.size(), std::size_t{72});
+        QCOMPARE(both.size(), std::size_t{36 * 5});
         std::filesystem::rename(study.folder.resultsFile(), study.folder.path() / "aside.h5");
         const auto journals = study.rows();
         std::filesystem::rename(study.folder.path() / "aside.h5", study.folder.resultsFile());
@@ -48,7 +48,7 @@ private Q_SLOTS:
     }
 
     void rebuiltItIsTheSame() {
-        const pretend::Shape shape;
+        const pretend::Shape shape{.suiteTasks = 3};
         StudyFixture study(shape);
         study.queue(shape);
         QVERIFY(study.work());
@@ -109,6 +109,44 @@ private Q_SLOTS:
         std::vector<std::string> problems;
         QVERIFY(same(study.rows(&problems), before));
         QVERIFY(problems.empty());
+    }
+
+    /// A file as Crest 0.1 wrote it: without items, and without the columns that point to them.
+    void filesOfFormat1AreRead() {
+        StudyFixture study;
+        const auto texts = [](const char* text) { return std::vector<std::string>{text}; };
+        const auto one = [](std::int64_t value) { return std::vector<std::int64_t>{value}; };
+        std::vector<io::Hdf5Column> columns;
+        for (const char* name : {"key", "run", "series", "checkpoint", "weights", "modification", "noise_scale", "task",
+                                 "task_hash", "metric", "unit", "compute", "device", "cached_at", "cause"})
+            columns.push_back({name, texts(name)});
+        for (const char* name :
+             {"tokens", "step", "pretrain_seed", "seed", "n", "scored_tokens", "threads", "numerics"})
+            columns.push_back({name, one(2)});
+        for (const char* name : {"strength", "value", "stderr"})
+            columns.push_back({name, std::vector<double>{0.5}});
+        columns.push_back({"sequences_first", one(1)});
+        const std::vector<float> nats{7, 8, 9};
+        const std::vector<std::int32_t> tokens{1, 2, 3};
+        {
+            auto file = io::Hdf5Writer::create(study.folder.resultsFile());
+            QVERIFY(file && file->attribute("/", "format_version", std::int64_t{1}) &&
+                    file->table("/results", columns) &&
+                    file->array("/sequences/nats", std::span<const float>(nats), {3}) &&
+                    file->array("/sequences/tokens", std::span<const std::int32_t>(tokens), {3}) &&
+                    file->table("/journals", {{"journal", std::vector<std::string>{}},
+                                              {"bytes", std::vector<std::int64_t>{}},
+                                              {"lines", std::vector<std::int64_t>{}}}) &&
+                    file->close());
+        }
+        const auto read = study::readPublished(study.folder.resultsFile());
+        QVERIFY2(read, read ? "" : read.error().text().c_str());
+        QCOMPARE(read->rows.size(), std::size_t{1});
+        QVERIFY(!read->rows[0].hasOutcome() && read->rows[0].sequenceNats == std::vector<float>({8, 9}) &&
+                read->rows[0].sequenceTokens == std::vector<std::int32_t>({2, 3}) && read->rows[0].metric == "metric");
+        QVERIFY(study::publishResults(study.folder)); // rewritten, nothing is lost
+        const auto now = study::readPublished(study.folder.resultsFile());
+        QVERIFY(now && now->rows == read->rows);
     }
 
     void nothingPublishedStillOpens() {

@@ -10,6 +10,32 @@
 
 using namespace crest;
 
+namespace {
+
+Json metricsOf(const study::ResultRow& row) {
+    Json metrics = Json::array();
+    for (const data::MetricValue& metric : row.outcome.metrics)
+        metrics.push_back({{"metric", metric.metric},
+                           {"unit", metric.unit},
+                           {"value", numberToJson(metric.value)},
+                           {"stderr", numberToJson(metric.stderr_)},
+                           {"values", metric.itemValues},
+                           {"weights", metric.itemWeights}});
+    return metrics;
+}
+
+Json detailsOf(const data::ItemDetails& details) {
+    return {{"documents", details.itemDocuments},
+            {"gold", details.itemGold},
+            {"requests", details.itemRequests},
+            {"request_nats", details.requestNats},
+            {"request_tokens", details.requestTokens},
+            {"request_greedy", details.requestGreedy},
+            {"texts", details.texts}};
+}
+
+} // namespace
+
 class TestResultsOracle : public QObject {
     Q_OBJECT
 private Q_SLOTS:
@@ -17,7 +43,7 @@ private Q_SLOTS:
         const QString python = qEnvironmentVariable("CREST_PYTHON");
         QVERIFY2(!python.isEmpty(), "This test needs Python with h5py, pandas, tables and xarray: set CREST_PYTHON "
                                     "(packaging/setup makes build/venv).");
-        const pretend::Shape shape;
+        const pretend::Shape shape{.suiteTasks = 3};
         StudyFixture study(shape);
         study.queue(shape);
         QVERIFY(study.work({}, {.notFiniteStrength = 0.1}));
@@ -33,6 +59,8 @@ private Q_SLOTS:
             Json json = study::toJson(row);
             json["sequence_nats"] = row.sequenceNats;
             json["sequence_tokens"] = row.sequenceTokens;
+            json["metrics"] = metricsOf(row);
+            json["details"] = detailsOf(row.outcome.details);
             file.write(QByteArray::fromStdString(canonicalJson(json)) + "\n");
         }
         file.close();

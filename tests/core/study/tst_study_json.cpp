@@ -25,7 +25,12 @@ Study exampleStudy() {
     study.series.push_back({"pythia 2", "/data/pythia", {}, "pythia", {2'097'152, {}, {"stage2-step5"}}});
     study.series.back().corrections.checkpoints["0123456789ab"] = {std::nullopt, std::nullopt, "step1000"};
     study.series.back().corrections.checkpoints["step7"] = {std::int64_t{1} << 53, 2, ""};
-    study.tasks.push_back({"heldout", "texts/held.jsonl", "ab12", 64, 32, 0});
+    study.tasks.push_back({.name = "heldout",
+                           .textsPath = "texts/held.jsonl",
+                           .dataHash = "ab12",
+                           .windowTokens = 64,
+                           .strideTokens = 32,
+                           .maxWindows = 0});
     Probe probe;
     probe.name = "noise";
     probe.series = "olmo";
@@ -106,6 +111,52 @@ private Q_SLOTS:
         QCOMPARE(json["series"][1]["tokens_per_step"], Json(2'097'152));
     }
 
+    void tasksOfSuitesReadBack() {
+        Study study = exampleStudy();
+        study.tasks.push_back({.name = "arc",
+                               .kind = TaskKind::Suite,
+                               .textsPath = "/data/arc",
+                               .dataHash = "cd34",
+                               .definition = R"({"name":"arc","shots":5,"template":"{{question}}\n"})",
+                               .shots = 5,
+                               .limit = 100});
+        study.probes.push_back(baseEvaluation("base", "olmo", {{"arc", Role::InDistribution}}));
+        const Json json = toJson(study);
+        QCOMPARE(json["format"].get<int>(), 2);
+        QVERIFY(json["tasks"][1]["definition"].is_object()); // for people to read
+        const auto again = studyFromJson(*parseJson(canonicalJson(json), "s"), "s");
+        QVERIFY2(again, again ? "" : again.error().text().c_str());
+        QVERIFY(*again == study);
+        Plan plan = examplePlan();
+        plan.probe = study.probes[1];
+        plan.tasks = {study.tasks[1]};
+        const auto planAgain = planFromJson(*parseJson(canonicalJson(toJson(plan)), "p"), "p");
+        QVERIFY2(planAgain, planAgain ? "" : planAgain.error().text().c_str());
+        QVERIFY(*planAgain == plan);
+        QCOMPARE(toJson(plan)["format"].get<int>(), 2);
+        Json other = json;
+        other["tasks"][1]["kind"] = "hologram";
+        const auto refused = studyFromJson(other, "study.json");
+        QVERIFY(!refused && refused.error().message.find("hologram") != std::string::npos);
+    }
+
+    /// As Crest 0.1 wrote them, word by word.
+    void filesWithoutSuitesStayAsTheyWere() {
+        const std::string old =
+            R"({"format":1,"name":"old","probes":[{"compute":"float32","first_seed":1,"kind":"gaussian-noise","name":"noise",)"
+            R"("noise_scale":"init-std","seeds":4,"series":"olmo","strengths":[0.1],"tasks":[{"role":"id","task":"heldout"}]}],)"
+            R"("series":[{"excluded":[],"name":"olmo","path":"/data/olmo"}],"tasks":[{"data":"ab12","max_windows":0,)"
+            R"("name":"heldout","stride_tokens":32,"texts":"held.jsonl","window_tokens":64}]})";
+        const auto study = studyFromJson(*parseJson(old, "s"), "s");
+        QVERIFY2(study, study ? "" : study.error().text().c_str());
+        QCOMPARE(study->tasks[0].kind, TaskKind::TextLoss);
+        QCOMPARE(study->tasks[0].windowTokens, std::int64_t{64});
+        const Json written = toJson(*study);
+        QCOMPARE(written["format"].get<int>(), 1); // an older Crest goes on to read it
+        QCOMPARE(canonicalJson(written["tasks"]), canonicalJson((*parseJson(old, "s"))["tasks"]));
+        QCOMPARE(canonicalJson(written["probes"]), canonicalJson((*parseJson(old, "s"))["probes"]));
+    }
+
     void refusesWhatItDoesNotKnow_data() {
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
@@ -117,7 +168,7 @@ private Q_SLOTS:
                                             << "1"
                                             << "unknown key \"extra\"";
         QTest::newRow("newer") << "/format"
-                               << "2"
+                               << "3"
                                << "newer Crest";
         QTest::newRow("format text") << "/format"
                                      << "\"1\""

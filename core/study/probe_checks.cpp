@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a probe must be before it is planned.
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/base/units.h"
+#include "core/study/planner.h"
+
+namespace crest::study {
+namespace {
+
+constexpr double kMaxGamma = 10, kMinGammaBFloat16 = 0.02;
+constexpr std::int64_t kMaxSeeds = 100'000, kMaxShots = 1'000;
+constexpr std::size_t kMaxNameBytes = 200;
+
+Result<void> outOfRange(std::string message) {
+    return fail(ErrorKind::OutOfRange, std::move(message));
+}
+
+/// Names stand in lines of tables and explanations.
+Result<void> checkName(const std::string& name, const char* whose) {
+    if (name.empty())
+        return outOfRange(fmt::format("Give the {} a name.", whose));
+    if (name.size() > kMaxNameBytes)
+        return outOfRange(fmt::format("The name of the {} is longer than {} bytes.", whose, kMaxNameBytes));
+    if (std::ranges::any_of(name, [](unsigned char c) { return c < 0x20 || c == 0x7f; }))
+        return outOfRange(fmt::format("The name of the {}, {}, has a line break or another control character in it.",
+                                      whose, canonicalJson(name)));
+    return {};
+}
+
+Result<void> checkSuiteTask(const Task& task) {
+    if (task.textsPath.empty())
+        return outOfRange(fmt::format("Task \"{}\": name the folder that holds its data.", task.name));
+    const auto definition = parseJson(task.definition, "definition");
+    if (!definition || !definition->is_object())
+        return outOfRange(fmt::format("Task \"{}\" has no definition; take it from a suite file.", task.name));
+    if (task.shots < -1 || task.shots > kMaxShots)
+        return outOfRange(
+            fmt::format("Task \"{}\": {} shots; it must be from 0 to {}, or -1 for the suite's own number.", task.name,
+                        task.shots, kMaxShots));
+    if (task.limit < 0)
+        return outOfRange(fmt::format("Task \"{}\": the number of items is negative; 0 means all.", task.name));
+    return {};
+}
+
+Result<void> checkTask(const Task& task) {
+    CREST_CHECK(checkName(task.name, "task"));
+    if (task.kind == TaskKind::Suite)
+        return checkSuiteTask(task);
+    if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
+        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.",
+                                      task.name, task.windowTokens));
+    if (task.strideTokens < 1 || task.strideTokens > task.windowTokens)
+        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).",
+                                      task.name, task.strideTokens, task.windowTokens));
+    if (task.maxWindows < 0)
+        return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
+    return {};
+}
+
+Result<void> checkStrengths(const Probe& probe) {
+    if (probe.strengths.empty())
+        return outOfRange("Give at least one gamma.");
+    for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
+        const double gamma = probe.strengths[i];
+        if (!std::isfinite(gamma) || gamma <= 0 || gamma > kMaxGamma)
+            return outOfRange(
+                fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
+        if (i > 0 && gamma <= probe.strengths[i - 1])
+            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma),
+                                          formatNumber(probe.strengths[i - 1])));
+        if (probe.compute == ComputeType::BFloat16 && gamma < kMinGammaBFloat16)
+            return outOfRange(
+                fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.",
+                            formatNumber(gamma)));
+    }
+    return {};
+}
+
+Result<void> checkTasks(const Probe& probe, const Study& study) {
+    if (probe.tasks.empty())
+        return outOfRange("Choose at least one task to measure.");
+    std::set<std::string> seen;
+    bool inDistribution = false;
+    for (const TaskInProbe& chosen : probe.tasks) {
+        const auto task = std::ranges::find(study.tasks, chosen.task, &Task::name);
+        if (task == study.tasks.end())
+            return fail(ErrorKind::NotFound, fmt::format("The study has no task \"{}\".", chosen.task));
+        if (!seen.insert(chosen.task).second)
+            return outOfRange(fmt::format("Task \"{}\" is chosen twice.", chosen.task));
+        CREST_CHECK(checkTask(*task));
+        inDistribution = inDistribution || chosen.role == Role::InDistribution;
+    }
+    if (!inDistribution && !probe.isBaseEvaluation())
+        return outOfRange("Mark at least one task as in-distribution (ID): held-out text of the pretraining domain.");
+    return {};
+}
+
+Result<void> checkGrid(const Probe& probe) {
+    CREST_CHECK(checkStrengths(probe));
+    if (probe.seeds < 1 || probe.seeds > kMaxSeeds)
+        return outOfRange(fmt::format("{} seeds: it must be from 1 to 100,000.", probe.seeds));
+    if (probe.firstSeed < 1 || probe.firstSeed > INT64_MAX - kMaxSeeds)
+        return outOfRange("The first seed must be 1 or more.");
+    return {};
+}
+
+Result<void> checkNoGrid(const Probe& probe) {
+    if (!probe.strengths.empty() || probe.seeds != 0)
+        return outOfRange("A base evaluation measures the checkpoints as they are: it has no strengths and no seeds.");
+    return {};
+}
+
+} // namespace
+
+Result<void> checkProbe(const Probe& probe, const Study& study) {
+    if (probe.kind != kGaussianNoise && !probe.isBaseEvaluation())
+        return fail(ErrorKind::Unsupported, fmt::format("This Crest has no probe of the kind \"{}\".", probe.kind));
+    CREST_CHECK(checkName(probe.name, "probe"));
+    if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
+        return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
+    CREST_CHECK(probe.isBaseEvaluation() ? checkNoGrid(probe) : checkGrid(probe));
+    return checkTasks(probe, study);
+}
+
+} // namespace crest::study

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a result is found by: everything that moves its numbers, and nothing else.
+#include <map>
+
+#include "core/base/hash.h"
+#include "core/base/version.h"
+#include "core/study/planner.h"
+#include "core/study/study_json.h"
+
+namespace crest::study {
+namespace {
+
+/// A definition without what is only for people: it moves no number. ("description" is a template of the prompt.)
+/// Remembered, since a plan asks for the same few definitions at every cell.
+const std::string& withoutWords(const std::string& definition) {
+    thread_local std::map<std::string, std::string> known;
+    if (const auto at = known.find(definition); at != known.end())
+        return at->second;
+    if (known.size() > 256)
+        known.clear();
+    Json json = Json::parse(definition, nullptr, false);
+    if (json.is_object())
+        for (const char* key : {"name", "about", "source", "chance"})
+            json.erase(key);
+    return known.emplace(definition, json.is_object() ? canonicalJson(json) : definition).first->second;
+}
+
+Json taskIdentity(const Task& task) {
+    if (task.kind == TaskKind::Suite)
+        return {{"suite_task", withoutWords(task.definition)},
+                {"data", task.dataHash},
+                {"shots", task.shots},
+                {"limit", task.limit},
+                {"scoring", kScoringVersion}};
+    return {{"metric", "loss"},
+            {"data", task.dataHash},
+            {"window_tokens", task.windowTokens},
+            {"stride_tokens", task.strideTokens},
+            {"max_windows", task.maxWindows}};
+}
+
+/// Everything that moves a Gaussian draw's result besides strength and seed.
+Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength) {
+    if (strength == 0)
+        return {{"kind", "none"}};
+    return {{"kind", probe.kind},
+            {"noise_scale", noiseScaleName(probe.noiseScale)},
+            {"init_std", checkpoint.initStd},
+            {"antithetic", true}};
+}
+
+} // namespace
+
+std::string initStdHash(const std::map<std::string, double>& initStd) {
+    return sha256Hex(canonicalJson(Json(initStd)));
+}
+
+std::string taskHash(const Task& task) {
+    return sha256Hex(canonicalJson(taskIdentity(task)));
+}
+
+std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
+                      std::int64_t seed) {
+    const Json identity = {{"weights", checkpoint.weights},
+                           {"tokenizer", checkpoint.tokenizer},
+                           {"modification", modificationIdentity(checkpoint, probe, strength)},
+                           {"strength", strength},
+                           {"seed", strength == 0 ? 0 : seed},
+                           {"task", taskIdentity(task)},
+                           {"compute", computeTypeName(probe.compute)},
+                           {"numerics", kNumericsVersion}};
+    return sha256Hex(canonicalJson(identity));
+}
+
+} // namespace crest::study
