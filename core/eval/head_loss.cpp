@@ -57,7 +57,8 @@ HeadLoss::HeadLoss(Decoder& decoder, WeightSource& source, const HeadRows& rows,
     : m_decoder(decoder)
     , m_source(source)
     , m_rows(rows)
-    , m_greedy(options.greedy)
+    , m_allGreedy(options.greedy)
+    , m_greedy(options.greedy || std::find(rows.greedy.begin(), rows.greedy.end(), 1) != rows.greedy.end())
     , m_headBytes(options.headBytes) {}
 
 void HeadLoss::reduceOnCpu(float* logits, std::int64_t count, std::int64_t size, std::int64_t firstToken,
@@ -88,7 +89,7 @@ void HeadLoss::reduceOnCpu(float* logits, std::int64_t count, std::int64_t size,
                 if (id >= 0 && id < size)
                     running.target[token] = reference;
             }
-            if (m_greedy)
+            if (m_greedy && isGreedy(token))
                 argmax(row, size, firstId, running.best[token], running.bestId[token]);
         }
     });
@@ -106,8 +107,11 @@ void HeadLoss::reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t 
     const at::Tensor local = (targets - firstId).clamp(0, size - 1);
     const at::Tensor sums = at::logsumexp(logits, 1).to(at::kDouble).cpu();
     const at::Tensor picked = logits.gather(1, local.unsqueeze(1)).squeeze(1).cpu();
-    const auto [top, where] = logits.max(1);
-    const at::Tensor best = top.cpu(), bestId = where.cpu();
+    at::Tensor best, bestId;
+    if (m_greedy) {
+        const auto [top, where] = logits.max(1);
+        best = top.cpu(), bestId = where.cpu();
+    }
     for (std::int64_t i = 0; i < count; ++i) {
         const auto token = static_cast<std::size_t>(firstToken + i);
         const std::int64_t id = m_rows.targets[token] - firstId;
@@ -186,7 +190,10 @@ void HeadLoss::packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>
 std::vector<at::Tensor> HeadLoss::normed(int firstVersion, const std::vector<at::Tensor>& x) {
     const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
     std::vector<at::Tensor> scored = x;
-    if (tokens != x[0].size(0)) {
+    bool inOrder = tokens == x[0].size(0); ///< every row once: scored in place
+    for (std::size_t t = 0; inOrder && t < m_rows.rows.size(); ++t)
+        inOrder = m_rows.rows[t] == static_cast<std::int64_t>(t);
+    if (!inOrder) {
         const at::Tensor index =
             at::from_blob(const_cast<std::int64_t*>(m_rows.rows.data()), {tokens}, at::kLong).to(x[0].device());
         for (at::Tensor& rows : scored)
@@ -241,7 +248,7 @@ Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, s
             const auto out = static_cast<std::size_t>(m_rows.output[t]);
             losses[k].tokenNats[out] =
                 static_cast<float>(running[k].logSum[t] - static_cast<double>(running[k].target[t]));
-            if (m_greedy)
+            if (m_greedy && isGreedy(t))
                 losses[k].greedy[out] = running[k].bestId[t];
         }
     return {};

@@ -14,6 +14,7 @@ namespace crest::eval {
 /// Which rows of the activations are scored, against what, and where the result goes; all of one length.
 struct HeadRows {
     std::vector<std::int64_t> rows, targets, output;
+    std::vector<std::uint8_t> greedy; ///< 1 where the argmax is wanted
 };
 
 /// Index of the head's weight: the embedding where they are tied.
@@ -31,6 +32,7 @@ public:
                      const JobContext& job);
 
 private:
+    bool isGreedy(std::size_t token) const { return m_allGreedy || m_rows.greedy[token] != 0; }
     /// What is known of each token after some row blocks.
     struct Running {
         std::vector<double> logSum;
@@ -54,7 +56,8 @@ private:
     model::Decoder& m_decoder;
     model::WeightSource& m_source;
     const HeadRows& m_rows;
-    bool m_greedy;
+    bool m_allGreedy; ///< the argmax of all rows
+    bool m_greedy;    ///< of some, at least
     std::int64_t m_headBytes;
 };
 

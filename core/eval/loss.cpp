@@ -2,83 +2,48 @@
 #include "core/eval/loss.h"
 
 #include <algorithm>
-#include <numeric>
 
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include "core/eval/embedding.h"
 #include "core/eval/head_loss.h"
+#include "core/eval/row_layout.h"
 
 namespace crest::eval {
 
 using model::Decoder;
 using model::WeightSource;
-using series::TensorSlot;
 
 namespace {
 
-/// Sequences of one length, side by side.
-struct Batch {
-    std::int64_t firstRow = 0, count = 0, length = 0;
+/// The rows of a group and how they go through a block.
+struct Group {
+    RowLayout layout;
+    std::vector<RowChunk> chunks;
+
+    std::int64_t rows() const { return layout.rows(); }
 };
 
-/// Some sequences laid out as rows: sequence after sequence, equal lengths together.
-struct Layout {
-    std::vector<std::int32_t> inputs;    ///< one id per row
-    std::vector<std::int32_t> positions; ///< of the row within its sequence, from 0
-    std::vector<Batch> batches;
-    HeadRows head;
-
-    std::int64_t rows() const { return static_cast<std::int64_t>(inputs.size()); }
-};
-
-/// `order` names sequences by index, equal lengths together; firstToken[s] is where sequence s starts among all scored
-/// tokens.
-Layout layOut(std::span<const Sequence> sequences, std::span<const std::size_t> order,
-              std::span<const std::int64_t> firstToken) {
-    Layout layout;
-    for (const std::size_t s : order) {
-        const Sequence& sequence = sequences[s];
-        if (layout.batches.empty() || layout.batches.back().length != sequence.inputs())
-            layout.batches.push_back({layout.rows(), 0, sequence.inputs()});
-        layout.batches.back().count += 1;
-        const std::int64_t row = layout.rows();
-        layout.inputs.insert(layout.inputs.end(), sequence.ids.begin(), sequence.ids.end() - 1);
-        for (std::int64_t i = 0; i < sequence.inputs(); ++i)
-            layout.positions.push_back(static_cast<std::int32_t>(i));
-        for (std::int64_t i = sequence.firstScored; i <= sequence.inputs(); ++i) {
-            layout.head.rows.push_back(row + i - 1);
-            layout.head.targets.push_back(sequence.ids[static_cast<std::size_t>(i)]);
-            layout.head.output.push_back(firstToken[s] + i - sequence.firstScored);
-        }
-    }
-    return layout;
-}
-
-void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, const Layout& layout) {
-    for (const Batch& batch : layout.batches) {
-        const std::int64_t step = std::max<std::int64_t>(1, decoder.chunkTokens() / batch.length);
-        for (std::int64_t b = 0; b < batch.count; b += step) {
-            const std::int64_t count = std::min(step, batch.count - b);
-            at::Tensor part = x.narrow(0, batch.firstRow + b * batch.length, count * batch.length);
-            decoder.forwardBlock(buffer, part, count, batch.length);
-        }
+void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, const Group& group) {
+    for (const RowChunk& chunk : group.chunks) {
+        at::Tensor part = x.narrow(0, chunk.begin, chunk.count);
+        decoder.forwardBlock(buffer, part, chunk.pieces);
     }
 }
 
 /// All layers of versions firstVersion .. + x.size() - 1; the final norm is made, and left to the head.
-Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Layout& layout, int firstVersion,
+Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Group& group, int firstVersion,
                            std::vector<at::Tensor>& x, const LossOptions& options, const JobContext& job) {
     const int count = static_cast<int>(x.size());
-    const double share = static_cast<double>(layout.rows()) / static_cast<double>(decoder.spec().layers + 1);
-    embed(decoder, source, layout.inputs, layout.positions, firstVersion, x);
+    const double share = static_cast<double>(group.rows()) / static_cast<double>(decoder.spec().layers + 1);
+    embed(decoder, source, group.layout.inputs, group.layout.positions, firstVersion, x);
     for (int layer = 0; layer < decoder.spec().layers; ++layer) {
         decoder.loadBlock(source, layer, firstVersion, count);
         for (int k = 0; k < count; ++k) {
             if (job.stopRequested())
                 return stopped();
-            forwardLayer(decoder, k, x[static_cast<std::size_t>(k)], layout);
+            forwardLayer(decoder, k, x[static_cast<std::size_t>(k)], group);
             if (options.tokensDone)
                 options.tokensDone(share);
         }
@@ -87,26 +52,38 @@ Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Layout&
     return {};
 }
 
-Result<void> runLayout(Decoder& decoder, WeightSource& source, const Layout& layout, const LossOptions& options,
-                       const JobContext& job, std::vector<VersionLoss>& losses) {
-    const std::int64_t width = decoder.spec().width;
-    const std::int64_t perVersion = decoder.blockBytes() + layout.rows() * width * 4;
+/// What stands twice is copied from where it was computed.
+void copyEqual(const RowLayout& layout, VersionLoss& loss) {
+    for (const auto& [token, equal] : layout.copies) {
+        const auto to = static_cast<std::size_t>(token), from = static_cast<std::size_t>(equal);
+        loss.tokenNats[to] = loss.tokenNats[from];
+        if (!loss.greedy.empty())
+            loss.greedy[to] = loss.greedy[from];
+    }
+}
+
+Result<void> runGroup(Decoder& decoder, WeightSource& source, const Group& group, const LossOptions& options,
+                      const JobContext& job, std::vector<VersionLoss>& losses) {
+    const std::int64_t width = decoder.spec().width, rows = group.rows();
+    const std::int64_t perVersion = decoder.blockBytes() + rows * width * 4;
     const int versions = source.versions();
     const int together = static_cast<int>(
         std::clamp<std::int64_t>((options.memoryBytes + decoder.blockBytes()) / perVersion, 1, versions));
     for (int first = 0; first < versions; first += together) {
         const int count = std::min(together, versions - first);
-        const at::Tensor all = decoder.buffer("activations", count * layout.rows(), width);
+        const at::Tensor all = decoder.buffer("activations", count * rows, width);
         std::vector<at::Tensor> x;
         for (int k = 0; k < count; ++k)
-            x.push_back(all.narrow(0, k * layout.rows(), layout.rows()));
-        CREST_CHECK(forwardLayers(decoder, source, layout, first, x, options, job));
-        HeadLoss head(decoder, source, layout.head, options);
+            x.push_back(all.narrow(0, k * rows, rows));
+        CREST_CHECK(forwardLayers(decoder, source, group, first, x, options, job));
+        HeadLoss head(decoder, source, group.layout.head, options);
         CREST_CHECK(head.run(first, x, std::span(losses).subspan(static_cast<std::size_t>(first), x.size()), job));
         if (options.tokensDone)
-            options.tokensDone(static_cast<double>(count) * static_cast<double>(layout.rows()) /
+            options.tokensDone(static_cast<double>(count) * static_cast<double>(rows) /
                                static_cast<double>(decoder.spec().layers + 1));
     }
+    for (VersionLoss& loss : losses)
+        copyEqual(group.layout, loss);
     return {};
 }
 
@@ -135,31 +112,31 @@ Result<std::vector<VersionLoss>> sequenceLosses(Decoder& decoder, WeightSource& 
                                                 const JobContext& job) {
     CREST_CHECK(checkSequences(decoder.spec(), sequences));
     const c10::InferenceMode inference;
-    std::vector<std::int64_t> firstToken(sequences.size());
-    std::int64_t tokens = 0;
-    for (std::size_t s = 0; s < sequences.size(); ++s) {
-        firstToken[s] = tokens;
-        tokens += sequences[s].scored();
-    }
+    const std::vector<std::int64_t> firstToken = firstTokens(sequences);
+    const auto tokens = static_cast<std::size_t>(firstToken.back());
+    const bool greedy = options.greedy || std::any_of(sequences.begin(), sequences.end(),
+                                                      [](const Sequence& sequence) { return sequence.greedy; });
     std::vector<VersionLoss> losses(static_cast<std::size_t>(source.versions()));
     for (VersionLoss& loss : losses) {
-        loss.tokenNats.resize(static_cast<std::size_t>(tokens));
-        loss.greedy.resize(options.greedy ? static_cast<std::size_t>(tokens) : 0);
+        loss.tokenNats.resize(tokens);
+        loss.greedy.resize(greedy ? tokens : 0, -1);
     }
-    std::vector<std::size_t> order(sequences.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::stable_sort(order.begin(), order.end(),
-                     [&](std::size_t a, std::size_t b) { return sequences[a].inputs() > sequences[b].inputs(); });
-    // As many sequences at a time as one version's activations may take.
+    const std::vector<std::size_t> order = layoutOrder(sequences, options.share);
+    // As many rows at a time as one version's activations may take.
     const std::int64_t mostRows = std::max<std::int64_t>(1, options.memoryBytes / (decoder.spec().width * 4));
-    for (std::size_t first = 0; first < order.size();) {
-        std::size_t last = first;
+    const auto layOutFrom = [&](std::size_t first, std::size_t& next) {
+        return layOut(sequences, order, first, mostRows, options.share, firstToken, next);
+    };
+    if (options.tokensPlanned) {
         std::int64_t rows = 0;
-        while (last < order.size() && (last == first || rows + sequences[order[last]].inputs() <= mostRows))
-            rows += sequences[order[last++]].inputs();
-        const Layout layout = layOut(sequences, std::span(order).subspan(first, last - first), firstToken);
-        CREST_CHECK(runLayout(decoder, source, layout, options, job, losses));
-        first = last;
+        for (std::size_t first = 0; first < order.size();)
+            rows += layOutFrom(first, first).rows();
+        options.tokensPlanned(static_cast<double>(rows) * source.versions());
+    }
+    for (std::size_t first = 0; first < order.size();) {
+        Group group{layOutFrom(first, first), {}};
+        group.chunks = chunksOf(group.layout, decoder.chunkTokens(), decoder.longestPiece());
+        CREST_CHECK(runGroup(decoder, source, group, options, job, losses));
     }
     return losses;
 }
@@ -171,18 +148,20 @@ Result<at::Tensor> sequenceLogits(Decoder& decoder, WeightSource& source, std::s
     CREST_CHECK(checkSequences(decoder.spec(), {&sequence, 1}));
     const c10::InferenceMode inference;
     const std::size_t order = 0;
-    const std::int64_t firstToken = 0;
-    const Layout layout = layOut({&sequence, 1}, {&order, 1}, {&firstToken, 1});
+    std::size_t next = 0;
+    const std::vector<std::int64_t> firstToken = firstTokens({&sequence, 1});
+    Group group{layOut({&sequence, 1}, {&order, 1}, 0, sequence.inputs(), false, firstToken, next), {}};
+    group.chunks = chunksOf(group.layout, decoder.chunkTokens(), decoder.longestPiece());
     const auto options = at::TensorOptions().device(decoder.options().device);
-    std::vector<at::Tensor> x{at::empty({layout.rows(), decoder.spec().width}, options.dtype(at::kFloat))};
-    CREST_CHECK(forwardLayers(decoder, source, layout, 0, x, {}, {}));
+    std::vector<at::Tensor> x{at::empty({group.rows(), decoder.spec().width}, options.dtype(at::kFloat))};
+    CREST_CHECK(forwardLayers(decoder, source, group, 0, x, {}, {}));
     decoder.finalNorm(0, x[0]);
     projectOut(decoder, source, 0, x);
     const int tensor = headTensor(source.reader());
     std::vector<at::Tensor> weight{
         at::empty({decoder.spec().vocabSize, decoder.spec().tableWidth()}, options.dtype(decoder.weightType()))};
     decoder.makeInto(source, tensor, 0, 0, weight);
-    at::Tensor logits = at::empty({layout.rows(), decoder.spec().vocabSize}, options.dtype(at::kFloat));
+    at::Tensor logits = at::empty({group.rows(), decoder.spec().vocabSize}, options.dtype(at::kFloat));
     decoder.product(x[0], weight[0], {}, logits);
     return logits.cpu();
 }

@@ -316,38 +316,30 @@ void Decoder::normHeads(at::Tensor& x, const at::Tensor& gain) {
     x.copy_(packed.view(x.sizes()));
 }
 
-void Decoder::attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add, std::int64_t batch,
-                        std::int64_t tokens) {
-    const std::int64_t heads = m_spec.heads, kvHeads = m_spec.kvHeads, size = m_spec.headSize;
+void Decoder::attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add,
+                        std::span<const RowPiece> pieces) {
+    const std::int64_t heads = m_spec.heads, kvHeads = m_spec.kvHeads, size = m_spec.headSize, rows = in.size(0);
     const std::int64_t row = (heads + 2 * kvHeads) * size;
-    at::Tensor qkv = buffer("wide", in.size(0), row); // which the MLP uses again
+    at::Tensor qkv = buffer("wide", rows, row); // which the MLP uses again
     product(in, w.qkv, w.qkvBias, qkv);
     if (m_spec.clipQkv > 0)
         qkv.clamp_(-m_spec.clipQkv, m_spec.clipQkv);
     const bool perHead = m_spec.qkv == QkvLayout::PerHead;
     const std::int64_t head = perHead ? 3 * size : size; ///< from one head to the next
     const std::int64_t keys = perHead ? size : heads * size, values = perHead ? 2 * size : (heads + kvHeads) * size;
-    at::Tensor q = qkv.as_strided({batch, tokens, heads, size}, {tokens * row, row, head, 1}, 0);
-    at::Tensor k = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, keys);
-    const at::Tensor v = qkv.as_strided({batch, tokens, kvHeads, size}, {tokens * row, row, head, 1}, values);
+    at::Tensor q = qkv.as_strided({rows, heads, size}, {row, head, 1}, 0);
+    at::Tensor k = qkv.as_strided({rows, kvHeads, size}, {row, head, 1}, keys);
+    const at::Tensor v = qkv.as_strided({rows, kvHeads, size}, {row, head, 1}, values);
     if (m_spec.qkNorm != QkNorm::None) {
         normHeads(q, w.queryNorm);
         normHeads(k, w.keyNorm);
     }
-    if (m_spec.positions == series::Positions::Rotary) {
-        const RotaryTable& table = rotaryFor(tokens);
-        rope(q, table);
-        rope(k, table);
-    }
     if (m_spec.attentionScaleByLayer)
         q.div_(static_cast<double>(m_layer + 1));
-    const at::Tensor joined = buffer("heads", in.size(0), heads * size);
-    at::Tensor each = joined.view({batch, tokens, heads, size});
-    at::Tensor noStatistics;
-    if (const std::int64_t window = m_spec.window(m_layer); window > 0 && window < tokens)
-        windowedAttention(q, k, v, window, each);
-    else
-        causalAttention(q, k, v, each, noStatistics);
+    const at::Tensor joined = buffer("heads", rows, heads * size);
+    at::Tensor each = joined.view({rows, heads, size});
+    const bool rotary = m_spec.positions == series::Positions::Rotary;
+    attendPieces(q, k, v, each, pieces, rotary ? &rotaryFor(reach(pieces)) : nullptr, m_spec.window(m_layer), m_path);
     product(joined, w.attentionOutput, w.attentionOutputBias, out, add);
 }
 
@@ -365,12 +357,17 @@ void Decoder::mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, 
 }
 
 void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens) {
+    const std::vector<RowPiece> pieces(static_cast<std::size_t>(batch), RowPiece{tokens});
+    forwardBlock(buffer, x, pieces);
+}
+
+void Decoder::forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces) {
     if (m_packed)
-        return m_packed->forwardBlock(buffer, x, batch, tokens, rotaryFor(tokens));
+        return m_packed->forwardBlock(buffer, x, pieces, rotaryFor(reach(pieces)));
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(buffer)];
     at::Tensor aside = this->buffer("normed", x.size(0), m_spec.width);
     if (m_spec.normPlacement == NormPlacement::AfterBranch) {
-        attention(w, x, aside, false, batch, tokens);
+        attention(w, x, aside, false, pieces);
         norm(aside, w.inputNorm, w.inputNormBias, aside);
         x.add_(aside);
         mlp(w, x, aside, false);
@@ -379,7 +376,7 @@ void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::i
         return;
     }
     if (m_spec.normPlacement == NormPlacement::AfterSum) {
-        attention(w, x, x, true, batch, tokens);
+        attention(w, x, x, true, pieces);
         norm(x, w.inputNorm, w.inputNormBias, x);
         mlp(w, x, x, true);
         norm(x, w.mlpNorm, w.mlpNormBias, x);
@@ -389,11 +386,11 @@ void Decoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::i
     if (m_spec.parallelResidual) {
         at::Tensor second = this->buffer("second norm", x.size(0), m_spec.width);
         norm(x, w.mlpNorm, w.mlpNormBias, second);
-        attention(w, aside, x, true, batch, tokens);
+        attention(w, aside, x, true, pieces);
         mlp(w, second, x, true);
         return;
     }
-    attention(w, aside, x, true, batch, tokens);
+    attention(w, aside, x, true, pieces);
     norm(x, w.mlpNorm, w.mlpNormBias, aside);
     mlp(w, aside, x, true);
 }

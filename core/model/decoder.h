@@ -18,6 +18,7 @@
 
 #include "core/model/ops.h"
 #include "core/model/packed_decoder.h"
+#include "core/model/row_pieces.h"
 #include "core/model/weight_source.h"
 
 namespace crest::model {
@@ -55,13 +56,18 @@ public:
     std::int64_t blockBytes() const;
     /// Tokens that go through a block at a time, so that its intermediate values stay in the cache.
     std::int64_t chunkTokens() const;
+    /// Rows of a piece that should go through a block at a time: longer ones are better cut. Tiles take whole sequences.
+    std::int64_t longestPiece() const { return m_packed ? m_spec.contextLength : chunkTokens(); }
     /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1.
     void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
     /// Block `layer` of one version for good, never packed: for decoding token by token. `matrix` gives memory of the
     /// weight type for [rows, columns].
     using MatrixMaker = std::function<at::Tensor(std::int64_t rows, std::int64_t columns)>;
     BlockWeights makeBlock(WeightSource& source, int layer, int version, const MatrixMaker& matrix);
-    /// x [B T, E] through the block in buffer `buffer`, in place.
+    /// x [N, E] through the block in buffer `buffer`, in place: the rows of `pieces`, one after the other. Pieces that
+    /// follow kept ones come in later calls, too, as long as the same block of the same version is walked.
+    void forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces);
+    /// x [B T, E]: B sequences of T tokens.
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
 
     /// Makes the final norm of those versions, and applies it: in place, or rounded into `words` [N up to whole tiles,
@@ -93,8 +99,8 @@ private:
     void normHeads(at::Tensor& x, const at::Tensor& gain);
     void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y);
     /// out = branch(in), or out += branch(in).
-    void attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add, std::int64_t batch,
-                   std::int64_t tokens);
+    void attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add,
+                   std::span<const RowPiece> pieces);
     void mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add);
 
     series::DecoderSpec m_spec;
@@ -105,6 +111,7 @@ private:
     };
     Rotary m_rotary, m_windowRotary; ///< of layers without and with a window of their own base
     int m_layer = 0;                 ///< that the buffers hold
+    PathRows m_path; ///< of the pieces that are walked
     std::optional<PackedDecoder> m_packed;
     std::vector<BlockWeights> m_blocks;
     struct FinalNorm {

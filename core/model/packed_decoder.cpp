@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/packed_decoder.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "core/model/ops_detail.h"
@@ -301,22 +302,48 @@ void headGroup(TileAttention shape, Word* q, Word* k, const Word* v, Word* out, 
 
 } // namespace
 
-void PackedDecoder::attention(std::int64_t batch, std::int64_t tokens, const RotaryTable& rotary) {
+void PackedDecoder::attention(std::span<const RowPiece> pieces, const RotaryTable& rotary) {
     const std::int64_t size = m_spec.headSize, kvHeads = m_spec.kvHeads, group = m_spec.heads / kvHeads;
     const std::int64_t query = m_spec.heads * size, row = query + 2 * kvHeads * size;
     TileAttention shape;
-    shape.tokens = tokens, shape.heads = group, shape.kvHeads = 1, shape.headSize = size;
+    shape.heads = group, shape.kvHeads = 1, shape.headSize = size;
     shape.stride = row, shape.outStride = paddedWords(query);
     shape.scale = static_cast<float>(1.0 / std::sqrt(static_cast<double>(size)));
-    overRows(batch * kvHeads, 1, [&](std::int64_t begin, std::int64_t end) {
+    std::vector<std::int64_t> firstRow;
+    std::int64_t rows = 0;
+    for (const RowPiece& piece : pieces) {
+        firstRow.push_back(rows);
+        rows += piece.count;
+    }
+    overRows(static_cast<std::int64_t>(pieces.size()) * kvHeads, 1, [&](std::int64_t begin, std::int64_t end) {
         for (std::int64_t i = begin; i < end; ++i) {
             const std::int64_t head = i % kvHeads;
-            Word* first = m_qkv + i / kvHeads * tokens * row;
-            headGroup(shape, first + head * group * size, first + query + head * size,
+            const auto sequence = static_cast<std::size_t>(i / kvHeads);
+            TileAttention one = shape;
+            one.tokens = pieces[sequence].count;
+            Word* first = m_qkv + firstRow[sequence] * row;
+            headGroup(one, first + head * group * size, first + query + head * size,
                       first + query + (kvHeads + head) * size,
-                      m_heads + i / kvHeads * tokens * shape.outStride + head * group * size, rotary);
+                      m_heads + firstRow[sequence] * shape.outStride + head * group * size, rotary);
         }
     });
+}
+
+void PackedDecoder::wideAttention(std::span<const RowPiece> pieces, std::int64_t rows, const RotaryTable& rotary) {
+    const std::int64_t size = m_spec.headSize, heads = m_spec.heads, kvHeads = m_spec.kvHeads;
+    const std::int64_t query = heads * size, row = query + 2 * kvHeads * size, stride = paddedWords(query);
+    if (!m_wideQkv.defined() || m_wideQkv.size(0) < rows) {
+        m_wideQkv = at::empty({rows, row}, at::kFloat);
+        m_wideHeads = at::empty({rows, query}, at::kFloat);
+    }
+    cpuKernels().fromBFloat16(rows * row, m_qkv, data(m_wideQkv), false);
+    at::Tensor q = m_wideQkv.as_strided({rows, heads, size}, {row, size, 1}, 0);
+    at::Tensor k = m_wideQkv.as_strided({rows, kvHeads, size}, {row, size, 1}, query);
+    const at::Tensor v = m_wideQkv.as_strided({rows, kvHeads, size}, {row, size, 1}, query + kvHeads * size);
+    at::Tensor out = m_wideHeads.as_strided({rows, heads, size}, {query, size, 1}, 0);
+    attendPieces(q, k, v, out, pieces, rotary.rotated > 0 ? &rotary : nullptr, 0, m_path);
+    for (std::int64_t r = 0; r < rows; ++r)
+        cpuKernels().toBFloat16(query, data(m_wideHeads) + r * query, m_heads + r * stride);
 }
 
 namespace {
@@ -342,7 +369,7 @@ void PackedDecoder::mlp(const Block& b, const Word* normed, std::int64_t begin, 
     amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, m_inner, begin, end), x + begin * width);
 }
 
-void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens,
+void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces,
                                  const RotaryTable& rotary) {
     const Block& b = m_blocks[static_cast<std::size_t>(buffer)];
     const std::int64_t rows = x.size(0), width = m_spec.width, query = m_spec.heads * m_spec.headSize;
@@ -356,7 +383,10 @@ void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, 
         amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, width, m_normed, begin, end),
                               Curve::None, m_qkv + begin * b.qkv.columns, b.qkv.columns);
     });
-    attention(batch, tokens, rotary);
+    if (std::all_of(pieces.begin(), pieces.end(), [](const RowPiece& piece) { return piece.isWhole(); }))
+        attention(pieces, rotary);
+    else
+        wideAttention(pieces, rows, rotary);
     overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
         amxForward()->addTo(
             productOf(b.attentionOutput.words, b.attentionOutput.bias, width, query, m_heads, begin, end),

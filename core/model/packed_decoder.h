@@ -11,6 +11,7 @@
 
 #include "core/model/amx_forward.h"
 #include "core/model/ops.h"
+#include "core/model/row_pieces.h"
 #include "core/model/weight_source.h"
 
 namespace crest::model {
@@ -29,8 +30,9 @@ public:
 
     /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1.
     void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
-    /// x [B T, E] float32 through the block in buffer `buffer`, in place.
-    void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens, const RotaryTable& rotary);
+    /// x [N, E] float32, the rows of `pieces`, through the block in buffer `buffer`, in place. Whole sequences run on
+    /// tiles; pieces with a shared beginning take float32 attention between the same products.
+    void forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces, const RotaryTable& rotary);
     /// y [N up to whole tiles, paddedWords(E)] = the norm of x [N, E], rounded.
     void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) const;
 
@@ -56,7 +58,8 @@ private:
     void loadBias(WeightSource& source, int tensor, int firstVersion, std::span<Matrix* const> matrices);
     void normRows(const float* x, const at::Tensor& gain, const at::Tensor& bias, std::int64_t begin, std::int64_t end,
                   Word* y) const;
-    void attention(std::int64_t batch, std::int64_t tokens, const RotaryTable& rotary);
+    void attention(std::span<const RowPiece> pieces, const RotaryTable& rotary);
+    void wideAttention(std::span<const RowPiece> pieces, std::int64_t rows, const RotaryTable& rotary);
     void mlp(const Block& block, const Word* normed, std::int64_t begin, std::int64_t end, float* x);
     void reserve(std::int64_t rows);
 
@@ -64,6 +67,8 @@ private:
     std::vector<Block> m_blocks;
     std::int64_t m_reserved = 0; ///< rows that the buffers below have room for
     at::Tensor m_words;
+    at::Tensor m_wideQkv, m_wideHeads; ///< of wideAttention
+    PathRows m_path;
     Word *m_normed = nullptr, *m_secondNormed = nullptr, *m_qkv = nullptr, *m_heads = nullptr, *m_inner = nullptr;
 };
 

@@ -7,6 +7,8 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include "core/eval/embedding.h"
+#include "core/eval/row_layout.h"
 #include "tests/core/eval/tiny_models.h"
 
 using namespace crest;
@@ -20,6 +22,8 @@ constexpr double kTolerance = 1e-4;
 constexpr double kNatsTolerance = 2e-4, kNatsShare = 2e-5; ///< the share: of the largest logit
 /// bfloat16 has 8 bits: half a percent of the largest logit, and sums of it.
 constexpr double kBFloat16Tolerance = 0.06;
+/// The same rows in products of other heights: other roundings of some sums.
+constexpr double kSharedBFloat16 = 0.02;
 
 std::vector<float> lossesOf(const test::TinyModel& tiny, const LossOptions& options,
                             model::Compute compute = model::Compute::Float32) {
@@ -45,6 +49,80 @@ double largest(const std::vector<float>& values) {
 
 double natsTolerance(const test::TinyModel& tiny) {
     return std::max(kNatsTolerance, kNatsShare * largest(tiny.logits));
+}
+
+/// What a task with shots asks: questions that share a beginning, choices of several lengths that share a question, one
+/// asked twice, one that is the beginning of another, and texts of their own. Ids of the shape's own rows.
+std::vector<std::vector<std::int32_t>> questions(const test::TinyModel& tiny) {
+    const auto part = [&](std::size_t row, std::size_t begin, std::size_t count) {
+        const auto& ids = tiny.rows[row % tiny.rows.size()];
+        return std::vector<std::int32_t>(ids.begin() + static_cast<std::ptrdiff_t>(begin),
+                                         ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + count, ids.size())));
+    };
+    const std::vector<std::int32_t> shots = part(0, 0, 20);
+    std::vector<std::vector<std::int32_t>> all;
+    for (std::size_t question = 0; question < 3; ++question)
+        for (std::size_t choice = 0; choice < 4; ++choice) {
+            std::vector<std::int32_t> ids = shots;
+            for (const auto& more : {part(1, 3 * question, 9), part(0, 4 + 5 * choice, choice == 2 ? 1 : 2 + choice)})
+                ids.insert(ids.end(), more.begin(), more.end());
+            all.push_back(ids);
+        }
+    all.push_back(all[1]);
+    all.push_back({all[3].begin(), all[3].end() - 1});
+    all.push_back(part(0, 5, 30));
+    all.push_back(part(1, 0, 6));
+    all.push_back(part(1, 1, 30));
+    return all;
+}
+
+/// Their losses, the last three tokens scored (one of a short one), with the argmax.
+Result<eval::VersionLoss> questionLosses(const test::TinyModel& tiny, model::Compute compute, bool share) {
+    CREST_TRY(reader, model::WeightReader::open(tiny.path, tiny.spec));
+    model::PristineWeights source(reader);
+    Decoder decoder(tiny.spec, {at::kCPU, compute});
+    const auto rows = questions(tiny);
+    std::vector<eval::Sequence> sequences;
+    for (const auto& ids : rows)
+        sequences.push_back({ids, static_cast<std::int32_t>(ids.size()) - (ids.size() < 10 ? 1 : 3), true});
+    LossOptions options;
+    options.share = share;
+    double planned = 0, done = 0;
+    options.tokensPlanned = [&](double tokens) { planned = tokens; };
+    options.tokensDone = [&](double tokens) { done += tokens; };
+    CREST_TRY(losses, eval::sequenceLosses(decoder, source, sequences, options, {}));
+    std::int64_t inputs = 0;
+    for (const eval::Sequence& sequence : sequences)
+        inputs += sequence.inputs();
+    if (std::abs(planned - done) > 1e-6 || (share ? planned > 0.5 * static_cast<double>(inputs)
+                                                  : planned != static_cast<double>(inputs)))
+        return fail(ErrorKind::Internal, "rows computed: " + std::to_string(planned));
+    return losses[0];
+}
+
+/// The last state of all rows where a block takes them in chunks of `chunkRows`, pieces cut at `longestPiece`.
+at::Tensor lastStates(const test::TinyModel& tiny, std::int64_t chunkRows, std::int64_t longestPiece) {
+    const auto reader = model::WeightReader::open(tiny.path, tiny.spec);
+    model::PristineWeights source(*reader);
+    Decoder decoder(tiny.spec, {});
+    const auto rows = questions(tiny);
+    std::vector<eval::Sequence> sequences;
+    for (const auto& ids : rows)
+        sequences.push_back({ids, 1});
+    std::size_t next = 0;
+    const auto order = eval::layoutOrder(sequences, true);
+    const eval::RowLayout layout =
+        eval::layOut(sequences, order, 0, 1'000'000, true, eval::firstTokens(sequences), next);
+    std::vector<at::Tensor> x{at::empty({layout.rows(), tiny.spec.width}, at::kFloat)};
+    eval::embed(decoder, source, layout.inputs, layout.positions, 0, x);
+    for (int layer = 0; layer < tiny.spec.layers; ++layer) {
+        decoder.loadBlock(source, layer, 0, 1);
+        for (const eval::RowChunk& chunk : eval::chunksOf(layout, chunkRows, longestPiece)) {
+            at::Tensor part = x[0].narrow(0, chunk.begin, chunk.count);
+            decoder.forwardBlock(0, part, chunk.pieces);
+        }
+    }
+    return x[0];
 }
 
 } // namespace
@@ -112,6 +190,38 @@ private Q_SLOTS:
             sum += std::abs(static_cast<double>(rounded[i]) - static_cast<double>(tiny.nats[i]));
         const double mean = sum / static_cast<double>(rounded.size());
         QVERIFY2(mean > 0 && mean <= kBFloat16Tolerance * largest(tiny.logits), qPrintable(QString::number(mean)));
+    }
+
+    void sharingChangesNothing_data() {
+        QTest::addColumn<QString>("shape");
+        QTest::addColumn<QString>("path");
+        for (const std::string& name : test::tinyModelNames(m_folder.path().toStdString()))
+            for (const char* path : {"float32", "reference", "bfloat16"})
+                QTest::newRow((name + ' ' + path).c_str()) << QString::fromStdString(name) << path;
+    }
+    void sharingChangesNothing() {
+        QFETCH(QString, path);
+        const auto tiny = read();
+        const auto compute = path == "bfloat16" ? model::Compute::BFloat16 : model::Compute::Float32;
+        model::setReferenceOps(path == "reference");
+        const auto alone = questionLosses(tiny, compute, false), shared = questionLosses(tiny, compute, true);
+        model::setReferenceOps(false);
+        QVERIFY2(alone && shared, shared ? "" : shared.error().text().c_str());
+        const double tolerance = path == "bfloat16" ? kSharedBFloat16 * largest(tiny.logits) : natsTolerance(tiny);
+        const double difference = largestDifference(alone->tokenNats, shared->tokenNats);
+        QVERIFY2(difference <= tolerance, qPrintable(QString("%1 of %2").arg(difference).arg(tolerance)));
+        if (path != "bfloat16") // whose rounding may turn two near logits
+            QVERIFY(alone->greedy == shared->greedy);
+        QCOMPARE(std::count(shared->greedy.begin(), shared->greedy.end(), -1), 0);
+    }
+
+    void blocksTakeSequencesInAnyCut_data() { addShapes(); }
+    void blocksTakeSequencesInAnyCut() {
+        const auto tiny = read();
+        const at::Tensor whole = lastStates(tiny, 1'000'000, 1'000'000);
+        const double scale = whole.abs().max().item<double>();
+        for (const auto& [chunk, longest] : {std::pair(16, 5), std::pair(20, 20), std::pair(64, 64)})
+            QVERIFY((whole - lastStates(tiny, chunk, longest)).abs().max().item<double>() <= 1e-5 * scale);
     }
 
     void threadsChangeNothing() {
