@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The inside of StudySession, shared by its files alone: study_session.cpp (life, looking), session_opening.cpp
-// (opening, scanning, closing), session_edits.cpp (series, tasks, probes), session_runs.cpp (planning, devices, runs).
+// (opening, scanning, closing), session_edits.cpp (series, tasks, probes, overlays), session_runs.cpp (planning, devices, runs).
 #pragma once
 
 #include <functional>
@@ -46,6 +46,7 @@ struct StudySession::Private {
         , planning(session)
         , adding(session)
         , locating(session)
+        , importing(session)
         , queueing(session)
         , controlling(session)
         , searching(session)
@@ -72,7 +73,8 @@ struct StudySession::Private {
     QThread readingThread;
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
-    Background opening, scanning, planning, adding, locating, queueing, controlling, searching, remembering;
+    std::optional<analysis::ItemTableOptions> wantedItems, wantedSamples;
+    Background opening, scanning, planning, adding, locating, importing, queueing, controlling, searching, remembering;
 
     void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {});
     void adopt(OpenedStudy opened);
