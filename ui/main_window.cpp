@@ -22,6 +22,8 @@
 #include "ui/dialogs/cheat_sheet.h"
 #include "ui/dialogs/command_search.h"
 #include "ui/dialogs/export_dialog.h"
+#include "ui/dialogs/item_preview.h"
+#include "ui/dialogs/overlays_dialog.h"
 #include "ui/dialogs/text_preview.h"
 #include "ui/docks/issues_dock.h"
 #include "ui/docks/probe_dock.h"
@@ -29,6 +31,8 @@
 #include "ui/docks/series_dock.h"
 #include "ui/pages/curves_page.h"
 #include "ui/pages/inflection_page.h"
+#include "ui/pages/items_page.h"
+#include "ui/pages/samples_page.h"
 #include "ui/pages/start_page.h"
 #include "ui/window/icons.h"
 #include "ui/window/message_bar.h"
@@ -78,11 +82,15 @@ void MainWindow::setupPages() {
     m_start = new StartPage(*m_actions, this);
     m_curves = new CurvesPage(*m_session, *m_actions, this);
     m_inflection = new InflectionPage(*m_session, this);
+    m_items = new ItemsPage(*m_session, this);
+    m_samples = new SamplesPage(*m_session, this);
     m_tabs = new QTabWidget;
     m_tabs->setDocumentMode(true);
     m_tabs->setAccessibleName(tr("Pages"));
     m_tabs->addTab(m_curves, tr("Curves"));
     m_tabs->addTab(m_inflection, tr("Inflection"));
+    m_tabs->addTab(m_items, tr("Items"));
+    m_tabs->addTab(m_samples, tr("Samples"));
     m_stack = new QStackedWidget;
     m_stack->addWidget(m_start);
     m_stack->addWidget(m_tabs);
@@ -124,12 +132,13 @@ void MainWindow::setupMenus() {
             id == ActionId::Count ? (void)menu->addSeparator() : menu->addAction(m_actions->at(id));
     };
     using enum ActionId;
-    add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, Count, CloseStudy, Quit});
+    add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, ImportOverlay, Count, CloseStudy, Quit});
     add(menuBar()->addMenu(tr("&Series")), {AddSeries, Locate, Rescan, Filter, Count, Exclude, Include});
     add(menuBar()->addMenu(tr("&Probe")),
-        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, Count, Undo, Redo});
+        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, Count, Undo,
+         Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, {ShowCurves, ShowInflection, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
+    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
                ResetZoom, Count});
     for (QDockWidget* dock : docks())
         view->addAction(dock->toggleViewAction());
@@ -229,6 +238,7 @@ void MainWindow::connectFileActions() {
     on(ActionId::Locate, [this] { locateSeries(); });
     on(ActionId::SaveAs, [this] { saveAs(); });
     on(ActionId::Export, [this] { exportFigure(); });
+    on(ActionId::ImportOverlay, [this] { (new OverlaysDialog(*m_session, this))->open(); });
     on(ActionId::CloseStudy, [this] { m_session->close(); });
     on(ActionId::Quit, [this] { close(); });
     on(ActionId::Filter, [this] { m_series->focusFilter(); });
@@ -243,6 +253,8 @@ void MainWindow::connectViewActions() {
     on(ActionId::Run, [this] { m_runs->raise(); });
     on(ActionId::ShowCurves, [this] { m_tabs->setCurrentWidget(m_curves); });
     on(ActionId::ShowInflection, [this] { m_tabs->setCurrentWidget(m_inflection); });
+    on(ActionId::ShowItems, [this] { m_tabs->setCurrentWidget(m_items); });
+    on(ActionId::ShowSamples, [this] { m_tabs->setCurrentWidget(m_samples); });
     on(ActionId::FullScreen, [this](bool full) { showFullScreen(full); });
     on(ActionId::CommandSearch, [this] { (new CommandSearch(allActions(), this))->open(); });
     on(ActionId::CheatSheet, [this] { (new CheatSheet(allActions(), this))->open(); });
@@ -372,8 +384,11 @@ void MainWindow::exportFigure() {
     dialog->open();
 }
 
-/// With the tokenizer of the first checkpoint that can be read.
+/// Of a text with the tokenizer of the first checkpoint that can be read; of a suite's task as plain text.
 void MainWindow::showTextPreview(const QString& task) {
+    for (const study::Task& one : m_session->study().tasks)
+        if (toQString(one.name) == task && one.kind == study::TaskKind::Suite)
+            return (new ItemPreview(one, std::filesystem::path(m_session->folder().toStdString()), this))->open();
     for (const study::Task& one : m_session->study().tasks)
         for (const series::Series& series : m_session->series())
             for (const series::Checkpoint& checkpoint : series.checkpoints)

@@ -20,9 +20,11 @@ namespace crest::ui {
 class CurvesPage;
 class InflectionPage;
 class IssuesDock;
+class ItemsPage;
 class MessageBar;
 class ProbeDock;
 class RunsDock;
+class SamplesPage;
 class SeriesDock;
 class StartPage;
 
@@ -88,6 +90,8 @@ private:
     StartPage* m_start = nullptr;
     CurvesPage* m_curves = nullptr;
     InflectionPage* m_inflection = nullptr;
+    ItemsPage* m_items = nullptr;
+    SamplesPage* m_samples = nullptr;
     QStackedWidget* m_stack = nullptr;
     QTabWidget* m_tabs = nullptr;
     MessageBar* m_message = nullptr;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
@@ -20,7 +21,7 @@ namespace crest::app {
 namespace {
 
 struct ExportArguments {
-    std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95";
+    std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95", metric;
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     std::vector<std::string> hide;
     std::vector<double> xRange, yRange;
@@ -41,6 +42,7 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
     options.spread = arguments.spread == "sd" ? Spread::Deviation : Spread::Confidence95;
     options.inflections = !arguments.noInflections;
+    options.metric = arguments.metric;
     return options;
 }
 
@@ -76,11 +78,16 @@ Result<void> applyView(const ExportArguments& arguments, analysis::Figure& figur
 Result<void> exportStudyFigure(const ExportArguments& arguments) {
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
+    if (const auto metrics = analysis::metricsOf(results);
+        !arguments.metric.empty() && std::ranges::find(metrics, arguments.metric) == metrics.end())
+        return fail(ErrorKind::NotFound,
+                    fmt::format("No task of this run has the metric \"{}\"; there are: {}.", arguments.metric,
+                                metrics.empty() ? "none but the losses of texts" : fmt::format("{}", fmt::join(metrics, ", "))));
     ui::addModelFacts(results, ui::scanStudy(folder.study(), folder.path(), {}, {}).series);
     const analysis::FigureOptions options = figureOptions(arguments);
     std::vector<analysis::InflectionRow> inflections;
     if (options.inflections) {
-        CREST_TRY(table, analysis::inflectionTable(results));
+        CREST_TRY(table, analysis::inflectionTable(results, options.metric));
         inflections = std::move(table);
     }
     CREST_TRY(figure, analysis::curvesFigure(results, options, inflections));
@@ -109,6 +116,8 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
         ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
     command->add_option("--y", arguments->y, "Loss, its change from the base, or both")
         ->check(CLI::IsMember({"value", "change", "both"}));
+    command->add_option("--metric", arguments->metric,
+                        "Metric of the tasks of suites that have it (acc_norm, ...); default: the first of each");
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
     CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis");
     command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default")->excludes(linearX);

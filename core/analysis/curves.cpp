@@ -122,18 +122,18 @@ Result<std::vector<Observation>> differences(std::span<const Observation> observ
 }
 } // namespace
 
-std::string bandKindLabel(BandKind kind) {
+std::string bandKindLabel(BandKind kind, const std::string& item) {
     switch (kind) {
     case BandKind::SeedSd:
         return "SD over pretraining seeds";
     case BandKind::SeedCi95:
-        return "95 % CI over pretraining seeds, noise draws and sequences";
+        return "95 % CI over pretraining seeds, noise draws and " + item + "s";
     case BandKind::DrawSd:
         return "SD over noise draws, for these checkpoints";
     case BandKind::DrawCi95:
-        return "95 % CI over noise draws and sequences, for these checkpoints";
+        return "95 % CI over noise draws and " + item + "s, for these checkpoints";
     case BandKind::SequenceCi95:
-        return "95 % CI over sequences, for these checkpoints";
+        return "95 % CI over " + item + "s, for these checkpoints";
     case BandKind::None:
         break;
     }

@@ -40,7 +40,7 @@ enum class CurveColor {
     Ordered, ///< position on the viridis-like scale, dark to light
     Category ///< Okabe-Ito by index
 };
-enum class Marker { None, Circle, Square, Diamond, TriangleUp, TriangleDown, Pentagon, Star };
+enum class Marker { None, Circle, Square, Diamond, TriangleUp, TriangleDown, Pentagon, Star, Plus, Cross };
 
 struct FigureCurve {
     std::string id;    ///< stable across panels and updates: "base", "gamma=0.1"
@@ -48,6 +48,7 @@ struct FigureCurve {
     CurveColor color = CurveColor::Ordered;
     double colorPosition = 0; ///< Ordered: 0..1; Category: index
     bool dashed = false;
+    bool dotted = false; ///< points of others (overlays)
     Marker marker = Marker::Circle;
     bool visible = true;
     /// Points joined by lines; a gap (missing or non-finite value) starts a new segment.
@@ -61,12 +62,19 @@ struct FigureMark {
     std::string label; ///< "16M (8M to 32M)"
 };
 
+/// A level across a panel: what guessing gives.
+struct FigureLine {
+    double y = 0;
+    std::string label; ///< "chance 0.25"
+};
+
 struct FigurePanel {
     std::string title;
     std::string badge; ///< "ID", "OOD" or ""; ID panels are faintly tinted
     Axis x, y;
     std::vector<FigureCurve> curves;
     std::vector<FigureMark> marks;
+    std::vector<FigureLine> lines; ///< thin, behind the curves; in range when all is shown
     std::vector<std::string>
         notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
     int hiddenNonFinite = 0; ///< points left out as gaps; said in the panel

@@ -55,6 +55,17 @@ Zoom zoomOf(const Figure& figure, Dimension dimension) {
     return zoom;
 }
 
+/// As it is where a shell takes it so, else in single quotes.
+std::string shellQuoted(const std::string& text) {
+    constexpr const char* kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%=,";
+    if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos)
+        return text;
+    std::string quoted = "'";
+    for (const char c : text)
+        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    return quoted + "'";
+}
+
 } // namespace
 
 std::string makingOptions(const FigureOptions& options) {
@@ -65,6 +76,8 @@ std::string makingOptions(const FigureOptions& options) {
         text += options.y == YQuantity::Change ? " --y change" : " --y both";
     if (options.spread == Spread::Deviation)
         text += " --spread sd";
+    if (!options.metric.empty())
+        text += " --metric " + shellQuoted(options.metric);
     if (!options.inflections)
         text += " --no-inflections";
     return text;
@@ -80,7 +93,7 @@ std::string viewOptions(const Figure& figure) {
         text += " --log-y";
     for (const FigureCurve& curve : distinctCurves(figure))
         if (!curve.visible)
-            text += " --hide " + curve.id;
+            text += " --hide " + shellQuoted(curve.id);
     bool unsaid = false;
     for (const Dimension dimension : {Dimension::X, Dimension::Y}) {
         const Zoom zoom = zoomOf(figure, dimension);

@@ -32,8 +32,11 @@ Json panelJson(const FigurePanel& panel) {
             if (mark.curve == curve.id)
                 marks.push_back({{"curve", curve.label}, {"label", mark.label}});
     }
-    return {{"title", panel.title}, {"role", panel.badge},        {"x", axisJson(panel.x)}, {"y", axisJson(panel.y)},
-            {"curves", curves},     {"notes", panelNotes(panel)}, {"marks", marks}};
+    Json json = {{"title", panel.title}, {"role", panel.badge},        {"x", axisJson(panel.x)}, {"y", axisJson(panel.y)},
+                 {"curves", curves},     {"notes", panelNotes(panel)}, {"marks", marks}};
+    for (const FigureLine& line : panel.lines)
+        json["lines"].push_back({{"y", numberToJson(line.y)}, {"label", line.label}});
+    return json;
 }
 
 } // namespace

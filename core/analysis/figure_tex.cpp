@@ -71,8 +71,16 @@ const char* markName(Marker marker) {
         return "pentagon*";
     case Marker::Star:
         return "star";
+    case Marker::Plus:
+        return "+";
+    case Marker::Cross:
+        return "x";
     }
     return "*";
+}
+
+const char* lineStyle(const FigureCurve& curve) {
+    return curve.dotted ? ", densely dotted" : curve.dashed ? ", densely dashed" : "";
 }
 
 std::string coordinates(const Axis& x, const Axis& y, const std::vector<XY>& line) {
@@ -113,7 +121,7 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
     }
     for (const auto& line : geometry.lines)
         out += fmt::format("\\addplot[{}, line width=0.8pt, mark=none{}, forget plot] coordinates {{{}}};\n", color,
-                           curve.dashed ? ", densely dashed" : "", coordinates(panel.x, panel.y, line));
+                           lineStyle(curve), coordinates(panel.x, panel.y, line));
     std::vector<XY> points;
     for (const MarkerGeometry& marker : geometry.markers)
         if (curve.marker != Marker::None || marker.alone)
@@ -130,8 +138,18 @@ void appendLegend(std::string& out, const Figure& figure, const std::map<std::st
         if (curve.visible)
             out += fmt::format(
                 "\\addlegendimage{{{}, line width=0.8pt, mark={}, mark size=1.6pt{}}}\n\\addlegendentry{}\n",
-                colors.at(curve.id), markName(curve.marker), curve.dashed ? ", densely dashed" : "",
+                colors.at(curve.id), markName(curve.marker), lineStyle(curve),
                 braced(curve.label));
+}
+
+/// Behind the curves, with its label above the right end.
+void appendLines(std::string& out, const FigurePanel& panel) {
+    for (const FigureLine& line : panel.lines)
+        if (inRange(panel.y, line.y))
+            out += fmt::format("\\draw[black!55, line width=0.4pt, dash pattern=on 1pt off 1.5pt] ({{rel axis "
+                               "cs:0,0}}|-{{axis cs:{0},{1}}}) -- ({{rel axis cs:1,0}}|-{{axis cs:{0},{1}}}) "
+                               "node[anchor=south east, font=\\scriptsize, inner sep=1pt] {2};\n",
+                               number(panel.x.high), number(line.y), braced(line.label));
 }
 
 void appendMarks(std::string& out, const FigurePanel& panel, double plotMm,
@@ -187,6 +205,7 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
     if (panel.badge == "ID")
         out += "  axis background/.style={fill=crestTint},\n";
     out += "]\n";
+    appendLines(out, panel);
     for (const FigureCurve& curve : panel.curves)
         if (curve.visible)
             appendCurve(out, panel, curve, colors.at(curve.id));

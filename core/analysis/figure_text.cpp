@@ -37,6 +37,8 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
            "\n";
     for (const std::string& note : panelNotes(panel))
         out += oneLine(fmt::format("# panel {}: note: {}", number, note)) + "\n";
+    for (const FigureLine& line : panel.lines)
+        out += oneLine(fmt::format("# panel {}: line at y {}: {}", number, exact(line.y), line.label)) + "\n";
     for (const FigureMark& mark : panel.marks)
         for (const FigureCurve& curve : panel.curves)
             if (curve.visible && curve.id == mark.curve)

@@ -247,6 +247,9 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
                             range.add(axisPosition(axis, *edge));
             }
     }
+    if (dimension == Dimension::Y && range.low <= range.high)
+        for (const FigureLine& line : panel.lines)
+            range.add(axisPosition(axis, line.y));
     if (range.low > range.high) {
         axis.low = axis.scale == AxisScale::Log ? 1 : 0;
         axis.high = axis.scale == AxisScale::Log ? 10 : 1;

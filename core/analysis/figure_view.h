@@ -22,7 +22,7 @@ bool isDrawable(const Axis& axis);
 /// Whether value lies in [low, high] (with a tolerance of 1e-9 of the drawn width) and can be shown.
 bool inRange(const Axis& axis, double value);
 
-/// Sets low and high so that the points and bands of the visible curves are in range, with a margin of 5 %. Without a
+/// Sets low and high so that the points and bands of the visible curves, and the lines, are in range, with a margin of 5 %. Without a
 /// drawable point the range is 0..1, or 1..10 on a log axis.
 void fitAxis(FigurePanel& panel, Dimension dimension);
 /// The ticks to draw: the axis's own where at least two of them are in range, else new ones (tokens or numbers; powers

@@ -96,46 +96,54 @@ void describeData(Inflection& result, const BudgetTable& table) {
     result.nonFinite = table.nonFinite;
 }
 
-std::string methodText(const Inflection& result) {
+std::string methodText(const Inflection& result, const Measure& measure) {
     const std::string spread =
-        result.scope == Scope::Budgets
-            ? "the spread of pretraining runs (pooled over neighbouring budgets), noise draws and sequences"
-            : "noise draws and sequences";
+        fmt::format("{}noise draws and {}s",
+                    result.scope == Scope::Budgets
+                        ? "the spread of pretraining runs (pooled over neighbouring budgets), "
+                        : "",
+                    measure.item);
     return fmt::format(
-        "Budgets whose mean loss is not significantly worse than that of any other: one-sided t tests of all pairs, "
+        "Budgets whose mean {} is not significantly worse than that of any other: one-sided t tests of all pairs, "
         "{} % error for all together, with the error from {}; supported where the first and the last budget are "
-        "both excluded.",
-        formatNumber(100 * (1 - result.level), 3), spread);
+        "both excluded.{}",
+        measure.title, formatNumber(100 * (1 - result.level), 3), spread,
+        measure.exponential ? fmt::format(" Compared in {}.", measure.unit) : "");
 }
 
-std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest) {
+std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest,
+                           const Measure& measure) {
     const double difference = error.meanDifference(from, lowest);
     const ErrorComponent variance = error.difference(from, lowest);
     const std::string df = std::isfinite(variance.df) ? fmt::format(", df {}", formatNumber(variance.df, 3)) : "";
-    return fmt::format("{} higher at {} (standard error {}{})", formatNumber(difference, 3),
+    return fmt::format("{}{} {} at {} (standard error {}{})", formatNumber(difference, 3),
+                       measure.exponential ? " " + measure.unit : "", measure.higherIsBetter ? "lower" : "higher",
                        formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(variance.variance), 2), df);
 }
 
-std::string countsText(const Inflection& result) {
+std::string countsText(const Inflection& result, const Measure& measure) {
     std::string text = fmt::format("{} budgets, {} pretraining run{}, {} noise draw{}", result.budgets, result.seeds,
                                    result.seeds == 1 ? "" : "s", result.draws, result.draws == 1 ? "" : "s");
     if (result.sequences > 0)
-        text += fmt::format(", {} sequences", result.sequences);
+        text += fmt::format(", {} {}s", result.sequences, measure.item);
     if (result.nonFinite > 0)
         text += fmt::format("; {} non-finite value{} left out", result.nonFinite, result.nonFinite == 1 ? "" : "s");
     return text;
 }
 
 std::string evidenceText(const Inflection& result, const BudgetTable& table, const PairwiseError& error,
-                         std::size_t lowest) {
-    std::string text = fmt::format("lowest at {}: {} nats/token", formatTokens(result.tokens),
-                                   formatNumber(table.budgets[lowest].summary.mean));
+                         std::size_t lowest, const Measure& measure) {
+    const double best = table.budgets[lowest].summary.mean;
+    const std::string unit = measure.valueUnit.empty() ? "" : " " + measure.valueUnit;
+    std::string text = fmt::format("{} at {}: {}{}", measure.higherIsBetter ? "highest" : "lowest",
+                                   formatTokens(result.tokens),
+                                   formatNumber(measure.higherIsBetter ? -best : measure.shown(best)), unit);
     if (lowest > 0)
-        text += "; " + differenceText(table, error, 0, lowest);
+        text += "; " + differenceText(table, error, 0, lowest, measure);
     if (lowest + 1 < table.budgets.size())
-        text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest);
+        text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest, measure);
     text += fmt::format("; budgets not excluded: {} to {}", formatTokens(result.low), formatTokens(result.high));
-    return text + "; " + countsText(result);
+    return text + "; " + countsText(result, measure);
 }
 
 InflectionVerdict judge(std::size_t first, std::size_t last, std::size_t lowest, std::size_t count) {
@@ -145,9 +153,9 @@ InflectionVerdict judge(std::size_t first, std::size_t last, std::size_t lowest,
 }
 
 /// A curve without enough budgets, or without any known error.
-Inflection unsupported(Inflection result, InflectionVerdict verdict, std::string evidence) {
+Inflection unsupported(Inflection result, InflectionVerdict verdict, std::string evidence, const Measure& measure) {
     result.verdict = verdict;
-    result.evidence = std::move(evidence) + "; " + countsText(result);
+    result.evidence = std::move(evidence) + "; " + countsText(result, measure);
     return result;
 }
 
@@ -158,7 +166,8 @@ bool knowsError(const BudgetTable& table, const PairwiseError& error) {
     return false;
 }
 
-void test(Inflection& result, const BudgetTable& table, const PairwiseError& error, std::size_t lowest) {
+void test(Inflection& result, const BudgetTable& table, const PairwiseError& error, std::size_t lowest,
+          const Measure& measure) {
     const std::size_t count = table.budgets.size();
     const std::vector<std::size_t> set = confidenceSet(compareAll(error, count), 1 - result.level);
     const std::size_t first = set.front(), last = set.back();
@@ -170,41 +179,58 @@ void test(Inflection& result, const BudgetTable& table, const PairwiseError& err
     result.riseError = lowest + 1 < count ? std::sqrt(error.difference(count - 1, lowest).variance) : 0.0;
     result.verdict = judge(first, last, lowest, count);
     result.supported = result.verdict == InflectionVerdict::Supported;
-    result.evidence = evidenceText(result, table, error, lowest);
+    result.evidence = evidenceText(result, table, error, lowest, measure);
 }
 
 Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
     std::erase_if(table.budgets, [](const Budget& budget) { return budget.summary.seeds == 0; });
     Inflection result;
     result.level = options.level;
+    result.higherIsBetter = options.measure.higherIsBetter;
     describeData(result, table);
     if (table.budgets.size() < static_cast<std::size_t>(std::max(options.minimumBudgets, 2)))
         return unsupported(result, InflectionVerdict::TooFewBudgets,
                            fmt::format("{} budgets with finite values; {} are the least", result.budgets,
-                                       std::max(options.minimumBudgets, 2)));
+                                       std::max(options.minimumBudgets, 2)),
+                           options.measure);
     const bool ofBudgets = speaksOfBudgets(table);
     result.scope = ofBudgets ? Scope::Budgets : Scope::TheseCheckpoints;
-    result.method = methodText(result);
+    result.method = methodText(result, options.measure);
     const std::size_t lowest = lowestBudget(table);
     result.tokens = table.budgets[lowest].tokens;
     result.low = result.bracketLow = table.budgets.front().tokens;
     result.high = result.bracketHigh = table.budgets.back().tokens;
     if (table.strength != 0 && result.draws < 2)
         return unsupported(result, InflectionVerdict::NoError,
-                           "one noise draw at a budget: at least two are needed to know their error");
+                           "one noise draw at a budget: at least two are needed to know their error", options.measure);
     const PairwiseError error(table, ofBudgets);
     if (!knowsError(table, error))
         return unsupported(result, InflectionVerdict::NoError,
-                           "one value per budget: more pretraining runs, noise draws or sequences are needed");
-    test(result, table, error, lowest);
+                           fmt::format("one value per budget: more pretraining runs, noise draws or {}s are needed",
+                                       options.measure.item),
+                           options.measure);
+    test(result, table, error, lowest, options.measure);
     return result;
+}
+/// Better is lower in all that is compared.
+std::vector<Observation> turnedRound(std::span<const Observation> observations) {
+    std::vector<Observation> turned(observations.begin(), observations.end());
+    for (Observation& one : turned) {
+        one.value = -one.value;
+        for (float& value : one.perSequenceNats)
+            value = -value;
+    }
+    return turned;
 }
 } // namespace
 
 Result<Inflection> findInflection(std::span<const Observation> observations, const InflectionOptions& options) {
     if (!(options.level > 0 && options.level < 1))
         return fail(ErrorKind::OutOfRange, "The confidence level must lie between 0 and 1.");
-    CREST_TRY(tables, detail::tabulate(observations));
+    const std::vector<Observation> turned =
+        options.measure.higherIsBetter ? turnedRound(observations) : std::vector<Observation>();
+    CREST_TRY(tables, detail::tabulate(options.measure.higherIsBetter ? std::span<const Observation>(turned)
+                                                                      : observations));
     if (tables.size() > 1)
         return fail(ErrorKind::Mismatch, "An inflection is looked for in one task at one strength; more were given.");
     detail::BudgetTable empty;
@@ -219,12 +245,13 @@ std::string inflectionLabel(const Inflection& inflection) {
         return fmt::format("{} ({} to {})", formatTokens(inflection.tokens), formatTokens(inflection.low),
                            formatTokens(inflection.high));
     case InflectionVerdict::FallsToLast:
-        return "none: falls to the last budget";
+        return inflection.higherIsBetter ? "none: rises to the last budget" : "none: falls to the last budget";
     case InflectionVerdict::RiseNotClear:
-        return "none: the rise after the minimum is within the error";
+        return inflection.higherIsBetter ? "none: the fall after the maximum is within the error"
+                                         : "none: the rise after the minimum is within the error";
     case InflectionVerdict::RisesFromStart:
-        return fmt::format("at or before {}: no fall before the rise is beyond the error",
-                           formatTokens(inflection.high));
+        return fmt::format("at or before {}: no {} is beyond the error", formatTokens(inflection.high),
+                           inflection.higherIsBetter ? "rise before the fall" : "fall before the rise");
     case InflectionVerdict::NoError:
         return "none: no spread is known";
     case InflectionVerdict::TooFewBudgets:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The inflection point: the token budget after which the modified loss rises, with a 95 % confidence set, or the reason
-// why none is supported.
+// The inflection point: the token budget after which the modified model gets worse (its loss rises, its accuracy falls),
+// with a 95 % confidence set, or the reason why none is supported.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/analysis/curves.h"
+#include "core/analysis/measure.h"
 #include "core/base/result.h"
 
 namespace crest::analysis {
@@ -19,11 +20,12 @@ enum class Scope {
     TheseCheckpoints ///< one run per budget: the interval covers noise draws and sequences, not the luck of the run
 };
 
+/// In words of a loss; a metric of which more is better is turned round.
 enum class InflectionVerdict {
-    Supported,      ///< falls, then rises, both beyond the error
-    FallsToLast,    ///< the lowest loss is at the last budget
-    RiseNotClear,   ///< rises after the lowest budget, but within the error
-    RisesFromStart, ///< the rise is clear, a fall before it is not: the turn is at or before `high`
+    Supported,      ///< gets better, then worse, both beyond the error
+    FallsToLast,    ///< the best is at the last budget
+    RiseNotClear,   ///< gets worse after the best budget, but within the error
+    RisesFromStart, ///< the worsening is clear, an improvement before it is not: the turn is at or before `high`
     TooFewBudgets,  ///< fewer than `InflectionOptions::minimumBudgets` with finite values
     NoError         ///< a spread is not known (one noise draw, no sequences): nothing can be tested
 };
@@ -31,10 +33,11 @@ enum class InflectionVerdict {
 struct Inflection {
     bool supported = false;
     InflectionVerdict verdict = InflectionVerdict::TooFewBudgets;
-    double tokens = 0; ///< the budget with the lowest mean
+    bool higherIsBetter = false; ///< of the metric: "best" below is its highest mean, else its lowest
+    double tokens = 0;           ///< the budget with the best mean
     double low = 0,
            high =
-               0; ///< 95 % confidence set for the budget with the lowest true loss: first and last budget not excluded
+               0; ///< 95 % confidence set for the budget that is truly best: first and last budget not excluded
     /// Next measured budgets outside [low, high]: where the curve has one minimum, its place between budgets lies in
     /// here.
     double bracketLow = 0, bracketHigh = 0;
@@ -42,7 +45,8 @@ struct Inflection {
     Scope scope = Scope::TheseCheckpoints;
     std::int64_t budgets = 0, seeds = 0, draws = 0, sequences = 0; ///< seeds, draws: the fewest of any budget
     std::int64_t nonFinite = 0;                                    ///< values left out
-    double riseNats = 0, riseError = 0;                            ///< last budget minus lowest, and its standard error
+    double riseNats = 0, riseError = 0; ///< by how much the last budget is worse than the best (the metric's ratio), and
+                                        ///< its standard error
     std::string method;                                            ///< one sentence, for hover and caption
     std::string evidence;                                          ///< the numbers in words
 };
@@ -50,6 +54,7 @@ struct Inflection {
 struct InflectionOptions {
     double level = 0.95;
     int minimumBudgets = 4;
+    Measure measure = measureOf("loss"); ///< which direction is worse, and the words for it
 };
 
 /// Of one task at one strength: `observations` must all have the same task and strength (Mismatch otherwise).

@@ -21,6 +21,9 @@ struct ProbeResults {
     std::vector<study::ResultRow> rows;  ///< may hold others; they are left out
     std::int64_t parameters = 0;         ///< of the checkpoints; 0 where unknown or not all the same
     double flopsPerToken = 0;            ///< of pretraining (forward and backward); 0 where unknown
+    std::vector<study::Overlay> overlays; ///< points of others
+    /// Base evaluations of other series that measure the same tasks: drawn in the same panels, a colour for each.
+    std::vector<ProbeResults> others;
     std::string studyName, studyCommand; ///< studyCommand: what draws it again, without options
 };
 
@@ -34,6 +37,7 @@ struct FigureOptions {
     AxisScale yScale = AxisScale::Linear;
     Spread spread = Spread::Confidence95;
     bool inflections = true; ///< draw them where the data support one
+    std::string metric;      ///< of the tasks of suites that have it; "": the first of each
 };
 
 /// One task at one strength.
@@ -42,14 +46,23 @@ struct InflectionRow {
     study::Role role = study::Role::InDistribution;
     double strength = 0;
     Inflection inflection;
+    std::string metric = "loss"; ///< that was looked at
 };
 
-/// What is stored of a probe as observations, in the order of the rows. Rows without token count are left out.
-std::vector<Observation> observationsOf(const ProbeResults& results);
+/// Tasks of a probe, ID first, otherwise in the user's order.
+std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe);
 
-/// The inflection of every task and strength (not of the base), ID tasks first. Takes some 10 ms a row: not for the
+/// What is stored of a probe as observations, in the order of the cells: losses of texts, and of the tasks of suites
+/// `metric` (FigureOptions::metric), as the ratio behind it (Measure). Rows without token count are left out.
+std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric = {});
+
+/// The metrics that the tasks of suites were measured with, in order of appearance.
+std::vector<std::string> metricsOf(const ProbeResults& results);
+
+/// The inflection of every task and strength (of the base only where there is nothing else), ID tasks first: the budget
+/// after which the metric gets worse, which for an accuracy is a fall. Takes some 10 ms a row: not for the
 /// thread that draws.
-Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results);
+Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, const std::string& metric = {});
 
 /// The curves page: one panel per task (two with YQuantity::Both), ID first. Base dashed, strengths on the ordered
 /// scale.

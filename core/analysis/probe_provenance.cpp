@@ -63,6 +63,8 @@ std::string tokensWithCount(double tokens) {
 }
 
 Json probeRecord(const study::Probe& probe) {
+    if (probe.strengths.empty())
+        return {{"name", probe.name}, {"kind", probe.kind}, {"series", probe.series}, {"compute", computeText(probe.compute)}};
     return {{"name", probe.name},
             {"kind", probe.kind},
             {"series", probe.series},
@@ -72,6 +74,36 @@ Json probeRecord(const study::Probe& probe) {
             {"antithetic", true},
             {"noise_scale", noiseScaleText(probe.noiseScale)},
             {"compute", computeText(probe.compute)}};
+}
+
+Json taskRecord(const study::Task& task) {
+    if (task.kind == study::TaskKind::Suite)
+        return {{"sha256", task.dataHash},
+                {"definition_sha256", sha256Hex(task.definition)},
+                {"shots", task.shots},
+                {"limit", task.limit}};
+    return {{"sha256", task.dataHash},
+            {"window_tokens", task.windowTokens},
+            {"stride_tokens", task.strideTokens},
+            {"max_windows", task.maxWindows}};
+}
+
+Json overlayRecord(const study::Overlay& overlay) {
+    return {{"name", overlay.name}, {"source", overlay.source}, {"file", overlay.file}, {"sha256", overlay.sha256}};
+}
+
+/// What the figure holds beside the probe itself.
+void addGuests(Json& object, const ProbeResults& results, const FigureOptions& options) {
+    if (!options.metric.empty())
+        object["metric"] = options.metric;
+    for (const study::Overlay& overlay : results.overlays)
+        object["overlays"].push_back(overlayRecord(overlay));
+    for (const ProbeResults& other : results.others) {
+        const std::vector<const ResultRow*> rows = rowsOfPlan(other);
+        object["other_series"].push_back({{"series", other.plan.probe.series},
+                                          {"run", other.plan.id},
+                                          {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}}});
+    }
 }
 
 } // namespace
@@ -89,7 +121,12 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, do
                                                                            : "the RMS of each tensor (fallback)",
                             probe.firstSeed, probe.firstSeed + probe.seeds - 1);
     for (const study::Task& one : results.plan.tasks)
-        if (one.name == task)
+        if (one.name == task && one.kind == study::TaskKind::Suite)
+            text += fmt::format("task of a suite, {}, {}\ndata {}\n",
+                                one.shots < 0 ? "the suite's number of shots" : fmt::format("{} shots", one.shots),
+                                one.limit > 0 ? fmt::format("the first {} items", one.limit) : "all items",
+                                one.dataHash.substr(0, 16));
+        else if (one.name == task)
             text += fmt::format("windows of {} tokens, stride {}, {}\ndata {}\n", one.windowTokens, one.strideTokens,
                                 one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",
                                 one.dataHash.substr(0, 16));
@@ -116,13 +153,10 @@ std::string figureProvenance(const ProbeResults& results, const std::string& fig
     }
     Json data = Json::object(), weights = Json::array();
     for (const study::Task& task : plan.tasks)
-        data[task.name] = {{"sha256", task.dataHash},
-                           {"window_tokens", task.windowTokens},
-                           {"stride_tokens", task.strideTokens},
-                           {"max_windows", task.maxWindows}};
+        data[task.name] = taskRecord(task);
     for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints)
         weights.push_back({{"name", checkpoint.name}, {"weights", checkpoint.weights.substr(0, 16)}});
-    const Json object = {{"made_by", fmt::format("Crest {}", version())},
+    Json object = {{"made_by", fmt::format("Crest {}", version())},
                          {"figure", figure},
                          {"study", results.studyName},
                          {"run", plan.id},
@@ -136,6 +170,7 @@ std::string figureProvenance(const ProbeResults& results, const std::string& fig
                          {"y", yText(options.y)},
                          {"spread", options.spread == Spread::Confidence95 ? "95 % confidence" : "standard deviation"},
                          {"command", results.studyCommand + makingOptions(options)}};
+    addGuests(object, results, options);
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 

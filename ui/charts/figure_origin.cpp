@@ -64,6 +64,9 @@ void appendPanel(std::string& out, const Json& panel) {
                            text(panel["x"], "title"), text(panel["x"], "scale"));
     if (panel.contains("curves"))
         out += "    curves: " + joined(panel["curves"], "label") + "\n";
+    if (panel.contains("lines") && panel["lines"].is_array())
+        for (const Json& line : panel["lines"])
+            out += fmt::format("    line: {}\n", text(line, "label"));
     if (panel.contains("marks") && panel["marks"].is_array())
         for (const Json& mark : panel["marks"])
             out += fmt::format("    inflection of {}: {}\n", text(mark, "curve"), text(mark, "label"));

@@ -43,7 +43,9 @@ void paintLegendEntry(QPainter* painter, const QPointF& topLeft, const analysis:
     }
     QPen pen(color, 0.145 * em);
     pen.setCapStyle(Qt::FlatCap);
-    if (curve.dashed)
+    if (curve.dotted)
+        pen.setDashPattern({1.2, 1.4});
+    else if (curve.dashed)
         pen.setDashPattern({3.4, 1.7});
     painter->setPen(pen);
     painter->drawLine(QPointF(topLeft.x(), middle), QPointF(topLeft.x() + kSample * em, middle));

@@ -5,10 +5,20 @@
 #include <cmath>
 #include <numbers>
 
+#include <QTransform>
+
 #include "core/analysis/figure_colors.h"
 
 namespace crest::ui {
 namespace {
+
+/// A plus sign of arms `width` thick and `reach` long, turned by `degrees`.
+QPainterPath plusSign(double reach, double width, double degrees) {
+    QPainterPath path;
+    path.addRect(QRectF(-reach, -width / 2, 2 * reach, width));
+    path.addRect(QRectF(-width / 2, -reach, width, 2 * reach));
+    return QTransform().rotate(degrees).map(path.simplified());
+}
 
 QPainterPath regularPolygon(int corners, double radius, double innerRadius, double turn) {
     QPolygonF polygon;
@@ -96,6 +106,10 @@ QPainterPath markerPath(analysis::Marker marker, double size) {
         return regularPolygon(5, 1.12 * r, 0, kUp);
     case analysis::Marker::Star:
         return regularPolygon(5, 1.45 * r, 0.62 * r, kUp);
+    case analysis::Marker::Plus:
+        return plusSign(1.3 * r, 0.6 * r, 0);
+    case analysis::Marker::Cross:
+        return plusSign(1.35 * r, 0.6 * r, 45);
     }
     return path;
 }

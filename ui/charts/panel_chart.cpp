@@ -229,9 +229,11 @@ void PanelChart::styleSeries() {
         const analysis::FigureCurve& curve = m_panel.curves[i];
         const QColor color = curveColor(curve, m_style.theme);
         QPen pen(color, 0.145 * m_style.em);
-        pen.setCapStyle(curve.dashed ? Qt::FlatCap : Qt::RoundCap);
+        pen.setCapStyle(curve.dashed || curve.dotted ? Qt::FlatCap : Qt::RoundCap);
         pen.setJoinStyle(Qt::RoundJoin);
-        if (curve.dashed)
+        if (curve.dotted)
+            pen.setDashPattern({1.2, 1.4});
+        else if (curve.dashed)
             pen.setDashPattern({3.4, 1.7});
         for (QLineSeries* line : m_items[i].lines)
             if (line->pen() != pen)

@@ -100,10 +100,37 @@ void PanelGround::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWid
     painter->setBrush(Qt::NoBrush);
     paintY(painter);
     paintX(painter);
+    paintLines(painter);
     painter->setPen(thinPen(style.theme.axis, 0.08 * style.em));
     painter->drawLine(plot.topLeft(), plot.bottomLeft());
     painter->drawLine(plot.bottomLeft(), plot.bottomRight());
     paintHeading(painter);
+}
+
+/// Levels across the plot, thin and named above their right end.
+void PanelGround::paintLines(QPainter* painter) const {
+    const ChartStyle& style = m_chart->style();
+    const analysis::FigurePanel& panel = m_chart->panel();
+    const QRectF plot = m_chart->plotRect();
+    const QFont small = smallFont(style);
+    const QFontMetricsF metrics(small);
+    painter->setFont(small);
+    for (const analysis::FigureLine& line : panel.lines) {
+        if (!analysis::inRange(panel.y, line.y))
+            continue;
+        const double y = positionOnY(*m_chart, line.y);
+        QPen pen = thinPen(style.theme.muted, 0.08 * style.em);
+        pen.setDashPattern({2, 3});
+        painter->setPen(pen);
+        painter->drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y));
+        const QString label = QString::fromStdString(line.label);
+        const bool above = y - 1.2 * style.em > plot.top();
+        painter->setPen(style.theme.muted);
+        painter->drawText(QPointF(plot.right() - metrics.horizontalAdvance(label) - 0.2 * style.em,
+                                  above ? y - 0.25 * style.em : y + metrics.ascent() + 0.1 * style.em),
+                          label);
+    }
+    painter->setFont(style.font);
 }
 
 void PanelGround::paintHeading(QPainter* painter) const {

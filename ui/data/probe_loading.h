@@ -9,11 +9,19 @@
 #include "core/base/result.h"
 #include "core/series/series.h"
 #include "core/study/study_folder.h"
+#include "core/study/types.h"
 
 namespace crest::ui {
 
 /// Results of run `runId` ("" = the newest); NotFound where the study has no such run.
 Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId);
+
+/// A row as figures need it: without what was answered, but for the numbers of choices.
+study::ResultRow rowForFigures(const study::ResultRow& row);
+
+/// Of `plans` (of base evaluations, oldest first) those that can be drawn with the base evaluation `shown`: of another
+/// series, with a task that measures the same; of each series the newest. None where `shown` is no base evaluation.
+std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const std::vector<study::Plan>& plans);
 
 /// The command line that draws the curves of a run again, quoted for a shell; `options` goes in before the output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);

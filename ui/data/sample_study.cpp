@@ -3,7 +3,9 @@
 
 #include <filesystem>
 
+#include "core/data/suite.h"
 #include "ui/data/places.h"
+#include "ui/data/prompts_task.h"
 
 namespace crest::ui {
 
@@ -16,6 +18,36 @@ study::Probe defaultNoiseProbe(const std::string& series, const std::vector<stud
     probe.tasks = tasks;
     return probe;
 }
+
+study::Probe defaultBaseEvaluation(const std::string& series, const std::vector<study::TaskInProbe>& tasks) {
+    return study::baseEvaluation("base evaluation of " + series, series, tasks);
+}
+
+namespace {
+
+constexpr std::int64_t kSampleNewTokens = 40;
+
+/// Tasks for a base evaluation; none where a resource is missing, since the sample's own probe needs none of them.
+std::vector<study::Task> sampleTasks(const std::filesystem::path& resources) {
+    const std::filesystem::path folder = resources / "sample" / "tasks";
+    std::vector<study::Task> tasks;
+    const auto suite = data::readSuite(resources / "suites" / "sample.json");
+    if (!suite)
+        return tasks;
+    for (const data::TaskDefinition& definition : suite->tasks) {
+        study::Task task;
+        task.name = definition.name;
+        task.kind = study::TaskKind::Suite;
+        task.textsPath = folder.string();
+        task.definition = canonicalJson(definition.definition);
+        tasks.push_back(std::move(task));
+    }
+    tasks.push_back(promptsTask(QStringLiteral("prompts"), QString::fromStdString((folder / "prompts.jsonl").string()),
+                                kSampleNewTokens, 0));
+    return tasks;
+}
+
+} // namespace
 
 Result<study::Study> sampleStudy(const QString& resources) {
     const std::filesystem::path sample = std::filesystem::path(resources.toStdString()) / "sample";
@@ -41,6 +73,8 @@ Result<study::Study> sampleStudy(const QString& resources) {
         roles.push_back({name, role});
     }
     study.probes.push_back(defaultNoiseProbe("sample", roles));
+    for (study::Task& task : sampleTasks(resources.toStdString()))
+        study.tasks.push_back(std::move(task));
     return study;
 }
 

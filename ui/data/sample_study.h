@@ -16,5 +16,7 @@ Result<study::Study> sampleStudy(const QString& resources);
 QString sampleStudyFolder();
 /// The probe that the probe dock starts with for a series: the gammas and seeds of the sample, the tasks given.
 study::Probe defaultNoiseProbe(const std::string& series, const std::vector<study::TaskInProbe>& tasks);
+/// The checkpoints of a series as they are, on the tasks given.
+study::Probe defaultBaseEvaluation(const std::string& series, const std::vector<study::TaskInProbe>& tasks);
 
 } // namespace crest::ui

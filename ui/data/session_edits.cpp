@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Edits of the study: its tasks and probes, new and moved series. All go through the undo stack.
+// Edits of the study: its tasks, probes and overlays, new and moved series. All go through the undo stack.
 #include <algorithm>
 
 #include "ui/data/format.h"
@@ -18,6 +18,8 @@ void StudySession::Private::applyStudy(const study::Study& changed) {
     writer.save(changed);
     const bool corrected = changed.series != study.series, elsewhere = !haveSamePlaces(changed, study);
     study = changed;
+    if (reader)
+        reader->setOverlays(study.overlays);
     Q_EMIT q->studyChanged();
     if (elsewhere)
         scan();
@@ -81,14 +83,22 @@ void StudySession::locate(const QString& name, const QString& folder) {
     d->locating.start([input](const JobContext& job) { return locateSeries(input, job); }, done, d->checkSink());
 }
 
+namespace {
+
+/// Replaces the one of that name, or adds it.
+template<class T> void put(std::vector<T>& all, const T& one) {
+    const auto at = std::find_if(all.begin(), all.end(), [&](const T& other) { return other.name == one.name; });
+    if (at == all.end())
+        all.push_back(one);
+    else
+        *at = one;
+}
+
+} // namespace
+
 void StudySession::setProbe(const study::Probe& probe) {
     study::Study changed = d->study;
-    const auto at =
-        std::find_if(changed.probes.begin(), changed.probes.end(), [&](const auto& p) { return p.name == probe.name; });
-    if (at == changed.probes.end())
-        changed.probes.push_back(probe);
-    else
-        *at = probe;
+    put(changed.probes, probe);
     d->edit(tr("edit probe"), std::move(changed));
 }
 
@@ -96,6 +106,57 @@ void StudySession::addTask(const study::Task& task) {
     study::Study changed = d->study;
     changed.tasks.push_back(task);
     d->edit(tr("add task"), std::move(changed));
+}
+
+void StudySession::addTasks(const std::vector<study::Task>& tasks, const std::optional<study::Probe>& probe) {
+    study::Study changed = d->study;
+    for (const study::Task& task : tasks)
+        put(changed.tasks, task);
+    if (probe)
+        put(changed.probes, *probe);
+    d->edit(tasks.size() == 1 ? tr("add task") : tr("add tasks"), std::move(changed));
+}
+
+void StudySession::removeTask(const QString& task) {
+    const std::string name = task.toStdString();
+    study::Study changed = d->study;
+    std::erase_if(changed.tasks, [&](const study::Task& one) { return one.name == name; });
+    for (study::Probe& probe : changed.probes)
+        std::erase_if(probe.tasks, [&](const study::TaskInProbe& one) { return one.task == name; });
+    d->edit(tr("remove task"), std::move(changed));
+}
+
+void StudySession::readOverlay(const QStringList& files) {
+    if (!d->folder)
+        return;
+    std::vector<std::filesystem::path> paths;
+    for (const QString& file : files)
+        paths.emplace_back(file.toStdString());
+    d->importing.start([paths](const JobContext& job) { return analysis::readOverlay(paths, job); },
+                       [this](Result<analysis::OverlayImport> read) {
+                           if (!read)
+                               return d->report(read.error());
+                           Q_EMIT overlayRead(*read);
+                       });
+}
+
+void StudySession::addOverlay(study::Overlay overlay) {
+    study::Study changed = d->study;
+    const std::string wanted = overlay.name;
+    const auto taken = [&](const std::string& name) {
+        return std::any_of(changed.overlays.begin(), changed.overlays.end(),
+                           [&](const study::Overlay& one) { return one.name == name; });
+    };
+    for (int number = 2; taken(overlay.name); ++number)
+        overlay.name = wanted + " " + std::to_string(number);
+    changed.overlays.push_back(std::move(overlay));
+    d->edit(tr("import to overlay"), std::move(changed));
+}
+
+void StudySession::removeOverlay(const QString& name) {
+    study::Study changed = d->study;
+    std::erase_if(changed.overlays, [&](const study::Overlay& one) { return toQString(one.name) == name; });
+    d->edit(tr("remove overlay"), std::move(changed));
 }
 
 } // namespace crest::ui

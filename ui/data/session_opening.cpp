@@ -85,6 +85,17 @@ void StudySession::Private::startReader() {
                          Q_EMIT q->probeChanged();
                          takeScores();
                      });
+    QObject::connect(reader, &StudyReader::itemsRead, q,
+                     [this, from = reader](const std::shared_ptr<const ItemsView>& read) {
+                         if (from == reader && wantedItems == read->wanted)
+                             Q_EMIT q->itemsChanged(read);
+                     });
+    QObject::connect(reader, &StudyReader::samplesRead, q,
+                     [this, from = reader](const std::shared_ptr<const SamplesView>& read) {
+                         if (from == reader && wantedSamples == read->wanted)
+                             Q_EMIT q->samplesChanged(read);
+                     });
+    reader->setOverlays(study.overlays);
     if (!readingThread.isRunning())
         readingThread.start();
     QMetaObject::invokeMethod(reader, &StudyReader::start, Qt::QueuedConnection);
@@ -117,6 +128,7 @@ void StudySession::close() {
     d->planning.cancel();
     d->adding.cancel();
     d->locating.cancel();
+    d->importing.cancel();
     d->stopReader();
     d->writer.end();
     d->folder.reset();
@@ -135,6 +147,8 @@ void StudySession::close() {
     d->allIssues.clear();
     d->shownRun.clear();
     d->view = {};
+    d->wantedItems.reset();
+    d->wantedSamples.reset();
     d->undo.clear();
     Q_EMIT closed();
 }

@@ -34,6 +34,46 @@ void StudyReader::setShownRun(const std::string& runId) {
     QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
 }
 
+void StudyReader::setMetric(const std::string& metric) {
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_metric == metric)
+            return;
+        m_metric = metric;
+        m_shownDirty = true;
+    }
+    QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
+}
+
+void StudyReader::setOverlays(std::vector<study::Overlay> overlays) {
+    {
+        const std::lock_guard lock(m_mutex);
+        if (m_overlays == overlays)
+            return;
+        m_overlays = std::move(overlays);
+        m_shownDirty = true;
+    }
+    QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
+}
+
+void StudyReader::setWantedItems(std::optional<analysis::ItemTableOptions> wanted) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_wantedItems = std::move(wanted);
+        m_itemsDirty = true;
+    }
+    QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
+}
+
+void StudyReader::setWantedSamples(std::optional<analysis::ItemTableOptions> wanted) {
+    {
+        const std::lock_guard lock(m_mutex);
+        m_wantedSamples = std::move(wanted);
+        m_itemsDirty = true;
+    }
+    QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
+}
+
 void StudyReader::setModelFacts(std::int64_t parameters, double trainingFlopsPerToken) {
     const std::lock_guard lock(m_mutex);
     m_parameters = parameters;
@@ -52,19 +92,24 @@ void StudyReader::start() {
 void StudyReader::poll() {
     readResults();
     readRuns();
-    bool asked = false;
+    bool asked = false, askedItems = false;
     {
         const std::lock_guard lock(m_mutex);
         asked = std::exchange(m_shownDirty, false);
+        askedItems = std::exchange(m_itemsDirty, false);
     }
     // Statistics of large probes take long: not more than a quarter of the time goes into them while results stream in.
     const bool due = m_fresh && (!m_sinceShown.isValid() || m_sinceShown.elapsed() >= 3 * m_showMs);
-    if (!asked && !due)
+    if (!asked && !due) {
+        if (askedItems)
+            publishItems();
         return;
+    }
     m_fresh = false;
     QElapsedTimer clock;
     clock.start();
     publishShown();
+    publishItems();
     m_showMs = clock.elapsed();
     m_sinceShown.start();
 }
@@ -84,7 +129,7 @@ void StudyReader::readResults() {
         ++m_measured[toQString(row.series + "/" + row.checkpoint)];
         m_weights[row.series + "/" + row.checkpoint] = row.weights;
         std::string key = row.key;
-        m_rows.insert_or_assign(std::move(key), std::move(row));
+        m_rows.insert_or_assign(std::move(key), std::make_shared<const study::ResultRow>(std::move(row)));
     }
 }
 
@@ -138,14 +183,60 @@ void StudyReader::listFailedCells(const study::RunStatus& run) {
     }
 }
 
+analysis::RowPointer StudyReader::rowOf(const std::string& key) const {
+    const auto row = m_rows.find(key);
+    return row == m_rows.end() ? analysis::RowPointer() : row->second;
+}
+
+/// The stored rows of a plan, without what only the items' page needs: figures hold copies.
+analysis::ProbeResults StudyReader::resultsOf(const study::Plan& plan) const {
+    analysis::ProbeResults results;
+    results.plan = plan;
+    for (const study::Cell& cell : plan.cells)
+        for (const std::string& key : cell.keys)
+            if (const analysis::RowPointer row = rowOf(key))
+                results.rows.push_back(rowForFigures(*row));
+    return results;
+}
+
+std::vector<std::string> StudyReader::textTasks(const study::Plan& plan) const {
+    std::vector<std::string> names;
+    for (std::size_t t = 0; t < plan.tasks.size(); ++t)
+        if (plan.tasks[t].kind == study::TaskKind::Suite &&
+            std::any_of(plan.cells.begin(), plan.cells.end(), [&](const study::Cell& cell) {
+                const analysis::RowPointer row = rowOf(cell.keys[t]);
+                return row && !row->outcome.details.texts.empty();
+            }))
+            names.push_back(plan.tasks[t].name);
+    return names;
+}
+
+/// Base evaluations of other series that the shown one can be drawn with.
+std::vector<study::Plan> StudyReader::otherPlans(const study::Plan& shown) {
+    if (!shown.probe.strengths.empty())
+        return {};
+    for (const std::string& id : study::listRuns(m_folder)) {
+        if (std::find(m_seenRuns.begin(), m_seenRuns.end(), id) != m_seenRuns.end())
+            continue;
+        m_seenRuns.push_back(id);
+        if (auto plan = study::readPlan(m_folder, id); plan && plan->probe.strengths.empty())
+            m_basePlans.emplace(id, std::move(*plan));
+    }
+    std::vector<study::Plan> plans;
+    for (const auto& [id, plan] : m_basePlans)
+        plans.push_back(plan);
+    return comparableEvaluations(shown, plans);
+}
+
 std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
-    auto results = std::make_shared<analysis::ProbeResults>();
     std::string shown;
+    analysis::ProbeResults facts;
     {
         const std::lock_guard lock(m_mutex);
         shown = m_shown;
-        results->parameters = m_parameters;
-        results->flopsPerToken = m_flopsPerToken;
+        facts.parameters = m_parameters;
+        facts.flopsPerToken = m_flopsPerToken;
+        facts.overlays = m_overlays;
     }
     if (shown.empty())
         return {};
@@ -156,11 +247,12 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
         m_plan = std::move(*plan);
         m_planRun = shown;
     }
-    results->plan = *m_plan;
-    for (const study::Cell& cell : m_plan->cells)
-        for (const std::string& key : cell.keys)
-            if (const auto row = m_rows.find(key); row != m_rows.end())
-                results->rows.push_back(row->second);
+    auto results = std::make_shared<analysis::ProbeResults>(resultsOf(*m_plan));
+    results->parameters = facts.parameters;
+    results->flopsPerToken = facts.flopsPerToken;
+    results->overlays = std::move(facts.overlays);
+    for (const study::Plan& other : otherPlans(*m_plan))
+        results->others.push_back(resultsOf(other));
     results->studyName = m_folder.study().name;
     results->studyCommand = exportCommand(m_folder, shown);
     return results;
@@ -172,10 +264,51 @@ void StudyReader::publishShown() {
         return;
     auto view = std::make_shared<ProbeView>();
     view->version = ++m_version;
-    if (auto table = analysis::inflectionTable(*results))
+    {
+        const std::lock_guard lock(m_mutex);
+        view->metric = m_metric;
+    }
+    view->metrics = analysis::metricsOf(*results);
+    view->textTasks = textTasks(*m_plan);
+    if (auto table = analysis::inflectionTable(*results, view->metric))
         view->inflections = std::move(*table);
     view->results = std::move(results);
     Q_EMIT probeRead(std::move(view));
+}
+
+/// Of the shown run, as it was last published.
+void StudyReader::publishItems() {
+    std::optional<analysis::ItemTableOptions> items, samples;
+    {
+        const std::lock_guard lock(m_mutex);
+        items = m_wantedItems;
+        samples = m_wantedSamples;
+        if (m_planRun != m_shown)
+            return; // publishShown comes first
+    }
+    if (!m_plan)
+        return;
+    const analysis::RowLookup lookup = [this](const std::string& key) { return rowOf(key); };
+    if (items) {
+        auto view = std::make_shared<ItemsView>();
+        view->wanted = *items;
+        auto table = analysis::makeItemTable(*m_plan, lookup, *items);
+        if (table)
+            view->table = std::move(*table);
+        else
+            view->problem = toQString(table.error().message);
+        Q_EMIT itemsRead(std::move(view));
+    }
+    if (samples) {
+        auto view = std::make_shared<SamplesView>();
+        view->wanted = *samples;
+        auto table = analysis::makeSampleTable(*m_plan, lookup, *samples);
+        if (table)
+            view->table = std::move(*table);
+        else
+            view->problem = toQString(table.error().message);
+        Q_EMIT samplesRead(std::move(view));
+    }
 }
 
 } // namespace crest::ui

@@ -16,6 +16,8 @@
 #include <QObject>
 #include <QTimer>
 
+#include "core/analysis/item_table.h"
+#include "core/analysis/sample_table.h"
 #include "core/study/results.h"
 #include "ui/data/study_session.h"
 
@@ -57,6 +59,13 @@ public:
 
     /// Which run to show; any thread.
     void setShownRun(const std::string& runId);
+    /// Which metric of the tasks of suites is looked at, "" for the first of each; any thread.
+    void setMetric(const std::string& metric);
+    /// Points of others for the figures; any thread.
+    void setOverlays(std::vector<study::Overlay> overlays);
+    /// Which items or samples of the shown run are looked at; nothing: none. Any thread.
+    void setWantedItems(std::optional<analysis::ItemTableOptions> wanted);
+    void setWantedSamples(std::optional<analysis::ItemTableOptions> wanted);
     /// What figures say of the checkpoints' size; any thread.
     void setModelFacts(std::int64_t parameters, double trainingFlopsPerToken);
 
@@ -67,22 +76,31 @@ public Q_SLOTS:
 Q_SIGNALS:
     void runsRead(std::shared_ptr<const crest::ui::RunsSnapshot> snapshot);
     void probeRead(std::shared_ptr<const crest::ui::ProbeView> view);
+    void itemsRead(std::shared_ptr<const crest::ui::ItemsView> view);
+    void samplesRead(std::shared_ptr<const crest::ui::SamplesView> view);
 
 private:
     void readResults();
     void readRuns();
     void listFailedCells(const study::RunStatus& run);
     void publishShown();
+    void publishItems();
     std::shared_ptr<analysis::ProbeResults> shownResults();
+    analysis::ProbeResults resultsOf(const study::Plan& plan) const;
+    std::vector<study::Plan> otherPlans(const study::Plan& shown);
+    std::vector<std::string> textTasks(const study::Plan& plan) const;
+    analysis::RowPointer rowOf(const std::string& key) const;
 
     study::StudyFolder m_folder;
     std::shared_ptr<StoredKeys> m_stored;
     study::ResultReader m_results;
-    std::unordered_map<std::string, study::ResultRow> m_rows; ///< by key
+    std::unordered_map<std::string, analysis::RowPointer> m_rows; ///< by key
     std::map<std::string, study::RunFollower> m_followers;
     std::map<QString, int> m_measured;
     std::map<std::string, std::string> m_weights;
     std::map<std::string, study::Plan> m_failedPlans; ///< of runs with failed cells, by id
+    std::map<std::string, study::Plan> m_basePlans;   ///< of base evaluations, by run; cells and batches as planned
+    std::vector<std::string> m_seenRuns;              ///< whose plan was looked at for that
     std::vector<Issue> m_issues;
     double m_rate = 0;
     QTimer* m_timer = nullptr;
@@ -90,8 +108,11 @@ private:
     QElapsedTimer m_sinceShown;
     qint64 m_showMs = 0; ///< what the last statistics took: the next wait so long in proportion
 
-    std::mutex m_mutex; ///< guards the next four
-    std::string m_shown;
+    std::mutex m_mutex; ///< guards all up to m_shownDirty
+    std::string m_shown, m_metric;
+    std::vector<study::Overlay> m_overlays;
+    std::optional<analysis::ItemTableOptions> m_wantedItems, m_wantedSamples;
+    bool m_itemsDirty = false;
     std::int64_t m_parameters = 0;
     double m_flopsPerToken = 0;
     bool m_shownDirty = false;
@@ -105,3 +126,5 @@ private:
 
 Q_DECLARE_METATYPE(std::shared_ptr<const crest::ui::RunsSnapshot>)
 Q_DECLARE_METATYPE(std::shared_ptr<const crest::ui::ProbeView>)
+Q_DECLARE_METATYPE(std::shared_ptr<const crest::ui::ItemsView>)
+Q_DECLARE_METATYPE(std::shared_ptr<const crest::ui::SamplesView>)

@@ -43,6 +43,8 @@ StudySession::StudySession(QObject* parent, SaveStudy save)
     connect(&d->writer, &StudyWriter::failed, this, &StudySession::failed);
     qRegisterMetaType<std::shared_ptr<const RunsSnapshot>>();
     qRegisterMetaType<std::shared_ptr<const ProbeView>>();
+    qRegisterMetaType<std::shared_ptr<const ItemsView>>();
+    qRegisterMetaType<std::shared_ptr<const SamplesView>>();
     d->readingThread.setObjectName(QStringLiteral("study reader"));
     d->judgeSoon.setSingleShot(true);
     d->judgeSoon.setInterval(kJudgeMs);
@@ -50,7 +52,7 @@ StudySession::StudySession(QObject* parent, SaveStudy save)
 }
 
 StudySession::~StudySession() {
-    for (Background* work : {&d->opening, &d->scanning, &d->fingerprinting, &d->planning, &d->adding, &d->locating,
+    for (Background* work : {&d->opening, &d->scanning, &d->fingerprinting, &d->planning, &d->adding, &d->locating, &d->importing,
                              &d->queueing, &d->controlling, &d->searching, &d->remembering})
         work->cancelAndWait();
     d->stopReader();
@@ -103,6 +105,24 @@ const std::vector<Device>& StudySession::devices() const {
 QString StudySession::device() const {
     return d->device;
 }
+
+void StudySession::showMetric(const QString& metric) {
+    if (d->reader)
+        d->reader->setMetric(metric.toStdString());
+}
+
+void StudySession::watchItems(std::optional<analysis::ItemTableOptions> wanted) {
+    d->wantedItems = wanted;
+    if (d->reader)
+        d->reader->setWantedItems(std::move(wanted));
+}
+
+void StudySession::watchSamples(std::optional<analysis::ItemTableOptions> wanted) {
+    d->wantedSamples = wanted;
+    if (d->reader)
+        d->reader->setWantedSamples(std::move(wanted));
+}
+
 int StudySession::measuredResults(const QString& checkpoint) const {
     const auto at = d->measured.find(checkpoint);
     return at == d->measured.end() ? 0 : at->second;

@@ -11,7 +11,10 @@
 #include <QString>
 #include <QUndoStack>
 
+#include "core/analysis/item_table.h"
+#include "core/analysis/overlay.h"
 #include "core/analysis/probe_figures.h"
+#include "core/analysis/sample_table.h"
 #include "core/series/series.h"
 #include "core/study/planner.h"
 #include "core/study/runs.h"
@@ -39,7 +42,22 @@ struct PlanPreview {
 struct ProbeView {
     quint64 version = 0;
     std::shared_ptr<const analysis::ProbeResults> results;
-    std::vector<analysis::InflectionRow> inflections;
+    std::vector<analysis::InflectionRow> inflections; ///< of `metric`
+    std::string metric;                               ///< of the tasks of suites; "": the first of each
+    std::vector<std::string> metrics;                 ///< that there are
+    std::vector<std::string> textTasks;               ///< of which texts are stored
+};
+
+/// What the items' page shows; `table` is empty where `problem` says why.
+struct ItemsView {
+    analysis::ItemTableOptions wanted;
+    std::optional<analysis::ItemTable> table;
+    QString problem;
+};
+struct SamplesView {
+    analysis::ItemTableOptions wanted;
+    std::optional<analysis::SampleTable> table;
+    QString problem;
 };
 
 class StudySession : public QObject {
@@ -81,12 +99,22 @@ public:
     QUndoStack* undoStack();
     void setProbe(const study::Probe& probe); ///< replaces the probe of that name, or adds it; undoable
     void addTask(const study::Task& task);    ///< undoable
+    /// Adds tasks, and with them the probe that uses them, as one edit; tasks of the same names are replaced. Undoable.
+    void addTasks(const std::vector<study::Task>& tasks, const std::optional<study::Probe>& probe);
+    void removeTask(const QString& task); ///< from the study and its probes; what is stored stays; undoable
+
     // Of series and checkpoints; `checkpoint` is its found name. All undoable; files are never touched.
     void setExcluded(const QString& series, const QString& checkpoint, bool excluded);
     /// What the user corrected of a checkpoint: empty where nothing is.
     series::CheckpointCorrection correction(const QString& series, const QString& checkpoint) const;
     void correct(const QString& series, const QString& checkpoint, const series::CheckpointCorrection& correction);
     void setTokensPerStep(const QString& series, std::optional<std::int64_t> tokens);
+
+    // Points of others.
+    /// Reads the files in a worker; overlayRead() or failed() follows.
+    void readOverlay(const QStringList& files);
+    void addOverlay(study::Overlay overlay);   ///< under a name that is new to the study; undoable
+    void removeOverlay(const QString& name);   ///< undoable
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
@@ -107,6 +135,12 @@ public:
     void showRun(const QString& runId);
     QString shownRun() const;
     const ProbeView& probeView() const;
+    /// Which metric of the tasks of suites is looked at; probeChanged() follows.
+    void showMetric(const QString& metric);
+    /// The items, or samples, of a task of the shown run; itemsChanged() follows, and again when results come in.
+    /// Nothing: no more.
+    void watchItems(std::optional<analysis::ItemTableOptions> wanted);
+    void watchSamples(std::optional<analysis::ItemTableOptions> wanted);
 
 Q_SIGNALS:
     void opened();
@@ -126,6 +160,9 @@ Q_SIGNALS:
     void checkProgress(int done, int total);       ///< "checking 12 of 40": fingerprints
     void planReady(const crest::ui::PlanPreview& preview);
     void probeChanged();
+    void overlayRead(const crest::analysis::OverlayImport& import);
+    void itemsChanged(std::shared_ptr<const crest::ui::ItemsView> view);
+    void samplesChanged(std::shared_ptr<const crest::ui::SamplesView> view);
 
 private:
     struct Private;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The inside of StudySession, shared by its files alone: study_session.cpp (life, looking), session_opening.cpp
-// (opening, closing), session_edits.cpp (tasks, probes, adding and locating series), session_series.cpp (scanning and
+// (opening, closing), session_edits.cpp (tasks, probes, overlays, adding and locating series), session_series.cpp (scanning and
 // correcting series), session_runs.cpp (planning, devices, runs).
 #pragma once
 
@@ -50,6 +50,7 @@ struct StudySession::Private {
         , planning(session)
         , adding(session)
         , locating(session)
+        , importing(session)
         , queueing(session)
         , controlling(session)
         , searching(session)
@@ -81,7 +82,8 @@ struct StudySession::Private {
     QThread readingThread;
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
-    Background opening, scanning, fingerprinting, planning, adding, locating, queueing, controlling, searching,
+    std::optional<analysis::ItemTableOptions> wantedItems, wantedSamples;
+    Background opening, scanning, fingerprinting, planning, adding, locating, importing, queueing, controlling, searching,
         remembering;
 
     /// `checkpoints`: the folder whose series a study that has none gets.

@@ -167,11 +167,11 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
         return {};
     switch (index.column()) {
     case Task:
-        return toQString(row.task);
+        return toQString(row.metric == "loss" ? row.task : row.task + ", " + row.metric);
     case Role:
         return roleText(row.role);
     case Strength:
-        return gammaText(row.strength);
+        return row.strength == 0 ? QStringLiteral("base") : gammaText(row.strength);
     case Point:
         return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
     case Interval:

@@ -15,6 +15,8 @@
 
 #include "ui/data/format.h"
 #include "ui/data/sample_study.h"
+#include "ui/dialogs/prompts_dialog.h"
+#include "ui/dialogs/suite_dialog.h"
 #include "ui/dialogs/text_dialog.h"
 #include "ui/docks/gamma_edit.h"
 #include "ui/docks/task_roles.h"
@@ -59,6 +61,7 @@ std::int64_t contextOf(const StudySession& session) {
 ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     : QDockWidget(tr("Probe"), parent)
     , m_session(session)
+    , m_kind(new QComboBox)
     , m_series(new QComboBox)
     , m_scale(new QComboBox)
     , m_compute(new QComboBox)
@@ -79,6 +82,11 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
 }
 
 void ProbeDock::setupFields() {
+    m_kind->addItem(tr("Gaussian noise"), QString::fromLatin1(study::kGaussianNoise));
+    m_kind->addItem(tr("Base evaluation"), QString::fromLatin1(study::kBaseEvaluation));
+    m_kind->setItemData(0, tr("How much worse do the checkpoints get under noise on their weights?"), Qt::ToolTipRole);
+    m_kind->setItemData(1, tr("The checkpoints as they are: tasks over pretraining, every answer kept"), Qt::ToolTipRole);
+    m_kind->setAccessibleName(tr("Kind of probe"));
     m_series->setAccessibleName(tr("Series"));
     m_series->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_seeds->setRange(1, 100'000);
@@ -111,16 +119,20 @@ void ProbeDock::setupFields() {
 }
 
 QFormLayout* ProbeDock::formOfFields(Actions& actions) {
-    auto* addText = new QToolButton;
-    addText->setDefaultAction(actions.at(ActionId::AddText));
-    addText->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    addText->setAutoRaise(true);
+    auto* add = new QVBoxLayout;
+    add->setSpacing(0);
+    for (const ActionId id : {ActionId::AddText, ActionId::AddSuite, ActionId::AddPrompts}) {
+        auto* button = new QToolButton;
+        button->setDefaultAction(actions.at(id));
+        button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
+        button->setAutoRaise(true);
+        add->addWidget(button);
+    }
     auto* form = new QFormLayout;
     form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
     form->setHorizontalSpacing(kRhythm);
     form->setVerticalSpacing(kRhythm);
-    auto* kind = new QLabel(tr("Gaussian noise"));
-    form->addRow(tr("Kind"), kind);
+    form->addRow(tr("&Kind"), m_kind);
     form->addRow(tr("Series"), m_series);
     form->addRow(tr("&Gamma"), m_gammas);
     form->addRow(tr("&Draws"), m_seeds);
@@ -130,7 +142,8 @@ QFormLayout* ProbeDock::formOfFields(Actions& actions) {
     form->addRow(tr("D&evice"), m_device);
     form->addRow(line());
     form->addRow(m_tasks);
-    form->addRow(addText);
+    form->addRow(add);
+    m_form = form;
     return form;
 }
 
@@ -177,6 +190,8 @@ void ProbeDock::connectFields() {
     });
     connect(m_tasks, &TaskRoles::rolesEdited, this, editedAndStored);
     connect(m_tasks, &TaskRoles::previewAsked, this, &ProbeDock::previewAsked);
+    connect(m_tasks, &TaskRoles::removeAsked, &m_session, &StudySession::removeTask);
+    connect(m_kind, &QComboBox::activated, this, &ProbeDock::loadProbe);
     connect(m_series, &QComboBox::activated, this, &ProbeDock::loadProbe);
     connect(&m_planTimer, &QTimer::timeout, this, &ProbeDock::askPlan);
 }
@@ -198,6 +213,8 @@ void ProbeDock::connectSession(Actions& actions) {
             [this, action = actions.at(ActionId::Run)] { m_run->setEnabled(action->isEnabled()); });
     connect(actions.at(ActionId::Run), &QAction::triggered, this, &ProbeDock::run);
     connect(actions.at(ActionId::AddText), &QAction::triggered, this, &ProbeDock::addText);
+    connect(actions.at(ActionId::AddSuite), &QAction::triggered, this, &ProbeDock::addSuite);
+    connect(actions.at(ActionId::AddPrompts), &QAction::triggered, this, &ProbeDock::addPrompts);
 }
 
 void ProbeDock::loadStudy() {
@@ -208,22 +225,52 @@ void ProbeDock::loadStudy() {
     m_series->setCurrentIndex(std::max(0, m_series->findText(before)));
     widget()->setEnabled(m_session.isOpen());
     m_tasks->setTasks(m_session.study().tasks);
+    chooseKind();
     loadProbe();
+}
+
+bool ProbeDock::isBase() const {
+    return m_kind->currentData().toString() == QString::fromLatin1(study::kBaseEvaluation);
+}
+bool ProbeDock::fieldsAreGood() const {
+    return isBase() || m_gammas->gammas().problem.isEmpty();
+}
+
+/// A study that was opened shows the kind of its newest probe; an edit (an undo, too) of a probe shows that one's kind.
+void ProbeDock::chooseKind() {
+    const std::vector<study::Probe>& probes = m_session.study().probes;
+    const bool opened = m_studyFolder != m_session.folder();
+    const std::string series = m_series->currentText().toStdString();
+    std::string kind;
+    for (const study::Probe& probe : probes)
+        if (probe.series == series &&
+            (opened || std::find(m_seenProbes.begin(), m_seenProbes.end(), probe) == m_seenProbes.end()))
+            kind = probe.kind;
+    if (opened && kind.empty())
+        kind = study::kGaussianNoise;
+    if (const int at = m_kind->findData(toQString(kind)); !kind.empty() && at >= 0)
+        m_kind->setCurrentIndex(at);
+    m_studyFolder = m_session.folder();
+    m_seenProbes = probes;
 }
 
 void ProbeDock::loadProbe() {
     const std::string name = m_series->currentText().toStdString();
     const study::Study& study = m_session.study();
     const auto stored = std::find_if(study.probes.rbegin(), study.probes.rend(),
-                                     [&](const study::Probe& probe) { return probe.series == name; });
+                                     [&](const study::Probe& probe) {
+                                         return probe.series == name && toQString(probe.kind) == m_kind->currentData().toString();
+                                     });
     if (stored != study.probes.rend()) {
         m_probe = *stored;
     } else {
         std::vector<study::TaskInProbe> roles;
-        for (const study::Task& task : study.tasks)
-            roles.push_back({task.name, roles.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
-        m_probe = defaultNoiseProbe(name, roles);
-        if (const series::Series* one = seriesNamed(m_session, name); one && !hasInitStd(*one))
+        for (const study::Task& task : study.tasks) // those of suites are dear under noise: they wait for a click
+            if (isBase() || task.kind == study::TaskKind::TextLoss)
+                roles.push_back(
+                    {task.name, roles.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
+        m_probe = isBase() ? defaultBaseEvaluation(name, roles) : defaultNoiseProbe(name, roles);
+        if (const series::Series* one = seriesNamed(m_session, name); one && !isBase() && !hasInitStd(*one))
             m_probe.noiseScale = study::NoiseScale::TensorRms;
     }
     showProbe();
@@ -234,10 +281,15 @@ void ProbeDock::loadProbe() {
 
 void ProbeDock::showProbe() {
     m_showing = true;
-    if (m_gammas->gammas().values != m_probe.strengths)
-        m_gammas->setGammas(m_probe.strengths);
-    m_seeds->setValue(static_cast<int>(m_probe.seeds));
-    m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
+    for (QWidget* row : {static_cast<QWidget*>(m_gammas), static_cast<QWidget*>(m_seeds), static_cast<QWidget*>(m_scale),
+                         static_cast<QWidget*>(m_scaleHelp)})
+        m_form->setRowVisible(row, !isBase());
+    if (!isBase()) {
+        if (m_gammas->gammas().values != m_probe.strengths)
+            m_gammas->setGammas(m_probe.strengths);
+        m_seeds->setValue(static_cast<int>(m_probe.seeds));
+        m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
+    }
     m_compute->setCurrentIndex(m_compute->findData(static_cast<int>(m_probe.compute)));
     m_tasks->setRoles(m_probe.tasks);
     showScaleHelp();
@@ -272,12 +324,13 @@ void ProbeDock::edited() {
     if (m_showing)
         return;
     m_plan.reset();
-    const GammaList gammas = m_gammas->gammas();
-    if (gammas.problem.isEmpty()) {
+    if (fieldsAreGood()) {
         study::Probe changed = m_probe;
-        changed.strengths = gammas.values;
-        changed.seeds = m_seeds->value();
-        changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
+        if (!isBase()) {
+            changed.strengths = m_gammas->gammas().values;
+            changed.seeds = m_seeds->value();
+            changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
+        }
         changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
         changed.tasks = m_tasks->roles();
         m_probe = changed;
@@ -289,12 +342,12 @@ void ProbeDock::edited() {
 
 /// Into the study, as one undoable edit; comes back by studyChanged.
 void ProbeDock::store() {
-    if (!m_showing && m_session.writable() && !m_probe.series.empty() && m_gammas->gammas().problem.isEmpty())
+    if (!m_showing && m_session.writable() && !m_probe.series.empty() && fieldsAreGood())
         m_session.setProbe(study::Probe(m_probe));
 }
 
 void ProbeDock::askPlan() {
-    if (m_session.isOpen() && m_gammas->gammas().problem.isEmpty() && !m_probe.series.empty())
+    if (m_session.isOpen() && fieldsAreGood() && !m_probe.series.empty())
         m_request = m_session.requestPlan(m_probe);
 }
 
@@ -328,8 +381,7 @@ bool ProbeDock::shownRunIsThisProbe() const {
 }
 
 void ProbeDock::showPlan() {
-    const GammaList gammas = m_gammas->gammas();
-    QString problem = gammas.problem, button = tr("Run");
+    QString problem = isBase() ? QString() : m_gammas->gammas().problem, button = tr("Run");
     if (problem.isEmpty() && m_plan)
         problem = m_plan->problem;
     const bool known = m_plan && m_plan->plan && problem.isEmpty();
@@ -390,13 +442,37 @@ void ProbeDock::addText() {
     auto* dialog = new TextDialog(file, taken, contextOf(m_session), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
-        study::Probe changed = m_probe;
-        const study::Task task = dialog->task();
-        changed.tasks.push_back(
-            {task.name, changed.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
-        m_session.addTask(task);
-        m_session.setProbe(changed);
+        addToProbe({dialog->task()}, m_probe.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution);
     });
+    dialog->open();
+}
+
+/// Tasks into the study and into the probe as it stands, one step of undo.
+void ProbeDock::addToProbe(const std::vector<study::Task>& tasks, study::Role role) {
+    study::Probe changed = m_probe;
+    for (const study::Task& task : tasks) {
+        std::erase_if(changed.tasks, [&](const study::TaskInProbe& one) { return one.task == task.name; });
+        changed.tasks.push_back({task.name, role});
+    }
+    const bool known = !changed.series.empty();
+    m_session.addTasks(tasks, known ? std::optional(changed) : std::nullopt);
+}
+
+void ProbeDock::addSuite() {
+    auto* dialog = new SuiteDialog(m_session.study().tasks, this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe(dialog->tasks(), dialog->role()); });
+    dialog->open();
+}
+
+void ProbeDock::addPrompts() {
+    const QString file = QFileDialog::getOpenFileName(this, tr("Add prompts"), {},
+                                                      tr("Prompts (*.jsonl *.json *.txt);;All files (*)"));
+    if (file.isEmpty())
+        return;
+    auto* dialog = new PromptsDialog(file, m_session.study().tasks, this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe({dialog->task()}, study::Role::OutOfDistribution); });
     dialog->open();
 }
 

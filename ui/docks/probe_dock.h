@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Where a probe is set up: gammas, draws, scale, number format, texts with their roles; what it will cost stands on it
-// before it is started.
+// Where a probe is set up: its kind (Gaussian noise with gammas, draws and scale, or the checkpoints as they are), number
+// format, tasks with their roles; what it will cost stands on it before it is started.
 #pragma once
 
 #include <optional>
@@ -43,6 +43,9 @@ private:
     void connectSession(Actions& actions);
 
     void loadStudy();
+    void chooseKind();
+    bool isBase() const;
+    bool fieldsAreGood() const;
     void loadProbe();
     void showProbe();
     void edited();
@@ -57,6 +60,9 @@ private:
     bool shownRunIsThisProbe() const;
     void run();
     void addText();
+    void addSuite();
+    void addPrompts();
+    void addToProbe(const std::vector<study::Task>& tasks, study::Role role);
 
     StudySession& m_session;
     study::Probe m_probe;
@@ -67,7 +73,10 @@ private:
     QString m_runStates; ///< of the last look, to plan again when a run ends
     QTimer m_planTimer;
 
-    QComboBox *m_series, *m_scale, *m_compute, *m_device;
+    QFormLayout* m_form = nullptr;
+    QString m_studyFolder;                 ///< whose probes m_seenProbes are
+    std::vector<study::Probe> m_seenProbes; ///< to follow an undo that concerns the other kind
+    QComboBox *m_kind, *m_series, *m_scale, *m_compute, *m_device;
     QSpinBox* m_seeds;
     GammaEdit* m_gammas;
     TaskRoles* m_tasks;

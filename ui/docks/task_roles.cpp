@@ -4,6 +4,7 @@
 #include <QCheckBox>
 #include <QGridLayout>
 #include <QLabel>
+#include <QMenu>
 #include <QToolButton>
 
 #include "ui/data/format.h"
@@ -14,6 +15,11 @@ namespace crest::ui {
 namespace {
 
 QString taskToolTip(const study::Task& task) {
+    if (task.kind == study::TaskKind::Suite)
+        return QObject::tr("Task of a suite, data in %1\n%2, %3")
+            .arg(toQString(task.textsPath),
+                 task.shots < 0 ? QObject::tr("the suite's number of shots") : QObject::tr("%1 shots").arg(task.shots),
+                 task.limit > 0 ? QObject::tr("the first %1 items").arg(task.limit) : QObject::tr("all items"));
     const QString count =
         task.maxWindows > 0 ? QObject::tr("the first %1 windows").arg(task.maxWindows) : QObject::tr("all windows");
     return QObject::tr("%1\n%2 of %3 tokens, stride %4")
@@ -45,10 +51,11 @@ TaskRoles::TaskRoles(QWidget* parent)
         auto* label = new QLabel(title);
         label->setAlignment(Qt::AlignCenter);
         label->setToolTip(column == 1 ? tr("In-distribution: held-out text of the pretraining domain")
-                                      : tr("Out-of-distribution: another domain"));
+                                      : tr("Out-of-distribution: another domain, or a task"));
         m_grid->addWidget(label, 0, column++);
     }
-    m_empty->setText(tr("No text yet. Add a held-out text of the pretraining domain to measure the loss on."));
+    m_empty->setText(tr("No task yet. Add a held-out text of the pretraining domain to measure the loss on, or the tasks of a "
+                        "suite."));
     m_empty->setWordWrap(true);
     m_grid->addWidget(m_empty, 1, 0, 1, 4);
 }
@@ -80,14 +87,24 @@ void TaskRoles::addRow(const study::Task& task) {
     const QString name = toQString(task.name);
     const int row = static_cast<int>(m_rows.size()) + 2;
     auto* label = new QLabel(name);
-    label->setToolTip(taskToolTip(task));
+    label->setMinimumWidth(6 * kRhythm); // a long name is cut, its end stands in the tip
+    label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    label->setToolTip(name + u'\n' + taskToolTip(task));
     auto* preview = new QToolButton;
     preview->setIcon(icon(QStringLiteral("search")));
     preview->setAutoRaise(true);
-    preview->setToolTip(tr("See the first window as the model sees it"));
+    preview->setToolTip(task.kind == study::TaskKind::Suite ? tr("See the first items as the model is asked")
+                                                            : tr("See the first window as the model sees it"));
     preview->setAccessibleName(tr("Preview %1").arg(name));
-    const Row made{task.name, roleBox(tr("ID"), name, tr("Measure it as in-distribution text")),
-                   roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution text"))};
+    preview->setPopupMode(QToolButton::MenuButtonPopup);
+    auto* menu = new QMenu(preview);
+    connect(menu->addAction(icon(QStringLiteral("search")), tr("&Preview")), &QAction::triggered, this,
+            [this, name] { Q_EMIT previewAsked(name); });
+    connect(menu->addAction(icon(QStringLiteral("remove")), tr("&Remove from the study")), &QAction::triggered, this,
+            [this, name] { Q_EMIT removeAsked(name); });
+    preview->setMenu(menu);
+    const Row made{task.name, roleBox(tr("ID"), name, tr("Measure it as in-distribution")),
+                   roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution"))};
     m_grid->addWidget(label, row, 0);
     m_grid->addWidget(made.id, row, 1, Qt::AlignCenter);
     m_grid->addWidget(made.ood, row, 2, Qt::AlignCenter);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The texts of the study with their role in a probe: one row each with a box for ID and one for OOD; none checked: not
+// The tasks of the study with their role in a probe: one row each with a box for ID and one for OOD; none checked: not
 // measured.
 #pragma once
 
@@ -27,6 +27,7 @@ public:
 Q_SIGNALS:
     void rolesEdited();
     void previewAsked(const QString& task);
+    void removeAsked(const QString& task);
 
 private:
     struct Row {

@@ -31,6 +31,7 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_making(this)
     , m_bar(new QWidget)
     , m_run(new QComboBox)
+    , m_metric(new QComboBox)
     , m_x(new QComboBox)
     , m_spread(new QComboBox)
     , m_inflections(new QCheckBox(tr("Inflections")))
@@ -56,6 +57,9 @@ void CurvesPage::setupBar() {
     m_x->setMinimumContentsLength(10);
     m_spread->setMinimumContentsLength(10);
     m_run->setAccessibleName(tr("Run whose curves are shown"));
+    m_metric->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    m_metric->setAccessibleName(tr("Metric of the tasks of suites"));
+    m_metric->setToolTip(tr("Tasks that do not have it show their own first one"));
     m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
     m_x->addItem(tr("tokens per parameter"), static_cast<int>(analysis::XQuantity::TokensPerParameter));
     m_x->addItem(tr("FLOPs"), static_cast<int>(analysis::XQuantity::Flops));
@@ -73,14 +77,18 @@ void CurvesPage::setupBar() {
         label->setBuddy(field);
         row->addWidget(label);
         row->addWidget(field);
+        return label;
     };
     add(tr("R&un"), m_run);
+    m_metricLabel = add(tr("&Metric"), m_metric);
     add(tr("&x axis"), m_x);
     add(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     row->setStretchFactor(m_run, 3);
     row->setStretchFactor(m_x, 2);
     row->setStretchFactor(m_spread, 2);
+    m_metric->hide();
+    m_metricLabel->hide();
 }
 
 void CurvesPage::setupRecipe() {
@@ -148,10 +156,14 @@ void CurvesPage::connectSession() {
     connect(&m_session, &StudySession::runsChanged, this, &CurvesPage::fillRuns);
     connect(&m_session, &StudySession::probeChanged, this, [this] {
         fillRuns();
+        fillMetrics();
         requestFigure();
     });
+    connect(m_metric, &QComboBox::activated, this,
+            [this] { m_session.showMetric(m_metric->currentData().toString()); });
     connect(&m_session, &StudySession::closed, this, [this] {
         fillRuns();
+        m_options.metric.clear();
         m_grid->setFigure({});
         m_recipe->hide();
         showEmpty();
@@ -207,6 +219,27 @@ void CurvesPage::fillRuns() {
     m_run->setEnabled(m_run->count() > 1);
     if (!hasFigure())
         showEmpty();
+}
+
+/// The metrics that the shown results have; none where only losses of texts were measured.
+void CurvesPage::fillMetrics() {
+    const ProbeView& view = m_session.probeView();
+    m_options.metric = view.metric;
+    QStringList names{tr("each task's own")};
+    for (const std::string& metric : view.metrics)
+        names << toQString(metric);
+    QStringList shown;
+    for (int i = 0; i < m_metric->count(); ++i)
+        shown << m_metric->itemText(i);
+    if (names != shown) {
+        m_metric->clear();
+        m_metric->addItem(names.first(), QString());
+        for (const QString& name : names.mid(1))
+            m_metric->addItem(name, name);
+    }
+    m_metric->setCurrentIndex(std::max(0, m_metric->findData(toQString(view.metric))));
+    m_metric->setVisible(view.metrics.size() > 1);
+    m_metricLabel->setVisible(view.metrics.size() > 1);
 }
 
 /// One figure is made at a time; what came in meanwhile makes one more.
@@ -277,6 +310,8 @@ void CurvesPage::showEmpty() {
     else if (m_session.runs().empty())
         m_empty->setText(tr("No run yet.\nSet up the probe on the right, look at its cost, and click Run: the curves "
                             "fill while it runs."));
+    else if (!m_session.probeView().textTasks.empty())
+        m_empty->setText(tr("This run writes texts and measures no number: its texts stand in Samples."));
     else
         m_empty->setText(tr("No result yet. The first ones come within seconds of the start of a run."));
     m_bar->setEnabled(m_session.isOpen() && !m_session.runs().empty());

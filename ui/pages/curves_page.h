@@ -43,6 +43,7 @@ private:
     void connectView(Actions& actions);
 
     void fillRuns();
+    void fillMetrics();
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
     void moveNotes(analysis::Figure& figure);
@@ -58,7 +59,8 @@ private:
     QString m_figureRun; ///< the run whose curves are shown
 
     QWidget* m_bar;
-    QComboBox *m_run, *m_x, *m_spread;
+    QComboBox *m_run, *m_metric, *m_x, *m_spread;
+    QLabel* m_metricLabel = nullptr;
     QCheckBox* m_inflections;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;

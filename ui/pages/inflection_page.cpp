@@ -113,8 +113,9 @@ void InflectionPage::showDetail() {
         return;
     }
     const analysis::InflectionRow& chosen = rows[static_cast<std::size_t>(row)];
-    m_detail->setText(tr("%1, gamma %2: %3\n%4\n%5")
-                          .arg(toQString(chosen.task), gammaText(chosen.strength),
+    m_detail->setText(tr("%1, %2: %3\n%4\n%5")
+                          .arg(toQString(chosen.task),
+                               chosen.strength == 0 ? tr("base") : tr("gamma %1").arg(gammaText(chosen.strength)),
                                toQString(analysis::inflectionLabel(chosen.inflection)),
                                toQString(chosen.inflection.evidence), toQString(chosen.inflection.method)));
 }

@@ -25,6 +25,8 @@ const ActionSpec kActions[] = {
     {ActionId::AddSeries, "&Add a series...", "folder-add", "", "Add another folder of checkpoints to this study"},
     {ActionId::SaveAs, "&Save study as...", "save", "Ctrl+S", "Give this study a place and a name"},
     {ActionId::Export, "&Export figure...", "export", "Ctrl+Shift+E", "Write the curves as PDF, SVG, PNG, CSV and TeX"},
+    {ActionId::ImportOverlay, "&Import to overlay...", "overlay", "Ctrl+I",
+     "Draw points of others over the curves: lm-evaluation-harness results, CSV, the papers"},
     {ActionId::CloseStudy, "&Close study", "", "Ctrl+W", "Close this study; its runs go on"},
     {ActionId::Quit, "&Quit", "", "Ctrl+Q", "Close the window; runs go on"},
     {ActionId::Filter, "&Find a checkpoint", "search", "Ctrl+F", "Filter the list of checkpoints"},
@@ -40,10 +42,14 @@ const ActionSpec kActions[] = {
     {ActionId::StopNow, "Stop &now", "stop-now", "Ctrl+Shift+.", "Stop at once; what is finished stays"},
     {ActionId::ShowLog, "Show &log", "log", "", "Show what the runner has said"},
     {ActionId::AddText, "Add a &text...", "add", "", "Add a text file to measure the loss on"},
+    {ActionId::AddSuite, "Add tasks of a &suite...", "add", "", "Add multiple choice, perplexity and other tasks"},
+    {ActionId::AddPrompts, "Add &prompts...", "add", "", "Add prompts that every checkpoint continues"},
     {ActionId::Undo, "&Undo", "undo", "Ctrl+Z", "Take back the last edit of the study"},
     {ActionId::Redo, "&Redo", "redo", "Ctrl+Shift+Z", "Do it again"},
     {ActionId::ShowCurves, "&Curves", "", "Ctrl+1", "Show the curves"},
     {ActionId::ShowInflection, "&Inflection", "", "Ctrl+2", "Show the table of inflection points"},
+    {ActionId::ShowItems, "I&tems", "", "Ctrl+3", "Show every scored item by checkpoint"},
+    {ActionId::ShowSamples, "&Samples", "", "Ctrl+4", "Show what every checkpoint writes after the same prompts"},
     {ActionId::LogX, "Log &x", "log-x", "G", "Token axis logarithmic or linear (G)", true},
     {ActionId::LogY, "Log &y", "log-y", "L", "Loss axis logarithmic or linear (L)", true},
     {ActionId::ShowValue, "&Value", "value", "V", "Show the loss itself", true},
@@ -70,6 +76,9 @@ bool isEnabled(ActionId id, const WindowState& state) {
     switch (id) {
     case ActionId::AddSeries:
     case ActionId::AddText:
+    case ActionId::AddSuite:
+    case ActionId::AddPrompts:
+    case ActionId::ImportOverlay:
         return state.writable;
     case ActionId::SaveAs:
         return state.writable && !isAtWork(state);
@@ -78,6 +87,8 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::Rescan:
     case ActionId::ShowCurves:
     case ActionId::ShowInflection:
+    case ActionId::ShowItems:
+    case ActionId::ShowSamples:
         return state.open;
     case ActionId::Exclude:
         return state.writable && state.checkpointSelected && !state.checkpointExcluded;

@@ -42,7 +42,13 @@ ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<dou
     plan.probe.firstSeed = 1;
     plan.probe.seeds = static_cast<std::int64_t>(budgets.front().draws.size());
     plan.probe.tasks = {{"far", study::Role::OutOfDistribution}, {"near", study::Role::InDistribution}};
-    plan.tasks = {{"far", "far.jsonl", std::string(64, 'f')}, {"near", "near.jsonl", std::string(64, 'e')}};
+    for (const auto& [name, hash] : {std::pair{"far", 'f'}, std::pair{"near", 'e'}}) {
+        study::Task task;
+        task.name = name;
+        task.textsPath = std::string(name) + ".jsonl";
+        task.dataHash = std::string(64, hash);
+        plan.tasks.push_back(task);
+    }
     const auto add = [&](int checkpoint, double strength, std::int64_t seed, double value) {
         study::Cell cell{checkpoint, strength, seed, {}, {}};
         for (const study::Task& task : plan.tasks) {

@@ -434,6 +434,32 @@ private Q_SLOTS:
         QVERIFY(refuse("# crest-figure: {\"crest_figure\":7,\"figure\":{},\"provenance\":{}}", ErrorKind::Unsupported));
     }
 
+    void levelsAndGuestsAreInEveryFormat() {
+        analysis::Figure figure = test::trialFigure();
+        figure.panels[0].lines.push_back({4.5, "chance 4.5"});
+        analysis::FigureCurve guest = figure.panels[0].curves[1];
+        guest.id = "overlay=paper: theirs";
+        guest.label = "theirs";
+        guest.dotted = true;
+        guest.marker = analysis::Marker::Cross;
+        figure.panels[0].curves.push_back(guest);
+        const SvgContent svg = readSvg(read(write(figure, FigureFormat::Svg)));
+        QCOMPARE(svg.error, QString());
+        QVERIFY(svg.text.contains(u"chance 4.5") && svg.text.contains(u"theirs"));
+        const QByteArray pdf = toolOutput(QStringLiteral("pdftotext"),
+                                          {QStringLiteral("-layout"), write(figure, FigureFormat::Pdf), QStringLiteral("-")});
+        QVERIFY(pdf.contains("chance 4.5") && pdf.contains("theirs"));
+        QVERIFY(read(write(figure, FigureFormat::Csv)).contains("# panel 1: line at y 4.5: chance 4.5"));
+        const QByteArray tex = read(write(figure, FigureFormat::Tex));
+        QVERIFY(tex.contains("{chance 4.5}") && tex.contains("densely dotted") && tex.contains("mark=x"));
+        const auto record = ui::readFigureRecord(write(figure, FigureFormat::Png));
+        QVERIFY(record.has_value());
+        QVERIFY(ui::explainRecord(*record, "figure.png").find("line: chance 4.5") != std::string::npos);
+        // Out of the visible range it is not drawn.
+        figure.panels[0].y.low = 5;
+        QVERIFY(!readSvg(read(write(figure, FigureFormat::Svg))).text.contains(u"chance"));
+    }
+
     void oddFiguresAreDrawn() {
         analysis::Figure empty;
         empty.name = "empty";

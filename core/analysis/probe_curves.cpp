@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/probe_curves.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/analysis/probe_provenance.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+
+std::string counted(std::int64_t count, const char* what) {
+    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
+}
+
+double xOf(double tokens, const ProbeResults& results, XQuantity x) {
+    if (x == XQuantity::TokensPerParameter && results.parameters > 0)
+        return tokens / static_cast<double>(results.parameters);
+    if (x == XQuantity::Flops && results.flopsPerToken > 0)
+        return tokens * results.flopsPerToken;
+    return tokens;
+}
+
+std::string xTitle(const ProbeResults& results, XQuantity x) {
+    if (x == XQuantity::TokensPerParameter && results.parameters > 0)
+        return "pretraining tokens per parameter";
+    if (x == XQuantity::Flops && results.flopsPerToken > 0)
+        return "pretraining compute (FLOPs)";
+    return kTokensTitle;
+}
+
+std::string curveId(double strength) {
+    return strength == 0 ? "base" : "gamma=" + formatNumber(strength, 6);
+}
+
+namespace {
+
+constexpr Marker kMarkers[] = {Marker::Circle,       Marker::Square,   Marker::Diamond, Marker::TriangleUp,
+                               Marker::TriangleDown, Marker::Pentagon, Marker::Star};
+
+std::string strengthLabel(double strength) {
+    return "\u03b3 = " + formatNumber(strength);
+}
+
+std::string withUnit(double value, const Measure& measure, bool change, int digits) {
+    const std::string& unit = change ? measure.unit : measure.valueUnit;
+    return formatNumber(value, digits) + (unit.empty() || measure.isShare ? std::string() : " " + unit);
+}
+
+std::string pointDetail(const std::string& label, const StrengthCurves& curve, const CurvePoint& point,
+                        const FigurePoint& shown, const CurveContent& content) {
+    const Measure& measure = content.measure;
+    const bool base = curve.strength == 0;
+    std::string text = fmt::format("{}, {} tokens\n{} {}", label, formatTokens(point.tokens),
+                                   content.change ? "change from base" : measure.title,
+                                   withUnit(shown.y, measure, content.change, 6));
+    if (shown.low && shown.high)
+        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band, measure.item), formatNumber(*shown.low, 5),
+                            formatNumber(*shown.high, 5));
+    if (point.band != BandKind::None && point.standardError > 0)
+        text += fmt::format("\nstandard error {}{}", formatNumber(point.standardError, 3),
+                            measure.exponential ? " " + measure.unit : "");
+    text += "\nN: " + counted(point.seeds, "pretraining run");
+    if (!base)
+        text += ", " + counted(point.draws, "noise draw") + (point.draws == 1 ? " (pair)" : " (pairs)");
+    if (point.sequences > 0)
+        text += ", " + counted(point.sequences, measure.item.c_str());
+    if (point.nonFinite > 0)
+        text += fmt::format("\n{} not finite and left out", counted(point.nonFinite, "value"));
+    return text;
+}
+
+/// What the band's N counts; without a band, what there is most of.
+std::int64_t bandCount(const CurvePoint& point) {
+    switch (point.band) {
+    case BandKind::SeedSd:
+    case BandKind::SeedCi95:
+        return point.seeds;
+    case BandKind::DrawSd:
+    case BandKind::DrawCi95:
+        return point.draws;
+    case BandKind::SequenceCi95:
+        return point.sequences;
+    case BandKind::None:
+        break;
+    }
+    return std::max({point.seeds, point.draws, point.sequences});
+}
+
+/// A change stays in the unit of the ratio; a value is shown as people know it, a share within 0 and 1.
+double shownValue(double ratio, const CurveContent& content) {
+    if (content.change)
+        return ratio;
+    const double value = content.measure.shown(ratio);
+    return content.measure.isShare ? std::clamp(value, 0.0, 1.0) : value;
+}
+
+FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, const CurvePoint& point,
+                      const CurveContent& content, const std::string& label) {
+    FigurePoint out;
+    out.x = xOf(point.tokens, results, content.x);
+    out.y = shownValue(point.mean, content);
+    if (point.band != BandKind::None && std::isfinite(point.low) && std::isfinite(point.high)) {
+        out.low = shownValue(point.low, content);
+        out.high = shownValue(point.high, content);
+    }
+    out.n = bandCount(point);
+    out.detail = pointDetail(label, curve, point, out, content);
+    out.recipe = pointRecipe(results, curve.task, curve.strength, point.tokens);
+    return out;
+}
+
+} // namespace
+
+CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position) {
+    const study::Probe& probe = results.plan.probe;
+    if (!probe.strengths.empty())
+        return {curveId(strength), strength == 0 ? "base" : strengthLabel(strength), position, probe.strengths.size(),
+                false};
+    const bool alone = results.others.empty();
+    return {alone ? "base" : "series=" + probe.series, alone ? "base" : probe.series, 0, 0, true};
+}
+
+FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& source, const CurveContent& content,
+                            const CurveLooks& looks, int& hidden) {
+    FigureCurve curve;
+    curve.id = looks.id;
+    curve.label = looks.label;
+    const bool base = source.strength == 0 && !looks.series;
+    curve.color = looks.series ? CurveColor::Category : base ? CurveColor::Base : CurveColor::Ordered;
+    curve.dashed = base;
+    curve.marker = base ? Marker::None : kMarkers[looks.position % std::size(kMarkers)];
+    curve.colorPosition = looks.series      ? static_cast<double>(looks.position)
+                          : looks.count < 2 ? 0.3
+                                            : static_cast<double>(looks.position) / static_cast<double>(looks.count - 1);
+    std::vector<FigurePoint> segment;
+    const auto endSegment = [&] {
+        if (!segment.empty())
+            curve.segments.push_back(std::move(segment));
+        segment.clear();
+    };
+    for (const CurvePoint& point : (content.change ? source.sensitivity : source.value).points) {
+        if (std::isfinite(point.mean)) {
+            segment.push_back(makePoint(results, source, point, content, curve.label));
+            continue;
+        }
+        ++hidden;
+        endSegment();
+    }
+    endSegment();
+    return curve;
+}
+
+} // namespace crest::analysis

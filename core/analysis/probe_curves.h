@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// One curve of a probe as a figure draws it: points with their words, gaps, looks. Pure functions; any thread.
+#pragma once
+
+#include <string>
+
+#include "core/analysis/curves.h"
+#include "core/analysis/measure.h"
+#include "core/analysis/probe_figures.h"
+
+namespace crest::analysis {
+
+inline constexpr const char* kTokensTitle = "pretraining tokens";
+/// The title of the x axis; tokens where the wanted quantity is not known.
+std::string xTitle(const ProbeResults& results, XQuantity x);
+double xOf(double tokens, const ProbeResults& results, XQuantity x);
+
+/// "1 item", "2 items".
+std::string counted(std::int64_t count, const char* what);
+
+/// "base", "gamma=0.1".
+std::string curveId(double strength);
+
+struct CurveLooks {
+    std::string id, label;
+    std::size_t position = 0, count = 0; ///< of the strength on the ladder; of a series among series
+    bool series = false;                 ///< a base evaluation's: one colour of the categories, solid, with markers
+};
+/// Of a probe's own curve: the base dashed, strengths on the ordered scale; in a base evaluation the series' colour.
+CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position);
+
+struct CurveContent {
+    const Measure& measure;
+    XQuantity x;
+    bool change; ///< modified minus base, in the measure's unit
+};
+/// Points that are not finite end a segment and are counted in `hidden`.
+FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& source, const CurveContent& content,
+                            const CurveLooks& looks, int& hidden);
+
+} // namespace crest::analysis

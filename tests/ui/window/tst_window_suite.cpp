@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// A base evaluation by clicks: kind, suite, data folder (what is missing says which file it wants), tasks, cost on the
+// button, run, items with their questions; prompts; undo.
+#include <QCheckBox>
+#include <QComboBox>
+#include <QDir>
+#include <QFile>
+#include <QLabel>
+#include <QPushButton>
+#include <QSpinBox>
+#include <QTableView>
+#include <QTest>
+#include <QTextBrowser>
+
+#include "tests/ui/window/window_fixture.h"
+#include "ui/data/item_texts.h"
+#include "ui/data/items_model.h"
+#include "ui/data/prompts_task.h"
+#include "ui/dialogs/item_preview.h"
+#include "ui/dialogs/suite_dialog.h"
+#include "ui/main_window.h"
+#include "ui/pages/curves_page.h"
+#include "ui/pages/items_page.h"
+
+using namespace crest;
+using namespace crest::ui;
+using crest::test::named;
+
+namespace {
+
+constexpr int kLongMs = 30'000;
+
+QPushButton* buttonWith(const QWidget* parent, const QString& text) {
+    for (QPushButton* button : parent->findChildren<QPushButton*>())
+        if (button->text().startsWith(text))
+            return button;
+    return nullptr;
+}
+
+void write(const QString& path, const QByteArray& content) {
+    QFile file(path);
+    if (file.open(QIODevice::WriteOnly))
+        file.write(content);
+}
+
+/// A suite of two tasks; the data of the first are there, those of the second are not.
+struct SuiteFixture : test::SeriesFixture {
+    QString suite = dir.filePath(QStringLiteral("colours.json")), data = dir.filePath(QStringLiteral("data"));
+
+    SuiteFixture() {
+        QDir().mkpath(data);
+        QByteArray rows;
+        for (int i = 0; i < 12; ++i)
+            rows += "{\"question\": \"Which colour has thing " + QByteArray::number(i) +
+                    "?\", \"choices\": [\"red\", \"green\", \"blue\", \"black\"], \"answer\": " + QByteArray::number(i % 4) + "}\n";
+        write(data + QStringLiteral("/colours.jsonl"), rows);
+        write(suite, R"({"format": "crest suite 1", "name": "colours", "description": "Two tasks about colours",
+            "tasks": [{"name": "colours", "kind": "multiple_choice", "data": {"test": ["colours.jsonl"]},
+                       "context": "Question: {{question}}\nAnswer:", "choices": "{{choices}}", "gold": "{{answer}}",
+                       "metrics": ["acc", "acc_norm"], "chance": 0.25},
+                      {"name": "shapes", "kind": "multiple_choice", "data": {"test": ["shapes/test.jsonl"]},
+                       "context": "{{question}}", "choices": "{{choices}}", "gold": "{{answer}}", "metrics": ["acc"]}]})");
+    }
+};
+
+std::unique_ptr<MainWindow> openWindow(const test::SeriesFixture& fixture) {
+    auto window = std::make_unique<MainWindow>();
+    window->show();
+    if (QTest::qWaitForWindowExposed(window.get()))
+        test::dropFolder(window.get(), fixture.seriesFolder);
+    return QTest::qWaitFor([&] { return window->session().series().size() == 1; }, kLongMs) ? std::move(window) : nullptr;
+}
+
+void choose(QComboBox* box, int index) {
+    box->setCurrentIndex(index);
+    Q_EMIT box->activated(index);
+}
+
+} // namespace
+
+class SuiteWindowTest : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void baseEvaluationByClicks();
+    void kindsKeepTheirOwnSettings();
+    void promptsAreATask();
+};
+
+void SuiteWindowTest::baseEvaluationByClicks() {
+    SuiteFixture fixture;
+    fixture.useRunner(0);
+    auto window = openWindow(fixture);
+    QVERIFY(window);
+    auto* kind = named<QComboBox>(window.get(), QStringLiteral("Kind of probe"));
+    choose(kind, 1);
+    QVERIFY(!named<QSpinBox>(window.get(), QStringLiteral("Noise draws"))->isVisible());
+    window->actions().at(ActionId::AddSuite)->trigger();
+    auto* dialog = window->findChild<SuiteDialog*>();
+    QVERIFY(dialog && dialog->isVisible());
+    dialog->setSuiteFile(fixture.suite);
+    dialog->setDataFolder(fixture.data);
+    auto* tasks = named<QTableView>(dialog, QStringLiteral("Tasks of the suite"));
+    QTRY_COMPARE_WITH_TIMEOUT(tasks->model()->rowCount(), 2, kLongMs);
+    const auto state = [&](int row) { return tasks->model()->index(row, SuiteModel::Data).data().toString(); };
+    QTRY_COMPARE_WITH_TIMEOUT(state(0), QStringLiteral("data found"), kLongMs);
+    QTRY_VERIFY_WITH_TIMEOUT(state(1).contains(QStringLiteral("shapes/test.jsonl")), kLongMs); // the file it wants
+    auto* missing = named<QLabel>(dialog, QStringLiteral("What is missing"));
+    QTRY_VERIFY_WITH_TIMEOUT(missing->text().contains(QStringLiteral("shapes/test.jsonl")), kLongMs);
+    QPushButton* add = buttonWith(dialog, QStringLiteral("Add"));
+    QVERIFY(!add->isEnabled());
+    QTest::mouseClick(dialog->findChild<QCheckBox*>(), Qt::LeftButton, {}, QPoint(8, 8)); // all whose data are there
+    QTRY_VERIFY(add->isEnabled());
+    QCOMPARE(add->text(), QStringLiteral("Add task"));
+    QTest::mouseClick(add, Qt::LeftButton);
+
+    // The task stands in the probe, as OOD, and the cost on the button.
+    QTRY_VERIFY(named<QCheckBox>(window.get(), QStringLiteral("colours: OOD")));
+    QVERIFY(named<QCheckBox>(window.get(), QStringLiteral("colours: OOD"))->isChecked());
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(window.get(), QStringLiteral("Run %1 cells").arg(test::SeriesFixture::kCheckpoints)),
+                             kLongMs);
+    QTest::mouseClick(buttonWith(window.get(), QStringLiteral("Run ")), Qt::LeftButton);
+    auto* curves = window->findChild<CurvesPage*>();
+    const auto points = [&] {
+        return curves->hasFigure() && !curves->figure().panels[0].curves.empty()
+                   ? curves->figure().panels[0].curves[0].segments[0].size()
+                   : 0;
+    };
+    QTRY_COMPARE_WITH_TIMEOUT(points(), std::size_t(test::SeriesFixture::kCheckpoints), kLongMs);
+    QCOMPARE(curves->figure().panels[0].title, std::string("colours: acc"));
+
+    window->actions().at(ActionId::ShowItems)->trigger();
+    auto* page = window->findChild<ItemsPage*>();
+    auto* table = named<QTableView>(page, QStringLiteral("Items by checkpoint"));
+    QTRY_COMPARE_WITH_TIMEOUT(table->model()->rowCount(), 12, kLongMs);
+    QTRY_VERIFY_WITH_TIMEOUT(
+        table->model()->index(3, ItemsModel::Question).data().toString().contains(QStringLiteral("thing 3")), kLongMs);
+    table->setCurrentIndex(table->model()->index(3, ItemsModel::FixedColumns));
+    const QString detail = named<QTextBrowser>(page, QStringLiteral("The item in full"))->toPlainText();
+    QVERIFY2(detail.contains(QStringLiteral("Which colour has thing 3?")) && detail.contains(QStringLiteral("black")),
+             qPrintable(detail));
+
+    // Data that go away leave the numbers.
+    QVERIFY(QFile::remove(fixture.data + QStringLiteral("/colours.jsonl")));
+    window->actions().at(ActionId::ShowCurves)->trigger();
+    const study::Task task = window->session().study().tasks.front();
+    const ItemTexts gone = readItemTexts(task, {}, {});
+    QVERIFY2(gone.items.empty() && gone.problem.contains(QStringLiteral("colours.jsonl")), qPrintable(gone.problem));
+    QCOMPARE(table->model()->rowCount(), 12);
+}
+
+void SuiteWindowTest::kindsKeepTheirOwnSettings() {
+    SuiteFixture fixture;
+    auto window = openWindow(fixture);
+    QVERIFY(window);
+    auto* kind = named<QComboBox>(window.get(), QStringLiteral("Kind of probe"));
+    auto* draws = named<QSpinBox>(window.get(), QStringLiteral("Noise draws"));
+    draws->setValue(7);
+    QTRY_COMPARE(window->session().study().probes.size(), std::size_t(1));
+    choose(kind, 1);
+    study::Task text;
+    text.name = "heldout";
+    text.textsPath = fixture.textFile.toStdString();
+    text.windowTokens = text.strideTokens = 16;
+    window->session().addTask(text);
+    QCheckBox* box = nullptr;
+    QTRY_VERIFY((box = named<QCheckBox>(window.get(), QStringLiteral("heldout: OOD"))));
+    if (!box->isChecked())
+        QTest::mouseClick(box, Qt::LeftButton);
+    QTRY_COMPARE(window->session().study().probes.size(), std::size_t(2));
+    QVERIFY(window->session().study().probes[1].isBaseEvaluation());
+    QCOMPARE(window->session().study().probes[1].seeds, std::int64_t(0));
+    choose(kind, 0);
+    QVERIFY(draws->isVisible());
+    QCOMPARE(draws->value(), 7);
+    // Undo of an edit of the other kind shows it.
+    choose(kind, 0);
+    QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier);
+    QTRY_COMPARE(window->session().study().probes.size(), std::size_t(1));
+    QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier | Qt::ShiftModifier);
+    QTRY_COMPARE(window->session().study().probes.size(), std::size_t(2));
+    QTRY_COMPARE(kind->currentIndex(), 1);
+}
+
+void SuiteWindowTest::promptsAreATask() {
+    test::SeriesFixture fixture;
+    const QString prompts = fixture.dir.filePath(QStringLiteral("prompts!.txt"));
+    write(prompts, "Once upon a time\n\nThe old man and\n");
+    const study::Task task = promptsTask(QStringLiteral("stories"), prompts, 12, 0);
+    const ItemTexts texts = readItemTexts(task, {}, {});
+    QVERIFY2(texts.problem.isEmpty(), qPrintable(texts.problem));
+    QCOMPARE(texts.items.size(), 2u);
+    QCOMPARE(texts.items[1].requests.at(0).context, std::string("The old man and"));
+    QCOMPARE(texts.shortText(0, 0), QStringLiteral("Once upon a time"));
+    QVERIFY(texts.shortText(0, 1).isEmpty()); // another row in this place: the data have changed
+    write(fixture.dir.filePath(QStringLiteral("p.jsonl")), "{\"text\": \"A\"}\n{\"text\": \"B\"}\n{\"text\": \"C\"}\n");
+    const ItemTexts limited =
+        readItemTexts(promptsTask(QStringLiteral("p"), fixture.dir.filePath(QStringLiteral("p.jsonl")), 12, 2), {}, {});
+    QCOMPARE(limited.items.size(), 2u);
+    const ItemTexts missing =
+        readItemTexts(promptsTask(QStringLiteral("n"), fixture.dir.filePath(QStringLiteral("none.txt")), 12, 0), {}, {});
+    QVERIFY(missing.problem.contains(QStringLiteral("none.txt")));
+}
+
+int main(int argc, char** argv) {
+    QTemporaryDir home;
+    for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
+        qputenv(variable, (home.path() + QLatin1Char('/') + QLatin1String(variable)).toUtf8());
+    test::WatchedApplication application(argc, argv);
+    SuiteWindowTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "tst_window_suite.moc"

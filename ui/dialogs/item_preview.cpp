@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/dialogs/item_preview.h"
+
+#include <QDialogButtonBox>
+#include <QLabel>
+#include <QTextBrowser>
+#include <QVBoxLayout>
+
+#include "core/base/json.h"
+#include "ui/data/format.h"
+#include "ui/data/items_model.h"
+#include "ui/window/theme.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr std::size_t kShown = 5;
+constexpr qsizetype kMostText = 8000;
+
+Result<data::TaskItems> makeTaskItems(const study::Task& task, const std::filesystem::path& folder,
+                                      const JobContext& job) {
+    CREST_TRY(json, parseJson(task.definition, "task " + task.name));
+    CREST_TRY(definition, data::parseTask(json, "task " + task.name));
+    data::ItemOptions options;
+    options.shots = static_cast<int>(task.shots);
+    options.limit = task.limit;
+    return data::makeItems(definition, folder / task.textsPath, options, job);
+}
+
+QString escaped(const std::string& text) {
+    QString shown = toQString(text);
+    if (shown.size() > kMostText)
+        shown = QStringLiteral("... ") + shown.right(kMostText);
+    return shown.toHtmlEscaped();
+}
+
+/// Context, then each continuation on its own line; the right one named.
+QString itemHtml(const data::TaskItem& item, const QPalette& palette) {
+    const QString muted = palette.color(QPalette::PlaceholderText).name();
+    const QString ground = palette.color(QPalette::AlternateBase).name();
+    QString html = QStringLiteral("<p style=\"margin-bottom:2px\"><b>%1</b></p>").arg(QObject::tr("Row %1").arg(item.document));
+    for (std::size_t k = 0; k < item.requests.size(); ++k) {
+        const data::ItemRequest& request = item.requests[k];
+        if (k == 0 || request.context != item.requests[k - 1].context)
+            html += QStringLiteral("<p style=\"white-space:pre-wrap; margin:2px\">%1</p>").arg(escaped(request.context));
+        if (!request.continuation.empty())
+            html += QStringLiteral("<p style=\"white-space:pre-wrap; margin:2px\">%1 <span style=\"background-color:%2\">"
+                                   "%3</span> <span style=\"color:%4\">%5</span></p>")
+                        .arg(item.requests.size() > 1 ? choiceLetter(static_cast<int>(k)) : QString(), ground,
+                             escaped(request.continuation), muted,
+                             item.gold == static_cast<int>(k) ? QObject::tr("right") : QString());
+    }
+    for (const std::string& reference : item.references)
+        html += QStringLiteral("<p style=\"white-space:pre-wrap; margin:2px; color:%1\">%2 %3</p>")
+                    .arg(muted, QObject::tr("counts as right:"), escaped(reference));
+    return html;
+}
+
+} // namespace
+
+ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& studyFolder, QWidget* parent)
+    : QDialog(parent)
+    , m_head(new QLabel(tr("Reading...")))
+    , m_text(new QTextBrowser)
+    , m_reading(this) {
+    setWindowTitle(tr("First items of %1").arg(toQString(task.name)));
+    setAttribute(Qt::WA_DeleteOnClose);
+    resize(88 * kRhythm, 64 * kRhythm);
+    m_head->setWordWrap(true);
+    m_head->setTextFormat(Qt::PlainText);
+    m_text->setAccessibleName(windowTitle());
+    m_text->setOpenLinks(false);
+    auto* buttons = new QDialogButtonBox;
+    buttons->addButton(tr("Close"), QDialogButtonBox::RejectRole);
+    connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    auto* column = new QVBoxLayout(this);
+    column->setSpacing(kRhythm);
+    column->addWidget(m_head);
+    column->addWidget(m_text, 1);
+    column->addWidget(buttons);
+    m_reading.start([task, studyFolder](const JobContext& job) { return makeTaskItems(task, studyFolder, job); },
+                    [this](const Result<data::TaskItems>& made) {
+                        if (made)
+                            show(*made);
+                        else
+                            m_head->setText(toQString(made.error().text()));
+                    });
+}
+
+void ItemPreview::show(const data::TaskItems& made) {
+    QString head = tr("%1 items of %2 rows. What is scored after the context stands on a ground of its own.")
+                       .arg(made.items.size())
+                       .arg(made.rows);
+    if (made.badRows > 0) {
+        head += tr(" %1 rows cannot be used:").arg(made.badRows);
+        for (const std::string& example : made.badExamples)
+            head += u'\n' + toQString(example);
+    }
+    m_head->setText(head);
+    QString html;
+    for (std::size_t i = 0; i < std::min(kShown, made.items.size()); ++i)
+        html += (i > 0 ? QStringLiteral("<hr>") : QString()) + itemHtml(made.items[i], palette());
+    m_text->setHtml(html);
+}
+
+} // namespace crest::ui
