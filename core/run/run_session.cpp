@@ -107,7 +107,7 @@ SessionOutcome RunSession::finish() {
     m_status.state = study::WriterState::Ended;
     if (m_status.activeSeconds > 0) // over all, for the next plan's cost
         m_status.tokensPerSecond = static_cast<double>(m_tokens.load()) / m_status.activeSeconds;
-    m_status.message = m_error ? m_error->text() : m_outcome.stopped ? "Stopped; what was finished is kept." : "";
+    m_status.message = m_error ? m_error->text() : ""; // a stop that was asked for needs no reason
     m_log.add({study::RunEvent::Type::Ended, {}, m_status.message, ""});
     m_log.setStatus(m_status);
     return m_outcome;

@@ -31,7 +31,7 @@ struct Writer {
     LinePosition at;
     WriterStatus status;
     bool hasStatus = false, ended = false, alive = false;
-    std::string endText;
+    std::string endText, startedAt, endedAt; ///< times as the events have them; they sort as texts
 };
 
 } // namespace
@@ -52,6 +52,7 @@ struct RunFollower::State {
     void apply(const RunEvent& event, Writer& writer);
     void readStatus(const std::string& name, Writer& writer);
     RunState stateOf(const RunStatus& status) const;
+    std::string lastWord() const;
     void addRates(RunStatus& status) const;
 };
 
@@ -102,12 +103,27 @@ void RunFollower::State::apply(const RunEvent& event, Writer& writer) {
             failed[cell] = event.text;
         }
     }
-    if (event.type == RunEvent::Type::Started)
+    if (event.type == RunEvent::Type::Started) {
         writer.ended = false;
+        writer.startedAt = event.at;
+    }
     if (event.type == RunEvent::Type::Ended) {
         writer.ended = true;
         writer.endText = event.text;
+        writer.endedAt = event.at;
     }
+}
+
+/// What the writer that ended last said of its end; nothing where another began after that and is gone without a word.
+std::string RunFollower::State::lastWord() const {
+    const Writer* last = nullptr;
+    for (const auto& [name, writer] : writers)
+        if (writer.ended && (!last || writer.endedAt >= last->endedAt))
+            last = &writer;
+    const bool outdated = last && std::ranges::any_of(writers, [&](const auto& other) {
+                              return !other.second.ended && other.second.startedAt > last->endedAt;
+                          });
+    return last && !outdated ? last->endText : std::string();
 }
 
 void RunFollower::State::readStatus(const std::string& name, Writer& writer) {
@@ -214,9 +230,8 @@ Result<RunStatus> RunFollower::poll() {
         state.readStatus(name, writer);
         writer.alive = held && !writer.ended;
         status.writers.push_back(name);
-        if (!writer.alive && !writer.endText.empty())
-            status.message = writer.endText;
     }
+    status.message = state.lastWord();
     status.id = state.id;
     status.device = state.device;
     status.totalCells = state.total;

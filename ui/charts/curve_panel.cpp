@@ -9,6 +9,7 @@
 #include <QKeyEvent>
 #include <QMouseEvent>
 #include <QRubberBand>
+#include <QTimer>
 #include <QToolTip>
 #include <QWheelEvent>
 
@@ -65,6 +66,8 @@ void CurvePanel::setPanel(const analysis::FigurePanel& panel) {
     m_chart->setPanel(shown);
     if (m_ownMargins)
         m_chart->setMargins(m_chart->neededMargins());
+    if (!m_hoverText.isEmpty()) // numbers that come in while one looks at them
+        QTimer::singleShot(0, this, &CurvePanel::refreshHover);
     setAccessibleName(QString::fromStdString(panel.title));
     QStringList notes;
     for (const std::string& note : analysis::panelNotes(panel))
@@ -192,6 +195,16 @@ void CurvePanel::showHover(const Hit& hit) {
                        hoverHtml(panel(), hit.point->x, hit.point, themeFor(QToolTip::palette())), viewport());
 }
 
+/// The same point with its numbers of now. A layout that changed has hidden the tip: it is shown again.
+void CurvePanel::refreshHover() {
+    if (m_hoverText.isEmpty() || m_cursorCurve.empty())
+        return;
+    for (const auto& [curve, point] : analysis::pointsAt(panel(), m_cursorX))
+        if (curve->id == m_cursorCurve)
+            return showHover({curve, point});
+    hideHover();
+}
+
 void CurvePanel::hideHover() {
     if (m_hoverText.isEmpty())
         return;
@@ -259,6 +272,7 @@ void CurvePanel::mouseMoveEvent(QMouseEvent* event) {
     }
     const QPointF at = mapToScene(event->pos());
     if (const analysis::FigureMark* mark = markAt(at)) {
+        m_cursorCurve.clear(); // no point is looked at
         m_hoverText = QString::fromStdString(mark->label);
         QToolTip::showText(event->globalPosition().toPoint(), m_hoverText.toHtmlEscaped(), viewport());
         return;

@@ -78,6 +78,7 @@ private:
     Hit nearestPoint(const QPointF& at, double within) const;
     const analysis::FigureMark* markAt(const QPointF& at) const;
     void showHover(const Hit& hit);
+    void refreshHover();
     void hideHover();
     void pinHit(const Hit& hit);
     void walk(int key);

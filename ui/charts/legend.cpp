@@ -148,7 +148,7 @@ void LegendButton::setCurve(const analysis::FigureCurve& curve) {
     const QString label = QString::fromStdString(curve.label);
     setAccessibleName(label);
     setAccessibleDescription(curve.visible ? tr("shown") : tr("hidden"));
-    setToolTip(tr("%1\nClick hides or shows it, Alt+click (or S) shows it alone").arg(label));
+    setToolTip(tr("%1\nClick hides or shows it, Ctrl+click or Alt+click (or S) shows it alone").arg(label));
     update();
 }
 
@@ -172,7 +172,7 @@ void LegendButton::mouseReleaseEvent(QMouseEvent* event) {
     setDown(false);
     if (event->button() != Qt::LeftButton || !rect().contains(event->pos()))
         return;
-    if (event->modifiers().testFlag(Qt::AltModifier))
+    if (event->modifiers() & (Qt::AltModifier | Qt::ControlModifier)) // many desktops keep Alt+click for themselves
         Q_EMIT soloAsked();
     else
         Q_EMIT toggleAsked();

@@ -70,7 +70,7 @@ private:
     analysis::FigureCurve m_curve;
 };
 
-/// The legend as the control of a grid: click hides or shows, Alt+click shows one alone (again: all).
+/// The legend as the control of a grid: click hides or shows, Ctrl+click or Alt+click shows one alone (again: all).
 class Legend : public QWidget {
     Q_OBJECT
 public:

@@ -66,9 +66,12 @@ void StudySession::Private::want(const std::string& runId, bool named) {
     startWanted(devicesAtWork(*folder));
 }
 
-/// Failed cells, and a run that asked for another device, are taken up only by a runner that is told so.
+/// A paused run has its runner. Failed cells, and a run that asked for another device, are taken up only by a runner
+/// that is told so.
 void StudySession::Private::wantAgain(const std::string& runId) {
     const study::RunStatus run = statusOf(runs, runId);
+    if (run.state == study::RunState::Paused && runnerIsAlive(*folder))
+        return;
     want(runId, run.state == study::RunState::Failed || (!run.device.empty() && toQString(run.device) != device));
 }
 
@@ -191,6 +194,8 @@ void StudySession::run(const study::Plan& plan) {
 void StudySession::control(const QString& runId, study::RunCommand command) {
     if (!d->folder)
         return;
+    if (command != study::RunCommand::Run)
+        d->wanted.erase(runId.toStdString()); // nothing is started for it any more
     d->controlling.start([folder = *d->folder, id = runId.toStdString(),
                           command](const JobContext&) { return study::controlRun(folder, id, command); },
                          [this](const Result<void>& sent) {

@@ -18,6 +18,10 @@ QString progressText(const study::RunStatus& run) {
     return text;
 }
 
+bool isAtWork(const study::RunStatus& run) {
+    return run.state == study::RunState::Running || run.state == study::RunState::Stopping;
+}
+
 QString cellText(const study::RunStatus& run, int column) {
     switch (column) {
     case RunsModel::Name:
@@ -29,7 +33,7 @@ QString cellText(const study::RunStatus& run, int column) {
     case RunsModel::Rate:
         return run.state == study::RunState::Running ? rateText(run.tokensPerSecond) : QString();
     case RunsModel::Left:
-        return run.secondsLeft ? durationText(*run.secondsLeft) : QString();
+        return run.secondsLeft && isAtWork(run) ? durationText(*run.secondsLeft) : QString();
     case RunsModel::Elapsed:
         return durationText(run.secondsElapsed);
     case RunsModel::State:

@@ -26,7 +26,7 @@ const std::pair<const char*, const char*> kPanelKeys[] = {
     {"Double-click", "all data again"},
     {"Arrows, Return", "walk the points, pin"},
     {"Click a legend entry", "hide or show the curve"},
-    {"Alt+click, or S", "show the curve alone"},
+    {"Ctrl+click, Alt+click, or S", "show the curve alone"},
 };
 
 QGridLayout* columnOf(const QString& title, const QList<Line>& lines) {

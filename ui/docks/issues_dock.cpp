@@ -45,15 +45,22 @@ void IssuesDock::setupTable() {
     m_table->addAction(copy);
     m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
     connect(copy, &QAction::triggered, this, &IssuesDock::copySelected);
+    // A dock that was hidden, or narrow, has rows for another width.
+    connect(m_table->horizontalHeader(), &QHeaderView::sectionResized, this, &IssuesDock::fitRows);
+    connect(this, &QDockWidget::visibilityChanged, this, &IssuesDock::fitRows);
     setWidget(m_table);
 }
 
 void IssuesDock::showIssues() {
     m_model.setIssues(m_session.issues());
-    if (m_model.rowCount() <= kMostMeasured)
-        m_table->resizeRowsToContents();
+    fitRows();
     const int count = m_model.rowCount();
     setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
+}
+
+void IssuesDock::fitRows() {
+    if (m_table->isVisible() && m_model.rowCount() <= kMostMeasured)
+        m_table->resizeRowsToContents();
 }
 
 void IssuesDock::copySelected() {

@@ -19,6 +19,7 @@ public:
 private:
     void setupTable();
     void showIssues();
+    void fitRows();
     void copySelected();
 
     StudySession& m_session;

@@ -40,6 +40,8 @@ QString detailText(const study::RunStatus& run) {
         parts << QObject::tr("waits for a runner");
     } else if (run.state == study::RunState::Interrupted) {
         parts << QObject::tr("its runner is gone; what is finished is kept, Continue computes the rest");
+    } else if (run.state == study::RunState::Stopped) {
+        parts << QObject::tr("what is finished is kept, Continue computes the rest");
     }
     if (!run.failed.empty())
         parts << QObject::tr("%1 failed: %2").arg(run.failed.size()).arg(toQString(run.failed.front().message));

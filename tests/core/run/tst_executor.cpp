@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/io/files.h"
+#include "core/study/run_log.h"
 
 using namespace crest;
 using study::RunCommand;
@@ -96,6 +97,23 @@ private Q_SLOTS:
         QVERIFY(study.work());
         QCOMPARE(study.rows().size(), std::size_t{(4 + 4 * 2 * 4) * 5});
         QCOMPARE(pretend::computedTwice(), 0);
+    }
+
+    void theLastWordIsSaidUntilAnotherBegins() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        const auto run = study.folder.runFolder(id);
+        auto first = study::RunLog::create(run, "host-2");
+        QVERIFY(first);
+        first->add({study::RunEvent::Type::Started, {}, "", ""});
+        first->add({study::RunEvent::Type::Ended, {}, "The disk is full.", ""});
+        QCOMPARE(study.status(id).message, std::string("The disk is full."));
+        std::this_thread::sleep_for(std::chrono::milliseconds(20)); // times have milliseconds
+        auto second = study::RunLog::create(run, "host-1");
+        second->add({study::RunEvent::Type::Started, {}, "", ""}); // and is gone without a word: no lock is held
+        QCOMPARE(study.status(id).state, RunState::Interrupted);
+        QCOMPARE(study.status(id).message, std::string());
     }
 
     void runForAnotherDeviceWaits() {
@@ -244,6 +262,7 @@ private Q_SLOTS:
         QVERIFY(summary->stopped);
         const auto stopped = study.status(id);
         QCOMPARE(stopped.state, RunState::Stopped);
+        QCOMPARE(stopped.message, std::string()); // it was asked for: no reason, no issue
         QVERIFY(stopped.doneCells >= paused && stopped.doneCells < stopped.totalCells);
         QCOMPARE(study.work()->runs, 0); // a stopped run waits for the user
         QVERIFY(study::controlRun(study.folder, id, RunCommand::Run));

@@ -7,6 +7,7 @@
 #include <QRubberBand>
 #include <QSignalSpy>
 #include <QTest>
+#include <QToolTip>
 #include <QWheelEvent>
 
 #include "tests/ui/charts/sample_figure.h"
@@ -63,6 +64,23 @@ private Q_SLOTS:
         QVERIFY2(text.contains(u"rate 0.012: 5.462 (5.437 to 5.487), N 3"), qPrintable(text));
         moveTo({1, 1});
         QCOMPARE(m_panel->hoverText(), QString());
+    }
+
+    void hoverStaysWhileNumbersComeIn() {
+        moveTo(pixelOf(8e6, 5.193));
+        QVERIFY(QToolTip::isVisible());
+        analysis::FigurePanel fresh = test::trialFigure().panels[3];
+        for (analysis::FigureCurve& curve : fresh.curves)
+            for (auto& segment : curve.segments)
+                for (analysis::FigurePoint& point : segment)
+                    point.y += 0.001;
+        QToolTip::hideText(); // as a change of the layout does
+        m_panel->setPanel(fresh);
+        QTRY_VERIFY(m_panel->hoverText().contains(u"rate 0.008: 5.194 "));
+        QTRY_VERIFY(QToolTip::isVisible() && QToolTip::text().contains(u"5.194"));
+        fresh.curves.clear(); // another run is shown: nothing is left to say
+        m_panel->setPanel(fresh);
+        QTRY_COMPARE(m_panel->hoverText(), QString());
     }
 
     void hoverOnAMarkSaysItsInterval() {

@@ -84,6 +84,10 @@ private Q_SLOTS:
         QVERIFY(visible("base") && !visible("gamma=0.1") && !visible("rate=0.004"));
         QTest::keyClick(m_grid->legend()->button("base"), Qt::Key_S); // again: all
         QVERIFY(visible("base") && visible("gamma=0.1") && visible("gamma=0.2"));
+        QTest::mouseClick(m_grid->legend()->button("base"), Qt::LeftButton, Qt::ControlModifier);
+        QVERIFY(visible("base") && !visible("gamma=0.1") && !visible("rate=0.004"));
+        QTest::mouseClick(m_grid->legend()->button("base"), Qt::LeftButton, Qt::ControlModifier);
+        QVERIFY(visible("base") && visible("gamma=0.1") && visible("gamma=0.2"));
         QTest::keyClick(m_grid->legend()->button("base"), Qt::Key_Space);
         QVERIFY(!visible("base"));
         QCOMPARE(m_grid->legend()->button("base")->accessibleDescription(), QStringLiteral("hidden"));

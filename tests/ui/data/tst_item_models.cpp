@@ -111,6 +111,7 @@ private Q_SLOTS:
         QCOMPARE(changed.count(), 1);
         QCOMPARE(reset.count(), 0);
         QCOMPARE(text(model, 0, RunsModel::Progress), QStringLiteral("127/128, 1 failed"));
+        QCOMPARE(text(model, 0, RunsModel::Left), QString()); // nothing is left for one that has ended
         QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole)
                     .toString()
                     .contains(QStringLiteral("1 cell failed: Issues says why.")));

@@ -437,6 +437,12 @@ void WindowTest::failedCellsAreListedAndTriedAgain() {
         return rows;
     };
     QTRY_COMPARE(listed().size(), 6);
+    // Said while the dock was behind Runs: its rows have the height of their text now that it is seen.
+    named<QDockWidget>(window.get(), QStringLiteral("issuesDock"))->raise();
+    QTRY_VERIFY(issues->isVisible());
+    for (int row = 0; row < issues->model()->rowCount(); ++row)
+        QTRY_VERIFY2(issues->rowHeight(row) < 6 * issues->fontMetrics().height(),
+                     qPrintable(QString::number(issues->rowHeight(row))));
     issues->selectAll();
     issues->actions().constFirst()->trigger(); // Ctrl+C
     QVERIFY(QGuiApplication::clipboard()->text().contains(listed().last()));
