@@ -114,7 +114,7 @@ std::optional<CharacterMap::Match> CharacterMap::find(std::string_view text, boo
     return found;
 }
 
-std::string applyPrecompiled(const CharacterMap& map, std::string_view text, bool* keepsStart) {
+std::string applyPrecompiled(const CharacterMap& map, std::string_view text) {
     std::string out;
     out.reserve(text.size());
     const auto character = [&](std::string_view part) {
@@ -137,15 +137,12 @@ std::string applyPrecompiled(const CharacterMap& map, std::string_view text, boo
         }
         const std::string_view cluster = text.substr(begin, at - begin);
         const auto whole = cluster.size() < kGraphemeBytes ? map.shortest(cluster) : std::nullopt;
-        const std::size_t before = out.size();
         if (whole) {
             out += whole->text;
         } else {
             for (std::size_t i = 0; i < cluster.size(); i += codePointAt(cluster, i).length)
                 character(cluster.substr(i, codePointAt(cluster, i).length));
         }
-        if (keepsStart != nullptr && begin == 0 && out.size() == before)
-            *keepsStart = false;
     }
     return out;
 }

@@ -39,7 +39,7 @@ private:
 /// The `Precompiled` normalizer of the tokenizers library: grapheme clusters of fewer than six bytes are replaced
 /// whole by what their head becomes, else each character by itself. That is not what SentencePiece does, and is the
 /// reference for tokenizer.json.
-std::string applyPrecompiled(const CharacterMap& map, std::string_view text, bool* keepsStart);
+std::string applyPrecompiled(const CharacterMap& map, std::string_view text);
 
 /// How SentencePiece itself prepares a text (Normalizer::Normalize): the longest stretch of the map at each place,
 /// white space taken together and off the ends, a space in front, spaces as U+2581.

@@ -172,7 +172,7 @@ std::string applied(const NormalizerStep& step, std::string_view text, bool& kee
     case Kind::ByteLevel:
         return toByteAlphabet(text);
     case Kind::Precompiled:
-        return applyPrecompiled(*step.map, text, &keepsStart);
+        return applyPrecompiled(*step.map, text); // a first character that vanishes still counts as the start
     case Kind::SentencePiece:
         return applySentencePiece(*step.rules, text, atStart);
     default:

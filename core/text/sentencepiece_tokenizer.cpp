@@ -43,8 +43,10 @@ Json decoderOf(const Json& head) {
     Json steps = {{{"type", "Replace"}, {"pattern", {{"String", "\u2581"}}}, {"content", " "}},
                   {{"type", "ByteFallback"}},
                   {{"type", "Fuse"}}};
-    if (field(head, "add_dummy_prefix") == true && field(head, "treat_whitespace_as_suffix") != true)
-        steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}});
+    // The space that was put in front goes again; where white space was taken together, so does all at the start.
+    const bool all = field(head, "remove_extra_whitespaces") == true;
+    if (all || field(head, "add_dummy_prefix") == true)
+        steps.push_back({{"type", "Strip"}, {"content", " "}, {"start", all ? kMaxStringBytes : 1}, {"stop", 0}});
     return {{"type", "Sequence"}, {"decoders", std::move(steps)}};
 }
 
@@ -72,18 +74,14 @@ Result<std::string> tokenizerOfDescription(std::string_view described, const std
     TokenTable table;
     std::vector<double> scores;
     CREST_CHECK(readScoredVocabulary(vocabulary, where, table, scores));
-    Json idOf = Json::object();
-    for (const char* key : {"bos_token", "eos_token", "unk_token"}) {
+    for (const char* key : {"bos_token", "eos_token", "unk_token"})
         if (!config.contains(key))
             config[key] = field(head, key);
-        const auto content = addedToken(field(config, key))["content"].get<std::string>();
-        if (const auto id = table.find(content))
-            idOf[content] = *id;
-    }
+    const Json added = allAddedTokens(head, config);
     const Json text{{"version", "1.0"},
-                    {"added_tokens", allAddedTokens(head, config)},
+                    {"added_tokens", added},
                     {"normalizer", normalizerOf(head, config)},
-                    {"post_processor", postProcessor(config, idOf)},
+                    {"post_processor", postProcessor(config, added, table)},
                     {"decoder", decoderOf(head)}};
     Json model{{"type", field(head, "type")},
                {"unk_id", field(head, "unk_id")},

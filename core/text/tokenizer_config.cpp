@@ -2,6 +2,7 @@
 #include "core/text/tokenizer_config.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -123,16 +124,27 @@ Json addedTokens(const Json& config) {
     return list;
 }
 
-Json postProcessor(const Json& config, const Json& idOf) {
+Json postProcessor(const Json& config, const Json& added, const TokenTable& vocabulary) {
+    const auto idOf = [&](const std::string& content) -> std::optional<std::int32_t> {
+        auto next = static_cast<std::int32_t>(vocabulary.size()); // of the next token that the vocabulary lacks
+        for (const Json& entry : added) {
+            const auto& text = entry["content"].get_ref<const std::string&>();
+            const std::optional<std::int32_t> known = vocabulary.find(text);
+            if (text == content)
+                return known ? *known : next;
+            next += known ? 0 : 1;
+        }
+        return vocabulary.find(content);
+    };
     Json single = Json::array();
     Json specials = Json::object();
     const auto add = [&](const char* flag, const char* key) {
         const std::string content = contentOf(field(config, key));
-        const Json& id = field(idOf, content.c_str());
-        if (field(config, flag) != true || !id.is_number_integer())
+        const std::optional<std::int32_t> id = idOf(content);
+        if (content.empty() || field(config, flag) != true || !id)
             return;
         single.push_back({{"SpecialToken", {{"id", content}}}});
-        specials[content] = {{"ids", {id}}};
+        specials[content] = {{"ids", {*id}}};
     };
     add("add_bos_token", "bos_token");
     single.push_back({{"Sequence", {{"id", "A"}}}});

@@ -9,6 +9,7 @@
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/text/token_table.h"
 
 namespace crest::text::detail {
 
@@ -26,8 +27,8 @@ Json addedToken(const Json& token);
 /// special ones. Ids are left to the reader.
 Json addedTokens(const Json& config);
 
-/// The single template [BOS] text [EOS] where the configuration asks for them and `idOf` (an object of ids by content)
-/// has them; null where it asks for neither.
-Json postProcessor(const Json& config, const Json& idOf);
+/// The single template [BOS] text [EOS] where the configuration asks for them; null where it asks for neither. Ids are
+/// those of the vocabulary, else what the reader gives the entry of `added` ("added_tokens").
+Json postProcessor(const Json& config, const Json& added, const TokenTable& vocabulary);
 
 } // namespace crest::text::detail

@@ -59,17 +59,12 @@ Result<std::string> tokenizerOfVocabulary(const std::string& vocab, std::string_
     for (const char* key : {"bos_token", "eos_token", "unk_token"})
         if (!config.contains(key) && table.find(kEndOfText))
             config[key] = kEndOfText;
-    Json idOf = Json::object();
-    for (const char* key : {"bos_token", "eos_token"}) {
-        const auto content = addedToken(field(config, key))["content"].get<std::string>();
-        if (const auto id = table.find(content))
-            idOf[content] = *id;
-    }
+    const Json added = addedTokens(config);
     const Json prefixSpace = field(config, "add_prefix_space") == true;
     Json head{{"version", "1.0"},
-              {"added_tokens", addedTokens(config)},
+              {"added_tokens", added},
               {"pre_tokenizer", {{"type", "ByteLevel"}, {"add_prefix_space", prefixSpace}, {"use_regex", true}}},
-              {"post_processor", postProcessor(config, idOf)},
+              {"post_processor", postProcessor(config, added, table)},
               {"decoder", {{"type", "ByteLevel"}}}};
     std::string text = canonicalJson(head);
     text.pop_back();

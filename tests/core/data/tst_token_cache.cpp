@@ -7,6 +7,7 @@
 #include <QTemporaryDir>
 #include <QTest>
 
+#include "core/base/json.h"
 #include "core/data/texts.h"
 #include "core/data/token_cache.h"
 #include "core/io/files.h"

@@ -22,7 +22,7 @@ import sentencepiece
 
 import tokenizer_kinds as shared
 
-CONTROL = ["<s>", "</s>", "<unk>", "<ctl>"]
+CONTROL = ["<s>", "</s>", "<unk>", "<ctl>", "<pad>"]
 USER = ["<sep>", "foo", "a_b"]
 KINDS = {
     "llama": dict(model_type="bpe", vocab_size=2000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False, split_digits=True,
