@@ -61,7 +61,7 @@ std::optional<double> tokensOfName(const std::string& model, const std::string& 
     const series::ParsedName parsed = series::parseCheckpointName(name);
     if (parsed.step)
         if (const series::KnownSeries* known =
-                series::findKnownSeries(std::filesystem::path(model) / name, std::string_view()))
+                series::findKnownSeries(std::filesystem::path(model) / name, name, std::string_view()))
             if (const auto tokens = series::tokensByRule(*known, parsed); tokens && *tokens > 0)
                 return tokens;
     if (parsed.tokens && *parsed.tokens > 0)
