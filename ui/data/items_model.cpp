@@ -177,11 +177,23 @@ void ItemsModel::refill() {
 }
 
 void ItemsModel::sort(int column, Qt::SortOrder order) {
-    beginResetModel();
+    // Rows move, and what is selected or looked at moves with them.
+    Q_EMIT layoutAboutToBeChanged({}, QAbstractItemModel::VerticalSortHint);
+    const QModelIndexList before = persistentIndexList();
+    std::vector<int> items;
+    for (const QModelIndex& index : before)
+        items.push_back(itemAt(index.row()));
     m_sortColumn = column;
     m_order = order;
     refill();
-    endResetModel();
+    std::vector<int> rowOf(table() ? table()->items() : 0, -1);
+    for (std::size_t row = 0; row < m_rows.size(); ++row)
+        rowOf[static_cast<std::size_t>(m_rows[row])] = static_cast<int>(row);
+    QModelIndexList after;
+    for (qsizetype i = 0; i < before.size(); ++i)
+        after << index(rowOf[static_cast<std::size_t>(items[static_cast<std::size_t>(i)])], before[i].column());
+    changePersistentIndexList(before, after);
+    Q_EMIT layoutChanged({}, QAbstractItemModel::VerticalSortHint);
 }
 
 int ItemsModel::rowCount(const QModelIndex& parent) const {

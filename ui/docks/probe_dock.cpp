@@ -250,7 +250,8 @@ void ProbeDock::chooseKind() {
         kind = study::kGaussianNoise;
     if (const int at = m_kind->findData(toQString(kind)); !kind.empty() && at >= 0)
         m_kind->setCurrentIndex(at);
-    m_studyFolder = m_session.folder();
+    if (m_series->count() > 0 || !m_session.isOpen()) // before the scan nothing is known of the series
+        m_studyFolder = m_session.folder();
     m_seenProbes = probes;
 }
 

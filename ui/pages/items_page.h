@@ -51,7 +51,6 @@ private:
     QString m_textsOf; ///< run and task whose texts are read or being read
     Background m_reading;
     QTimer m_filterTimer;
-    bool m_filling = false;
 
     QWidget* m_bar;
     QComboBox *m_task, *m_metric, *m_strength, *m_run, *m_kind;

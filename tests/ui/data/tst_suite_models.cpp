@@ -116,7 +116,10 @@ private Q_SLOTS:
         model.setFilter(ItemKind::All, {});
         model.sort(ItemsModel::Flips, Qt::DescendingOrder);
         QCOMPARE(model.itemAt(0), 3);
+        const QPersistentModelIndex looked(model.index(1, ItemsModel::FixedColumns));
+        const int item = model.itemAt(1);
         model.sort(ItemsModel::Learned, Qt::AscendingOrder);
+        QCOMPARE(model.itemAt(looked.row()), item); // what is looked at moves with its row
         QCOMPARE(model.itemAt(0), 0); // what was never learned comes last
         model.sort(ItemsModel::Question, Qt::AscendingOrder);
         QCOMPARE(model.itemAt(0), 3);

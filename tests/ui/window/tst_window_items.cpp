@@ -185,13 +185,13 @@ void ItemsWindowTest::samplesSideBySide() {
     QTRY_VERIFY_WITH_TIMEOUT(task->count() > 0, kLongMs);
     QTRY_COMPARE_WITH_TIMEOUT(table->model()->rowCount(), 40, kLongMs);
     QCOMPARE(table->model()->columnCount(), SamplesModel::FixedColumns + 6);
-    const QString written = table->model()->index(0, SamplesModel::FixedColumns).data().toString();
-    QVERIFY(!written.isEmpty());
+    const QString written = table->model()->index(0, SamplesModel::FixedColumns).data().toString().section(u'\n', 0, 0);
+    QCOMPARE(written, QStringLiteral("answer 0")); // line breaks and zeros follow
     auto* reading = named<QTextBrowser>(page, QStringLiteral("One prompt, from checkpoint to checkpoint"));
     QTRY_VERIFY_WITH_TIMEOUT(reading->toPlainText().contains(written), kLongMs);
     table->setCurrentIndex(table->model()->index(0, SamplesModel::FixedColumns));
     QTest::keyClick(table, Qt::Key_C, Qt::ControlModifier);
-    QCOMPARE(QGuiApplication::clipboard()->text(), written);
+    QVERIFY(QGuiApplication::clipboard()->text().startsWith(written));
 }
 
 void ItemsWindowTest::withoutSuitesThePagesSaySo() {

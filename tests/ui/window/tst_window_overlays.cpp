@@ -91,7 +91,7 @@ void OverlaysWindowTest::importedSeenExportedTakenBack() {
     const QString points = fixture.dir.filePath(QStringLiteral("points.csv"));
     QFile file(points);
     QVERIFY(file.open(QIODevice::WriteOnly));
-    file.write("# source: somebody's table\ntask,metric,curve,tokens,value,low,high\nHeldout,loss,theirs,2M,4.5,4.4,4.6\n"
+    file.write("# source: somebody's table\ntask,metric,curve,tokens,value,low,high\nheldout,loss,theirs,2M,4.5,4.4,4.6\n"
                "heldout,loss,theirs,128M,3.5,,\nheldout,loss,theirs,oops,3.5,,\n");
     file.close();
     auto window = measuredWindow(fixture);

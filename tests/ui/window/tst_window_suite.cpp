@@ -99,6 +99,7 @@ void SuiteWindowTest::baseEvaluationByClicks() {
     QVERIFY(dialog && dialog->isVisible());
     dialog->setSuiteFile(fixture.suite);
     dialog->setDataFolder(fixture.data);
+    named<QSpinBox>(dialog, QStringLiteral("At most"))->setValue(12);
     auto* tasks = named<QTableView>(dialog, QStringLiteral("Tasks of the suite"));
     QTRY_COMPARE_WITH_TIMEOUT(tasks->model()->rowCount(), 2, kLongMs);
     const auto state = [&](int row) { return tasks->model()->index(row, SuiteModel::Data).data().toString(); };
