@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/probe/loaded_checkpoint.h"
 
-#include "core/base/hash.h"
 #include "core/eval/text_generation.h"
-#include "core/io/files.h"
 #include "core/probe/gaussian_noise.h"
 #include "core/series/folder_stamp.h"
+#include "core/series/tokenizer_files.h"
 #include "core/study/planner.h"
 
 namespace crest::probe {
@@ -25,12 +24,12 @@ Result<void> checkInitStd(const LoadedCheckpoint& checkpoint) {
 }
 
 Result<void> loadTokenizer(LoadedCheckpoint& checkpoint) {
-    const std::string file = checkpoint.path() + "/tokenizer.json";
-    CREST_TRY(content, io::readTextFile(file));
-    checkpoint.tokenizerHash = sha256Hex(content);
-    if (!checkpoint.planned.tokenizer.empty() && checkpoint.tokenizerHash != checkpoint.planned.tokenizer)
-        return fail(ErrorKind::Mismatch, "the tokenizer changed since the run was planned; plan it again", file);
-    CREST_TRY(tokenizer, text::Tokenizer::load(checkpoint.path()));
+    CREST_TRY(hash, series::tokenizerHash(checkpoint.path()));
+    if (!checkpoint.planned.tokenizer.empty() && hash != checkpoint.planned.tokenizer)
+        return fail(ErrorKind::Mismatch, "the tokenizer changed since the run was planned; plan it again",
+                    checkpoint.path());
+    checkpoint.tokenizerHash = std::move(hash);
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint.path())));
     checkpoint.tokenizer = std::make_unique<text::Tokenizer>(std::move(tokenizer));
     CREST_TRY(endTokens, eval::endTokensOf(checkpoint.path(), *checkpoint.tokenizer));
     checkpoint.endTokens = std::move(endTokens);
