@@ -91,19 +91,18 @@ Result<ProbeTask> samplesTask(const std::string& text, const ProbeTaskOptions& o
         return fail(ErrorKind::OutOfRange, "--samples must be NAME=FILE.jsonl, but is \"" + text + "\".");
     const std::string file = absolutePath(text.substr(equals + 1));
     CREST_TRY(field, promptField(file));
-    const Json definition = {
-        {"name", text.substr(0, equals)},
-        {"kind", "generation"},
-        {"data", {{"test", Json::array({{{"files", fs::path(file).filename().string()}, {"format", "json"}}})}}},
-        {"context", "{{" + field + "}}"},
-        {"metrics", Json::array({"tokens"})},
-        {"generation",
-         {{"max_new_tokens", options.maxNew},
-          {"temperature", options.temperature},
-          {"top_k", options.topK},
-          {"top_p", options.topP}}}};
+    const Json definition = {{"name", text.substr(0, equals)},
+                             {"kind", "generation"},
+                             {"data", {{"test", Json::array({{{"files", "*"}, {"format", "json"}}})}}},
+                             {"context", "{{" + field + "}}"},
+                             {"metrics", Json::array({"tokens"})},
+                             {"generation",
+                              {{"max_new_tokens", options.maxNew},
+                               {"temperature", options.temperature},
+                               {"top_k", options.topK},
+                               {"top_p", options.topP}}}};
     CREST_TRY(checked, data::parseTask(definition, "--samples " + text));
-    return suiteTask(checked, fs::path(file).parent_path().string(), 0, options.limit);
+    return suiteTask(checked, file, 0, options.limit);
 }
 
 /// Leaves out what has no data, and says so.

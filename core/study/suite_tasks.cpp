@@ -26,19 +26,27 @@ struct Pinned {
     std::int64_t shots = 0, tokens = 0;
 };
 
-/// Names, sizes and times of everything below a folder: what was read stands as long as it does. "" where that cannot
-/// be said.
+bool addFile(const fs::path& file, Sha256& hash) {
+    struct stat facts {};
+    if (::stat(file.c_str(), &facts) != 0)
+        return false;
+    hash.update(fmt::format("{}\n{} {} {} {}.{}\n", file.string(), facts.st_dev, facts.st_ino, facts.st_size,
+                            facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec));
+    return true;
+}
+
+/// Names, sizes and times of everything below a folder (or of a file): what was read stands as long as it does. ""
+/// where that cannot be said.
 std::string stampOf(const fs::path& folder) {
     Sha256 hash;
     std::size_t files = 0;
     std::error_code error;
+    if (fs::is_regular_file(folder, error))
+        return addFile(folder, hash) ? hash.finishHex() : std::string();
     fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
     for (; !error && entry != end; entry.increment(error)) {
-        struct stat facts {};
-        if (++files > kMostFiles || ::stat(entry->path().c_str(), &facts) != 0)
+        if (++files > kMostFiles || !addFile(entry->path(), hash))
             return {};
-        hash.update(fmt::format("{}\n{} {} {} {}.{}\n", entry->path().string(), facts.st_dev, facts.st_ino,
-                                facts.st_size, facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec));
     }
     return error ? std::string() : hash.finishHex();
 }
