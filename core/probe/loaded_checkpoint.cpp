@@ -31,7 +31,7 @@ Result<void> loadTokenizer(LoadedCheckpoint& checkpoint) {
     checkpoint.tokenizerHash = std::move(hash);
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint.path())));
     checkpoint.tokenizer = std::make_unique<text::Tokenizer>(std::move(tokenizer));
-    CREST_TRY(endTokens, eval::endTokensOf(checkpoint.path(), *checkpoint.tokenizer));
+    CREST_TRY(endTokens, eval::endTokensOf(series::tokenizerFolder(checkpoint.path()), *checkpoint.tokenizer));
     checkpoint.endTokens = std::move(endTokens);
     return {};
 }

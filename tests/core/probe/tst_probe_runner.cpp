@@ -354,7 +354,7 @@ private Q_SLOTS:
         plan = sound;
         plan.checkpoints[0].tokenizer = sha256Hex("another");
         refused = compute(everything(plan));
-        QVERIFY(!refused && refused.error().where.find("tokenizer.json") != std::string::npos);
+        QVERIFY(!refused && refused.error().message.find("tokenizer") != std::string::npos);
     }
 
     /// Weights that are overwritten in place while a pass is under way: what it computed is of neither, and is not
