@@ -124,15 +124,44 @@ Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass&
     return measured;
 }
 
+/// Tokens done, from what a task reports: tokens, or answers of one version after the other.
+class TokenCount {
+public:
+    TokenCount(double before, double tokensOfAll)
+        : m_before(before)
+        , m_tokens(before)
+        , m_ofAll(tokensOfAll) {}
+    double after(const Progress& progress) {
+        if (progress.what == "tokens") {
+            m_tokens = m_before + static_cast<double>(progress.done);
+        } else if (progress.what == "answers" && progress.total > 0) {
+            if (progress.done < m_answers) // the next version
+                m_before += m_ofAll;
+            m_answers = progress.done;
+            m_tokens = m_before + m_ofAll * static_cast<double>(progress.done) / static_cast<double>(progress.total);
+        }
+        return m_tokens;
+    }
+
+private:
+    double m_before, m_tokens, m_ofAll;
+    std::int64_t m_answers = 0;
+};
+
+double estimatedTokens(const Plan& plan, int task) {
+    const auto at = static_cast<std::size_t>(task);
+    return at < plan.taskTokens.size() ? static_cast<double>(plan.taskTokens[at]) : 0;
+}
+
 Result<std::vector<run::Measurement>> measureSuite(const Plan& plan, const Pass& pass,
                                                    const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
                                                    model::Decoder& decoder, double& tokensDone, const JobContext& job) {
     const int task = pass.tasks.front();
     CREST_TRY(prepared, inputs.suite(taskAt(plan, task), checkpoint, JobContext(job.token())));
     CREST_TRY(weights, weightsOf(plan, pass, checkpoint));
-    const double before = tokensDone;
+    TokenCount count(tokensDone, estimatedTokens(plan, task));
     const JobContext counting(job.token(), [&](const Progress& progress) {
-        tokensDone = before + static_cast<double>(progress.done);
+        tokensDone = count.after(progress);
         job.report(static_cast<std::int64_t>(tokensDone), 0, "tokens");
     });
     const eval::PreparedTask* const tasks[] = {prepared.get()};
