@@ -71,12 +71,14 @@ Result<void> addSuites(const ProbeTaskOptions& options, std::vector<ProbeTask>& 
     return {};
 }
 
-/// The field of the prompts: "text", or "prompt" where the first line has that instead.
+/// The field of the prompts: "text", or "prompt" where the first of the JSON lines has that instead.
 Result<std::string> promptField(const std::string& file) {
     CREST_TRY(content, io::readTextFile(file, std::uint64_t{1} << 30));
     const std::size_t begin = content.find_first_not_of(" \t\r\n");
     if (begin == std::string::npos)
         return fail(ErrorKind::Malformed, "There is no prompt in this file.", file);
+    if (content[begin] != '{')
+        return std::string("text"); // a prompt a line
     CREST_TRY(row, parseJson(content.substr(begin, content.find('\n', begin) - begin), file + ", line 1"));
     for (const char* field : {"text", "prompt"})
         if (row.is_object() && row.contains(field) && row[field].is_string())
@@ -91,16 +93,20 @@ Result<ProbeTask> samplesTask(const std::string& text, const ProbeTaskOptions& o
         return fail(ErrorKind::OutOfRange, "--samples must be NAME=FILE.jsonl, but is \"" + text + "\".");
     const std::string file = absolutePath(text.substr(equals + 1));
     CREST_TRY(field, promptField(file));
+    // The same definition as the window makes of a file of prompts, so that both find each other's results.
+    std::string pattern = fs::path(file).filename().string();
+    for (char& c : pattern)
+        if (c == '*' || c == '!') // they have a meaning in a suite's file names
+            c = '?';
+    Json generation = {{"max_new_tokens", options.maxNew}};
+    if (options.temperature > 0)
+        generation.update({{"temperature", options.temperature}, {"top_k", options.topK}, {"top_p", options.topP}});
     const Json definition = {{"name", text.substr(0, equals)},
                              {"kind", "generation"},
-                             {"data", {{"test", Json::array({{{"files", "*"}, {"format", "json"}}})}}},
+                             {"data", {{"test", Json::array({pattern})}}},
                              {"context", "{{" + field + "}}"},
                              {"metrics", Json::array({"tokens"})},
-                             {"generation",
-                              {{"max_new_tokens", options.maxNew},
-                               {"temperature", options.temperature},
-                               {"top_k", options.topK},
-                               {"top_p", options.topP}}}};
+                             {"generation", generation}};
     CREST_TRY(checked, data::parseTask(definition, "--samples " + text));
     return suiteTask(checked, file, 0, options.limit);
 }
