@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run probe noise: plan a Gaussian noise probe on a series, say what it costs, run it.
+// crest-run probe base, crest-run probe noise: plan a probe on a series, say what it costs, run it.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -14,7 +14,7 @@
 #include "app/crest-run/progress_line.h"
 #include "app/crest-run/work.h"
 #include "core/base/units.h"
-#include "core/probe/noise_runner.h"
+#include "core/probe/probe_runner.h"
 #include "core/run/supervise.h"
 #include "core/study/queueing.h"
 #include "core/study/runs.h"
@@ -53,9 +53,9 @@ bool waitForOthers(const study::StudyFolder& folder, const std::string& id, cons
     }
 }
 
-Result<int> probeNoise(ProbeRequest request) {
+Result<int> runProbe(ProbeRequest request) {
     const run::StopSignals signals;
-    CREST_CHECK(probe::makeNoiseRunner({request.work.device, 1}).map([](const auto&) {})); // is there such a device?
+    CREST_CHECK(probe::makeProbeRunner({request.work.device, 1}).map([](const auto&) {})); // is there such a device?
     CREST_TRY(planned,
               planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json))));
     printCost(planned.cost, request.work.json);
@@ -69,51 +69,92 @@ Result<int> probeNoise(ProbeRequest request) {
     return code != 0 ? code : waitForOthers(folder, id, signals) ? 0 : 1;
 }
 
-} // namespace
+void addSeriesOptions(CLI::App& command, ProbeOptions& options) {
+    command.add_option("--series", options.series, "Folder of the series")->required();
+    command.add_option("--series-name", options.seriesName, "Which series, where the folder holds several");
+    command.add_option("--exclude", options.exclude,
+                       "Name of a checkpoint to leave out, as often as wanted; the study remembers it");
+    command.add_option("--study", options.study, "Study folder; made where it is not there")->required();
+    command.add_option("--dtype", options.dtype, "float32 or bfloat16")->capture_default_str();
+    command.add_option("--name", options.name, "Name of the probe")->capture_default_str();
+}
 
-void addProbeCommand(CLI::App& app, int& exitCode) {
-    const auto options = std::make_shared<ProbeRequest>();
-    CLI::App* command = app.add_subcommand("probe", "Plan and run a probe on a series")->require_subcommand(1);
-    CLI::App* noise = command->add_subcommand(
-        "noise", "Gaussian noise: loss of each checkpoint with N(0, (gamma x std)^2) added to its weights");
-    noise->add_option("--series", options->probe.series, "Folder of the series")->required();
-    noise->add_option("--series-name", options->probe.seriesName, "Which series, where the folder holds several");
-    noise->add_option("--exclude", options->probe.exclude,
-                      "Name of a checkpoint to leave out, as often as wanted; the study remembers it");
-    noise->add_option("--study", options->probe.study, "Study folder; made where it is not there")->required();
-    noise->add_option("--gammas", options->probe.gammas, "Strengths, in units of the noise scale")
+void addTaskOptions(CLI::App& command, ProbeTaskOptions& options) {
+    command.add_option(
+        "--texts", options.texts,
+        "NAME=FILE:id or NAME=FILE:ood, as often as wanted (where no task is named: those of the study's "
+        "last probe)");
+    command.add_option("--window", options.window, "Tokens of a window of texts")->capture_default_str();
+    command.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window)");
+    command.add_option("--max-windows", options.maxWindows, "The first so many windows of each text; 0 for all")
+        ->capture_default_str();
+    command.add_option("--suite", options.suites, "Suite file (resources/suites), as often as wanted");
+    command.add_option("--data", options.data, "Folder of the suites' data");
+    command.add_option("--tasks", options.only, "Just these tasks of the suites")->delimiter(',');
+    command.add_flag("--skip-missing", options.skipMissing, "Leave out tasks whose data are not there, and say so");
+    command.add_option("--shots", options.shots, "Examples before each question (default: the suite's own number)");
+    command.add_option("--limit", options.limit, "The first so many items of each task; 0 for all");
+    command.add_option("--id", options.inDistribution, "Tasks that are in-distribution (others: ood)")->delimiter(',');
+    command.add_option("--samples", options.samples,
+                       "NAME=FILE.jsonl: prompts (\"text\") that every checkpoint continues; the texts are kept");
+    command.add_option("--max-new", options.maxNew, "Most new tokens of a sample")->capture_default_str();
+    command.add_option("--temperature", options.temperature, "Of samples; 0: greedy")->capture_default_str();
+    command.add_option("--top-k", options.topK, "Of samples; 0: all tokens")->capture_default_str();
+    command.add_option("--top-p", options.topP, "Of samples; 1: all tokens")->capture_default_str();
+}
+
+void addWorkOptions(CLI::App& command, ProbeRequest& request) {
+    command.add_flag("--plan-only", request.planOnly, "Say what it costs, write and run nothing");
+    command.add_option("--device", request.work.device, "cpu or cuda:0")->capture_default_str();
+    command.add_option("--workers", request.work.workers, "Batches side by side (default: by model size and cores)");
+    command.add_option("--threads", request.work.threads, "Threads of each worker");
+    command.add_flag("--json", request.work.json, "JSON lines: the cost, then how the run ended");
+}
+
+void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
+    command.add_option("--gammas", options.gammas, "Strengths, in units of the noise scale")
         ->delimiter(',')
         ->capture_default_str();
-    noise->add_option("--seeds", options->probe.seeds, "Draws; each is an antithetic pair")->capture_default_str();
-    noise->add_option("--first-seed", options->probe.firstSeed, "The first draw's seed")->capture_default_str();
-    noise->add_option(
-        "--texts", options->probe.texts,
-        "NAME=FILE:id or NAME=FILE:ood, as often as wanted (default: the tasks of the study's last probe)");
-    noise->add_option("--window", options->probe.window, "Tokens of a window")->capture_default_str();
-    noise->add_option("--stride", options->probe.stride, "Tokens from one window to the next (default: the window)");
-    noise->add_option("--max-windows", options->probe.maxWindows, "The first so many windows of each text; 0 for all")
-        ->capture_default_str();
-    noise->add_option("--dtype", options->probe.dtype, "float32 or bfloat16")->capture_default_str();
-    noise
-        ->add_option("--scale", options->probe.scale,
-                     "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
+    command.add_option("--seeds", options.seeds, "Draws; each is an antithetic pair")->capture_default_str();
+    command.add_option("--first-seed", options.firstSeed, "The first draw's seed")->capture_default_str();
+    command
+        .add_option("--scale", options.scale,
+                    "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
         ->check(CLI::IsMember({"init", "rms"}))
         ->capture_default_str();
-    noise->add_option("--name", options->probe.name, "Name of the probe")->capture_default_str();
-    noise->add_flag("--plan-only", options->planOnly, "Say what it costs, write and run nothing");
-    noise->add_option("--device", options->work.device, "cpu or cuda:0")->capture_default_str();
-    noise->add_option("--workers", options->work.workers, "Batches side by side (default: by model size and cores)");
-    noise->add_option("--threads", options->work.threads, "Threads of each worker");
-    noise->add_flag("--json", options->work.json, "JSON lines: the cost, then how the run ended");
-    noise->callback([options, &exitCode] {
+}
+
+void runOnCall(CLI::App& command, const std::shared_ptr<ProbeRequest>& request, int& exitCode) {
+    command.callback([request, &exitCode] {
         exitCode = run::supervise([&](bool again) {
-            options->work.again = again;
-            const auto done = probeNoise(*options);
+            request->work.again = again;
+            const auto done = runProbe(*request);
             if (!done)
                 fmt::print(stderr, "crest-run probe: {}\n", done.error().text());
             return done ? *done : 1;
         });
     });
+}
+
+} // namespace
+
+void addProbeCommand(CLI::App& app, int& exitCode) {
+    CLI::App* command = app.add_subcommand("probe", "Plan and run a probe on a series")->require_subcommand(1);
+    const auto base = std::make_shared<ProbeRequest>(), noise = std::make_shared<ProbeRequest>();
+    base->probe.kind = study::kBaseEvaluation;
+    base->probe.name = "base";
+    CLI::App* baseCommand =
+        command->add_subcommand("base", "Base evaluation: suites, texts and samples on the checkpoints as they are");
+    CLI::App* noiseCommand = command->add_subcommand(
+        "noise", "Gaussian noise: tasks on each checkpoint with N(0, (gamma x std)^2) added to its weights");
+    for (const auto& [one, request] : {std::pair{baseCommand, base}, std::pair{noiseCommand, noise}}) {
+        addSeriesOptions(*one, request->probe);
+        addTaskOptions(*one, request->probe.tasks);
+        if (one == noiseCommand)
+            addNoiseOptions(*one, request->probe);
+        addWorkOptions(*one, *request);
+        runOnCall(*one, request, exitCode);
+    }
 }
 
 } // namespace crest

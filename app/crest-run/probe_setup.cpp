@@ -22,34 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr auto kLockWait = std::chrono::seconds(10); ///< for another command; a window holds its lock all the time
 
-struct TextOption {
-    study::Task task;
-    study::Role role = study::Role::InDistribution;
-};
-
-/// Never throws; an empty path stays empty.
-std::string absolutePath(const fs::path& path) {
-    std::error_code error;
-    const fs::path absolute = fs::absolute(path, error);
-    return error ? path.string() : absolute.lexically_normal().string();
-}
-
-/// NAME=FILE:id or NAME=FILE:ood.
-Result<TextOption> parseText(const std::string& text, const ProbeOptions& options) {
-    const auto equals = text.find('='), colon = text.rfind(':');
-    if (equals == std::string::npos || equals == 0 || colon == std::string::npos || colon < equals + 2)
-        return fail(ErrorKind::OutOfRange, "--texts must be NAME=FILE:id or NAME=FILE:ood, but is \"" + text + "\".");
-    TextOption option;
-    CREST_TRY(role, study::roleFromName(text.substr(colon + 1), "--texts " + text));
-    option.role = role;
-    option.task.name = text.substr(0, equals);
-    option.task.textsPath = absolutePath(text.substr(equals + 1, colon - equals - 1));
-    option.task.windowTokens = options.window;
-    option.task.strideTokens = options.stride > 0 ? options.stride : options.window;
-    option.task.maxWindows = options.maxWindows;
-    return option;
-}
-
 bool isUsable(const series::Checkpoint& checkpoint) {
     return checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
 }
@@ -150,37 +122,50 @@ Result<void> addTask(study::Study& study, const study::StudyFolder& folder, cons
         return {};
     if (wasRun(folder, task.name))
         return fail(ErrorKind::Mismatch, "The study has another task of the name \"" + task.name +
-                                             "\" (another file or window); choose another name.");
+                                             "\" (another file, window or definition); choose another name.");
     *known = task;
     return {};
 }
 
-/// What the options describe, added to `study`, which is that of `folder`.
-Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder& folder, const series::Series& series,
-                                  const ProbeOptions& options) {
-    study::Probe probe;
-    study::StudySeries& known = seriesInStudy(study, series, !options.seriesName.empty());
-    CREST_CHECK(exclude(known, series, options.exclude));
-    probe.series = known.name;
+/// The kind with its grid.
+Result<study::Probe> emptyProbe(const ProbeOptions& options) {
+    study::Probe probe = study::baseEvaluation("", "", {});
+    CREST_TRY(compute, study::computeTypeFromName(options.dtype, "--dtype"));
+    probe.compute = compute;
+    if (options.kind == study::kBaseEvaluation)
+        return probe;
+    probe.kind = options.kind;
     probe.strengths = options.gammas;
     std::ranges::sort(probe.strengths);
     probe.firstSeed = options.firstSeed;
     probe.seeds = options.seeds;
-    CREST_TRY(compute, study::computeTypeFromName(options.dtype, "--dtype"));
-    probe.compute = compute;
     probe.noiseScale = options.scale == "rms" ? study::NoiseScale::TensorRms : study::NoiseScale::InitStd;
-    for (const std::string& text : options.texts) {
-        CREST_TRY(option, parseText(text, options));
-        CREST_CHECK(addTask(study, folder, option.task));
-        probe.tasks.push_back({option.task.name, option.role});
+    return probe;
+}
+
+/// Where no task is named: those of the study's last probe, or all as ID.
+std::vector<study::TaskInProbe> usualTasks(const study::Study& study) {
+    if (!study.probes.empty())
+        return study.probes.back().tasks;
+    std::vector<study::TaskInProbe> tasks;
+    for (const study::Task& task : study.tasks)
+        tasks.push_back({task.name, study::Role::InDistribution});
+    return tasks;
+}
+
+/// What the options describe, added to `study`, which is that of `folder`.
+Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder& folder, const series::Series& series,
+                                  const ProbeOptions& options, const std::vector<ProbeTask>& tasks) {
+    study::StudySeries& known = seriesInStudy(study, series, !options.seriesName.empty());
+    CREST_CHECK(exclude(known, series, options.exclude));
+    CREST_TRY(probe, emptyProbe(options));
+    probe.series = known.name;
+    for (const ProbeTask& one : tasks) {
+        CREST_CHECK(addTask(study, folder, one.task));
+        probe.tasks.push_back({one.task.name, one.role});
     }
-    if (options.texts.empty()) { // the tasks of the study's last probe, or all as ID
-        if (!study.probes.empty())
-            probe.tasks = study.probes.back().tasks;
-        else
-            for (const study::Task& task : study.tasks)
-                probe.tasks.push_back({task.name, study::Role::InDistribution});
-    }
+    if (tasks.empty())
+        probe.tasks = usualTasks(study);
     for (const study::Probe& other : study.probes) {
         probe.name = other.name;
         if (other == probe)
@@ -208,9 +193,11 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     PlannedProbe planned;
     CREST_TRY(series, findSeries(options.series, options.seriesName));
     planned.series = std::move(series);
+    CREST_TRY(tasks, tasksOf(options.tasks));
+    planned.tasks = std::move(tasks);
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
-    CREST_TRY(probe, probeInStudy(study, folder, planned.series, options));
+    CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
     std::vector<series::ScanIssue> issues;
     const study::StudySeries& known = *std::ranges::find(study.series, probe.series, &study::StudySeries::name);
     planned.series = study::asStudied(std::move(planned.series), known, issues);
@@ -238,7 +225,7 @@ Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe
     {
         CREST_TRY(folder, openOrDraft(path));
         study::Study study = folder.study();
-        CREST_TRY(probe, probeInStudy(study, folder, planned.series, options));
+        CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
         planned.plan.probe = probe;
         if (folder.writable() && study == folder.study())
             return folder;
@@ -253,7 +240,7 @@ Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe
     CREST_TRY(now, openOrDraft(path));
     const bool isThere = fs::exists(path / "study.json", error);
     study::Study study = now.study();
-    CREST_TRY(probe, probeInStudy(study, now, planned.series, options));
+    CREST_TRY(probe, probeInStudy(study, now, planned.series, options, planned.tasks));
     planned.plan.probe = probe;
     if (!isThere)
         return study::StudyFolder::create(path, study);

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/crest-run/probe_tasks.h"
 #include "core/base/job_context.h"
 #include "core/series/series.h"
 #include "core/study/study_folder.h"
@@ -14,14 +15,17 @@
 namespace crest {
 
 struct ProbeOptions {
-    std::string series, seriesName, study, name = "noise", dtype = "float32", scale = "init";
-    std::vector<double> gammas = {0.05, 0.1, 0.2, 0.3, 0.4};
-    std::vector<std::string> texts, exclude;
-    std::int64_t seeds = 16, firstSeed = 1, window = 128, stride = 0, maxWindows = 128;
+    std::string kind = study::kGaussianNoise, series, seriesName, study, name = "noise", dtype = "float32",
+                scale = "init";
+    std::vector<double> gammas = {0.05, 0.1, 0.2, 0.3, 0.4}; ///< these and the seeds: not of a base evaluation
+    std::int64_t seeds = 16, firstSeed = 1;
+    std::vector<std::string> exclude;
+    ProbeTaskOptions tasks;
 };
 
 struct PlannedProbe {
     series::Series series;
+    std::vector<ProbeTask> tasks; ///< that the options name
     study::Plan plan;
     study::PlanCost cost;
 };

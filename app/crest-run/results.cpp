@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "app/crest-run/commands.h"
+#include "app/crest-run/result_items.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/study/planner.h"
@@ -47,7 +48,14 @@ Json finiteOrNull(double value) {
     return std::isfinite(value) ? Json(value) : Json();
 }
 
-Json toJson(const study::ResultRow& row, const std::string& role) {
+/// A result's metrics: those of a suite's task, or the row's own number.
+std::vector<data::MetricValue> metricsOf(const study::ResultRow& row) {
+    if (row.outcome.metrics.empty())
+        return {{row.metric, row.unit, row.value, row.stderr_, {}, {}}};
+    return row.outcome.metrics;
+}
+
+Json toJson(const study::ResultRow& row, const data::MetricValue& metric, const std::string& role) {
     return {{"series", row.series},
             {"checkpoint", row.checkpoint},
             {"tokens", row.tokens ? Json(*row.tokens) : Json()},
@@ -56,32 +64,48 @@ Json toJson(const study::ResultRow& row, const std::string& role) {
             {"seed", row.seed},
             {"task", row.task},
             {"role", role.empty() ? Json() : Json(role)},
-            {"metric", row.metric},
-            {"unit", row.unit},
-            {"value", finiteOrNull(row.value)},
-            {"stderr", finiteOrNull(row.stderr_)},
+            {"metric", metric.metric},
+            {"unit", metric.unit},
+            {"value", finiteOrNull(metric.value)},
+            {"stderr", finiteOrNull(metric.stderr_)},
             {"n", row.n},
             {"cause", row.cause.empty() ? Json() : Json(row.cause)},
             {"cached_at", row.cachedAt}};
 }
 
 void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
-    std::size_t checkpoint = 10, task = 4;
+    std::size_t checkpoint = 10, task = 4, metric = 6, unit = 4;
     for (const study::ResultRow& row : rows) {
         checkpoint = std::max(checkpoint, row.checkpoint.size());
         task = std::max(task, row.task.size());
+        for (const data::MetricValue& one : metricsOf(row)) {
+            metric = std::max(metric, one.metric.size());
+            unit = std::max(unit, one.unit.size());
+        }
     }
-    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}\n", "checkpoint", checkpoint,
-               "tokens", "modification", "strength", "seed", "task", task, "role", "nats/token", "stderr", "n");
+    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
+               "checkpoint", checkpoint, "tokens", "modification", "strength", "seed", "task", task, "role", "metric",
+               metric, "value", "stderr", "n", "unit", unit);
     for (const study::ResultRow& row : rows)
-        fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:>12}  {:>10}  {:>5}{}\n", row.checkpoint,
-                   checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-", row.modification,
-                   formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
-                   std::isfinite(row.value) ? fmt::format("{:.6f}", row.value) : "not finite",
-                   fmt::format("{:.6f}", row.stderr_), row.n, row.cause.empty() ? "" : "  " + row.cause);
+        for (const data::MetricValue& one : metricsOf(row))
+            fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
+                       row.checkpoint, checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
+                       row.modification, formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
+                       one.metric, metric, std::isfinite(one.value) ? fmt::format("{:.6f}", one.value) : "not finite",
+                       std::isfinite(one.stderr_) ? fmt::format("{:.6f}", one.stderr_) : "-", row.n, one.unit,
+                       row.cause.empty() ? "" : "  " + row.cause);
 }
 
-int results(const std::string& path, bool json) {
+void printResults(const std::vector<study::ResultRow>& rows, const study::StudyFolder& folder, bool json) {
+    const Roles roles(folder);
+    if (!json)
+        return printTable(rows, roles);
+    for (const study::ResultRow& row : rows)
+        for (const data::MetricValue& metric : metricsOf(row))
+            fmt::print("{}\n", canonicalJson(toJson(row, metric, roles.of(row))));
+}
+
+int results(const std::string& path, bool json, bool items) {
     const auto folder = study::StudyFolder::open(path);
     if (!folder) {
         fmt::print(stderr, "crest-run results: {}\n", folder.error().text());
@@ -97,12 +121,11 @@ int results(const std::string& path, bool json) {
         return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed,
                           row.key);
     });
-    const Roles roles(*folder);
-    if (json)
+    if (items)
         for (const study::ResultRow& row : *rows)
-            fmt::print("{}\n", canonicalJson(toJson(row, roles.of(row))));
+            printItems(row);
     else
-        printTable(*rows, roles);
+        printResults(*rows, *folder, json);
     for (const study::ReadProblem& problem : reader.problems())
         fmt::print(stderr, "{}: {}\n", problem.where, problem.message);
     return 0;
@@ -113,14 +136,16 @@ int results(const std::string& path, bool json) {
 void addResultsCommand(CLI::App& app, int& exitCode) {
     struct Options {
         std::string study;
-        bool json = false;
+        bool json = false, items = false;
     };
     const auto options = std::make_shared<Options>();
     CLI::App* command =
         app.add_subcommand("results", "Tables of what is stored in a study; role: as the newest run has it");
     command->add_option("study", options->study, "Study folder")->required();
     command->add_flag("--json", options->json, "One JSON object on each line");
-    command->callback([options, &exitCode] { exitCode = results(options->study, options->json); });
+    command->add_flag("--items", options->items,
+                      "Every item of every suite task: what was answered, one JSON object on each line");
+    command->callback([options, &exitCode] { exitCode = results(options->study, options->json, options->items); });
 }
 
 } // namespace crest

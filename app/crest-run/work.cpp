@@ -17,7 +17,7 @@
 
 #include "app/crest-run/commands.h"
 #include "core/base/units.h"
-#include "core/probe/noise_runner.h"
+#include "core/probe/probe_runner.h"
 #include "core/run/supervise.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -180,7 +180,7 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
     Result<run::RunSummary> summary;
     {
         const ProgressLine progress(folder, !request.json);
-        summary = run::workStudy(folder, options, probe::makeNoiseRunner, JobContext(signals.token()));
+        summary = run::workStudy(folder, options, probe::makeProbeRunner, JobContext(signals.token()));
     }
     const std::vector<std::string> known = study::listRuns(folder);
     for (const std::string& id : waiting)

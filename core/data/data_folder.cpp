@@ -133,6 +133,12 @@ Result<DataFolder> DataFolder::open(const fs::path& folder) {
     DataFolder opened;
     std::error_code problem;
     opened.m_root = fs::canonical(folder, problem);
+    if (!problem && fs::is_regular_file(opened.m_root, problem)) {
+        const fs::path file = opened.m_root;
+        opened.m_root = file.parent_path();
+        CREST_CHECK(opened.indexFile(file));
+        return opened;
+    }
     if (problem || !fs::is_directory(opened.m_root, problem))
         return fail(ErrorKind::NotFound, "there is no such folder of data sets", folder.string());
     CREST_CHECK(opened.index(opened.m_root, 0));

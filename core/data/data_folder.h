@@ -20,7 +20,7 @@ namespace crest::data {
 /// snapshot to its blobs. Not shared between threads.
 class DataFolder {
 public:
-    /// NotFound, or OutOfRange where it holds more than 300,000 files.
+    /// Of a file it is a folder with this one. NotFound, or OutOfRange where it holds more than 300,000 files.
     static Result<DataFolder> open(const std::filesystem::path& folder);
 
     /// Every file that matches, in order of their names; empty where none does. Mismatch where files of one pattern lie

@@ -1,13 +1,133 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/study/suite_tasks.h"
 
+#include <filesystem>
+#include <list>
+#include <mutex>
+#include <system_error>
+
 #include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "core/base/hash.h"
+#include "core/data/suite.h"
+#include "core/study/planner.h"
 
 namespace crest::study {
+namespace {
+namespace fs = std::filesystem;
 
-Result<std::int64_t> pinSuiteTask(Task& task, const JobContext&) {
-    return fail(ErrorKind::Unsupported,
-                fmt::format("Task \"{}\": this Crest cannot read the data of suites yet.", task.name));
+constexpr double kBytesPerToken = 2.5; ///< of text, before it is tokenised: on the safe side
+constexpr std::size_t kMostRemembered = 256;
+constexpr std::size_t kMostFiles = 300'000;
+
+struct Pinned {
+    std::string dataHash;
+    std::int64_t shots = 0, tokens = 0;
+};
+
+bool addFile(const fs::path& file, Sha256& hash) {
+    struct stat facts {};
+    if (::stat(file.c_str(), &facts) != 0)
+        return false;
+    hash.update(fmt::format("{}\n{} {} {} {}.{}\n", file.string(), facts.st_dev, facts.st_ino, facts.st_size,
+                            facts.st_mtim.tv_sec, facts.st_mtim.tv_nsec));
+    return true;
+}
+
+/// Names, sizes and times of everything below a folder (or of a file): what was read stands as long as it does. ""
+/// where that cannot be said.
+std::string stampOf(const fs::path& folder) {
+    Sha256 hash;
+    std::size_t files = 0;
+    std::error_code error;
+    if (fs::is_regular_file(folder, error))
+        return addFile(folder, hash) ? hash.finishHex() : std::string();
+    fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
+    for (; !error && entry != end; entry.increment(error)) {
+        if (++files > kMostFiles || !addFile(entry->path(), hash))
+            return {};
+    }
+    return error ? std::string() : hash.finishHex();
+}
+
+/// What one process has pinned lately: a window plans anew with every change of a probe.
+class Remembered {
+public:
+    bool find(const std::string& key, Pinned& pinned) {
+        const std::scoped_lock lock(m_mutex);
+        for (const auto& [known, value] : m_values)
+            if (known == key) {
+                pinned = value;
+                return true;
+            }
+        return false;
+    }
+    void add(std::string key, const Pinned& pinned) {
+        const std::scoped_lock lock(m_mutex);
+        m_values.emplace_front(std::move(key), pinned);
+        if (m_values.size() > kMostRemembered)
+            m_values.pop_back();
+    }
+
+private:
+    std::mutex m_mutex;
+    std::list<std::pair<std::string, Pinned>> m_values;
+};
+
+std::int64_t tokensOf(const data::TaskDefinition& definition, const std::vector<data::TaskItem>& items) {
+    double bytes = 0;
+    for (const data::TaskItem& item : items) {
+        const std::string* last = nullptr;
+        for (const data::ItemRequest& request : item.requests) {
+            if (!last || *last != request.context)
+                bytes += static_cast<double>(request.context.size());
+            bytes += static_cast<double>(request.continuation.size());
+            last = &request.context;
+        }
+    }
+    const std::int64_t written = definition.kind == data::TaskKind::Generation
+                                     ? definition.generation.maxNewTokens * static_cast<std::int64_t>(items.size())
+                                     : 0;
+    return static_cast<std::int64_t>(bytes / kBytesPerToken) + written + 1;
+}
+
+Result<Pinned> pin(const Task& task, const JobContext& job) {
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    CREST_TRY(definition, data::parseTask(json, task.name));
+    data::ItemOptions options;
+    options.shots = static_cast<int>(task.shots);
+    options.limit = task.limit;
+    auto items = data::makeItems(definition, task.textsPath, options, JobContext(job.token()));
+    if (!items && items.error().kind != ErrorKind::Stopped)
+        return fail(items.error().kind, fmt::format("Task \"{}\": {}", task.name, items.error().message),
+                    items.error().where);
+    if (!items)
+        return fail(items.error());
+    if (items->items.empty())
+        return fail(ErrorKind::Malformed, fmt::format("Task \"{}\" has no items in these data.", task.name),
+                    task.textsPath);
+    return Pinned{items->dataHash, task.shots >= 0 ? task.shots : definition.shots, tokensOf(definition, items->items)};
+}
+
+} // namespace
+
+Result<std::int64_t> pinSuiteTask(Task& task, const JobContext& job) {
+    static Remembered remembered;
+    Task asked = task;
+    asked.dataHash.clear();
+    const std::string stamp = stampOf(task.textsPath);
+    const std::string key = taskHash(asked) + "\n" + task.textsPath + "\n" + stamp;
+    Pinned pinned;
+    if (stamp.empty() || !remembered.find(key, pinned)) {
+        CREST_TRY(fresh, pin(task, job));
+        pinned = fresh;
+        if (!stamp.empty() && stampOf(task.textsPath) == stamp)
+            remembered.add(key, pinned);
+    }
+    task.dataHash = pinned.dataHash;
+    task.shots = pinned.shots;
+    return pinned.tokens;
 }
 
 } // namespace crest::study

@@ -111,6 +111,31 @@ struct Place {
         probe.seeds = 4;
         probe.tasks = {{"held", Role::InDistribution}, {"verse", Role::OutOfDistribution}};
     }
+    void writeRows(int count) const {
+        fs::create_directories(root / "data");
+        std::string rows;
+        for (int i = 0; i < count; ++i)
+            rows += Json{{"question", "Row number " + std::to_string(i)}, {"gold", i % 2}}.dump() + "\n";
+        spill(root / "data" / "rows.jsonl", rows);
+    }
+    /// A base evaluation of a suite's task and a text.
+    void useSuite() {
+        writeRows(10);
+        const Json definition = {{"name", "choice"},
+                                 {"kind", "multiple_choice"},
+                                 {"data", {{"test", Json::array({"rows.jsonl"})}}},
+                                 {"context", "{{question}}"},
+                                 {"choices", Json::array({"yes", "no"})},
+                                 {"gold", "{{gold}}"},
+                                 {"shots", {{"count", 1}}}};
+        Task task;
+        task.name = "choice";
+        task.kind = TaskKind::Suite;
+        task.textsPath = (root / "data").string();
+        task.definition = canonicalJson(definition);
+        study.tasks = {task, study.tasks[1]};
+        probe = baseEvaluation("base", "tiny", {{"choice", Role::InDistribution}, {"verse", Role::OutOfDistribution}});
+    }
     Result<Plan> plan(const std::function<bool(const std::string&)>& stored = {}) {
         const fs::path folder = root / ("study" + std::to_string(m_count++));
         CREST_TRY(opened, StudyFolder::create(folder, study));
@@ -176,6 +201,93 @@ private Q_SLOTS:
         QVERIFY(place.plan());
         place.probe.name = "a\tb";
         QVERIFY(!place.plan());
+    }
+
+    void baseEvaluationHasBasesOnly() {
+        Place place;
+        place.useSuite();
+        const auto plan = place.plan();
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+        QCOMPARE(plan->cellCount(), std::int64_t{2});
+        QCOMPARE(plan->batches.size(), std::size_t{2});
+        for (const Cell& cell : plan->cells)
+            QVERIFY(cell.isBase() && cell.seed == 0 && cell.keys.size() == 2);
+        for (const PlannedCheckpoint& checkpoint : plan->checkpoints)
+            QVERIFY(checkpoint.initStd.empty());
+        QCOMPARE(plan->tasks[0].shots, std::int64_t{1}); // the definition's
+        QVERIFY(plan->tasks[0].dataHash.size() == 64 && plan->taskTokens[0] > 3 * 10);
+        QCOMPARE(plan->cachedCellCount(), std::int64_t{0});
+        QVERIFY(planCost(*plan, {}, 100, 1).seconds > 0);
+        const auto all = place.plan([](const std::string&) { return true; });
+        QVERIFY(all && all->cachedCellCount() == 2 && all->batches.empty());
+    }
+
+    void settingsOfABaseEvaluationAreRefused() {
+        Place place;
+        place.useSuite();
+        const auto said = [&](const char* what) {
+            const auto plan = place.plan();
+            return !plan && plan.error().text().find(what) != std::string::npos;
+        };
+        const Probe sound = place.probe;
+        place.probe.strengths = {0.1};
+        QVERIFY(said("no strengths"));
+        place.probe = sound;
+        place.probe.seeds = 3;
+        QVERIFY(said("no seeds"));
+        place.probe = sound;
+        place.probe.tasks.clear();
+        QVERIFY(said("at least one task"));
+        place.probe = sound;
+        place.probe.tasks[0].role = Role::OutOfDistribution; // roles are free
+        QVERIFY(place.plan());
+        const Task task = place.study.tasks[0];
+        place.study.tasks[0].definition = "{";
+        QVERIFY(said("no definition"));
+        place.study.tasks[0] = task;
+        place.study.tasks[0].shots = 5000;
+        QVERIFY(said("shots"));
+        place.study.tasks[0] = task;
+        place.study.tasks[0].textsPath += "/gone";
+        QVERIFY(said("\"choice\""));
+        place.study.tasks[0] = task;
+        fs::remove(place.root / "data" / "rows.jsonl");
+        QVERIFY(said("rows.jsonl")); // the file that it wants
+    }
+
+    /// Everything that moves a suite's numbers is in the key, and nothing else.
+    void keysOfSuiteTasksFollowTheirSettings() {
+        Place place;
+        place.useSuite();
+        const std::set<std::string> before = place.keys();
+        const Task task = place.study.tasks[0];
+        const auto changed = [&](const char* key, const Json& value) {
+            Json definition = Json::parse(task.definition);
+            definition[key] = value;
+            place.study.tasks[0].definition = canonicalJson(definition);
+            const std::size_t same = common(before, place.keys());
+            place.study.tasks[0] = task;
+            return before.size() - same;
+        };
+        QCOMPARE(changed("name", "another"), std::size_t{0});
+        QCOMPARE(changed("about", "what it is"), std::size_t{0});
+        QCOMPARE(changed("chance", 0.5), std::size_t{0});
+        QCOMPARE(changed("delimiter", "\n"), std::size_t{2}); // both checkpoints
+        QCOMPARE(changed("metrics", Json::array({"acc", "acc_norm"})), std::size_t{2});
+        place.study.tasks[0].shots = 1; // the definition's own number
+        QCOMPARE(common(before, place.keys()), before.size());
+        place.study.tasks[0].shots = 0;
+        QCOMPARE(common(before, place.keys()), before.size() - 2);
+        place.study.tasks[0] = task;
+        place.study.tasks[0].limit = 2;
+        QCOMPARE(common(before, place.keys()), before.size() - 2);
+        place.study.tasks[0] = task;
+        place.study.tasks[0].name = place.probe.tasks[0].task = "renamed";
+        QCOMPARE(common(before, place.keys()), before.size());
+        place.writeRows(11); // another row
+        QCOMPARE(common(before, place.keys()), before.size() - 2);
+        place.writeRows(10);
+        QCOMPARE(common(before, place.keys()), before.size());
     }
 
     void planHasEveryCellOnce() {

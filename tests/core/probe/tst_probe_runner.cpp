@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The noise runner's bookkeeping: pairs, bases, tasks, what it refuses; and that it never touches a checkpoint.
+// The runner's bookkeeping: pairs, bases, texts and tasks of suites, what it refuses; and that it never touches a
+// checkpoint.
 #include <cmath>
 #include <fstream>
+#include <numeric>
+#include <set>
 #include <utility>
 
 #include <ATen/Parallel.h>
@@ -12,7 +15,7 @@
 #include "core/eval/text_loss.h"
 #include "core/io/files.h"
 #include "core/probe/gaussian_noise.h"
-#include "core/probe/noise_runner.h"
+#include "core/probe/probe_runner.h"
 #include "core/series/weights.h"
 #include "core/study/planner.h"
 #include "tests/core/probe/small_checkpoint.h"
@@ -25,14 +28,16 @@ namespace {
 run::BatchRequest everything(const study::Plan& plan) {
     run::BatchRequest request;
     request.plan = &plan;
+    std::vector<int> tasks(plan.tasks.size());
+    std::iota(tasks.begin(), tasks.end(), 0);
     for (std::size_t cell = 0; cell < plan.cells.size(); ++cell)
-        request.wanted.push_back({static_cast<int>(cell), {0, 1}});
+        request.wanted.push_back({static_cast<int>(cell), tasks});
     return request;
 }
 
 Result<std::vector<Measurement>> compute(const run::BatchRequest& request, int threads = 1,
                                          const JobContext& job = {}) {
-    CREST_TRY(runner, probe::makeNoiseRunner({"cpu", threads}));
+    CREST_TRY(runner, probe::makeProbeRunner({"cpu", threads}));
     std::vector<Measurement> all;
     CREST_CHECK(runner->run(request, job, [&](Measurement measurement) -> Result<void> {
         all.push_back(std::move(measurement));
@@ -52,10 +57,67 @@ bool same(const Measurement& a, const Measurement& b) {
     return a.value == b.value && a.sequenceNats == b.sequenceNats && a.sequenceTokens == b.sequenceTokens;
 }
 
+study::Task suiteTask(const std::string& folder, const Json& definition) {
+    study::Task task;
+    task.name = definition.at("name");
+    task.kind = study::TaskKind::Suite;
+    task.textsPath = folder;
+    task.definition = canonicalJson(definition);
+    return task;
+}
+
+/// The plan with three tasks of a suite instead of its texts: a choice, a perplexity, and texts that are kept.
+study::Plan suitePlan(const test::SmallCheckpoint& checkpoint, const std::string& data,
+                      const std::vector<double>& gammas, std::int64_t seeds) {
+    study::Plan plan = test::smallPlan(checkpoint, gammas, seeds);
+    const Json rows = {{"test", Json::array({"rows.jsonl"})}};
+    plan.tasks = {
+        suiteTask(data, {{"name", "choice"},
+                         {"kind", "multiple_choice"},
+                         {"data", rows},
+                         {"context", "{{text}}"},
+                         {"choices", "{{choices}}"},
+                         {"gold", "{{gold}}"},
+                         {"metrics", Json::array({"acc", "acc_norm"})}}),
+        suiteTask(data, {{"name", "perplexity"}, {"kind", "rolling"}, {"data", rows}, {"document", "{{text}}"}}),
+        suiteTask(data, {{"name", "told"},
+                         {"kind", "generation"},
+                         {"data", rows},
+                         {"context", "{{text}}"},
+                         {"metrics", Json::array({"tokens"})},
+                         {"generation", {{"max_new_tokens", 6}}}})};
+    return plan;
+}
+
+void writeRows(const std::string& folder, int count) {
+    std::ofstream out(folder + "/rows.jsonl");
+    const char* choices[] = {"water", "stone", "light", "river"};
+    for (int i = 0; i < count; ++i)
+        out << Json{{"text", "It is written that " + std::string(choices[i % 3]) + " and"},
+                    {"choices", choices},
+                    {"gold", i % 4}}
+            << "\n";
+}
+
 } // namespace
 
-class NoiseRunnerTest : public QObject {
+class ProbeRunnerTest : public QObject {
     Q_OBJECT
+    /// Its weights already are w + gamma std z of seed 1.
+    test::SmallCheckpoint checkpointWith(const std::string& folder, double gamma) const {
+        auto changed = test::makeSmallCheckpoint(folder);
+        for (const auto& [name, std] : m_checkpoint.initStd) {
+            std::vector<float>& values = changed->weights[name];
+            std::vector<float> z(values.size());
+            probe::fillNormals(probe::noiseStream(1, name), 0, z);
+            for (std::size_t i = 0; i < values.size(); ++i)
+                values[i] += static_cast<float>(gamma * std) * z[i];
+        }
+        if (!test::writeSmallWeights(*changed))
+            qFatal("the changed weights could not be written");
+        return *changed;
+    }
+
 private Q_SLOTS:
     void initTestCase() {
         at::set_num_threads(1);
@@ -76,16 +138,8 @@ private Q_SLOTS:
             std::vector<std::vector<double>> members;
             for (const double sign : {1.0, -1.0}) {
                 QTemporaryDir folder;
-                auto changed = test::makeSmallCheckpoint(folder.path().toStdString());
-                for (const auto& [name, std] : m_checkpoint.initStd) {
-                    std::vector<float>& values = changed->weights[name];
-                    std::vector<float> z(values.size());
-                    probe::fillNormals(probe::noiseStream(1, name), 0, z);
-                    for (std::size_t i = 0; i < values.size(); ++i)
-                        values[i] += static_cast<float>(sign * gamma * std) * z[i];
-                }
-                QVERIFY(test::writeSmallWeights(*changed));
-                const study::Plan basePlan = test::smallPlan(*changed, {}, 0);
+                const auto changed = checkpointWith(folder.path().toStdString(), sign * gamma);
+                const study::Plan basePlan = test::smallPlan(changed, {}, 0);
                 const auto base = compute(everything(basePlan));
                 QVERIFY2(base, base ? "" : base.error().text().c_str());
                 const auto& nats = find(*base, 0, task).sequenceNats;
@@ -102,6 +156,72 @@ private Q_SLOTS:
             QVERIFY(std::abs(pair.value - total / static_cast<double>(pair.scoredTokens)) < 1e-5);
             QVERIFY(std::abs(pair.value - find(*all, 0, task).value) > 1e-3); // noise that does nothing would pass, too
         }
+    }
+
+    /// Of suites: losses and values of items are means of both members, computed here by hand as well.
+    void pairsOfSuiteTasksAreMeansToo() {
+        QTemporaryDir data;
+        writeRows(data.path().toStdString(), 12);
+        const double gamma = 0.3;
+        const study::Plan plan = suitePlan(m_checkpoint, data.path().toStdString(), {gamma}, 1);
+        const auto all = compute(everything(plan));
+        QVERIFY2(all, all ? "" : all.error().text().c_str());
+        QCOMPARE(all->size(), std::size_t{6});
+        std::vector<std::vector<Measurement>> members;
+        for (const double sign : {1.0, -1.0}) {
+            QTemporaryDir folder;
+            const auto changed = checkpointWith(folder.path().toStdString(), sign * gamma);
+            auto base = compute(everything(suitePlan(changed, data.path().toStdString(), {}, 0)));
+            QVERIFY2(base, base ? "" : base.error().text().c_str());
+            members.push_back(std::move(*base));
+        }
+        for (int task = 0; task < 3; ++task) {
+            const data::TaskOutcome &pair = find(*all, 1, task).outcome, &plus = find(members[0], 0, task).outcome,
+                                    &minus = find(members[1], 0, task).outcome;
+            QCOMPARE(pair.details.itemDocuments.size(), std::size_t{12});
+            for (std::size_t m = 0; m < pair.metrics.size(); ++m)
+                for (std::size_t i = 0; i < 12; ++i) {
+                    const double mean = (plus.metrics[m].itemValues[i] + minus.metrics[m].itemValues[i]) / 2.0;
+                    QVERIFY(std::abs(pair.metrics[m].itemValues[i] - mean) <= 1e-5 * std::max(1.0, mean));
+                }
+            for (std::size_t r = 0; r < pair.details.requestNats.size(); ++r) {
+                const double mean = (plus.details.requestNats[r] + minus.details.requestNats[r]) / 2.0;
+                QVERIFY(std::abs(pair.details.requestNats[r] - mean) < 1e-5 * mean);
+            }
+            for (std::size_t r = 0; r < pair.details.requestGreedy.size(); ++r)
+                QCOMPARE(int(pair.details.requestGreedy[r]),
+                         int(plus.details.requestGreedy[r]) + int(minus.details.requestGreedy[r]));
+            QVERIFY(pair.details.texts == plus.details.texts);
+            QVERIFY(!(pair.metrics == find(*all, 0, task).outcome.metrics) || task == 2); // noise does something
+        }
+        QCOMPARE(find(*all, 0, 2).outcome.details.texts.size(), std::size_t{12});
+    }
+
+    void aTaskWithoutItsDataFailsAlone() {
+        QTemporaryDir data;
+        writeRows(data.path().toStdString(), 4);
+        study::Plan plan = suitePlan(m_checkpoint, data.path().toStdString(), {0.1}, 1);
+        plan.tasks[1].textsPath += "/gone";
+        const auto runner = probe::makeProbeRunner({"cpu", 1});
+        std::set<int> measured;
+        auto done = (*runner)->run(everything(plan), {}, [&](Measurement measurement) -> Result<void> {
+            measured.insert(measurement.task);
+            return {};
+        });
+        QVERIFY(!done && done.error().text().find("gone") != std::string::npos);
+        QCOMPARE(measured, (std::set<int>{0, 2}));
+        // What was planned is what is measured: other data are refused.
+        plan = suitePlan(m_checkpoint, data.path().toStdString(), {0.1}, 1);
+        plan.tasks[0].dataHash = sha256Hex("planned");
+        measured.clear();
+        done = (*runner)->run(everything(plan), {}, [&](Measurement measurement) -> Result<void> {
+            measured.insert(measurement.task);
+            return {};
+        });
+        QVERIFY(!done);
+        QCOMPARE(done.error().kind, ErrorKind::Mismatch);
+        QVERIFY(done.error().message.find("choice") != std::string::npos);
+        QCOMPARE(measured, (std::set<int>{1, 2}));
     }
 
     void tasksKeepTheirWindows() {
@@ -234,7 +354,7 @@ private Q_SLOTS:
         plan = sound;
         plan.checkpoints[0].tokenizer = sha256Hex("another");
         refused = compute(everything(plan));
-        QVERIFY(!refused && refused.error().where.find("tokenizer.json") != std::string::npos);
+        QVERIFY(!refused && refused.error().message.find("tokenizer") != std::string::npos);
     }
 
     /// Weights that are overwritten in place while a pass is under way: what it computed is of neither, and is not
@@ -251,7 +371,7 @@ private Q_SLOTS:
             out.seekp(-1, std::ios::end);
             out.put(byte);
         };
-        const auto runner = probe::makeNoiseRunner({"cpu", 1});
+        const auto runner = probe::makeProbeRunner({"cpu", 1});
         int emitted = 0, changes = 0;
         const JobContext job({}, [&](const Progress&) {
             if (++changes == 1)
@@ -358,9 +478,9 @@ private Q_SLOTS:
     }
 
     void unknownDevicesAreNamed() {
-        const auto runner = probe::makeNoiseRunner({"abacus", 1});
+        const auto runner = probe::makeProbeRunner({"abacus", 1});
         QVERIFY(!runner && runner.error().message.find("abacus") != std::string::npos);
-        QVERIFY(!probe::makeNoiseRunner({"cpu", 0}));
+        QVERIFY(!probe::makeProbeRunner({"cpu", 0}));
     }
 
 private:
@@ -368,5 +488,5 @@ private:
     test::SmallCheckpoint m_checkpoint;
 };
 
-QTEST_GUILESS_MAIN(NoiseRunnerTest)
-#include "tst_noise_runner.moc"
+QTEST_GUILESS_MAIN(ProbeRunnerTest)
+#include "tst_probe_runner.moc"

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/probe/probe_runner.h"
+
+#include <optional>
+
+#include <ATen/Parallel.h>
+#include <fmt/format.h>
+
+#include "core/probe/measure.h"
+
+namespace crest::probe {
+
+using study::Plan;
+
+namespace {
+
+class ProbeRunner final : public run::BatchRunner {
+public:
+    ProbeRunner(const run::RunnerOptions& options, at::Device device)
+        : m_options(options)
+        , m_device(device) {}
+
+    Result<void> run(const run::BatchRequest& request, const JobContext& job,
+                     const std::function<Result<void>(run::Measurement)>& emit) override {
+        if (at::get_num_threads() != m_options.threads)
+            at::set_num_threads(m_options.threads);
+        try {
+            return compute(request, job, emit);
+        } catch (const std::bad_alloc&) {
+            return fail(ErrorKind::OutOfRange, "there is not enough memory for this checkpoint; use fewer workers",
+                        where(request));
+        } catch (const c10::Error& error) {
+            return fail(ErrorKind::Internal, error.what_without_backtrace(), where(request));
+        }
+    }
+
+    void prefetch(const Plan& plan, int checkpoint) override {
+        const std::string& path = plan.checkpoints[static_cast<std::size_t>(checkpoint)].path;
+        const series::Checkpoint facts = series::readCheckpoint(path).checkpoint;
+        if (!facts.spec)
+            return; // the batch itself will say why
+        if (const auto weights = series::CheckpointWeights::open(path, *facts.spec))
+            weights->willNeed();
+    }
+
+private:
+    static std::string where(const run::BatchRequest& request) {
+        return request.plan->checkpoints[static_cast<std::size_t>(request.checkpoint)].path;
+    }
+
+    Result<void> compute(const run::BatchRequest& request, const JobContext& job,
+                         const std::function<Result<void>(run::Measurement)>& emit);
+    using Measured = Result<std::vector<run::Measurement>>;
+    Result<void> measureUntouched(const run::BatchRequest& request, const Pass& pass, const JobContext& job,
+                                  Measured& measured);
+    Result<void> prepare(const Plan& plan, int checkpoint, const JobContext& job);
+    model::Decoder& decoderFor(const series::DecoderSpec& spec, study::ComputeType compute);
+
+    run::RunnerOptions m_options;
+    at::Device m_device;
+    std::unique_ptr<LoadedCheckpoint> m_checkpoint;
+    std::unique_ptr<model::Decoder> m_decoder;
+    TaskInputs m_inputs;
+    double m_tokensDone = 0;
+};
+
+Result<void> ProbeRunner::prepare(const Plan& plan, int checkpoint, const JobContext& job) {
+    const study::PlannedCheckpoint& planned = plan.checkpoints[static_cast<std::size_t>(checkpoint)];
+    if (m_checkpoint && m_checkpoint->planned == planned && m_checkpoint->isUntouched())
+        return {};
+    m_checkpoint.reset();
+    CREST_TRY(loaded, loadCheckpoint(planned, JobContext(job.token())));
+    m_checkpoint = std::move(loaded);
+    m_inputs.begin(plan.id, *m_checkpoint);
+    return {};
+}
+
+model::Decoder& ProbeRunner::decoderFor(const series::DecoderSpec& spec, study::ComputeType compute) {
+    const model::Compute type =
+        compute == study::ComputeType::BFloat16 ? model::Compute::BFloat16 : model::Compute::Float32;
+    if (!m_decoder || !(m_decoder->spec() == spec) || m_decoder->options().compute != type)
+        m_decoder = std::make_unique<model::Decoder>(spec, model::DecoderOptions{m_device, type});
+    return *m_decoder;
+}
+
+/// An error is the checkpoint's: nothing of the batch can be measured; what is the pass's own is in `measured`. Gives
+/// what was measured only where nobody wrote to the checkpoint meanwhile: its files are mapped, and a result must not
+/// be filed under weights that it was not computed with.
+Result<void> ProbeRunner::measureUntouched(const run::BatchRequest& request, const Pass& pass, const JobContext& job,
+                                           Measured& measured) {
+    for (int attempt = 0; attempt < 2; ++attempt) {
+        CREST_CHECK(prepare(*request.plan, request.checkpoint, job)); // where it was touched, this says what changed
+        model::Decoder& decoder = decoderFor(m_checkpoint->spec(), request.plan->probe.compute);
+        measured = measure(*request.plan, pass, *m_checkpoint, m_inputs, decoder, m_tokensDone, job);
+        if (m_checkpoint->isUntouched())
+            return {};
+    }
+    return fail(ErrorKind::Mismatch,
+                "something writes to this checkpoint while it is measured; nothing was stored. Run it again when that "
+                "has ended",
+                where(request));
+}
+
+Result<void> ProbeRunner::compute(const run::BatchRequest& request, const JobContext& job,
+                                  const std::function<Result<void>(run::Measurement)>& emit) {
+    m_tokensDone = 0;
+    std::optional<Error> failed; // the first that could not be measured
+    for (const Pass& pass : passesOf(request)) {
+        Measured measured;
+        CREST_CHECK(measureUntouched(request, pass, job, measured));
+        if (!measured && measured.error().kind == ErrorKind::Stopped)
+            return fail(measured.error());
+        if (!measured) {
+            if (!failed)
+                failed = measured.error();
+            continue;
+        }
+        for (run::Measurement& measurement : *measured)
+            CREST_CHECK(emit(std::move(measurement)));
+    }
+    if (failed)
+        return fail(*failed);
+    return {};
+}
+
+} // namespace
+
+Result<std::unique_ptr<run::BatchRunner>> makeProbeRunner(const run::RunnerOptions& options) {
+    if (options.threads < 1)
+        return fail(ErrorKind::OutOfRange, fmt::format("{} threads: there must be at least one", options.threads));
+    CREST_TRY(device, model::deviceFromName(options.device));
+    return std::make_unique<ProbeRunner>(options, device);
+}
+
+} // namespace crest::probe
