@@ -2,6 +2,8 @@
 // Checkpoints as people have them: the hub's cache, local downloads, a Trainer's folder, stages and branches, copies.
 #include <QtTest>
 
+#include <set>
+
 #include "core/series/series_rules.h"
 #include "tests/core/series/layouts.h"
 
