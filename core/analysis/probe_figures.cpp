@@ -101,6 +101,14 @@ void shareBands(Figure& figure, const std::vector<std::string>& bands) {
         figure.keys.push_back({FigureKey::Symbol::Interval, "inflection with its 95 % interval"});
 }
 
+/// False while results of the plan are to come, or failed.
+bool isComplete(const ProbeResults& results) {
+    std::size_t wanted = 0;
+    for (const study::Cell& cell : results.plan.cells)
+        wanted += cell.keys.size();
+    return results.rows.size() >= wanted;
+}
+
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
                     const std::vector<InflectionRow>& rows, const FigureOptions& options) {
     for (const InflectionRow& row : rows) {
@@ -115,7 +123,8 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
         panel.marks.push_back(std::move(mark));
     }
     if (panel.marks.empty() && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.task == task; }))
-        panel.notes.push_back("no inflection is supported by these data");
+        panel.notes.push_back(isComplete(results) ? "no inflection is supported by these data"
+                                                  : "no inflection is supported by the results so far");
 }
 
 /// What else a reader must know of these results.

@@ -48,12 +48,12 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     runsKnown = true;
     readIssues = snapshot.issues;
     measured = snapshot.measured;
+    weights = snapshot.weights;
     tokensPerSecond = snapshot.tokensPerSecond;
     Q_EMIT q->runsChanged();
     updateIssues();
     if (shownRun.isEmpty() && !runs.empty())
         q->showRun(toQString(runs.back().id));
-    weights = snapshot.weights;
     startWanted(snapshot.devicesAtWork);
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/study_session_private.h"
 
+#include <algorithm>
+
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 
@@ -8,6 +10,35 @@ namespace crest::ui {
 namespace {
 
 constexpr int kJudgeMs = 500;
+
+bool bears(const series::Checkpoint& checkpoint, const std::string& name) {
+    // Names get longer where replicates come to a series: seed1/step100 was step100.
+    return checkpoint.name == name || checkpoint.foundName == name || checkpoint.name.ends_with("/" + name) ||
+           std::ranges::find(checkpoint.aliases, name) != checkpoint.aliases.end();
+}
+
+/// Checkpoints with results that their series does not hold any more: new runs would leave them out without a word.
+QStringList missingOf(const series::Series& one, const std::map<std::string, std::string>& measured) {
+    QStringList missing;
+    for (const auto& [place, weights] : measured)
+        if (const std::string prefix = one.name + "/"; place.starts_with(prefix))
+            if (const std::string name = place.substr(prefix.size()); std::ranges::none_of(
+                    one.checkpoints, [&](const series::Checkpoint& checkpoint) { return bears(checkpoint, name); }))
+                missing << toQString(name);
+    return missing;
+}
+
+Issue missingIssue(const series::Series& one, const QStringList& missing) {
+    constexpr int kMostNamed = 5;
+    QString names = missing.mid(0, kMostNamed).join(QStringLiteral(", "));
+    if (missing.size() > kMostNamed)
+        names += StudySession::tr(" and %1 others").arg(missing.size() - kMostNamed);
+    return {toQString(one.path),
+            StudySession::tr("Measured, but not there any more: %1. Their results stay; new runs leave them out. Where "
+                             "they were moved, move them back or put a link to each into this folder, under its old "
+                             "name, and rescan (F5).")
+                .arg(names)};
+}
 
 } // namespace
 
@@ -28,6 +59,9 @@ void StudySession::Private::report(const Error& error) {
 void StudySession::Private::updateIssues() {
     std::vector<Issue> all = scanIssues;
     all.insert(all.end(), readIssues.begin(), readIssues.end());
+    for (const series::Series& one : series)
+        if (const QStringList missing = missingOf(one, weights); !one.checkpoints.empty() && !missing.isEmpty())
+            all.push_back(missingIssue(one, missing));
     for (const study::RunStatus& run : runs)
         if (!run.message.empty())
             all.push_back({QStringLiteral("run ") + toQString(run.id), toQString(run.message)});
@@ -52,8 +86,8 @@ StudySession::StudySession(QObject* parent, SaveStudy save)
 }
 
 StudySession::~StudySession() {
-    for (Background* work : {&d->opening, &d->scanning, &d->fingerprinting, &d->planning, &d->adding, &d->locating, &d->importing,
-                             &d->queueing, &d->controlling, &d->searching, &d->remembering})
+    for (Background* work : {&d->opening, &d->scanning, &d->fingerprinting, &d->planning, &d->adding, &d->locating,
+                             &d->importing, &d->queueing, &d->controlling, &d->searching, &d->remembering})
         work->cancelAndWait();
     d->stopReader();
     d->readingThread.quit();
