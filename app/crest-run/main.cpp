@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
     app.require_subcommand(1);
     int exitCode = 0;
     crest::addDevicesCommand(app, exitCode);
+    crest::addEvalCommand(app, exitCode);
     crest::addGenerateCommand(app, exitCode);
     crest::addInspectCommand(app, exitCode);
     crest::addPretrainCommand(app, exitCode);

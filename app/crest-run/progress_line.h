@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/base/job_context.h"
+#include "core/base/units.h"
 
 namespace crest {
 
@@ -33,9 +34,39 @@ inline JobContext::Sink progressSink(std::string doing, bool wanted) {
             return;
         line->next = Clock::now() + std::chrono::milliseconds(100);
         line->shown = true;
-        fmt::print(stderr, "\r\x1b[K{} {}{} {}", doing, progress.done,
-                   progress.total > 0 ? fmt::format(" of {}", progress.total) : "", progress.what);
+        if (progress.total < 0) // the text is whole
+            fmt::print(stderr, "\r\x1b[K{}", progress.what);
+        else
+            fmt::print(stderr, "\r\x1b[K{} {}{} {}", doing, progress.done,
+                       progress.total > 0 ? fmt::format(" of {}", progress.total) : "", progress.what);
         std::fflush(stderr);
+    };
+}
+
+/// "hellaswag: 12k of 50k tokens, 3.1k tokens/s, 0:12 left": the same line with a rate over the whole of what is being
+/// done, which begins anew where the unit changes.
+inline JobContext::Sink rateSink(std::string doing) {
+    using Clock = std::chrono::steady_clock;
+    const JobContext::Sink line = progressSink("", true);
+    if (!line)
+        return {};
+    struct Start {
+        std::string what;
+        Clock::time_point time;
+        std::int64_t done = 0;
+    };
+    return [doing = std::move(doing), line, start = std::make_shared<Start>()](const Progress& progress) {
+        if (start->what != progress.what || progress.done < start->done)
+            *start = {std::string(progress.what), Clock::now(), progress.done};
+        const double seconds = std::chrono::duration<double>(Clock::now() - start->time).count();
+        const double rate = seconds > 0 ? static_cast<double>(progress.done - start->done) / seconds : 0;
+        const auto number = [](std::int64_t n) { return formatTokens(static_cast<double>(n)); };
+        std::string text = fmt::format("{}: {}{} {}", doing, number(progress.done),
+                                       progress.total > 0 ? " of " + number(progress.total) : "", progress.what);
+        if (rate > 0 && progress.total > 0)
+            text += fmt::format(", {} {}/s, {} left", formatTokens(rate), progress.what,
+                                formatDuration(static_cast<double>(progress.total - progress.done) / rate));
+        line({0, -1, text});
     };
 }
 

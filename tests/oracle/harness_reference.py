@@ -4,7 +4,7 @@
   harness_reference.py FOLDER
 
 FOLDER/<model>/                    the checkpoint with its tokenizer
-FOLDER/<model>/<task>.json         (the tasks below, and `likely`, whose continuations are what the model itself writes) {"kind", "items": [{"document", "requests": [[context, continuation], ..], "choices", "gold", "original",
+FOLDER/<model>/<task>.json         (the tasks below, and `likely`) {"kind", "items": [{"document", "requests": [[context, continuation], ..], "choices", "gold", "original",
                                    "references", "until", "max_new"}], "scores": [[[log-likelihood, greedy], ..] or [text] per item],
                                    "metrics": {name: value}, "stderr": {name: value or null}}
 Tasks are the harness's own machinery over local JSON files; nothing comes from a network. Weights N(0, 0.3), as in model_reference.py.
@@ -157,14 +157,21 @@ def scores_of(kind, sample):
 
 
 def likely(lm, model):
-    """Requests of which some are greedy: the model's own continuations, one of them changed at its end."""
+    """Requests of which some are greedy (the model's own continuations, one of them changed at its end), and borders: white space, special tokens, nothing."""
     rng, requests = random.Random(5), []
-    for _ in range(8):
-        context = sentence(rng, 5, 30)
-        ids = torch.tensor([lm.tok_encode(context)])
-        new = lm.model.generate(ids, max_new_tokens=3, do_sample=False, pad_token_id=1)[0, ids.shape[1]:].tolist()
-        requests.append((context, lm.tok_decode(new, skip_special_tokens=False)))
-    requests.append((requests[0][0], requests[0][1] + " the"))
+    for _ in range(60):
+        if len(requests) == 6:
+            break
+        context, count = sentence(rng, 5, 30), 1 + len(requests) % 2
+        ids = lm.tok_encode(context)
+        new = lm.model.generate(torch.tensor([ids]), max_new_tokens=count, do_sample=False, pad_token_id=1)[0, len(ids):].tolist()
+        text = lm.tok_decode(new, skip_special_tokens=False)
+        if lm.tok_encode(context + text)[len(ids):] == new and text.strip():
+            requests.append((context, text))
+    requests += [(c, t + " the") for c, t in requests[:1]]
+    prefix = lm.tok_decode(lm.prefix_token_id)
+    requests += [("stones \n ", "and snow"), ("the river\u3000\x1c", " ends"), ("it runs\t", "\tover"), (prefix + "the river", " runs over"), (prefix, "the river"),
+                 ("", prefix + "the valley"), ("", " winter"), ("the river" + prefix, " runs")]
     answers = lm.loglikelihood([Instance("loglikelihood", {}, r, i) for i, r in enumerate(requests)])
     with open(os.path.join(model, "likely.json"), "w") as file:
         json.dump({"kind": "loglikelihood", "items": [{"document": i, "requests": [r]} for i, r in enumerate(requests)],

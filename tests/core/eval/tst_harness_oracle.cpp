@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Scores of tasks against lm-evaluation-harness 0.4.13, live, request by request: every type of task, five families.
 #include <cmath>
+#include <map>
 
 #include <ATen/Parallel.h>
 #include <QProcess>
@@ -105,6 +106,73 @@ QString difference(const data::ItemScores& scores, const Reference& reference) {
     return request == scores.requestNats.size() ? QString() : QString("another number of requests");
 }
 
+/// The reference's tasks as a suite file: the same rows, the same templates.
+Json localSuite() {
+    const Json choice = {{"kind", "multiple_choice"},
+                         {"context", "Question: {{question}}\nAnswer:"},
+                         {"choices", "{{choices}}"},
+                         {"gold", "{{answer}}"},
+                         {"data", {{"test", {"choice.jsonl"}}, {"train", {"shots.jsonl"}}}},
+                         {"metrics", {"acc", "acc_norm"}}};
+    const auto with = [](Json base, const Json& changes) {
+        base.update(changes);
+        return base;
+    };
+    return {{"format", "crest suite 1"},
+            {"name", "local"},
+            {"description", "what harness_reference.py scores"},
+            {"tasks",
+             {with(choice, {{"name", "choice_0"}}),
+              with(choice, {{"name", "choice_3"}, {"shots", {{"count", 3}, {"from", "train"}}}}),
+              with(choice, {{"name", "choice_fixed"}, {"shots", {{"count", 2}, {"from", "train"}, {"order", "first"}}}}),
+              with(choice, {{"name", "letters"}, {"choices", {"A", "B", "C", "D"}}}),
+              {{"name", "last_word"},
+               {"kind", "loglikelihood"},
+               {"data", {{"test", {"last.jsonl"}}}},
+               {"context", "{{text.split(' ')[:-1]|join(' ')}}"},
+               {"continuation", "{{' '+text.split(' ')[-1]}}"},
+               {"metrics", {"acc", "perplexity"}}},
+              {{"name", "page"},
+               {"kind", "rolling"},
+               {"data", {{"test", {"page.jsonl"}}}},
+               {"document", "{{text}}"},
+               {"counted", "{{text}}"},
+               {"metrics", {"word_perplexity", "byte_perplexity", "bits_per_byte"}}},
+              {{"name", "solve"},
+               {"kind", "generation"},
+               {"data", {{"test", {"solve.jsonl"}}}},
+               {"context", "Question: {{question}}\nAnswer:"},
+               {"references", {"{{answer}}"}},
+               {"generation", {{"until", {"\n", "the"}}, {"max_new_tokens", 12}}},
+               {"metrics", {"exact_match"}}}}}};
+}
+
+struct Ran {
+    int exitCode = -1;
+    std::vector<Json> lines;
+    QByteArray errors;
+};
+
+Ran crestRun(const QStringList& arguments) {
+    QProcess process;
+    process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), arguments);
+    process.waitForFinished(120'000);
+    Ran ran{process.exitCode(), {}, process.readAllStandardError()};
+    for (const QByteArray& line : process.readAllStandardOutput().split('\n'))
+        if (!line.isEmpty())
+            ran.lines.push_back(Json::parse(line.toStdString(), nullptr, false));
+    return ran;
+}
+
+std::vector<Json> readLines(const QString& file) {
+    std::vector<Json> lines;
+    QFile stream(file);
+    if (stream.open(QIODevice::ReadOnly))
+        while (!stream.atEnd())
+            lines.push_back(Json::parse(stream.readLine().toStdString(), nullptr, false));
+    return lines;
+}
+
 } // namespace
 
 class HarnessOracleTest : public QObject {
@@ -133,6 +201,93 @@ private Q_SLOTS:
         QCOMPARE(static_cast<std::int64_t>((*losses)[0].tokenNats.size()), prepared->scoredTokens());
         const QString wrong = difference(eval::scoresOf(*prepared, (*losses)[0]), reference);
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong));
+    }
+
+    void generation_data() { addTasks({"solve"}); }
+    void generation() {
+        auto [opened, reference] = read();
+        eval::TaskScoringOptions options;
+        QFETCH(QString, model);
+        const auto ends = eval::endTokensOf(path(model), opened.tokenizer);
+        QVERIFY(ends);
+        options.endTokens = *ends;
+        const auto prepared = eval::prepareTask(reference.task, reference.items, opened.tokenizer, opened.spec, options);
+        QVERIFY2(prepared, prepared ? "" : prepared.error().text().c_str());
+        model::PristineWeights weights(opened.reader);
+        model::Decoder decoder(opened.spec, {});
+        const eval::PreparedTask* task = &*prepared;
+        const auto outcomes = eval::scoreTasks(decoder, weights, opened.tokenizer, {&task, 1}, 1, {});
+        QVERIFY2(outcomes, outcomes ? "" : outcomes.error().text().c_str());
+        const std::vector<std::string>& texts = (*outcomes)[0][0].details.texts;
+        QCOMPARE(texts.size(), reference.items.size());
+        for (std::size_t i = 0; i < texts.size(); ++i)
+            QCOMPARE(QString::fromStdString(texts[i]), QString::fromStdString(reference.scores[i][0]));
+    }
+
+    /// From rows and templates to metrics and items, as a user calls it.
+    void command_data() {
+        QTest::addColumn<QString>("model");
+        for (const char* model : {"llama", "opt"})
+            QTest::newRow(model) << model;
+    }
+    void command() {
+        QFETCH(QString, model);
+        const QString suite = m_folder.filePath("local.json"), items = m_folder.filePath(model + ".items");
+        QFile file(suite);
+        QVERIFY(file.open(QIODevice::WriteOnly) && file.write(localSuite().dump().c_str()) > 0);
+        file.close();
+        const Ran ran = crestRun({"eval", "--model", m_folder.filePath(model), "--suite", suite, "--data",
+                                  m_folder.path(), "--items", items, "--json"});
+        QVERIFY2(ran.exitCode == 0, ran.errors.constData());
+        std::map<std::string, Json> metrics;
+        for (const Json& line : ran.lines)
+            metrics[line["task"].get<std::string>() + " " + line["metric"].get<std::string>()] = line;
+        const std::vector<Json> lines = readLines(items);
+        std::size_t next = 0;
+        for (const Json& task : localSuite()["tasks"]) {
+            const std::string name = task["name"];
+            const auto reference = readReference(path(model) / (name + ".json"), name);
+            QVERIFY(reference);
+            for (const auto& [metric, value] : reference->metrics.items()) {
+                QVERIFY2(metrics.contains(name + " " + metric), (name + " " + metric).c_str());
+                const Json& got = metrics[name + " " + metric];
+                QVERIFY2(std::abs(got["value"].get<double>() - value.get<double>()) <=
+                             kMetricShare * std::abs(value.get<double>()),
+                         (got.dump() + " " + value.dump()).c_str());
+                QCOMPARE(got["n"].get<std::size_t>(), reference->items.size());
+                const Json& spread = reference->spreads[metric];
+                if (spread.is_number() && metric != "perplexity") // which the harness draws by lot
+                    QVERIFY(std::abs(got["stderr"].get<double>() - spread.get<double>()) <= 1e-6);
+            }
+            for (std::size_t i = 0; i < reference->items.size(); ++i, ++next) {
+                QVERIFY(next < lines.size() && lines[next]["task"] == name);
+                const Json& got = lines[next];
+                QCOMPARE(got["document"].get<int>(), static_cast<int>(reference->items[i].document));
+                if (task["kind"] == "generation") {
+                    QVERIFY(got["text"] == reference->scores[i][0]);
+                    continue;
+                }
+                for (std::size_t r = 0; r < reference->scores[i].size(); ++r) {
+                    const double wanted = reference->scores[i][r][0], value = got["loglikelihoods"][r];
+                    QVERIFY(std::abs(value - wanted) <= kLogLikelihoodShare * std::max(1.0, std::abs(wanted)));
+                    if (got.contains("greedy"))
+                        QVERIFY(got["greedy"][r] == reference->scores[i][r][1]);
+                }
+            }
+        }
+        QCOMPARE(next, lines.size());
+    }
+
+    void commandSaysWhatIsWrong() {
+        const QString suite = m_folder.filePath("local.json"), model = m_folder.filePath("llama");
+        const QStringList base{"eval", "--model", model, "--suite", suite, "--data"};
+        const Ran missing = crestRun(base + QStringList{m_folder.filePath("llama"), "--tasks", "letters"});
+        QVERIFY(missing.exitCode == 1 && missing.errors.contains("choice.jsonl"));
+        const Ran unknown = crestRun(base + QStringList{m_folder.path(), "--tasks", "no_such_task"});
+        QVERIFY(unknown.exitCode == 1 && unknown.errors.contains("no_such_task"));
+        const Ran few = crestRun(base + QStringList{m_folder.path(), "--tasks", "letters", "--limit", "5", "--json"});
+        QCOMPARE(few.exitCode, 0);
+        QVERIFY(!few.lines.empty() && few.lines[0]["n"] == 5);
     }
 
     /// The reference itself says both, or the comparison of greedy flags would say nothing.
