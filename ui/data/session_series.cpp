@@ -73,14 +73,14 @@ void StudySession::Private::judge() {
 }
 
 void StudySession::Private::startFingerprints() {
-    std::vector<Unprinted> wanted = unprinted(series, facts.fingerprints);
-    const int total = static_cast<int>(wanted.size() + facts.fingerprints.size());
-    Q_EMIT q->fingerprintProgress(total - static_cast<int>(wanted.size()), total);
-    if (wanted.empty())
+    std::vector<Unprinted> unread = unprinted(series, facts.fingerprints);
+    const int total = static_cast<int>(unread.size() + facts.fingerprints.size());
+    Q_EMIT q->fingerprintProgress(total - static_cast<int>(unread.size()), total);
+    if (unread.empty())
         return fingerprinting.cancel();
     fingerprinting.start(
-        [wanted = std::move(wanted), session = q](const JobContext& job) {
-            fingerprintAll(wanted, job, [&](const std::string& path, const std::string& fingerprint) {
+        [unread = std::move(unread), session = q](const JobContext& job) {
+            fingerprintAll(unread, job, [&](const std::string& path, const std::string& fingerprint) {
                 QMetaObject::invokeMethod(
                     session, [session, path, fingerprint] { session->d->takeFingerprint(path, fingerprint); });
             });
@@ -104,10 +104,10 @@ void StudySession::Private::takeFingerprint(const std::string& path, const std::
 }
 
 void StudySession::Private::tellModelFacts() {
-    analysis::ProbeResults facts;
-    addModelFacts(facts, series);
+    analysis::ProbeResults results;
+    addModelFacts(results, series);
     if (reader)
-        reader->setModelFacts(facts.parameters, facts.flopsPerToken);
+        reader->setModelFacts(results.parameters, results.flopsPerToken);
 }
 
 /// Base scores that jump make weights suspect.
