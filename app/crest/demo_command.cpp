@@ -129,7 +129,8 @@ Result<void> demo(const DemoArguments& arguments) {
                     "This study holds no probe, so it is none that crest demo made; choose another folder.",
                     folder.path().string());
     const study::Probe& probe = folder.study().probes.front();
-    const ui::StudyScan scan = ui::scanStudy(folder.study(), folder.path(), {}, {});
+    const study::Study& study = folder.study();
+    const ui::StudiedSeries scan = ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {});
     const auto series = std::ranges::find(scan.series, probe.series, &series::Series::name);
     if (series == scan.series.end() || series->checkpoints.empty())
         return fail(ErrorKind::NotFound, scan.issues.empty() ? "The sample series holds no checkpoint."

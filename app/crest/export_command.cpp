@@ -83,7 +83,9 @@ Result<void> exportStudyFigure(const ExportArguments& arguments) {
         return fail(ErrorKind::NotFound,
                     fmt::format("No task of this run has the metric \"{}\"; there are: {}.", arguments.metric,
                                 metrics.empty() ? "none but the losses of texts" : fmt::format("{}", fmt::join(metrics, ", "))));
-    ui::addModelFacts(results, ui::scanStudy(folder.study(), folder.path(), {}, {}).series);
+    const study::Study& study = folder.study();
+    ui::addModelFacts(results,
+                      ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {}).series);
     const analysis::FigureOptions options = figureOptions(arguments);
     std::vector<analysis::InflectionRow> inflections;
     if (options.inflections) {

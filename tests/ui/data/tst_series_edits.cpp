@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the user and the results say of checkpoints: corrections with undo, kept in the study; rows as they are found;
 // weights that are compared in the background; scores that jump.
+#include <algorithm>
+
 #include <QAbstractItemModelTester>
 #include <QSignalSpy>
+#include <QTimer>
 
 #include "core/study/study_folder.h"
 #include "tests/ui/data/session_fixture.h"
