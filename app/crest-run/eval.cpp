@@ -20,6 +20,7 @@
 #include "core/io/files.h"
 #include "core/run/stop_signals.h"
 #include "core/series/series.h"
+#include "core/series/tokenizer_files.h"
 
 namespace crest {
 namespace {
@@ -48,7 +49,7 @@ Result<Session> openSession(const EvalRequest& request) {
         return fail(ErrorKind::Unsupported, checkpoint.reason);
     CREST_TRY(device, model::deviceFromName(request.device));
     CREST_TRY(reader, model::WeightReader::open(request.model, *checkpoint.spec));
-    CREST_TRY(tokenizer, text::Tokenizer::load(request.model));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(request.model)));
     CREST_TRY(endTokens, eval::endTokensOf(request.model, tokenizer));
     const auto compute = request.type == "bfloat16" ? model::Compute::BFloat16 : model::Compute::Float32;
     Session session{std::move(tokenizer), std::move(reader), nullptr, {}, {}};

@@ -17,6 +17,7 @@
 #include "core/eval/text_generation.h"
 #include "core/run/stop_signals.h"
 #include "core/series/series.h"
+#include "core/series/tokenizer_files.h"
 
 namespace crest {
 namespace {
@@ -77,7 +78,7 @@ Result<void> generate(GenerateOptions& options, const run::StopSignals& signals)
         return fail(ErrorKind::Unsupported, checkpoint.reason);
     CREST_TRY(device, model::deviceFromName(options.device));
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
-    CREST_TRY(tokenizer, text::Tokenizer::load(options.model));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));
     CREST_TRY(prompts, readTextLines(options.prompts));
     if (!options.ignoreEnd) {
         CREST_TRY(ends, eval::endTokensOf(options.model, tokenizer));

@@ -11,6 +11,7 @@
 #include "app/crest-run/progress_line.h"
 #include "app/crest-run/text_lines.h"
 #include "core/base/json.h"
+#include "core/series/tokenizer_files.h"
 #include "core/text/tokenizer.h"
 
 namespace crest {
@@ -23,7 +24,7 @@ struct TokenizeOptions {
 
 Result<void> tokenize(const TokenizeOptions& options) {
     CREST_CHECK(checkModelThere(options.model));
-    CREST_TRY(tokenizer, text::Tokenizer::load(options.model));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));
     CREST_TRY(lines, readTextLines(options.texts));
     const JobContext job({}, progressSink("tokenized", ::isatty(STDOUT_FILENO) != 1)); // the lines are progress enough
     std::int64_t number = 0;

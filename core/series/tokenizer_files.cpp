@@ -38,7 +38,8 @@ Result<void> checkWhole(const fs::path& file) {
 
 fs::path tokenizerFolder(const fs::path& checkpoint) {
     std::error_code error;
-    return fs::is_regular_file(checkpoint, error) ? checkpoint.parent_path() : checkpoint;
+    const bool isWeights = checkpoint.extension() == ".pt" || checkpoint.extension() == ".pth";
+    return isWeights && fs::is_regular_file(checkpoint, error) ? checkpoint.parent_path() : checkpoint;
 }
 
 Result<std::vector<fs::path>> tokenizerFiles(const fs::path& checkpoint) {

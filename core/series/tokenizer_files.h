@@ -10,7 +10,8 @@
 
 namespace crest::series {
 
-/// Where the tokenizer of a checkpoint lies: its folder, or the folder beside a checkpoint that is a file (ckpt.pt).
+/// Where the tokenizer of a checkpoint lies: its folder, or the folder of a checkpoint that is a file (.pt, .pth). Other
+/// paths stay as they are.
 std::filesystem::path tokenizerFolder(const std::filesystem::path& checkpoint);
 
 /// tokenizer.json; without it vocab.json and merges.txt, or tokenizer.model. NotFound with a sentence that says which
