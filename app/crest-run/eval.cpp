@@ -120,7 +120,8 @@ Result<void> writeItems(io::AtomicFile& file, const data::TaskDefinition& task, 
                 line["greedy"] = std::move(greedy);
         }
         for (const data::MetricValue& metric : outcome.metrics)
-            line["values"][metric.metric] = numberToJson(static_cast<double>(metric.itemValues[i]));
+            if (i < metric.itemValues.size())
+                line["values"][metric.metric] = numberToJson(static_cast<double>(metric.itemValues[i]));
         CREST_CHECK(file.write(canonicalJson(line) + "\n"));
     }
     return {};
