@@ -254,20 +254,22 @@ private Q_SLOTS:
         one.session.run(*one.plan(fixture.probe(one.session)));
         QVERIFY(one.reaches(study::RunState::Done));
         QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-2M")) > 0);
-        QVERIFY(one.session.issues().empty());
+        const auto said = [&] {
+            return std::ranges::count_if(one.session.issues(), [](const Issue& issue) {
+                return issue.message.startsWith(QStringLiteral("Measured, but not there any more: tokens-2M."));
+            });
+        };
+        QCOMPARE(said(), 0);
         const QString place = fixture.series + QStringLiteral("/tokens-2M"),
                       moved = fixture.dir.filePath(QStringLiteral("archived"));
         QVERIFY(QDir().rename(place, moved));
         one.session.rescan();
         QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 3u);
-        QTRY_COMPARE(one.session.issues().size(), 1u);
-        QVERIFY2(
-            one.session.issues()[0].message.startsWith(QStringLiteral("Measured, but not there any more: tokens-2M.")),
-            qPrintable(one.session.issues()[0].message));
+        QTRY_COMPARE(said(), 1);
         QVERIFY(QFile::link(moved, place)); // as the issue says
         one.session.rescan();
         QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 4u);
-        QTRY_VERIFY(one.session.issues().empty());
+        QTRY_COMPARE(said(), 0);
         const auto plan = one.plan(fixture.probe(one.session));
         QVERIFY(plan.has_value());
         QCOMPARE(plan->cachedCellCount(), plan->cellCount());
