@@ -305,7 +305,7 @@ Result<void> Parser::readConfig(std::string_view configText) {
         return std::nullopt;
     };
     m_parts->bos = choose("bos_token", "<s>");
-    if (!m_parts->bos && !m_parts->templatePrefix.empty())
+    if (!m_parts->bos && !config.contains("bos_token") && !m_parts->templatePrefix.empty())
         m_parts->bos = m_parts->templatePrefix.front();
     m_parts->eos = choose("eos_token", "</s>");
     if (const Json& length = field(config, "model_max_length");

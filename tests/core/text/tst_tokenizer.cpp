@@ -132,6 +132,43 @@ private Q_SLOTS:
         QVERIFY(!configured->templateAddsBos());
     }
 
+    void whatScoringAsks() {
+        Json file = byteLevelFile({});
+        file["added_tokens"] = {addedToken("<s>", true), addedToken("</s>", true), addedToken("plain", false)};
+        file["post_processor"] = {{"type", "TemplateProcessing"},
+                                  {"single", {{{"SpecialToken", {{"id", "<s>"}}}}, {{"Sequence", {{"id", "A"}}}}}},
+                                  {"special_tokens", {{"<s>", {{"ids", {256}}}}}}};
+        const auto with = [&](const char* config) { return *Tokenizer::fromJson(file.dump(), "test", config); };
+        const Tokenizer both = with(R"({"bos_token":"<s>","eos_token":"</s>","model_max_length":2048})");
+        QCOMPARE(both.prefixId(), std::optional<std::int32_t>(256));
+        QCOMPARE(both.prefixText(), std::string("<s>"));
+        QCOMPARE(both.maxLength(), std::optional<std::int64_t>(2048));
+        QCOMPARE(both.encodeForScoring("a"), (Ids{256, 'a'}));
+        QCOMPARE(both.encodeForScoring("<s>a"), (Ids{256, 'a'}));
+        QCOMPARE(both.encodeForScoring(" <s>a"), (Ids{256, ' ', 256, 'a'}));
+        QVERIFY(both.isSpecial(256) && both.isSpecial(257) && !both.isSpecial(258) && !both.isSpecial(97));
+        QCOMPARE(both.decode(Ids{256, 'a', 258}, true), std::string("aplain"));
+        // Without BOS the harness takes EOS; 1e30 is how "no limit" is written.
+        const Tokenizer end =
+            with(R"({"bos_token":null,"eos_token":"</s>","model_max_length":1000000000000000019884624838656})");
+        QCOMPARE(end.prefixText(), std::string("</s>"));
+        QVERIFY(!end.maxLength());
+        QCOMPARE(end.encodeForScoring("</s>a"), (Ids{257, 'a'}));
+        QVERIFY(!with(R"({"model_max_length":"long"})").maxLength());
+    }
+
+    void punctuationIsCleanedForUnigramOnly() {
+        const char* config = R"({"clean_up_tokenization_spaces":true})";
+        const auto unigram = Tokenizer::fromJson(
+            unigramFile({{"<unk>", -9}, {"it", -1}, {"'s", -1}, {"here", -1}, {".", -1}}).dump(), "test", config);
+        QVERIFY(unigram);
+        // No decoder: tokens are joined by spaces.
+        QCOMPARE(unigram->decode(Ids{1, 2, 3, 4}), std::string("it's here."));
+        const auto bytes = Tokenizer::fromJson(byteLevelFile({}).dump(), "test", config);
+        QVERIFY(bytes);
+        QCOMPARE(bytes->decode(Ids{'a', ' ', '.'}), std::string("a ."));
+    }
+
     void threadsShareOneTokenizer() {
         const Tokenizer tokenizer = make(byteLevelFile({{"a", "a"}, {"t", "h"}, {"th", "e"}}));
         std::string text;
