@@ -2,10 +2,10 @@
 // Items over checkpoints: histories by hand, answers, draws, pretraining runs, rows that do not fit; samples and their
 // differences; size and speed of a large table.
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <map>
 
-#include <QElapsedTimer>
 #include <QTest>
 
 #include "core/analysis/item_table.h"
@@ -207,13 +207,12 @@ private Q_SLOTS:
             together += part.text;
         QCOMPARE(together, std::string("  two\nthree four \n"));
         const std::string many = std::string(50'000, 'x') + " y";
-        QElapsedTimer clock;
-        clock.start();
+        const std::clock_t before = std::clock();
         std::string words;
         for (int i = 0; i < 20'000; ++i)
             words += " w";
         QVERIFY(!diffWords(words, words + many).empty());
-        QVERIFY(clock.elapsed() < 2000);
+        QVERIFY(static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC < 2);
     }
 
     void aLargeTableIsMadeSoon() {
@@ -230,13 +229,13 @@ private Q_SLOTS:
                 row.outcome.details.itemDocuments.push_back(static_cast<std::int32_t>(i));
             f.add(f.checkpoint(1000 + c), 0, 0, row);
         }
-        QElapsedTimer clock;
-        clock.start();
+        const std::clock_t before = std::clock();
         const auto table = makeItemTable(f.plan, f.lookup, {"arc", "", 0, {}});
         QVERIFY(table.has_value());
         QCOMPARE(table->baseHistories[9'999].learned, 76);
-        qInfo("10^4 items x 150 checkpoints: %lld ms", clock.elapsed());
-        QVERIFY(clock.elapsed() < 2000);
+        const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+        qInfo("10^4 items x 150 checkpoints: %.2f s of processor", seconds);
+        QVERIFY(seconds < 2);
     }
 };
 

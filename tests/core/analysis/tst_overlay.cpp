@@ -2,8 +2,8 @@
 // Points of others: what the readers make of files of each kind, a sentence for each bad row, hostile files, and the
 // shipped points of the papers against numbers typed here from the papers' tables.
 #include <cmath>
+#include <ctime>
 
-#include <QElapsedTimer>
 #include <QFile>
 #include <QTemporaryDir>
 #include <QTest>
@@ -153,8 +153,7 @@ private Q_SLOTS:
     }
 
     void hostileCsvEndsSoon() {
-        QElapsedTimer clock;
-        clock.start();
+        const std::clock_t before = std::clock(); // of this process: others may be at work beside it
         std::string quotes = "task,value,tokens\na,1,1B\n" + std::string(8'000'000, '"');
         QCOMPARE(csv(quotes).overlay.curves.size(), 1u);
         QCOMPARE(csv("task,value,tokens\na,1,1B\n" + std::string(8'000'000, ',')).overlay.curves.size(), 1u);
@@ -170,7 +169,8 @@ private Q_SLOTS:
             curves += "task" + std::to_string(i) + ",1,1B\n";
         QCOMPARE(csv(curves).overlay.curves.size(), kMostOverlayCurves);
         QCOMPARE(csv(curves).problems.size(), 20u);
-        QVERIFY2(clock.elapsed() < 8000, "six files, two seconds each at most");
+        const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+        QVERIFY2(seconds < 6, "six files, a second of processor each at most");
     }
 
     void harnessOfToday() {

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The models of items, samples, overlays and suites under QAbstractItemModelTester, and what their cells say.
 #include <cmath>
+#include <ctime>
 #include <limits>
+#include <utility>
 
 #include <QAbstractItemModelTester>
-#include <QElapsedTimer>
 #include <QSignalSpy>
 #include <QtTest>
 
@@ -155,23 +156,26 @@ private Q_SLOTS:
                 items[i][c] = (i * 7 + c * c) % 11 > 5 ? 1.0F : 0.0F;
         const auto view = viewOf(items);
         ItemsModel model;
-        QElapsedTimer clock;
-        clock.start();
+        std::clock_t before = std::clock(); // of this process: others may be at work beside it
+        const auto lap = [&] {
+            const std::clock_t now = std::clock();
+            return static_cast<double>(now - std::exchange(before, now)) * 1000 / CLOCKS_PER_SEC;
+        };
         model.setView(view);
-        const qint64 set = clock.restart();
+        const double set = lap();
         model.sort(ItemsModel::FixedColumns + 100, Qt::AscendingOrder);
-        const qint64 sorted = clock.restart();
+        const double sorted = lap();
         model.setFilter(ItemKind::Flipping, {});
-        const qint64 filtered = clock.restart();
+        const double filtered = lap();
         int read = 0; // what a screen of 40 rows and 30 columns asks for
         for (int row = 0; row < 40; ++row)
             for (int column = 0; column < 30; ++column)
                 for (const int role : {int(Qt::DisplayRole), int(ItemsModel::StateRole), int(Qt::TextAlignmentRole)})
                     read += model.data(model.index(5000 + row, column), role).isValid();
         QVERIFY(read > 2000);
-        const qint64 painted = clock.elapsed();
-        qInfo("set %lld ms, sort %lld ms, filter %lld ms, a screen %lld ms", set, sorted, filtered, painted);
-        QVERIFY2(set < 200 && sorted < 200 && filtered < 200 && painted < 100, "four times the 50 ms of an idle machine");
+        const double painted = lap();
+        qInfo("set %.1f ms, sort %.1f ms, filter %.1f ms, a screen %.1f ms of processor", set, sorted, filtered, painted);
+        QVERIFY2(set < 50 && sorted < 50 && filtered < 50 && painted < 50, "no action holds the window up for 50 ms");
     }
 
     void samples() {
