@@ -52,15 +52,14 @@ double largestStep(std::span<const ScorePoint> points, const Order& order, std::
     return largest;
 }
 
-ScoreJump jumpAt(std::span<const ScorePoint> points, const Order& order, std::size_t i, double scatter) {
+/// 0 where the point may be honest whatever the scatter is.
+ScoreJump jumpAt(std::span<const ScorePoint> points, const Order& order, std::size_t i) {
     if (i == 0)
         return {}; // a model falls far from its first checkpoint on
     const bool last = i + 1 == order.size();
     const std::size_t before = order[i - 1], after = order[last ? i - 1 : i + 1];
-    ScoreJump jump{order[i], before, after, 0};
-    const double value = points[order[i]].value;
-    jump.distance = outside(value, points[before].value, points[after].value) / scatter;
-    if (last && jump.distance * scatter < kEndSteps * largestStep(points, order, i))
+    ScoreJump jump{order[i], before, after, outside(points[order[i]].value, points[before].value, points[after].value)};
+    if (last && jump.distance < kEndSteps * largestStep(points, order, i))
         jump.distance = 0;
     return jump;
 }
@@ -82,19 +81,18 @@ std::vector<ScoreJump> findScoreJumps(std::span<const ScorePoint> points) {
             jumps.push_back({all[i], all[i > 0 ? i - 1 : 1], all[i + 1 < all.size() ? i + 1 : i - 1],
                              std::numeric_limits<double>::infinity()});
     }
-    while (order.size() >= kFewest) {
-        const double scatter = scatterOf(points, order);
+    while (order.size() >= kFewest && jumps.size() < points.size() / 3) {
         ScoreJump worst;
         std::size_t place = 0;
         for (std::size_t i = 0; i < order.size(); ++i)
-            if (const ScoreJump jump = jumpAt(points, order, i, scatter); jump.distance > worst.distance) {
+            if (const ScoreJump jump = jumpAt(points, order, i); jump.distance > worst.distance) {
                 worst = jump;
                 place = i;
             }
-        if (worst.distance < kJump || jumps.size() >= points.size() / 3)
+        order.erase(order.begin() + static_cast<std::ptrdiff_t>(place));
+        if (!(worst.distance >= kJump * scatterOf(points, order)))
             break;
         jumps.push_back(worst);
-        order.erase(order.begin() + static_cast<std::ptrdiff_t>(place));
     }
     return jumps;
 }
