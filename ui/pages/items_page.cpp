@@ -158,6 +158,7 @@ void ItemsPage::connectSession() {
     connect(&m_session, &StudySession::itemsChanged, this, &ItemsPage::take);
     connect(&m_session, &StudySession::closed, this, [this] {
         m_reading.cancel();
+        m_wanted.reset();
         m_textsOf.clear();
         m_texts.reset();
         m_search->clear();
@@ -175,6 +176,7 @@ void ItemsPage::showEvent(QShowEvent* event) {
 
 void ItemsPage::hideEvent(QHideEvent* event) {
     QWidget::hideEvent(event);
+    m_wanted.reset();
     m_session.watchItems(std::nullopt);
 }
 
@@ -206,7 +208,10 @@ void ItemsPage::ask() {
     wanted.strength = m_strength->currentData().toDouble();
     if (m_run->count() > 0)
         wanted.pretrainSeed = m_run->currentData().toLongLong();
-    m_session.watchItems(wanted);
+    if (wanted != m_wanted) { // what is watched comes again by itself with every result
+        m_wanted = wanted;
+        m_session.watchItems(wanted);
+    }
     readTexts();
 }
 

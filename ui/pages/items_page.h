@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <QTimer>
 #include <QWidget>
@@ -49,6 +50,7 @@ private:
     ItemsModel m_model;
     std::shared_ptr<const ItemTexts> m_texts;
     QString m_textsOf; ///< run and task whose texts are read or being read
+    std::optional<analysis::ItemTableOptions> m_wanted; ///< that the session was asked for
     Background m_reading;
     QTimer m_filterTimer;
 

@@ -168,6 +168,7 @@ void SamplesPage::connectSession() {
     connect(&m_session, &StudySession::samplesChanged, this, &SamplesPage::take);
     connect(&m_session, &StudySession::closed, this, [this] {
         m_reading.cancel();
+        m_wanted.reset();
         m_textsOf.clear();
         m_texts.reset();
         fillChoices();
@@ -184,6 +185,7 @@ void SamplesPage::showEvent(QShowEvent* event) {
 
 void SamplesPage::hideEvent(QHideEvent* event) {
     QWidget::hideEvent(event);
+    m_wanted.reset();
     m_session.watchSamples(std::nullopt);
 }
 
@@ -212,7 +214,10 @@ void SamplesPage::ask() {
     wanted.strength = m_strength->currentData().toDouble();
     if (m_run->count() > 0)
         wanted.pretrainSeed = m_run->currentData().toLongLong();
-    m_session.watchSamples(wanted);
+    if (wanted != m_wanted) { // what is watched comes again by itself with every result
+        m_wanted = wanted;
+        m_session.watchSamples(wanted);
+    }
     readTexts();
 }
 

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include <QWidget>
 
@@ -48,6 +49,7 @@ private:
     SamplesModel m_model;
     std::shared_ptr<const ItemTexts> m_texts;
     QString m_textsOf;
+    std::optional<analysis::ItemTableOptions> m_wanted; ///< that the session was asked for
     Background m_reading, m_rendering;
     std::shared_ptr<const SamplesView> m_view;
 
