@@ -108,6 +108,11 @@ private:
     std::uint64_t m_left;
 };
 
+class EmptyStream final : public ByteStream {
+public:
+    Result<std::size_t> read(std::span<char>) override { return std::size_t(0); }
+};
+
 /// Steps to the next regular file; false at the end.
 Result<bool> nextFile(archive* opened, const fs::path& file, archive_entry** entry) {
     for (std::size_t seen = 0;; ++seen) {
@@ -156,7 +161,7 @@ Result<std::unique_ptr<ByteStream>> openByteStream(const DataFile& file) {
     while (true) {
         CREST_TRY(there, nextFile(opened.get(), file.path, &entry));
         if (!there && file.member.empty())
-            break; // an empty file
+            return std::make_unique<EmptyStream>();
         if (!there)
             return fail(ErrorKind::NotFound, fmt::format("has no member \"{}\"", file.member), file.path.string());
         if (file.member.empty() || nameOf(entry) == file.member)

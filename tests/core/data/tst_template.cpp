@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The language of templates. Expected texts are Jinja's and Python's, worked out by hand.
-#include <QElapsedTimer>
 #include <QTest>
 
 #include "core/data/py_text.h"
 #include "core/data/template.h"
 #include "core/data/text_cleaning.h"
+#include "cpu_timer.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -42,7 +42,7 @@ private Q_SLOTS:
         add("{{list|join(', ')}} {{', '.join(list)}}", "a, b, c a, b, c");
         add("{{nested|map(attribute='k')|join('+')}}", "1+2");
         add("{{list|map('upper')|join}}", "ABC");
-        add("{{n + 1}} {{n - 5}} {{n * 2}} {{n / 2}} {{7 // 2}} {{-7 // 2}} {{-7 % 3}}", "4 -2 6 1.5 3 -4 2");
+        add("{{n + 1}} {{n - 5}} {{n * 2}} {{n / 2}} {{7 // 2}} {{ -7 // 2 }} {{ -7 % 3 }}", "4 -2 6 1.5 3 -4 2");
         add("{{1 + 2 * 3}} {{(1 + 2) * 3}} {{'a' ~ (1 + 2)}}", "7 9 a3");
         add("{{'a' + 'b' ~ n}}", "ab3");
         add("{{yes}} {{nothing}} {{real}} {{1.0}}", "True None 0.5 1.0");
@@ -131,14 +131,13 @@ private Q_SLOTS:
         const Json big{{"xs", std::vector<int>(20'000, 1)}, {"s", std::string(1'000'000, 'a')}};
         for (const char* source : {"{% for a in xs %}{% for b in xs %}{{a}}{% endfor %}{% endfor %}",
                                    "{% for a in xs %}{{s ~ s}}{% endfor %}", "{{ s.replace('a', s) }}",
-                                   "{{ s|regex_replace('(a*)*b', '') }}",
+                                   "{{ s|regex_replace('(a|aa)+[bc]', '') }}",
                                    "{% set t = s %}{% for a in xs %}{% set t = t ~ t %}{{t}}{% endfor %}"}) {
-            QElapsedTimer timer;
-            timer.start();
+            const CpuTimer timer;
             const auto text = Template::parse(source, "test")->text(big);
             QVERIFY2(!text, source);
             QCOMPARE(text.error().kind, ErrorKind::OutOfRange);
-            QVERIFY2(timer.elapsed() < 2000, source);
+            QVERIFY2(timer.seconds() < 2, source);
         }
         const auto tooLong = Template::parse(std::string(100'000, 'x'), "test");
         QVERIFY(!tooLong);
