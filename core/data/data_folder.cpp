@@ -189,7 +189,7 @@ Result<void> DataFolder::indexFile(const fs::path& file) {
         return fail(ErrorKind::OutOfRange,
                     fmt::format("holds more than {} files; choose the folder of the data sets themselves", kMostFiles),
                     m_root.string());
-    m_entries.push_back({withoutHub(partsOf(file.string())), resolved, file.lexically_relative(m_root).string()});
+    m_entries.push_back({withoutHub(partsOf(file.string())), file, resolved, file.lexically_relative(m_root).string()});
     return {};
 }
 
@@ -216,7 +216,7 @@ Result<std::vector<DataFile>> DataFolder::find(const std::string& pattern) {
     std::set<std::string> seen, folders;
     std::string firstShown;
     for (const Entry& entry : m_entries) {
-        if (!matchesPath(entry.parts, wanted) || !seen.insert(entry.path.string()).second)
+        if (!matchesPath(entry.parts, wanted) || !seen.insert(entry.resolved.string()).second)
             continue;
         const std::size_t before = found.size();
         if (mark == std::string::npos)

@@ -32,7 +32,8 @@ public:
 private:
     struct Entry {
         std::vector<std::string> parts; ///< of the whole path, lower case, hub cache folders shortened
-        std::filesystem::path path;     ///< resolved
+        std::filesystem::path path; ///< by which it is opened: a link of the hub's cache has the name, its blob none
+        std::filesystem::path resolved; ///< the file itself
         std::string shown;              ///< below the folder
     };
     std::filesystem::path m_root;
