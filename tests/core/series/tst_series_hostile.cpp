@@ -68,8 +68,10 @@ const std::vector<Hostile>& hostileFiles() {
          "config.json"},
         {"config that asks for 2^24 in every size", "config.json",
          [] {
-             return std::string(R"({"model_type":"llama","num_hidden_layers":1024,"hidden_size":16777216,)"
-                                R"("vocab_size":16777216,"intermediate_size":16777216,"num_attention_heads":1024})");
+             const Json config = {{"model_type", "llama"},           {"num_hidden_layers", 1024},
+                                  {"hidden_size", 16'777'216},       {"vocab_size", 16'777'216},
+                                  {"intermediate_size", 16'777'216}, {"num_attention_heads", 1024}};
+             return config.dump();
          },
          "parameters"},
         {"record of empty objects", "crest.json",
@@ -141,7 +143,7 @@ private Q_SLOTS:
         const auto row = [](const char* name, const std::string& text, const char* part) {
             QTest::newRow(name) << QByteArray::fromStdString(text) << QByteArray(part);
         };
-        const auto to = [](const std::string& shard) { return R"({"weight_map":{"a":")" + shard + "\"}}"; };
+        const auto to = [](const std::string& shard) { return "{\"weight_map\":{\"a\":\"" + shard + "\"}}"; };
         row("of empty objects", "{\"weight_map\":{},\"a\":[" + repeated("{},", 1'900'000) + "{}]}", "weight_map");
         row("beyond all size", "{\"weight_map\":{\"a\":\"" + repeated("b", 5'000'000) + "\"}}", "bytes");
         row("up and out", to("../secret"), "outside");
