@@ -11,7 +11,7 @@
 
 namespace crest::series {
 
-inline constexpr std::size_t kMaxIndexBytes = 2'000'000; ///< more than the largest decoder needs
+inline constexpr std::size_t kMaxIndexBytes = 1'500'000; ///< more than the largest decoder needs
 
 struct ShardIndex {
     std::map<std::string, std::string> weightMap; ///< tensor to file
