@@ -28,7 +28,7 @@ from lm_eval.models.huggingface import HFLM
 import tokenizer_cases
 from model_reference import randomise
 
-CONTEXT, VOCAB = 96, 400
+CONTEXT, VOCAB = 320, 400
 SIZES = dict(vocab_size=VOCAB, hidden_size=64, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, max_position_embeddings=CONTEXT,
              tie_word_embeddings=False, pad_token_id=None)
 
@@ -84,9 +84,9 @@ def write_data(folder):
 
     rows = {
         "choice": [question(i) for i in range(12)],
-        "long": [{"question": sentence(rng, 60, 70), "choices": [sentence(rng, 2, 4) for _ in range(3)], "answer": i % 3} for i in range(4)],
+        "long": [{"question": sentence(rng, 190, 200), "choices": [sentence(rng, 2, 4) for _ in range(3)], "answer": i % 3} for i in range(4)],
         "last": [{"text": sentence(rng, 6, 12)} for _ in range(10)] + [{"text": "alone"}],
-        "page": [{"text": sentence(rng, n, n)} for n in (3, 40, 120, 220)] + [{"text": ""}, {"text": "x\ty\u3000z\x1c"}],
+        "page": [{"text": sentence(rng, n, n)} for n in (3, 40, 220, 450)] + [{"text": ""}, {"text": "x\ty\u3000z\x1c"}],
         "solve": [{"question": sentence(rng, 4, 10), "answer": sentence(rng, 1, 2)} for _ in range(6)],
     }
     for name, lines in rows.items():
