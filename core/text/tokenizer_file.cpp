@@ -114,6 +114,30 @@ std::size_t countValues(std::string_view text) {
     return count;
 }
 
+/// Integers of 19 digits and more as reals: transformers writes 10 to the 30 for "no limit" as an integer, which strict
+/// JSON refuses.
+std::string withLongIntegersAsReals(std::string_view text) {
+    std::string out;
+    std::size_t done = 0;
+    for (std::size_t at = 0; at < text.size();) {
+        if (text[at] == '"') {
+            for (++at; at < text.size() && text[at] != '"'; ++at)
+                at += text[at] == '\\' ? 1U : 0U;
+            ++at;
+            continue;
+        }
+        const std::size_t end = std::min(text.find_first_not_of("+-.0123456789eE", at), text.size());
+        const std::string_view number = text.substr(at, end - at);
+        if (number.size() >= 19 && number.find_first_not_of("-0123456789") == std::string_view::npos) {
+            out += text.substr(done, end - done);
+            out += ".0";
+            done = end;
+        }
+        at = std::max(end, at + 1);
+    }
+    return out.empty() ? std::string(text) : out + std::string(text.substr(done));
+}
+
 /// Events of one section; each kind of section overrides what it allows. A refusal is kept in `problem`.
 class SectionHandler : public nlohmann::json_sax<Json> {
 public:
@@ -316,7 +340,7 @@ Result<Json> parseBounded(std::string_view text, const std::string& where) {
     if (countValues(text) > kMaxRestValues)
         return fail(ErrorKind::Malformed,
                     fmt::format("more than {} JSON values beside vocabulary and merges", kMaxRestValues), where);
-    return parseJson(text, where);
+    return parseJson(withLongIntegersAsReals(text), where);
 }
 
 TokenizerSections findSections(std::string_view text) {
