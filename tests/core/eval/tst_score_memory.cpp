@@ -103,13 +103,16 @@ private Q_SLOTS:
         std::vector<std::int32_t> ids(1200);
         for (std::size_t i = 0; i < ids.size(); ++i)
             ids[i] = static_cast<std::int32_t>(i * 37 % 4096);
-        const std::vector<eval::Sequence> sequences{{std::span(ids).first(400), 1}, {std::span(ids).subspan(500, 90), 60}};
+        // bfloat16 without hardware for it is slow: a few tokens say the same of the weights.
+        const std::size_t tokens = compute == static_cast<int>(model::Compute::BFloat16) ? 24 : 400;
+        const std::vector<eval::Sequence> sequences{{std::span(ids).first(tokens), 1},
+                                                    {std::span(ids).subspan(500, 20), 10}};
         model::PristineWeights weights(*reader);
         const Growth growth;
         model::Decoder decoder(scaledDown(), {at::kCPU, static_cast<model::Compute>(compute)});
         const auto losses = eval::sequenceLosses(decoder, weights, sequences, eval::taskLossOptions(decoder), {});
         QVERIFY2(losses, losses ? "" : losses.error().text().c_str());
-        QCOMPARE((*losses)[0].tokenNats.size(), std::size_t{399 + 30});
+        QCOMPARE((*losses)[0].tokenNats.size(), tokens - 1 + 10);
         for (const float nats : (*losses)[0].tokenNats)
             QVERIFY(std::abs(static_cast<double>(nats) - std::log(4096.0)) < 1e-5);
         const std::int64_t limit = decoder.blockBytes() + 64'000'000;
