@@ -28,49 +28,11 @@ Result<std::string> readOptional(const fs::path& file) {
     return io::readTextFile(file, kMaxRestBytes);
 }
 
-constexpr std::size_t kMostDigits = 18; ///< that surely fit 64 bits
-
-/// The text with longer integers outside strings as floats: Python writes "no limit" as int(1e30), and JSON here has
-/// none beyond 64 bits.
-std::string longIntegersAsFloats(std::string_view text) {
-    std::string out;
-    out.reserve(text.size() + 2);
-    bool inString = false;
-    std::size_t digits = 0; ///< of the integer that is being read; 0: none
-    char before = ' ';      ///< the number began after this
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        const char c = text[i];
-        const bool digit = !inString && c >= '0' && c <= '9';
-        if (!digit && digits > 0) {
-            if (digits > kMostDigits && c != '.' && c != 'e' && c != 'E' && before != '.' && before != 'e' &&
-                before != 'E' && before != '+')
-                out += ".0";
-            digits = 0;
-        }
-        if (digit && digits++ == 0)
-            before = i > 0 ? text[i - 1] : ' ';
-        out += c;
-        if (inString && c == '\\' && i + 1 < text.size())
-            out += text[++i];
-        else if (c == '"')
-            inString = !inString;
-    }
-    return out;
-}
-
-} // namespace
-
-Result<Json> parseConfig(std::string_view text, const std::string& where) {
-    return parseBounded(longIntegersAsFloats(text), where);
-}
-
-namespace {
-
 /// An empty object for no text.
 Result<Json> readObject(std::string_view text, const fs::path& file) {
     if (text.empty())
         return Json::object();
-    CREST_TRY(parsed, parseConfig(text, file.string()));
+    CREST_TRY(parsed, parseBounded(text, file.string()));
     if (!parsed.is_object())
         return fail(ErrorKind::Malformed, "the file is no JSON object", file.string());
     return parsed;

@@ -13,10 +13,6 @@
 
 namespace crest::text::detail {
 
-/// The text of such a file; integers beyond 64 bits ("model_max_length": int(1e30), which transformers writes for "no
-/// limit") become floats.
-Result<Json> parseConfig(std::string_view text, const std::string& where);
-
 /// tokenizer_config.json of the folder, an empty object where there is none. Unless it lists its added tokens itself
 /// ("added_tokens_decoder"), what special_tokens_map.json names wins over it, and added_tokens.json becomes that list.
 Result<Json> readTokenizerConfig(const std::filesystem::path& folder);

@@ -8,7 +8,6 @@
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/text/tokenizer_components.h"
-#include "core/text/tokenizer_config.h"
 #include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
 
@@ -289,7 +288,7 @@ Result<void> Parser::readConfig(std::string_view configText) {
     Json config = Json::object();
     if (!configText.empty()) {
         const std::string where = m_where + " (its tokenizer_config.json)";
-        CREST_TRY(parsed, parseConfig(configText, where));
+        CREST_TRY(parsed, parseBounded(configText, where));
         if (!parsed.is_object())
             return m_reader.malformed("tokenizer_config.json is no object");
         config = std::move(parsed);
