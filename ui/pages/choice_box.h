@@ -15,7 +15,9 @@ using Choices = QList<std::pair<QString, QVariant>>;
 inline QComboBox* choiceBox(const QString& name) {
     auto* box = new QComboBox;
     box->setAccessibleName(name);
-    box->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    // A bar that grows with its entries would take the room of the docks.
+    box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    box->setMinimumContentsLength(7);
     return box;
 }
 

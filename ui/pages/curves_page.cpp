@@ -51,13 +51,14 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
 
 void CurvesPage::setupBar() {
     m_run->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_run->setMinimumContentsLength(12);
+    m_run->setMinimumContentsLength(8);
     m_x->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_spread->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_x->setMinimumContentsLength(10);
-    m_spread->setMinimumContentsLength(10);
+    m_x->setMinimumContentsLength(7);
+    m_spread->setMinimumContentsLength(7);
     m_run->setAccessibleName(tr("Run whose curves are shown"));
-    m_metric->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    m_metric->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_metric->setMinimumContentsLength(6);
     m_metric->setAccessibleName(tr("Metric of the tasks of suites"));
     m_metric->setToolTip(tr("Tasks that do not have it show their own first one"));
     m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
@@ -85,6 +86,7 @@ void CurvesPage::setupBar() {
     add(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     row->setStretchFactor(m_run, 3);
+    row->setStretchFactor(m_metric, 2);
     row->setStretchFactor(m_x, 2);
     row->setStretchFactor(m_spread, 2);
     m_metric->hide();
