@@ -117,8 +117,9 @@ def check_xarray(path, cubes, expected):
         task = data.attrs["task"]
         rows = [row for row in expected.values() if row["task"] == task]
         for metric in [m["metric"] for m in metrics_of(rows[0])]:
-            assert data[metric].dims == ("checkpoint", "strength", "seed")
-            error = "stderr" if metric == "loss" else metric + "_stderr"
+            variable = metric + "_" if metric in ("tokens", "seed", "strength", "weights") else metric  # the axes' names are taken
+            assert data[variable].dims == ("checkpoint", "strength", "seed")
+            error = "stderr" if metric == "loss" else variable + "_stderr"
             finite = 0
             for row in rows:
                 want = next(m for m in metrics_of(row) if m["metric"] == metric)
@@ -128,12 +129,12 @@ def check_xarray(path, cubes, expected):
                     where |= {"strength": row["strength"], "seed": row["seed"]}
                     finite += not math.isnan(number(want["value"]))
                 prefix = "base_" if base else ""
-                assert same(data[prefix + metric].sel(where).item(), number(want["value"])), (row, metric)
+                assert same(data[prefix + variable].sel(where).item(), number(want["value"])), (row, metric)
                 assert same(data[prefix + error].sel(where).item(), number(want["stderr"])), (row, metric)
                 assert data["tokens"].sel(checkpoint=row["checkpoint"]).item() == row["tokens"]
                 seen.add(row["key"])
-            missing = int(np.isnan(data[metric].values).sum())
-            assert missing == data[metric].size - finite, "what was not measured must be NaN"
+            missing = int(np.isnan(data[variable].values).sum())
+            assert missing == data[variable].size - finite, "what was not measured must be NaN"
             holes += missing
     assert seen == set(expected), "xarray does not see every result"
     return holes
