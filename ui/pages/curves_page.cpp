@@ -54,7 +54,7 @@ void CurvesPage::setupBar() {
     m_run->setMinimumContentsLength(8);
     m_x->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_spread->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_x->setMinimumContentsLength(7);
+    m_x->setMinimumContentsLength(9);
     m_spread->setMinimumContentsLength(7);
     m_run->setAccessibleName(tr("Run whose curves are shown"));
     m_metric->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);

@@ -254,7 +254,7 @@ void ItemsPage::take(const std::shared_ptr<const ItemsView>& view) {
     }
     m_kind->setEnabled(table->measure.isShare);
     // The item that was looked at stays, where it is still there.
-    const int column = current.isValid() ? current.column() : m_model.columnCount() - 1;
+    const int column = current.isValid() ? current.column() : static_cast<int>(ItemsModel::Question);
     int row = 0;
     for (int r = 0; item >= 0 && r < m_model.rowCount(); ++r)
         if (m_model.itemAt(r) == item)
