@@ -165,8 +165,7 @@ void SuiteWindowTest::kindsKeepTheirOwnSettings() {
     window->session().addTask(text);
     QCheckBox* box = nullptr;
     QTRY_VERIFY((box = named<QCheckBox>(window.get(), QStringLiteral("heldout: OOD"))));
-    if (!box->isChecked())
-        QTest::mouseClick(box, Qt::LeftButton);
+    box->click(); // it is not laid out yet
     QTRY_COMPARE(window->session().study().probes.size(), std::size_t(2));
     QVERIFY(window->session().study().probes[1].isBaseEvaluation());
     QCOMPARE(window->session().study().probes[1].seeds, std::int64_t(0));
