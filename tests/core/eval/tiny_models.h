@@ -57,9 +57,13 @@ struct TinyModel {
     }
 };
 
+/// What is opened of a shape's folder: nanoGPT's checkpoint is a file in it.
+inline std::filesystem::path checkpointIn(const std::filesystem::path& folder) {
+    return std::filesystem::exists(folder / "ckpt.pt") ? folder / "ckpt.pt" : folder;
+}
+
 inline Result<TinyModel> readTinyModel(const std::filesystem::path& folder) {
-    const bool isFile = std::filesystem::exists(folder / "ckpt.pt"); // nanoGPT's
-    const std::filesystem::path path = isFile ? folder / "ckpt.pt" : folder;
+    const std::filesystem::path path = checkpointIn(folder);
     const series::Checkpoint checkpoint = series::readCheckpoint(path).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Malformed, checkpoint.reason);

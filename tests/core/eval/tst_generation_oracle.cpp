@@ -38,12 +38,13 @@ struct Shape {
 };
 
 Result<Shape> readShape(const fs::path& folder) {
-    const series::Checkpoint checkpoint = series::readCheckpoint(folder).checkpoint;
+    const fs::path path = test::checkpointIn(folder);
+    const series::Checkpoint checkpoint = series::readCheckpoint(path).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Malformed, checkpoint.reason);
     CREST_TRY(text, io::readTextFile(folder / "runs.json"));
     CREST_TRY(runs, parseJson(text, "runs.json"));
-    Shape shape{folder, *checkpoint.spec, {}};
+    Shape shape{path, *checkpoint.spec, {}};
     for (const Json& one : runs) {
         Run run;
         run.prompt = one["prompt"].get<std::vector<std::int32_t>>();

@@ -245,7 +245,8 @@ private Q_SLOTS:
             metrics[line["task"].get<std::string>() + " " + line["metric"].get<std::string>()] = line;
         const std::vector<Json> lines = readLines(items);
         std::size_t next = 0;
-        for (const Json& task : localSuite()["tasks"]) {
+        const Json local = localSuite(); // outlives the loop
+        for (const Json& task : local["tasks"]) {
             const std::string name = task["name"];
             const auto reference = readReference(path(model) / (name + ".json"), name);
             QVERIFY(reference);
