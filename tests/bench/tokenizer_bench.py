@@ -114,17 +114,17 @@ if __name__ == "__main__":
     makers = {"GPT-2": lambda: byte_level(train, False, False), "NeoX (NFC)": lambda: byte_level(train, False, True),
               "Llama 3, OLMo 2": lambda: byte_level(train, True, False), "Llama 2": lambda: llama(train), "Unigram": lambda: unigram([t for t in train if t.isascii()])}
     print("| tokenizer | texts | peer MB/s | Crest MB/s | ratio |\n|---|---|---|---|---|")
-    models = {"SentencePiece BPE (.model)": dict(model_type="bpe", vocab_size=8000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False),
-              "SentencePiece Unigram (.model)": dict(model_type="unigram", vocab_size=8000)}
+    pieces_of = {"SentencePiece BPE (.model)": dict(model_type="bpe", vocab_size=8000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False),
+                 "SentencePiece Unigram (.model)": dict(model_type="unigram", vocab_size=8000)}
     kept = sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp()
-    for name in list(makers) + list(models):
+    for name in list(makers) + list(pieces_of):
         folder = os.path.join(kept, name.split()[0].strip(",") + str(len(name)))
         os.makedirs(folder, exist_ok=True)
-        if name in models and not os.path.exists(folder + "/tokenizer.model"):
-            sentencepiece_model(folder, train, **models[name])
+        if name in pieces_of and not os.path.exists(folder + "/tokenizer.model"):
+            sentencepiece_model(folder, train, **pieces_of[name])
         elif name in makers and not os.path.exists(folder + "/tokenizer.json"):
             makers[name]().save(folder + "/tokenizer.json")
-        peer_of = (lambda t: by_sentencepiece(folder, t)) if name in models else (lambda t: theirs(Tokenizer.from_file(folder + "/tokenizer.json"), t))
+        peer_of = (lambda t: by_sentencepiece(folder, t)) if name in pieces_of else (lambda t: theirs(Tokenizer.from_file(folder + "/tokenizer.json"), t))
         for label, texts in corpora.items():
             data = [t.encode() for t in texts]
             with open(folder + "/texts.bin", "wb") as file:
