@@ -231,18 +231,24 @@ private Q_SLOTS:
             for (const char* flag : {"add_dummy_prefix", "remove_extra_whitespaces", "escape_whitespaces"})
                 head[flag] = true;
             head["treat_whitespace_as_suffix"] = false;
-            Json vocab{{"<unk>", 0}, {"aab", 0}, {"\u4E2D\u4E2D", 0}};
+            Json vocab = Json::array(); // of pairs: in braces they would be an object
+            for (const char* piece : {"<unk>", "aab", "\u4E2D\u4E2D"})
+                vocab.push_back(Json::array({piece, 0}));
             double score = 0;
             for (const char* piece :
                  {"ab", "bc", "aa", "aaaa", "\u2581a", "\u2581", "a", "b", "c", "7", "77", "\u00E9", "!"})
-                vocab.push_back({piece, score -= 1});
-            return *Tokenizer::fromDescription(head.dump() + "\n" + vocab.dump(), "test");
+                vocab.push_back(Json::array({piece, score -= 1}));
+            const auto made = Tokenizer::fromDescription(head.dump() + "\n" + vocab.dump(), "test");
+            if (!made)
+                qFatal("%s", made.error().text().c_str());
+            return *made;
         };
         Json unigram = unigramFile(scored);
         unigram["normalizer"] = {{"type", "NFKD"}};
         // 2.2 where the machine is free; caches shared with another test cost more. Four would be quadratic.
         const double limit = qEnvironmentVariableIsSet("CREST_FULL") ? 2.2 : 3.0;
-        const std::string once = repeated(unit, 1'000'000);
+        // A letter at the end, since some models drop blanks: what gives no id is not counted.
+        const std::string once = repeated(unit, 1'000'000) + "a";
         const std::string twice = once + once;
         for (const Tokenizer& tokenizer :
              {make(bytes), make(split), make(llama), make(unigram), described("BPE"), described("Unigram")}) {
