@@ -138,7 +138,8 @@ Result<BudgetTable> makeTable(const Cells& cells) {
         budgets[cell->tokens].push_back(cell);
     }
     std::ranges::sort(table.drawSeeds);
-    table.drawSeeds.erase(std::ranges::unique(table.drawSeeds).begin(), table.drawSeeds.end());
+    // std::ranges::unique gives a subrange, which clang 14 (the fuzzers') cannot compile with GCC 12's library.
+    table.drawSeeds.erase(std::unique(table.drawSeeds.begin(), table.drawSeeds.end()), table.drawSeeds.end());
     for (const auto& [tokens, ofBudget] : budgets) {
         CREST_TRY(budget, makeBudget(ofBudget, table));
         table.nonFinite += budget.nonFinite;
