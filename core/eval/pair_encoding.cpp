@@ -32,14 +32,10 @@ PairEncoder::PairEncoder(const text::Tokenizer& tokenizer, bool tokenizerSpecial
     : m_tokenizer(tokenizer)
     , m_specials(tokenizerSpecials)
     , m_maxLength(maxLength)
-    , m_prefix(tokenizer.bosId() ? tokenizer.bosId() : tokenizer.eosId()) {
-    if (m_prefix)
-        m_prefixText = tokenizer.decode({&*m_prefix, 1});
-}
+    , m_prefix(tokenizer.prefixId()) {}
 
 std::vector<std::int32_t> PairEncoder::encode(std::string_view text) const {
-    const bool starts = m_prefix && text.starts_with(m_prefixText);
-    return m_tokenizer.encode(text, m_specials && !starts ? text::Specials::Template : text::Specials::None);
+    return m_specials ? m_tokenizer.encodeForScoring(text) : m_tokenizer.encode(text, text::Specials::None);
 }
 
 /// The tokens of `whole` from `contextTokens` on are scored.

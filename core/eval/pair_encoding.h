@@ -51,7 +51,6 @@ private:
     bool m_specials;
     std::int64_t m_maxLength;
     std::optional<std::int32_t> m_prefix;
-    std::string m_prefixText;
     std::string m_lastContext;             ///< choices of one question share it
     std::vector<std::int32_t> m_lastTokens; ///< its ids
 };
