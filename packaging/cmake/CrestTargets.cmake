@@ -15,11 +15,30 @@ if(CREST_SANITIZE)
 endif()
 target_include_directories(crest_options INTERFACE "${CMAKE_SOURCE_DIR}")
 
+# Headers that take most of the time of compiling are compiled once per kind of target. They are only a matter of time: every file includes
+# what it uses, and the presets dev and asan build without (CMAKE_DISABLE_PRECOMPILE_HEADERS).
+set(CREST_COMMON_HEADERS <algorithm> <charconv> <chrono> <cmath> <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span> <string>
+  <string_view> <thread> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp> <tl/expected.hpp>)
+
+# crest_precompile(TARGET OWNER headers...): TARGET takes the headers that OWNER compiled; OWNER itself compiles them.
+function(crest_precompile target owner)
+  if(target STREQUAL owner)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
+  else()
+    target_precompile_headers(${target} REUSE_FROM ${owner})
+  endif()
+endfunction()
+
 # crest_module(NAME [SOURCES ...] [DEPENDS ...] [PRIVATE_DEPENDS ...]): the static library crest_<NAME> of core/<NAME>.
 function(crest_module name)
   cmake_parse_arguments(M "" "" "SOURCES;DEPENDS;PRIVATE_DEPENDS" ${ARGN})
   add_library(crest_${name} STATIC ${M_SOURCES})
   target_link_libraries(crest_${name} PUBLIC crest_options ${M_DEPENDS} PRIVATE ${M_PRIVATE_DEPENDS})
+  if("crest_torch" IN_LIST M_DEPENDS OR "crest_torch" IN_LIST M_PRIVATE_DEPENDS OR "crest_model" IN_LIST M_DEPENDS OR "crest_eval" IN_LIST M_DEPENDS)
+    crest_precompile(crest_${name} crest_model <ATen/ATen.h> ${CREST_COMMON_HEADERS})
+  else()
+    crest_precompile(crest_${name} crest_base ${CREST_COMMON_HEADERS})
+  endif()
 endfunction()
 
 # crest_test(NAME [SOURCES ...] [LIBS ...] [LABELS ...] [TIMEOUT s]): one QtTest executable tst_<NAME>, run by ctest.
@@ -40,6 +59,15 @@ function(crest_test name)
   target_compile_definitions(tst_${name} PRIVATE QT_NO_KEYWORDS
     CREST_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CREST_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(tst_${name} PRIVATE crest_options Qt6::Test ${T_LIBS})
+  # What a test spends is spent in the libraries; its own code is compiled quickly rather than to be quick.
+  target_compile_options(tst_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
+  if(T_LIBS MATCHES "crest_(model|train|eval|probe|torch)")
+    target_precompile_headers(tst_${name} REUSE_FROM crest_test_of_engine)
+  elseif(T_LIBS MATCHES "crest_(ui|app)")
+    target_precompile_headers(tst_${name} REUSE_FROM crest_test_of_window)
+  else()
+    target_precompile_headers(tst_${name} REUSE_FROM crest_test_of_core)
+  endif()
   add_test(NAME ${name} COMMAND tst_${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}"
     ENVIRONMENT "QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON};CREST_CACHE=${CMAKE_BINARY_DIR}/tests/cache")
