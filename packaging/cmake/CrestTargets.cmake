@@ -61,7 +61,9 @@ function(crest_test name)
   target_link_libraries(tst_${name} PRIVATE crest_options Qt6::Test ${T_LIBS})
   # What a test spends is spent in the libraries; its own code is compiled quickly rather than to be quick.
   target_compile_options(tst_${name} PRIVATE $<$<CONFIG:Release>:-O1>)
-  if(T_LIBS MATCHES "crest_(model|train|eval|probe|torch)")
+  if(NOT T_LIBS)
+    # Nothing to share.
+  elseif(T_LIBS MATCHES "crest_(model|train|eval|probe|torch)")
     target_precompile_headers(tst_${name} REUSE_FROM crest_test_of_engine)
   elseif(T_LIBS MATCHES "crest_(ui|app)")
     target_precompile_headers(tst_${name} REUSE_FROM crest_test_of_window)
