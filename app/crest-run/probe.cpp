@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run probe base, crest-run probe noise: plan a probe on a series, say what it costs, run it.
+// crest-run probe base, noise, quantise, prune: plan a probe on a series, say what it costs, run it.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -112,7 +112,8 @@ void addWorkOptions(CLI::App& command, ProbeRequest& request) {
 }
 
 void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
-    command.add_option("--gammas", options.gammas, "Strengths, in units of the noise scale")
+    options.strengths = {0.05, 0.1, 0.2, 0.3, 0.4};
+    command.add_option("--gammas", options.strengths, "Strengths, in units of the noise scale")
         ->delimiter(',')
         ->capture_default_str();
     command.add_option("--seeds", options.seeds, "Draws; each is an antithetic pair")->capture_default_str();
@@ -121,6 +122,25 @@ void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
         .add_option("--scale", options.scale,
                     "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
         ->check(CLI::IsMember({"init", "rms"}))
+        ->capture_default_str();
+}
+
+void addQuantisationOptions(CLI::App& command, ProbeRequest& request) {
+    ProbeOptions& options = request.probe;
+    options.strengths = {3, 4, 8};
+    options.settings = {{"group", 128}};
+    command.add_option("--bits", options.strengths, "Bits of a weight, 2 to 8")->delimiter(',')->capture_default_str();
+    command
+        .add_option_function<std::int64_t>(
+            "--group", [&options](std::int64_t group) { options.settings["group"] = group; },
+            "Weights along the input that share a scale")
+        ->default_str("128");
+}
+
+void addPruningOptions(CLI::App& command, ProbeRequest& request) {
+    request.probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
+    command.add_option("--shares", request.probe.strengths, "Shares of each matrix that are set to zero")
+        ->delimiter(',')
         ->capture_default_str();
 }
 
@@ -140,18 +160,30 @@ void runOnCall(CLI::App& command, const std::shared_ptr<ProbeRequest>& request, 
 
 void addProbeCommand(CLI::App& app, int& exitCode) {
     CLI::App* command = app.add_subcommand("probe", "Plan and run a probe on a series")->require_subcommand(1);
-    const auto base = std::make_shared<ProbeRequest>(), noise = std::make_shared<ProbeRequest>();
-    base->probe.kind = study::kBaseEvaluation;
-    base->probe.name = "base";
-    CLI::App* baseCommand =
-        command->add_subcommand("base", "Base evaluation: suites, texts and samples on the checkpoints as they are");
-    CLI::App* noiseCommand = command->add_subcommand(
-        "noise", "Gaussian noise: tasks on each checkpoint with N(0, (gamma x std)^2) added to its weights");
-    for (const auto& [one, request] : {std::pair{baseCommand, base}, std::pair{noiseCommand, noise}}) {
+    struct Kind {
+        const char *name, *kind, *about;
+        void (*addOptions)(CLI::App&, ProbeRequest&);
+    };
+    const Kind kinds[] = {
+        {"base", study::kBaseEvaluation,
+         "Base evaluation: suites, texts and samples on the checkpoints as they are", [](CLI::App&, ProbeRequest&) {}},
+        {"noise", study::kGaussianNoise,
+         "Gaussian noise: tasks on each checkpoint with N(0, (gamma x std)^2) added to its weights",
+         [](CLI::App& one, ProbeRequest& request) { addNoiseOptions(one, request.probe); }},
+        {"quantise", study::kQuantisation,
+         "Weight quantisation: tasks on each checkpoint with its matrices rounded to few bits, group by group",
+         addQuantisationOptions},
+        {"prune", study::kPruning,
+         "Magnitude pruning: tasks on each checkpoint with the smallest weights of its matrices set to zero",
+         addPruningOptions}};
+    for (const Kind& kind : kinds) {
+        const auto request = std::make_shared<ProbeRequest>();
+        request->probe.kind = kind.kind;
+        request->probe.name = kind.name;
+        CLI::App* one = command->add_subcommand(kind.name, kind.about);
         addSeriesOptions(*one, request->probe);
         addTaskOptions(*one, request->probe.tasks);
-        if (one == noiseCommand)
-            addNoiseOptions(*one, request->probe);
+        kind.addOptions(*one, *request);
         addWorkOptions(*one, *request);
         runOnCall(*one, request, exitCode);
     }

@@ -135,11 +135,15 @@ Result<study::Probe> emptyProbe(const ProbeOptions& options) {
     if (options.kind == study::kBaseEvaluation)
         return probe;
     probe.kind = options.kind;
-    probe.strengths = options.gammas;
+    probe.strengths = options.strengths;
     std::ranges::sort(probe.strengths);
+    probe.settings = options.settings;
+    if (!study::probeKind(options.kind).isDrawn())
+        return probe;
     probe.firstSeed = options.firstSeed;
     probe.seeds = options.seeds;
-    probe.noiseScale = options.scale == "rms" ? study::NoiseScale::TensorRms : study::NoiseScale::InitStd;
+    if (options.kind == study::kGaussianNoise)
+        probe.noiseScale = options.scale == "rms" ? study::NoiseScale::TensorRms : study::NoiseScale::InitStd;
     return probe;
 }
 

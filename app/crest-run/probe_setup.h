@@ -17,7 +17,8 @@ namespace crest {
 struct ProbeOptions {
     std::string kind = study::kGaussianNoise, series, seriesName, study, name = "noise", dtype = "float32",
                 scale = "init";
-    std::vector<double> gammas = {0.05, 0.1, 0.2, 0.3, 0.4}; ///< these and the seeds: not of a base evaluation
+    std::vector<double> strengths; ///< not of a base evaluation; the seeds of kinds that draw
+    Json settings = {};            ///< of the kind
     std::int64_t seeds = 16, firstSeed = 1;
     std::vector<std::string> exclude;
     ProbeTaskOptions tasks;

@@ -122,16 +122,17 @@ Result<std::vector<Observation>> differences(std::span<const Observation> observ
 }
 } // namespace
 
-std::string bandKindLabel(BandKind kind, const std::string& item) {
+std::string bandKindLabel(BandKind kind, const std::string& item, const std::string& draw) {
+    const std::string draws = draw.empty() ? "" : draw + "s";
     switch (kind) {
     case BandKind::SeedSd:
         return "SD over pretraining seeds";
     case BandKind::SeedCi95:
-        return "95 % CI over pretraining seeds, noise draws and " + item + "s";
+        return "95 % CI over pretraining seeds" + (draws.empty() ? "" : ", " + draws) + " and " + item + "s";
     case BandKind::DrawSd:
-        return "SD over noise draws, for these checkpoints";
+        return "SD over " + draws + ", for these checkpoints";
     case BandKind::DrawCi95:
-        return "95 % CI over noise draws and " + item + "s, for these checkpoints";
+        return "95 % CI over " + draws + " and " + item + "s, for these checkpoints";
     case BandKind::SequenceCi95:
         return "95 % CI over " + item + "s, for these checkpoints";
     case BandKind::None:

@@ -35,7 +35,8 @@ enum class BandKind {
     SequenceCi95 ///< 95 % interval for these checkpoints: sequences only (a base, or a single draw)
 };
 /// "95 % CI over pretraining seeds" ...: for legend and hover. `item`: what a sequence is called ("item").
-std::string bandKindLabel(BandKind kind, const std::string& item = "sequence");
+/// `draw`: what a draw is called.
+std::string bandKindLabel(BandKind kind, const std::string& item = "sequence", const std::string& draw = "noise draw");
 /// Stable name for files: "seed-sd", "seed-ci95", "draw-sd", "draw-ci95", "sequence-ci95", "none".
 std::string bandKindName(BandKind kind);
 

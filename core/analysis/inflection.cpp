@@ -96,13 +96,14 @@ void describeData(Inflection& result, const BudgetTable& table) {
     result.nonFinite = table.nonFinite;
 }
 
-std::string methodText(const Inflection& result, const Measure& measure) {
+std::string methodText(const Inflection& result, const InflectionOptions& options) {
+    const Measure& measure = options.measure;
     const std::string spread =
-        fmt::format("{}noise draws and {}s",
+        fmt::format("{}{}{}s",
                     result.scope == Scope::Budgets
                         ? "the spread of pretraining runs (pooled over neighbouring budgets), "
                         : "",
-                    measure.item);
+                    options.draw.empty() ? "" : options.draw + "s and ", measure.item);
     return fmt::format(
         "Budgets whose mean {} is not significantly worse than that of any other: one-sided t tests of all pairs, "
         "{} % error for all together, with the error from {}; supported where the first and the last budget are "
@@ -121,9 +122,11 @@ std::string differenceText(const BudgetTable& table, const PairwiseError& error,
                        formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(variance.variance), 2), df);
 }
 
-std::string countsText(const Inflection& result, const Measure& measure) {
-    std::string text = fmt::format("{} budgets, {} pretraining run{}, {} noise draw{}", result.budgets, result.seeds,
-                                   result.seeds == 1 ? "" : "s", result.draws, result.draws == 1 ? "" : "s");
+std::string countsText(const Inflection& result, const InflectionOptions& options) {
+    const Measure& measure = options.measure;
+    std::string text = fmt::format("{} budgets, {} pretraining run{}", result.budgets, result.seeds, result.seeds == 1 ? "" : "s");
+    if (!options.draw.empty())
+        text += fmt::format(", {} {}{}", result.draws, options.draw, result.draws == 1 ? "" : "s");
     if (result.sequences > 0)
         text += fmt::format(", {} {}s", result.sequences, measure.item);
     if (result.nonFinite > 0)
@@ -132,7 +135,8 @@ std::string countsText(const Inflection& result, const Measure& measure) {
 }
 
 std::string evidenceText(const Inflection& result, const BudgetTable& table, const PairwiseError& error,
-                         std::size_t lowest, const Measure& measure) {
+                         std::size_t lowest, const InflectionOptions& options) {
+    const Measure& measure = options.measure;
     const double best = table.budgets[lowest].summary.mean;
     const std::string unit = measure.valueUnit.empty() ? "" : " " + measure.valueUnit;
     std::string text = fmt::format("{} at {}: {}{}", measure.higherIsBetter ? "highest" : "lowest",
@@ -143,7 +147,7 @@ std::string evidenceText(const Inflection& result, const BudgetTable& table, con
     if (lowest + 1 < table.budgets.size())
         text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest, measure);
     text += fmt::format("; budgets not excluded: {} to {}", formatTokens(result.low), formatTokens(result.high));
-    return text + "; " + countsText(result, measure);
+    return text + "; " + countsText(result, options);
 }
 
 InflectionVerdict judge(std::size_t first, std::size_t last, std::size_t lowest, std::size_t count) {
@@ -153,10 +157,16 @@ InflectionVerdict judge(std::size_t first, std::size_t last, std::size_t lowest,
 }
 
 /// A curve without enough budgets, or without any known error.
-Inflection unsupported(Inflection result, InflectionVerdict verdict, std::string evidence, const Measure& measure) {
+Inflection unsupported(Inflection result, InflectionVerdict verdict, std::string evidence,
+                       const InflectionOptions& options) {
     result.verdict = verdict;
-    result.evidence = std::move(evidence) + "; " + countsText(result, measure);
+    result.evidence = std::move(evidence) + "; " + countsText(result, options);
     return result;
+}
+
+/// Strengths of a modification that draws nothing stand under the seed 0, as the base does.
+bool isDrawn(const BudgetTable& table) {
+    return std::ranges::any_of(table.drawSeeds, [](std::int64_t seed) { return seed != 0; });
 }
 
 bool knowsError(const BudgetTable& table, const PairwiseError& error) {
@@ -167,7 +177,7 @@ bool knowsError(const BudgetTable& table, const PairwiseError& error) {
 }
 
 void test(Inflection& result, const BudgetTable& table, const PairwiseError& error, std::size_t lowest,
-          const Measure& measure) {
+          const InflectionOptions& options) {
     const std::size_t count = table.budgets.size();
     const std::vector<std::size_t> set = confidenceSet(compareAll(error, count), 1 - result.level);
     const std::size_t first = set.front(), last = set.back();
@@ -179,7 +189,7 @@ void test(Inflection& result, const BudgetTable& table, const PairwiseError& err
     result.riseError = lowest + 1 < count ? std::sqrt(error.difference(count - 1, lowest).variance) : 0.0;
     result.verdict = judge(first, last, lowest, count);
     result.supported = result.verdict == InflectionVerdict::Supported;
-    result.evidence = evidenceText(result, table, error, lowest, measure);
+    result.evidence = evidenceText(result, table, error, lowest, options);
 }
 
 Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
@@ -192,24 +202,25 @@ Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
         return unsupported(result, InflectionVerdict::TooFewBudgets,
                            fmt::format("{} budgets with finite values; {} are the least", result.budgets,
                                        std::max(options.minimumBudgets, 2)),
-                           options.measure);
+                           options);
     const bool ofBudgets = speaksOfBudgets(table);
     result.scope = ofBudgets ? Scope::Budgets : Scope::TheseCheckpoints;
-    result.method = methodText(result, options.measure);
+    result.method = methodText(result, options);
     const std::size_t lowest = lowestBudget(table);
     result.tokens = table.budgets[lowest].tokens;
     result.low = result.bracketLow = table.budgets.front().tokens;
     result.high = result.bracketHigh = table.budgets.back().tokens;
-    if (table.strength != 0 && result.draws < 2)
+    if (isDrawn(table) && result.draws < 2)
         return unsupported(result, InflectionVerdict::NoError,
-                           "one noise draw at a budget: at least two are needed to know their error", options.measure);
+                           fmt::format("one {} at a budget: at least two are needed to know their error", options.draw),
+                           options);
     const PairwiseError error(table, ofBudgets);
     if (!knowsError(table, error))
         return unsupported(result, InflectionVerdict::NoError,
-                           fmt::format("one value per budget: more pretraining runs, noise draws or {}s are needed",
-                                       options.measure.item),
-                           options.measure);
-    test(result, table, error, lowest, options.measure);
+                           fmt::format("one value per budget: more pretraining runs, {}{}s are needed",
+                                       options.draw.empty() ? "or " : options.draw + "s or ", options.measure.item),
+                           options);
+    test(result, table, error, lowest, options);
     return result;
 }
 /// Better is lower in all that is compared.

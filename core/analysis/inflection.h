@@ -55,6 +55,7 @@ struct InflectionOptions {
     double level = 0.95;
     int minimumBudgets = 4;
     Measure measure = measureOf("loss"); ///< which direction is worse, and the words for it
+    std::string draw = "noise draw";     ///< what a draw is called; "": nothing is drawn
 };
 
 /// Of one task at one strength: `observations` must all have the same task and strength (Mismatch otherwise).

@@ -31,8 +31,16 @@ std::string xTitle(const ProbeResults& results, XQuantity x) {
     return kTokensTitle;
 }
 
-std::string curveId(double strength) {
-    return strength == 0 ? "base" : "gamma=" + formatNumber(strength, 6);
+std::string curveId(const ProbeResults& results, double strength) {
+    return strength == 0 ? "base" : kindOf(results).curve + ("=" + formatNumber(strength, 6));
+}
+
+const study::ProbeKind& kindOf(const ProbeResults& results) {
+    return study::probeKind(results.plan.probe.kind);
+}
+
+std::string drawsText(const study::ProbeKind& kind, std::int64_t draws) {
+    return kind.isDrawn() ? counted(draws, kind.draw) : std::string();
 }
 
 namespace {
@@ -40,16 +48,12 @@ namespace {
 constexpr Marker kMarkers[] = {Marker::Circle,       Marker::Square,   Marker::Diamond, Marker::TriangleUp,
                                Marker::TriangleDown, Marker::Pentagon, Marker::Star};
 
-std::string strengthLabel(double strength) {
-    return "\u03b3 = " + formatNumber(strength);
-}
-
 std::string withUnit(double value, const Measure& measure, bool change, int digits) {
     const std::string& unit = change ? measure.unit : measure.valueUnit;
     return formatNumber(value, digits) + (unit.empty() || measure.isShare ? std::string() : " " + unit);
 }
 
-std::string pointDetail(const std::string& label, const StrengthCurves& curve, const CurvePoint& point,
+std::string pointDetail(const study::ProbeKind& kind, const std::string& label, const StrengthCurves& curve, const CurvePoint& point,
                         const FigurePoint& shown, const CurveContent& content) {
     const Measure& measure = content.measure;
     const bool base = curve.strength == 0;
@@ -57,14 +61,14 @@ std::string pointDetail(const std::string& label, const StrengthCurves& curve, c
                                    content.change ? "change from base" : measure.title,
                                    withUnit(shown.y, measure, content.change, 6));
     if (shown.low && shown.high)
-        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band, measure.item), formatNumber(*shown.low, 5),
+        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band, measure.item, kind.draw), formatNumber(*shown.low, 5),
                             formatNumber(*shown.high, 5));
     if (point.band != BandKind::None && point.standardError > 0)
         text += fmt::format("\nstandard error {}{}", formatNumber(point.standardError, 3),
                             measure.exponential ? " " + measure.unit : "");
     text += "\nN: " + counted(point.seeds, "pretraining run");
-    if (!base)
-        text += ", " + counted(point.draws, "noise draw") + (point.draws == 1 ? " (pair)" : " (pairs)");
+    if (!base && kind.isDrawn())
+        text += ", " + drawsText(kind, point.draws) + (kind.members == 1 ? "" : point.draws == 1 ? " (pair)" : " (pairs)");
     if (point.sequences > 0)
         text += ", " + counted(point.sequences, measure.item.c_str());
     if (point.nonFinite > 0)
@@ -107,7 +111,7 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
         out.high = shownValue(point.high, content);
     }
     out.n = bandCount(point);
-    out.detail = pointDetail(label, curve, point, out, content);
+    out.detail = pointDetail(kindOf(results), label, curve, point, out, content);
     out.recipe = pointRecipe(results, curve.task, curve.strength, point.tokens);
     return out;
 }
@@ -117,7 +121,7 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
 CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position) {
     const study::Probe& probe = results.plan.probe;
     if (!probe.strengths.empty())
-        return {curveId(strength), strength == 0 ? "base" : strengthLabel(strength), position, probe.strengths.size(),
+        return {curveId(results, strength), strength == 0 ? "base" : study::strengthLabel(kindOf(results), strength), position, probe.strengths.size(),
                 false};
     const bool alone = results.others.empty();
     return {alone ? "base" : "series=" + probe.series, alone ? "base" : probe.series, 0, 0, true};

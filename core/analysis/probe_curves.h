@@ -19,7 +19,11 @@ double xOf(double tokens, const ProbeResults& results, XQuantity x);
 std::string counted(std::int64_t count, const char* what);
 
 /// "base", "gamma=0.1".
-std::string curveId(double strength);
+std::string curveId(const ProbeResults& results, double strength);
+/// Noise for a base evaluation, whose strengths are none.
+const study::ProbeKind& kindOf(const ProbeResults& results);
+/// "16 noise draws"; "" where nothing is drawn.
+std::string drawsText(const study::ProbeKind& kind, std::int64_t draws);
 
 struct CurveLooks {
     std::string id, label;

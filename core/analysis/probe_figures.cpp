@@ -56,15 +56,15 @@ BandSummary summarizeBands(const std::vector<const Curve*>& curves) {
 }
 
 /// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover
-/// says more.
-std::string bandText(const BandSummary& band, bool base, const std::string& item) {
+/// says more. Without a kind: of a base.
+std::string bandText(const BandSummary& band, const study::ProbeKind* kind, const std::string& item) {
     const bool deviation = band.kind == BandKind::SeedSd || band.kind == BandKind::DrawSd;
     const bool runs = band.kind == BandKind::SeedSd || band.kind == BandKind::SeedCi95;
     std::vector<std::string> over;
     if (runs)
         over.push_back(counted(band.runs, "pretraining run"));
-    if (!base && band.kind != BandKind::SeedSd && band.kind != BandKind::SequenceCi95)
-        over.push_back(counted(band.draws, "noise draw"));
+    if (kind && kind->isDrawn() && band.kind != BandKind::SeedSd && band.kind != BandKind::SequenceCi95)
+        over.push_back(drawsText(*kind, band.draws));
     if (!deviation && band.sequences > 0)
         over.push_back(counted(band.sequences, item.c_str()));
     return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "),
@@ -73,18 +73,18 @@ std::string bandText(const BandSummary& band, bool base, const std::string& item
 
 /// What the band of a panel is, "" without one; the legend says it where all panels agree (shareBands).
 std::string addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change,
-                         const std::string& item) {
+                         const std::string& item, const study::ProbeKind& kind) {
     std::vector<const Curve*> modified, base;
     for (const StrengthCurves* curve : curves)
         (curve->strength == 0 ? base : modified).push_back(change ? &curve->sensitivity : &curve->value);
     const BandSummary band = summarizeBands(modified), ofBase = summarizeBands(base);
     if (modified.empty()) // a base evaluation
-        return ofBase.kind == BandKind::None ? std::string() : bandText(ofBase, true, item);
+        return ofBase.kind == BandKind::None ? std::string() : bandText(ofBase, nullptr, item);
     if (change && band.kind != BandKind::None)
         panel.notes.push_back("paired with the base");
     if (!change && ofBase.kind != BandKind::None && ofBase.kind != band.kind)
-        panel.notes.push_back("base: " + bandText(ofBase, true, item));
-    return band.kind == BandKind::None ? std::string() : bandText(band, false, item);
+        panel.notes.push_back("base: " + bandText(ofBase, nullptr, item));
+    return band.kind == BandKind::None ? std::string() : bandText(band, &kind, item);
 }
 
 /// One band for all panels goes into the legend; where they differ, each says its own.
@@ -129,7 +129,7 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
 
 /// What else a reader must know of these results.
 void addCautions(FigurePanel& panel, const ProbeResults& results) {
-    if (results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
+    if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     const auto& checkpoints = results.plan.checkpoints;
     if (const auto unknown =
@@ -216,7 +216,7 @@ Result<FigurePanel> makePanel(const PanelInput& input, const study::TaskInProbe&
             addOverlays(panel, results, task.task, measure);
     }
     setAxes(panel, results, change, input.options, measure);
-    band = addBandNotes(panel, curves, change, measure.item);
+    band = addBandNotes(panel, curves, change, measure.item, kindOf(results));
     addCautions(panel, results);
     if (input.options.inflections && !change)
         addInflections(panel, results, task.task, input.inflections, input.options);

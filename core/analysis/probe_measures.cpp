@@ -168,6 +168,7 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, 
     std::vector<InflectionRow> table;
     for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         InflectionOptions options;
+        options.draw = study::probeKind(results.plan.probe.kind).draw;
         bool drawn = true;
         for (std::size_t t = 0; t < results.plan.tasks.size(); ++t)
             if (results.plan.tasks[t].name == task.task) {

@@ -65,6 +65,15 @@ std::string tokensWithCount(double tokens) {
 Json probeRecord(const study::Probe& probe) {
     if (probe.strengths.empty())
         return {{"name", probe.name}, {"kind", probe.kind}, {"series", probe.series}, {"compute", computeText(probe.compute)}};
+    if (probe.kind != study::kGaussianNoise)
+        return {{"name", probe.name},
+                {"kind", probe.kind},
+                {"series", probe.series},
+                {study::probeKind(probe.kind).strengths, probe.strengths},
+                {"first_seed", probe.firstSeed},
+                {"seeds", probe.seeds},
+                {"settings", probe.settings},
+                {"compute", computeText(probe.compute)}};
     return {{"name", probe.name},
             {"kind", probe.kind},
             {"series", probe.series},
@@ -106,6 +115,17 @@ void addGuests(Json& object, const ProbeResults& results, const FigureOptions& o
     }
 }
 
+/// Of every kind but noise.
+std::string modificationText(const study::Probe& probe, double strength) {
+    const study::ProbeKind& kind = study::probeKind(probe.kind);
+    std::string text = fmt::format("modification: {}, {}\n", kind.name, study::strengthText(kind, strength));
+    if (kind.isDrawn())
+        text += fmt::format("seeds {} to {}\n", probe.firstSeed, probe.firstSeed + probe.seeds - 1);
+    if (probe.settings.is_object() && !probe.settings.empty())
+        text += "settings " + canonicalJson(probe.settings) + "\n";
+    return text;
+}
+
 } // namespace
 
 std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens) {
@@ -114,6 +134,8 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, do
         fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, tokensWithCount(tokens), task);
     if (strength == 0)
         text += "modification: none (the base)\n";
+    else if (probe.kind != study::kGaussianNoise)
+        text += modificationText(probe, strength);
     else
         text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n",
                             formatNumber(strength, 6),

@@ -6,6 +6,8 @@
 #include <fmt/format.h>
 
 #include "core/probe/gaussian_noise.h"
+#include "core/probe/pruning.h"
+#include "core/probe/quantisation.h"
 #include "core/study/task_outcome.h"
 
 namespace crest::probe {
@@ -31,6 +33,33 @@ struct Weights {
     int members = 1;
 };
 
+Result<std::unique_ptr<Modification>> noiseOf(const Plan& plan, const LoadedCheckpoint& checkpoint,
+                                              std::span<const double> gammas) {
+    const double least = *std::ranges::min_element(gammas);
+    if (plan.probe.compute == study::ComputeType::BFloat16 && least < kLeastGammaInBFloat16)
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("gamma {} with bfloat16 compute: its rounding would add a tenth to "
+                                "noise below {}; use float32",
+                                least, kLeastGammaInBFloat16));
+    CREST_TRY(std, noiseTable(checkpoint, plan.probe.noiseScale));
+    return makeGaussianNoise(*checkpoint.reader, std);
+}
+
+/// What the plan's probe does to a checkpoint.
+Result<std::unique_ptr<Modification>> modificationOf(const Plan& plan, const LoadedCheckpoint& checkpoint,
+                                                     std::span<const double> strengths) {
+    const study::Probe& probe = plan.probe;
+    if (probe.kind == study::kGaussianNoise)
+        return noiseOf(plan, checkpoint, strengths);
+    if (probe.kind == study::kQuantisation) {
+        CREST_TRY(group, requireInt(probe.settings, "group", "settings of the probe", 1, INT64_MAX));
+        return makeQuantisation(*checkpoint.reader, group);
+    }
+    if (probe.kind == study::kPruning)
+        return makePruning(*checkpoint.reader);
+    return fail(ErrorKind::Unsupported, fmt::format("This runner cannot make a probe of the kind \"{}\".", probe.kind));
+}
+
 Result<Weights> weightsOf(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint) {
     Weights weights;
     if (cellAt(plan, pass.cells.front()).isBase()) {
@@ -40,20 +69,13 @@ Result<Weights> weightsOf(const Plan& plan, const Pass& pass, const LoadedCheckp
     std::vector<double> strengths;
     for (const int cell : pass.cells)
         strengths.push_back(cellAt(plan, cell).strength);
-    const double least = *std::ranges::min_element(strengths);
-    if (plan.probe.compute == study::ComputeType::BFloat16 && least < kLeastGammaInBFloat16)
-        return fail(ErrorKind::OutOfRange,
-                    fmt::format("gamma {} with bfloat16 compute: its rounding would add a tenth to "
-                                "noise below {}; use float32",
-                                least, kLeastGammaInBFloat16));
-    CREST_TRY(std, noiseTable(checkpoint, plan.probe.noiseScale));
-    weights.modification = makeGaussianNoise(*checkpoint.reader, std);
+    CREST_TRY(modification, modificationOf(plan, checkpoint, strengths));
+    weights.modification = std::move(modification);
     weights.members = weights.modification->members();
     CREST_TRY(versions, weights.modification->versions(strengths, pass.seed));
     weights.source = std::move(versions);
     return weights;
 }
-
 /// The sequences of several texts, one after the other.
 struct TextBatch {
     std::vector<std::shared_ptr<const eval::TextWindows>> texts; ///< that the sequences point into

@@ -46,7 +46,7 @@ study::ResultRow makeRow(const study::Plan& plan, Measurement measurement, const
     row.step = checkpoint.step;
     row.pretrainSeed = checkpoint.pretrainSeed;
     row.modification = cell.isBase() ? "none" : plan.probe.kind;
-    row.noiseScale = cell.isBase() ? "" : study::noiseScaleName(plan.probe.noiseScale);
+    row.noiseScale = cell.isBase() ? "" : study::variantOf(plan.probe);
     row.strength = cell.strength;
     row.seed = cell.seed;
     row.task = task.name;

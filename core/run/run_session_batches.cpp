@@ -15,7 +15,8 @@ constexpr auto kAskAgainAfter = std::chrono::milliseconds(300); ///< for what ru
 std::string phaseOf(const study::Plan& plan, int cell) {
     const study::Cell& it = plan.cells[cell];
     const study::PlannedCheckpoint& checkpoint = plan.checkpoints[it.checkpoint];
-    const std::string what = it.isBase() ? "base" : "gamma " + formatNumber(it.strength);
+    const std::string what =
+        it.isBase() ? "base" : study::strengthText(study::probeKind(plan.probe.kind), it.strength);
     return what + ", " +
            (checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) + " tokens" : checkpoint.name);
 }

@@ -57,7 +57,7 @@ fs::path fingerprintCache(const StudyFolder& folder) {
 }
 
 Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Probe& probe) {
-    if (probe.isBaseEvaluation() || probe.noiseScale != NoiseScale::InitStd)
+    if (probe.kind != kGaussianNoise || probe.noiseScale != NoiseScale::InitStd)
         return std::string();
     if (checkpoint.initStd.empty())
         return fail(ErrorKind::NotFound,
@@ -165,6 +165,9 @@ void addCells(Plan& plan, const std::function<bool(const std::string&)>& stored)
     };
     for (int c = 0; c < static_cast<int>(plan.checkpoints.size()); ++c) {
         add(c, 0, 0);
+        if (plan.probe.seeds == 0) // nothing is drawn
+            for (const double strength : plan.probe.strengths)
+                add(c, strength, 0);
         for (std::int64_t s = 0; s < plan.probe.seeds; ++s)
             for (const double strength : plan.probe.strengths)
                 add(c, strength, plan.probe.firstSeed + s);
@@ -185,8 +188,10 @@ double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
 
 std::int64_t seedsPerBatch(const Plan& plan, double flopsPerPass) {
     const Probe& probe = plan.probe;
+    if (probe.seeds == 0)
+        return 1;
     // One seed is the whole ladder, both members of each pair.
-    const double secondsPerSeed = 2 * flopsPerPass * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
+    const double secondsPerSeed = probeKind(probe.kind).members * flopsPerPass * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
     const double perBatch =
         std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
     const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
@@ -204,13 +209,16 @@ struct Placed {
 /// Bases first, then groups of seeds: across checkpoints where the series is small (all curves fill at once), else
 /// checkpoint by checkpoint.
 void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) {
+    const ProbeKind& kind = probeKind(plan.probe.kind);
     std::vector<Placed> placed;
     for (int i = 0; i < plan.cellCount(); ++i) {
         const Cell& cell = plan.cells[i];
         if (isCached(cell))
             continue;
-        const std::int64_t group = cell.isBase() ? 0 : 1 + (cell.seed - plan.probe.firstSeed) / seedsPerBatch;
-        if (placed.empty() || placed.back().group != group || placed.back().checkpoint != cell.checkpoint)
+        const std::int64_t group = cell.isBase()   ? 0
+                                   : cell.seed == 0 ? 1
+                                                    : 1 + (cell.seed - plan.probe.firstSeed) / seedsPerBatch;
+        if (placed.empty() || (kind.cellByCell && !cell.isBase()) || placed.back().group != group || placed.back().checkpoint != cell.checkpoint)
             placed.push_back({group, cell.checkpoint, {}});
         placed.back().cells.push_back(i);
     }
@@ -234,6 +242,10 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     Plan plan;
     plan.createdAt = utcNow();
     plan.probe = probe;
+    if (const ProbeKind* kind = findProbeKind(probe.kind); kind && probe.kind != kGaussianNoise) {
+        CREST_TRY(settings, completeSettings(*kind, probe.settings));
+        plan.probe.settings = std::move(settings);
+    }
     CREST_CHECK(addTasks(folder, plan, job));
 
     const StudySeries& known = *std::ranges::find(folder.study().series, probe.series, &StudySeries::name);
@@ -276,11 +288,12 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
     cost.cached = plan.cachedCellCount();
     cost.fresh = cost.cells - cost.cached;
     double flops = 0;
+    const int members = probeKind(plan.probe.kind).members;
     for (const Cell& cell : plan.cells)
         for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
             if (cell.cached[t])
                 continue;
-            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : 2);
+            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : members);
             cost.forwardTokens += tokens;
             if (!specs.empty())
                 flops += static_cast<double>(tokens) *

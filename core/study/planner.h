@@ -31,6 +31,10 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
 /// without name, about, source and chance, shots, limit and the scoring version (ResultRow::taskHash).
 std::string taskHash(const Task& task);
 
+/// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
+/// the SHA-256 of the settings without "data_path" and "data_name".
+std::string variantOf(const Probe& probe);
+
 /// PlannedCheckpoint::initStd of these standard deviations.
 std::string initStdHash(const std::map<std::string, double>& initStd);
 

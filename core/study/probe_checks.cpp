@@ -12,7 +12,7 @@
 namespace crest::study {
 namespace {
 
-constexpr double kMaxGamma = 10, kMinGammaBFloat16 = 0.02;
+constexpr double kMinGammaBFloat16 = 0.02;
 constexpr std::int64_t kMaxSeeds = 100'000, kMaxShots = 1'000;
 constexpr std::size_t kMaxNameBytes = 200;
 
@@ -62,21 +62,30 @@ Result<void> checkTask(const Task& task) {
     return {};
 }
 
-Result<void> checkStrengths(const Probe& probe) {
+std::string rangeText(const ProbeKind& kind) {
+    if (kind.whole)
+        return fmt::format("it must be a whole number from {} to {}", formatNumber(kind.least), formatNumber(kind.most));
+    return std::string_view(kind.id) == kPruning ? std::string("it must lie between 0 and 1")
+                                                 : "it must be above 0 and at most " + formatNumber(kind.most);
+}
+
+Result<void> checkStrengths(const Probe& probe, const ProbeKind& kind) {
     if (probe.strengths.empty())
-        return outOfRange("Give at least one gamma.");
+        return outOfRange(kind.whole ? fmt::format("Give at least one {}.", kind.strength)
+                                     : fmt::format("Give at least one {}.", kind.strength));
+    const bool noise = probe.kind == kGaussianNoise;
     for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
-        const double gamma = probe.strengths[i];
-        if (!std::isfinite(gamma) || gamma <= 0 || gamma > kMaxGamma)
-            return outOfRange(
-                fmt::format("Gamma {} is out of range: it must be above 0 and at most 10.", formatNumber(gamma)));
-        if (i > 0 && gamma <= probe.strengths[i - 1])
-            return outOfRange(fmt::format("The gammas must ascend, each once; {} follows {}.", formatNumber(gamma),
-                                          formatNumber(probe.strengths[i - 1])));
-        if (probe.compute == ComputeType::BFloat16 && gamma < kMinGammaBFloat16)
+        const double strength = probe.strengths[i];
+        if (!std::isfinite(strength) || strength < kind.least || strength > kind.most ||
+            (kind.whole && strength != std::floor(strength)))
+            return outOfRange(fmt::format("{} is out of range as {}: {}.", formatNumber(strength), kind.strength, rangeText(kind)));
+        if (i > 0 && strength <= probe.strengths[i - 1])
+            return outOfRange(fmt::format("The {} must ascend, each once; {} follows {}.", kind.strengths,
+                                          formatNumber(strength), formatNumber(probe.strengths[i - 1])));
+        if (noise && probe.compute == ComputeType::BFloat16 && strength < kMinGammaBFloat16)
             return outOfRange(
                 fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.",
-                            formatNumber(gamma)));
+                            formatNumber(strength)));
     }
     return {};
 }
@@ -96,12 +105,17 @@ Result<void> checkTasks(const Probe& probe, const Study& study) {
         inDistribution = inDistribution || chosen.role == Role::InDistribution;
     }
     if (!inDistribution && !probe.isBaseEvaluation())
-        return outOfRange("Mark at least one task as in-distribution (ID): held-out text of the pretraining domain.");
+        return outOfRange("Mark at least one task as in-distribution (ID): held-out text of the "
+                          "pretraining domain; for fine-tuning, of the tuning data.");
     return {};
 }
 
-Result<void> checkGrid(const Probe& probe) {
-    CREST_CHECK(checkStrengths(probe));
+Result<void> checkGrid(const Probe& probe, const ProbeKind& kind) {
+    CREST_CHECK(checkStrengths(probe, kind));
+    CREST_CHECK(completeSettings(kind, probe.settings).map([](const Json&) {}));
+    if (!kind.isDrawn())
+        return probe.seeds == 0 ? Result<void>()
+                                : outOfRange(fmt::format("Nothing is drawn by {}: it has no seeds.", kind.name));
     if (probe.seeds < 1 || probe.seeds > kMaxSeeds)
         return outOfRange(fmt::format("{} seeds: it must be from 1 to 100,000.", probe.seeds));
     if (probe.firstSeed < 1 || probe.firstSeed > INT64_MAX - kMaxSeeds)
@@ -118,12 +132,13 @@ Result<void> checkNoGrid(const Probe& probe) {
 } // namespace
 
 Result<void> checkProbe(const Probe& probe, const Study& study) {
-    if (probe.kind != kGaussianNoise && !probe.isBaseEvaluation())
+    const ProbeKind* kind = findProbeKind(probe.kind);
+    if (!kind && !probe.isBaseEvaluation())
         return fail(ErrorKind::Unsupported, fmt::format("This Crest has no probe of the kind \"{}\".", probe.kind));
     CREST_CHECK(checkName(probe.name, "probe"));
     if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
         return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
-    CREST_CHECK(probe.isBaseEvaluation() ? checkNoGrid(probe) : checkGrid(probe));
+    CREST_CHECK(kind ? checkGrid(probe, *kind) : checkNoGrid(probe));
     return checkTasks(probe, study);
 }
 

@@ -39,10 +39,12 @@ Json taskIdentity(const Task& task) {
             {"max_windows", task.maxWindows}};
 }
 
-/// Everything that moves a Gaussian draw's result besides strength and seed.
+/// Everything that moves a modified checkpoint's result besides strength and seed.
 Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength) {
     if (strength == 0)
         return {{"kind", "none"}};
+    if (probe.kind != kGaussianNoise)
+        return {{"kind", probe.kind}, {"variant", variantOf(probe)}};
     return {{"kind", probe.kind},
             {"noise_scale", noiseScaleName(probe.noiseScale)},
             {"init_std", checkpoint.initStd},
@@ -50,6 +52,18 @@ Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& prob
 }
 
 } // namespace
+
+std::string variantOf(const Probe& probe) {
+    if (probe.isBaseEvaluation())
+        return "";
+    if (probe.kind == kGaussianNoise)
+        return noiseScaleName(probe.noiseScale);
+    Json identity = probe.settings;
+    if (identity.is_object())
+        for (const char* key : {"data_path", "data_name"}) // content is what counts
+            identity.erase(key);
+    return sha256Hex(canonicalJson(identity)).substr(0, 16);
+}
 
 std::string initStdHash(const std::map<std::string, double>& initStd) {
     return sha256Hex(canonicalJson(Json(initStd)));

@@ -178,8 +178,11 @@ Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
 /// The oldest format that has all of it: an older Crest goes on to read studies that need nothing new.
 int formatOf(const std::vector<Task>& tasks, const std::vector<Probe>& probes) {
     const bool suites = std::ranges::any_of(tasks, [](const Task& task) { return task.kind != TaskKind::TextLoss; });
-    const bool kinds = std::ranges::any_of(probes, [](const Probe& probe) { return probe.kind != kGaussianNoise; });
-    return suites || kinds ? 2 : 1;
+    const auto isNew = [](const Probe& probe) { return probe.kind != kGaussianNoise && !probe.isBaseEvaluation(); };
+    if (std::ranges::any_of(probes, isNew))
+        return 3;
+    const bool bases = std::ranges::any_of(probes, [](const Probe& probe) { return probe.isBaseEvaluation(); });
+    return suites || bases ? 2 : 1;
 }
 
 Result<void> checkFormat(const Json& json, const char* what, const std::string& where) {
@@ -236,7 +239,7 @@ Result<ComputeType> computeTypeFromName(std::string_view name, const std::string
 }
 
 Json toJson(const Probe& probe) {
-    return {{"name", probe.name},
+    Json json = {{"name", probe.name},
             {"kind", probe.kind},
             {"series", probe.series},
             {"strengths", probe.strengths},
@@ -245,6 +248,9 @@ Json toJson(const Probe& probe) {
             {"noise_scale", noiseScaleName(probe.noiseScale)},
             {"compute", computeTypeName(probe.compute)},
             {"tasks", listToJson(probe.tasks)}};
+    if (!probe.settings.is_null())
+        json["settings"] = probe.settings;
+    return json;
 }
 
 Result<Probe> probeFromJson(const Json& json, const std::string& where) {
@@ -259,6 +265,8 @@ Result<Probe> probeFromJson(const Json& json, const std::string& where) {
     fields.word("noise_scale", probe.noiseScale, noiseScaleFromName);
     fields.word("compute", probe.compute, computeTypeFromName);
     fields.objects("tasks", probe.tasks, taskInProbeFromJson);
+    if (fields.has("settings"))
+        fields.any("settings", [&](const Json& settings) { probe.settings = settings; });
     CREST_CHECK(fields.finish());
     return probe;
 }
@@ -267,7 +275,7 @@ Json toJson(const Study& study) {
     const bool corrected = std::ranges::any_of(study.series, [](const StudySeries& series) {
         return !series.foundAs.empty() || series.corrections != series::SeriesCorrections{};
     });
-    const int format = study.overlays.empty() && !corrected ? formatOf(study.tasks, study.probes) : kStudyFormat;
+    const int format = study.overlays.empty() && !corrected ? formatOf(study.tasks, study.probes) : std::max(2, formatOf(study.tasks, study.probes));
     Json json = {{"format", format},
                  {"name", study.name},
                  {"series", listToJson(study.series)},

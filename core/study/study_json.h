@@ -14,7 +14,7 @@ namespace crest::study {
 
 /// Raised when a file changes so that an older Crest would misread it; a file says the oldest format that has all of
 /// it. 2: tasks of suites, base evaluation, overlays.
-inline constexpr int kStudyFormat = 2;
+inline constexpr int kStudyFormat = 3;
 
 Json toJson(const Study& study);
 Json toJson(const Probe& probe);

@@ -12,6 +12,7 @@
 #include "core/data/task_metrics.h"
 #include "core/series/corrections.h"
 #include "core/study/overlay.h"
+#include "core/study/probe_kind.h"
 
 namespace crest::study {
 
@@ -51,18 +52,16 @@ struct TaskInProbe {
 enum class NoiseScale { InitStd, TensorRms };
 enum class ComputeType { Float32, BFloat16 };
 
-inline constexpr const char* kGaussianNoise = "gaussian-noise";
-/// The checkpoints as they are: no strengths, no seeds (0), no noise scale.
-inline constexpr const char* kBaseEvaluation = "base-evaluation";
-
 /// A modification with its grid, and what to measure.
 struct Probe {
     std::string name;
-    std::string kind = kGaussianNoise;      ///< or kBaseEvaluation
+    std::string kind = kGaussianNoise;      ///< one of probeKinds(), or kBaseEvaluation
     std::string series;                     ///< name of a series in the study
-    std::vector<double> strengths;          ///< gammas, > 0, ascending
-    std::int64_t firstSeed = 1, seeds = 16; ///< draws; each is an antithetic pair (+z and -z on the same tokens)
-    NoiseScale noiseScale = NoiseScale::InitStd;
+    std::vector<double> strengths;          ///< in the range of the kind, ascending
+    std::int64_t firstSeed = 1, seeds = 16; ///< draws; of noise each is an antithetic pair (+z and -z on the same
+                                            ///< tokens). 0 seeds where the kind draws nothing
+    NoiseScale noiseScale = NoiseScale::InitStd; ///< of noise
+    Json settings = {};                          ///< of other kinds, complete (completeSettings); null for noise
     ComputeType compute = ComputeType::Float32;
     std::vector<TaskInProbe> tasks;
     bool isBaseEvaluation() const { return kind == kBaseEvaluation; }
@@ -147,8 +146,10 @@ struct ResultRow {
     std::string key, run;
     std::string series, checkpoint, weights;
     std::optional<std::int64_t> tokens, step, pretrainSeed;
-    std::string modification; ///< "none" or "gaussian-noise"
-    std::string noiseScale;   ///< "init-std", "tensor-rms", "" for the base
+    std::string modification; ///< "none" or the kind of probe
+    /// Which modification of that kind: noise "init-std" or "tensor-rms"; else a hash of its settings and data
+    /// (variantOf); "" for the base. Results of different variants are never averaged. Files call it noise_scale.
+    std::string noiseScale;
     double strength = 0;
     std::int64_t seed = 0;
     std::string task, metric = "loss", unit = "nats/token"; ///< the name the task had then

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/probe_kind.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/base/units.h"
+
+namespace crest::study {
+namespace {
+
+constexpr std::int64_t kMaxGroup = 1 << 20;
+
+constexpr ProbeKind kKinds[] = {
+    {.id = kGaussianNoise,
+     .name = "Gaussian noise",
+     .strength = "gamma",
+     .strengths = "gammas",
+     .symbol = "\u03b3",
+     .curve = "gamma",
+     .draw = "noise draw",
+     .least = 1e-9,
+     .most = 10,
+     .whole = false,
+     .members = 2,
+     .cellByCell = false},
+    {.id = kFineTuning,
+     .name = "fine-tuning",
+     .strength = "learning rate",
+     .strengths = "learning rates",
+     .symbol = "\u03b7",
+     .curve = "rate",
+     .draw = "fine-tuning seed",
+     .least = 1e-9,
+     .most = 1,
+     .whole = false,
+     .members = 1,
+     .cellByCell = true},
+    {.id = kQuantisation,
+     .name = "weight quantisation",
+     .strength = "number of bits",
+     .strengths = "bits",
+     .symbol = "bits",
+     .curve = "bits",
+     .draw = "",
+     .least = 2,
+     .most = 8,
+     .whole = true,
+     .members = 1,
+     .cellByCell = false},
+    {.id = kPruning,
+     .name = "magnitude pruning",
+     .strength = "share pruned",
+     .strengths = "shares pruned",
+     .symbol = "pruned",
+     .curve = "pruned",
+     .draw = "",
+     .least = 1e-6,
+     .most = 0.999999,
+     .whole = false,
+     .members = 1,
+     .cellByCell = false},
+};
+
+} // namespace
+
+std::span<const ProbeKind> probeKinds() {
+    return kKinds;
+}
+
+const ProbeKind* findProbeKind(std::string_view id) {
+    const auto at = std::ranges::find(kKinds, id, [](const ProbeKind& kind) { return std::string_view(kind.id); });
+    return at == std::end(kKinds) ? nullptr : at;
+}
+
+const ProbeKind& probeKind(std::string_view id) {
+    const ProbeKind* kind = findProbeKind(id);
+    return kind ? *kind : kKinds[0];
+}
+
+std::string strengthText(const ProbeKind& kind, double strength) {
+    if (kind.whole)
+        return formatNumber(strength) + " " + kind.symbol;
+    return std::string(kind.strength) + " " + formatNumber(strength);
+}
+
+std::string strengthLabel(const ProbeKind& kind, double strength) {
+    if (kind.whole)
+        return formatNumber(strength) + " " + kind.symbol;
+    if (std::string_view(kind.id) == kPruning)
+        return formatNumber(100 * strength, 4) + " % pruned";
+    return std::string(kind.symbol) + " = " + formatNumber(strength);
+}
+
+Result<Json> completeSettings(const ProbeKind& kind, const Json& settings) {
+    const std::string_view id = kind.id;
+    if (!settings.is_null() && !settings.is_object())
+        return fail(ErrorKind::Malformed, fmt::format("The settings of {} must be a JSON object.", kind.name));
+    if (id == kFineTuning)
+        return settings;
+    Json complete = Json::object();
+    if (id == kQuantisation)
+        complete["group"] = 128;
+    if (settings.is_null())
+        return complete;
+    for (const auto& [key, value] : settings.items()) {
+        if (!complete.contains(key))
+            return fail(ErrorKind::Malformed, fmt::format("{} has no setting \"{}\".", kind.name, key));
+        complete[key] = value;
+    }
+    if (id == kQuantisation)
+        CREST_CHECK(requireInt(complete, "group", "quantisation", 1, kMaxGroup).map([](std::int64_t) {}));
+    return complete;
+}
+
+} // namespace crest::study
