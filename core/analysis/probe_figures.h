@@ -47,6 +47,7 @@ struct InflectionRow {
     double strength = 0;
     Inflection inflection;
     std::string metric = "loss"; ///< that was looked at
+    std::string modified = {};   ///< in words: "base", "gamma 0.1", "4 bits"
 };
 
 /// Tasks of a probe, ID first, otherwise in the user's order.

@@ -186,7 +186,9 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, 
                 return one.task == task.task && one.strength == strength;
             });
             CREST_TRY(inflection, findInflection(some, options));
-            table.push_back({task.task, task.role, strength, std::move(inflection), options.measure.metric});
+            table.push_back({task.task, task.role, strength, std::move(inflection), options.measure.metric,
+                             strength == 0 ? "base"
+                                           : study::strengthText(study::probeKind(results.plan.probe.kind), strength)});
         }
     }
     return table;

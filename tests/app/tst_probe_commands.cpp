@@ -119,6 +119,38 @@ private Q_SLOTS:
         test::writeText(m_folder / "short.md", "One line.\n");
     }
 
+    /// Kinds that draw nothing: planned, run, found again, shown under their own names.
+    void quantisationAndPruning() {
+        const fs::path study = m_folder / "compressed";
+        const QStringList usual = QStringList{"--series", pathOf(m_series), "--study", pathOf(study), "--max-windows",
+                                              "4", "--json"} +
+                                  texts();
+        const Ended bits = crestRun(QStringList{"probe", "quantise", "--bits", "2,8"} + usual);
+        QVERIFY2(bits.code == 0, bits.err);
+        QCOMPARE(bits.lines.front().at("cells").get<int>(), 6);
+        const Ended shares = crestRun(QStringList{"probe", "prune", "--shares", "0.5"} + usual);
+        QVERIFY2(shares.code == 0, shares.err);
+        QCOMPARE(shares.lines.front().at("cached").get<int>(), 2); // the bases
+        const Ended again = crestRun(QStringList{"probe", "quantise", "--bits", "2,4,8"} + usual);
+        QVERIFY2(again.code == 0, again.err);
+        QCOMPARE(again.lines.front().at("new").get<int>(), 2);
+        const Ended results = crestRun({"results", pathOf(study), "--json"});
+        std::map<std::pair<std::string, double>, double> first; // of the first checkpoint
+        for (const Json& row : results.lines)
+            if (row.at("tokens") == 1000)
+                first[{row.at("modification").get<std::string>(), row.at("strength").get<double>()}] =
+                    row.at("value").get<double>();
+        QCOMPARE(first.size(), 5u);
+        const double base = first.at({"none", 0.0});
+        // Eight bits are next to nothing, two bits are not.
+        QVERIFY(std::abs(first.at({"quantisation", 8.0}) - base) < std::abs(first.at({"quantisation", 2.0}) - base));
+        QVERIFY(first.at({"pruning", 0.5}) != base);
+        for (const auto& [key, times] : journalKeys(study))
+            QCOMPARE(times, 1);
+        const Ended refused = crestRun(QStringList{"probe", "quantise", "--bits", "1"} + usual);
+        QVERIFY(refused.code != 0 && refused.err.contains("whole number from 2 to 8"));
+    }
+
     void planOnlyWritesNothing() {
         const fs::path study = m_folder / "planned";
         const Ended ended =

@@ -91,8 +91,11 @@ QString failedCellText(const study::Plan& plan, int cell) {
     const study::Cell& one = plan.cells[static_cast<std::size_t>(cell)];
     const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(one.checkpoint)];
     const QString name = toQString(checkpoint.series + "/" + checkpoint.name);
-    return one.isBase() ? QStringLiteral("%1, base").arg(name)
-                        : QStringLiteral("%1, gamma %2, draw %3").arg(name, gammaText(one.strength)).arg(one.seed);
+    const study::ProbeKind& kind = study::probeKind(plan.probe.kind);
+    const QString strength = toQString(study::strengthText(kind, one.strength));
+    return one.isBase()      ? QStringLiteral("%1, base").arg(name)
+           : !kind.isDrawn() ? QStringLiteral("%1, %2").arg(name, strength)
+                             : QStringLiteral("%1, %2, %3 %4").arg(name, strength, QString::fromUtf8(kind.draw)).arg(one.seed);
 }
 
 QString roleText(study::Role role) {

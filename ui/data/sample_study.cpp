@@ -23,6 +23,25 @@ study::Probe defaultBaseEvaluation(const std::string& series, const std::vector<
     return study::baseEvaluation("base evaluation of " + series, series, tasks);
 }
 
+study::Probe defaultProbe(const QString& kind, const std::string& series, const std::vector<study::TaskInProbe>& tasks) {
+    if (kind == QString::fromLatin1(study::kBaseEvaluation))
+        return defaultBaseEvaluation(series, tasks);
+    study::Probe probe = defaultNoiseProbe(series, tasks);
+    if (kind == QString::fromLatin1(study::kGaussianNoise))
+        return probe;
+    const study::ProbeKind& known = study::probeKind(kind.toStdString());
+    probe.kind = known.id;
+    probe.name = std::string(known.name) + " of " + series;
+    probe.seeds = known.isDrawn() ? 3 : 0;
+    if (probe.kind == study::kQuantisation) {
+        probe.strengths = {2, 3, 4, 8};
+        probe.settings = {{"group", 128}};
+    } else if (probe.kind == study::kPruning) {
+        probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
+    }
+    return probe;
+}
+
 namespace {
 
 constexpr std::int64_t kSampleNewTokens = 40;

@@ -16,6 +16,8 @@ Result<study::Study> sampleStudy(const QString& resources);
 QString sampleStudyFolder();
 /// The probe that the probe dock starts with for a series: the gammas and seeds of the sample, the tasks given.
 study::Probe defaultNoiseProbe(const std::string& series, const std::vector<study::TaskInProbe>& tasks);
+/// The same of any kind (a probe kind's id, or study::kBaseEvaluation).
+study::Probe defaultProbe(const QString& kind, const std::string& series, const std::vector<study::TaskInProbe>& tasks);
 /// The checkpoints of a series as they are, on the tasks given.
 study::Probe defaultBaseEvaluation(const std::string& series, const std::vector<study::TaskInProbe>& tasks);
 

@@ -175,7 +175,7 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
     case Role:
         return roleText(row.role);
     case Strength:
-        return row.strength == 0 ? QStringLiteral("base") : gammaText(row.strength);
+        return toQString(row.modified);
     case Point:
         return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
     case Interval:
@@ -194,7 +194,7 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
 
 QVariant InflectionModel::headerData(int section, Qt::Orientation orientation, int role) const {
     return header(section, orientation, role,
-                  {"Task", "Role", "Gamma", "Inflection", "95 % interval", "Holds for", "Evidence"});
+                  {"Task", "Role", "Strength", "Inflection", "95 % interval", "Holds for", "Evidence"});
 }
 
 } // namespace crest::ui

@@ -18,7 +18,7 @@
 #include "ui/dialogs/prompts_dialog.h"
 #include "ui/dialogs/suite_dialog.h"
 #include "ui/dialogs/text_dialog.h"
-#include "ui/docks/gamma_edit.h"
+#include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
 #include "ui/window/actions.h"
 #include "ui/window/icons.h"
@@ -67,7 +67,8 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_compute(new QComboBox)
     , m_device(new QComboBox)
     , m_seeds(new QSpinBox)
-    , m_gammas(new GammaEdit)
+    , m_group(new QSpinBox)
+    , m_strengths(new StrengthEdit)
     , m_tasks(new TaskRoles)
     , m_scaleHelp(new QLabel)
     , m_cost(new QLabel)
@@ -82,10 +83,23 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
 }
 
 void ProbeDock::setupFields() {
-    m_kind->addItem(tr("Gaussian noise"), QString::fromLatin1(study::kGaussianNoise));
-    m_kind->addItem(tr("Base evaluation"), QString::fromLatin1(study::kBaseEvaluation));
-    m_kind->setItemData(0, tr("How much worse do the checkpoints get under noise on their weights?"), Qt::ToolTipRole);
-    m_kind->setItemData(1, tr("The checkpoints as they are: tasks over pretraining, every answer kept"), Qt::ToolTipRole);
+    const auto addKind = [this](const char* kind, const QString& name, const QString& about) {
+        m_kind->addItem(name, QString::fromLatin1(kind));
+        m_kind->setItemData(m_kind->count() - 1, about, Qt::ToolTipRole);
+    };
+    addKind(study::kGaussianNoise, tr("Gaussian noise"),
+            tr("How much worse do the checkpoints get under noise on their weights?"));
+    addKind(study::kQuantisation, tr("Quantisation"),
+            tr("How much worse do they get when their matrices are rounded to few bits?"));
+    addKind(study::kPruning, tr("Pruning"),
+            tr("How much worse do they get when the smallest weights of their matrices are set to zero?"));
+    addKind(study::kBaseEvaluation, tr("Base evaluation"),
+            tr("The checkpoints as they are: tasks over pretraining, every answer kept"));
+    m_group->setRange(1, 1 << 20);
+    m_group->setAlignment(Qt::AlignRight);
+    m_group->setKeyboardTracking(false);
+    m_group->setAccessibleName(tr("Weights in a group"));
+    m_group->setToolTip(tr("So many weights along a matrix's input share one scale"));
     m_kind->setAccessibleName(tr("Kind of probe"));
     m_series->setAccessibleName(tr("Series"));
     m_series->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
@@ -134,7 +148,10 @@ QFormLayout* ProbeDock::formOfFields(Actions& actions) {
     form->setVerticalSpacing(kRhythm);
     form->addRow(tr("&Kind"), m_kind);
     form->addRow(tr("Series"), m_series);
-    form->addRow(tr("&Gamma"), m_gammas);
+    m_strengthsLabel = new QLabel;
+    m_strengthsLabel->setBuddy(m_strengths);
+    form->addRow(m_strengthsLabel, m_strengths);
+    form->addRow(tr("&Group"), m_group);
     form->addRow(tr("&Draws"), m_seeds);
     form->addRow(tr("S&cale"), m_scale);
     form->addRow(m_scaleHelp);
@@ -175,13 +192,14 @@ void ProbeDock::setupLayout(Actions& actions) {
 }
 
 void ProbeDock::connectFields() {
-    connect(m_gammas, &GammaEdit::gammasEdited, this, &ProbeDock::edited);
-    connect(m_gammas, &QLineEdit::editingFinished, this, &ProbeDock::store); // one step of undo for a whole list
+    connect(m_strengths, &StrengthEdit::strengthsEdited, this, &ProbeDock::edited);
+    connect(m_strengths, &QLineEdit::editingFinished, this, &ProbeDock::store); // one step of undo for a whole list
     const auto editedAndStored = [this] {
         edited();
         store();
     };
     connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
+    connect(m_group, &QSpinBox::valueChanged, this, editedAndStored);
     connect(m_scale, &QComboBox::activated, this, editedAndStored);
     connect(m_compute, &QComboBox::activated, this, editedAndStored);
     connect(m_device, &QComboBox::activated, this, [this] {
@@ -230,10 +248,13 @@ void ProbeDock::loadStudy() {
 }
 
 bool ProbeDock::isBase() const {
-    return m_kind->currentData().toString() == QString::fromLatin1(study::kBaseEvaluation);
+    return isKind(study::kBaseEvaluation);
+}
+bool ProbeDock::isKind(const char* kind) const {
+    return m_kind->currentData().toString() == QString::fromLatin1(kind);
 }
 bool ProbeDock::fieldsAreGood() const {
-    return isBase() || m_gammas->gammas().problem.isEmpty();
+    return isBase() || m_strengths->strengths().problem.isEmpty();
 }
 
 /// A study that was opened shows the kind of its newest probe; an edit (an undo, too) of a probe shows that one's kind.
@@ -270,8 +291,9 @@ void ProbeDock::loadProbe() {
             if (isBase() || task.kind == study::TaskKind::TextLoss)
                 roles.push_back(
                     {task.name, roles.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
-        m_probe = isBase() ? defaultBaseEvaluation(name, roles) : defaultNoiseProbe(name, roles);
-        if (const series::Series* one = seriesNamed(m_session, name); one && !isBase() && !hasInitStd(*one))
+        m_probe = defaultProbe(m_kind->currentData().toString(), name, roles);
+        if (const series::Series* one = seriesNamed(m_session, name);
+            one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
             m_probe.noiseScale = study::NoiseScale::TensorRms;
     }
     showProbe();
@@ -282,13 +304,21 @@ void ProbeDock::loadProbe() {
 
 void ProbeDock::showProbe() {
     m_showing = true;
-    for (QWidget* row : {static_cast<QWidget*>(m_gammas), static_cast<QWidget*>(m_seeds), static_cast<QWidget*>(m_scale),
-                         static_cast<QWidget*>(m_scaleHelp)})
-        m_form->setRowVisible(row, !isBase());
+    const bool noise = isKind(study::kGaussianNoise);
+    m_form->setRowVisible(m_strengths, !isBase());
+    m_form->setRowVisible(m_seeds, noise);
+    m_form->setRowVisible(m_scale, noise);
+    m_form->setRowVisible(m_scaleHelp, !isBase());
+    m_form->setRowVisible(m_group, isKind(study::kQuantisation));
     if (!isBase()) {
-        if (m_gammas->gammas().values != m_probe.strengths)
-            m_gammas->setGammas(m_probe.strengths);
-        m_seeds->setValue(static_cast<int>(m_probe.seeds));
+        m_strengths->setKind(study::probeKind(m_probe.kind));
+        m_strengthsLabel->setText(strengthsLabel());
+        if (m_strengths->strengths().values != m_probe.strengths)
+            m_strengths->setStrengths(m_probe.strengths);
+        if (m_probe.seeds > 0)
+            m_seeds->setValue(static_cast<int>(m_probe.seeds));
+        if (isKind(study::kQuantisation))
+            m_group->setValue(m_probe.settings.value("group", 128));
         m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
     }
     m_compute->setCurrentIndex(m_compute->findData(static_cast<int>(m_probe.compute)));
@@ -297,7 +327,17 @@ void ProbeDock::showProbe() {
     m_showing = false;
 }
 
+QString ProbeDock::strengthsLabel() const {
+    return isKind(study::kQuantisation) ? tr("&Bits") : isKind(study::kPruning) ? tr("&Share") : tr("&Gamma");
+}
+
 void ProbeDock::showScaleHelp() {
+    if (isKind(study::kQuantisation))
+        return m_scaleHelp->setText(tr("Each matrix of the blocks is rounded to the nearest level, symmetric, one scale for "
+                                       "each group. Embeddings, head, norms and biases are left alone."));
+    if (isKind(study::kPruning))
+        return m_scaleHelp->setText(tr("In each matrix of the blocks this share of the weights, the smallest, is set to "
+                                       "zero. Embeddings, head, norms and biases are left alone."));
     const series::Series* one = seriesNamed(m_session, m_probe.series);
     if (m_probe.noiseScale == study::NoiseScale::TensorRms)
         m_scaleHelp->setText(tr("Noise of gamma times each tensor's RMS: for checkpoints whose initialisation is not "
@@ -328,7 +368,11 @@ void ProbeDock::edited() {
     if (fieldsAreGood()) {
         study::Probe changed = m_probe;
         if (!isBase()) {
-            changed.strengths = m_gammas->gammas().values;
+            changed.strengths = m_strengths->strengths().values;
+            if (isKind(study::kQuantisation))
+                changed.settings["group"] = m_group->value();
+        }
+        if (isKind(study::kGaussianNoise)) {
             changed.seeds = m_seeds->value();
             changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
         }
@@ -382,7 +426,7 @@ bool ProbeDock::shownRunIsThisProbe() const {
 }
 
 void ProbeDock::showPlan() {
-    QString problem = isBase() ? QString() : m_gammas->gammas().problem, button = tr("Run");
+    QString problem = isBase() ? QString() : m_strengths->strengths().problem, button = tr("Run");
     if (problem.isEmpty() && m_plan)
         problem = m_plan->problem;
     const bool known = m_plan && m_plan->plan && problem.isEmpty();

@@ -19,7 +19,7 @@ class QSpinBox;
 namespace crest::ui {
 
 class Actions;
-class GammaEdit;
+class StrengthEdit;
 class TaskRoles;
 
 class ProbeDock : public QDockWidget {
@@ -45,6 +45,8 @@ private:
     void loadStudy();
     void chooseKind();
     bool isBase() const;
+    bool isKind(const char* kind) const;
+    QString strengthsLabel() const;
     bool fieldsAreGood() const;
     void loadProbe();
     void showProbe();
@@ -78,7 +80,9 @@ private:
     std::vector<study::Probe> m_seenProbes; ///< to follow an undo that concerns the other kind
     QComboBox *m_kind, *m_series, *m_scale, *m_compute, *m_device;
     QSpinBox* m_seeds;
-    GammaEdit* m_gammas;
+    QSpinBox* m_group; ///< of quantisation
+    StrengthEdit* m_strengths;
+    QLabel* m_strengthsLabel = nullptr;
     TaskRoles* m_tasks;
     QLabel *m_scaleHelp, *m_cost, *m_problem;
     QPushButton* m_run;

@@ -115,7 +115,7 @@ void InflectionPage::showDetail() {
     const analysis::InflectionRow& chosen = rows[static_cast<std::size_t>(row)];
     m_detail->setText(tr("%1, %2: %3\n%4\n%5")
                           .arg(toQString(chosen.task),
-                               chosen.strength == 0 ? tr("base") : tr("gamma %1").arg(gammaText(chosen.strength)),
+                               toQString(chosen.modified),
                                toQString(analysis::inflectionLabel(chosen.inflection)),
                                toQString(chosen.inflection.evidence), toQString(chosen.inflection.method)));
 }

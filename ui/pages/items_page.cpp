@@ -188,7 +188,7 @@ void ItemsPage::fillChoices() {
             if (task.kind == study::TaskKind::Suite)
                 tasks.append({toQString(task.name), toQString(task.name)});
         for (const double strength : results->plan.probe.strengths)
-            strengths.append({tr("with \u03b3 = %1").arg(gammaText(strength)), strength});
+            strengths.append({tr("with %1").arg(toQString(study::strengthLabel(study::probeKind(results->plan.probe.kind), strength))), strength});
     }
     refill(m_task, tasks);
     refill(m_strength, strengths);
@@ -312,7 +312,7 @@ void ItemsPage::showSummary() {
                     .arg(m_model.count(ItemKind::Forgotten))
                     .arg(m_model.count(ItemKind::Never));
         if (!table->modified.empty())
-            text += tr(" With noise: \u2193 %1 lost and \u2191 %2 gained somewhere.")
+            text += tr(" Modified: \u2193 %1 lost and \u2191 %2 gained somewhere.")
                         .arg(m_model.count(ItemKind::Lost))
                         .arg(m_model.count(ItemKind::Gained));
         text += tr(" \u2713 right, \u2717 wrong, with the letter that was answered.");

@@ -189,13 +189,19 @@ void SamplesPage::hideEvent(QHideEvent* event) {
     m_session.watchSamples(std::nullopt);
 }
 
+QString SamplesPage::strengthChoice(const study::Probe& probe, double strength) {
+    const study::ProbeKind& kind = study::probeKind(probe.kind);
+    const QString label = toQString(study::strengthLabel(kind, strength));
+    return kind.isDrawn() ? tr("%1, first draw").arg(label) : label;
+}
+
 void SamplesPage::fillChoices() {
     Choices tasks, strengths{{tr("the base"), 0.0}};
     for (const std::string& task : m_session.probeView().textTasks)
         tasks.append({toQString(task), toQString(task)});
     if (const auto& results = m_session.probeView().results) {
         for (const double strength : results->plan.probe.strengths)
-            strengths.append({tr("\u03b3 = %1, first draw").arg(gammaText(strength)), strength});
+            strengths.append({strengthChoice(results->plan.probe, strength), strength});
     }
     refill(m_task, tasks);
     refill(m_strength, strengths);

@@ -37,6 +37,7 @@ private:
     void connectSession();
 
     void fillChoices();
+    static QString strengthChoice(const study::Probe& probe, double strength);
     void ask();
     void take(const std::shared_ptr<const SamplesView>& view);
     void readTexts();

@@ -192,6 +192,68 @@ private Q_SLOTS:
             QVERIFY2(plan.error().text().find(said.toStdString()) != std::string::npos, plan.error().text().c_str());
     }
 
+    void kindsThatDrawNothing() {
+        Place place;
+        place.probe.kind = kQuantisation;
+        place.probe.strengths = {3, 4, 8};
+        place.probe.seeds = 0;
+        const auto plan = place.plan();
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+        QCOMPARE(plan->probe.settings, Json({{"group", 128}})); // said, though nobody chose it
+        QCOMPARE(plan->cells.size(), 2u * 4u);                  // of two checkpoints: the base and three strengths
+        for (const Cell& cell : plan->cells)
+            QCOMPARE(cell.seed, 0);
+        QCOMPARE(plan->batches.size(), 4u); // all strengths of a checkpoint share a pass
+        QVERIFY(plan->checkpoints[0].initStd.empty());
+        const auto again = planFromJson(toJson(*plan), "plan");
+        QVERIFY2(again, again ? "" : again.error().text().c_str());
+        QVERIFY(*again == *plan);
+        QCOMPARE(toJson(*plan).at("format").get<int>(), 3); // an older Crest says that it needs a newer one
+
+        // Keys: bases are shared with noise, another group or another kind is another result.
+        const std::set<std::string> quantised = place.keys();
+        place.probe.settings = {{"group", 64}};
+        QCOMPARE(common(quantised, place.keys()), 2u * 2u);
+        place.probe.settings = {{"group", 128}};
+        QCOMPARE(place.keys(), quantised);
+        place.probe.kind = kPruning;
+        place.probe.settings = {};
+        place.probe.strengths = {0.5};
+        QCOMPARE(common(quantised, place.keys()), 2u * 2u);
+    }
+
+    void kindsAreChecked_data() {
+        QTest::addColumn<std::string>("kind");
+        QTest::addColumn<double>("strength");
+        QTest::addColumn<int>("seeds");
+        QTest::addColumn<std::string>("settings");
+        QTest::addColumn<std::string>("said");
+        using S = std::string;
+        QTest::newRow("nine bits") << S(kQuantisation) << 9.0 << 0 << S("null") << S("whole number from 2 to 8");
+        QTest::newRow("half a bit") << S(kQuantisation) << 3.5 << 0 << S("null") << S("whole number from 2 to 8");
+        QTest::newRow("seeds of bits") << S(kQuantisation) << 4.0 << 3 << S("null") << S("no seeds");
+        QTest::newRow("no group") << S(kQuantisation) << 4.0 << 0 << S(R"({"group":0})") << S("group");
+        QTest::newRow("unknown") << S(kQuantisation) << 4.0 << 0 << S(R"({"rows":1})") << S("no setting \"rows\"");
+        QTest::newRow("all pruned") << S(kPruning) << 1.0 << 0 << S("null") << S("between 0 and 1");
+        QTest::newRow("no draws") << S(kGaussianNoise) << 0.1 << 0 << S("null") << S("seeds");
+        QTest::newRow("unheard of") << S("rotation") << 0.1 << 1 << S("null") << S("no probe of the kind");
+    }
+    void kindsAreChecked() {
+        QFETCH(std::string, kind);
+        QFETCH(double, strength);
+        QFETCH(int, seeds);
+        QFETCH(std::string, settings);
+        QFETCH(std::string, said);
+        Place place;
+        place.probe.kind = kind;
+        place.probe.strengths = {strength};
+        place.probe.seeds = seeds;
+        place.probe.settings = Json::parse(settings);
+        const auto checked = checkProbe(place.probe, place.study);
+        QVERIFY(!checked);
+        QVERIFY2(checked.error().message.find(said) != std::string::npos, checked.error().message.c_str());
+    }
+
     void namesStandInOneLine() {
         Place place;
         place.study.tasks[0].name = place.probe.tasks[0].task = "held\nout";

@@ -34,7 +34,7 @@
 #include "ui/data/series_model.h"
 #include "ui/dialogs/command_search.h"
 #include "ui/dialogs/export_dialog.h"
-#include "ui/docks/gamma_edit.h"
+#include "ui/docks/strength_edit.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
 #include "ui/pages/start_page.h"
@@ -71,8 +71,8 @@ class WindowTest : public QObject {
 private Q_SLOTS:
     void firstPaintIsQuick();
     void startPageHasWhatItNeeds();
-    void gammasAreChecked_data();
-    void gammasAreChecked();
+    void strengthsAreChecked_data();
+    void strengthsAreChecked();
     void aDecimalCommaChangesNothing();
     void folderWithoutCheckpointsSaysSo();
     void actionsFollowTheState();
@@ -126,26 +126,35 @@ void WindowTest::startPageHasWhatItNeeds() {
     QVERIFY(window->actions().at(ActionId::OpenFolder)->isEnabled());
 }
 
-void WindowTest::gammasAreChecked_data() {
+void WindowTest::strengthsAreChecked_data() {
+    QTest::addColumn<QString>("kind");
     QTest::addColumn<QString>("text");
-    QTest::addColumn<QList<double>>("gammas");
+    QTest::addColumn<QList<double>>("strengths");
     QTest::addColumn<QString>("problem");
-    QTest::newRow("blanks") << "0.1 0.05" << QList<double>{0.05, 0.1} << "";
-    QTest::newRow("commas, twice") << "0.1, 0.2;0.1" << QList<double>{0.1, 0.2} << "";
-    QTest::newRow("word") << "0.1 big" << QList<double>{} << "big";
-    QTest::newRow("zero") << "0" << QList<double>{} << "out of range";
-    QTest::newRow("negative") << "-0.1" << QList<double>{} << "out of range";
-    QTest::newRow("nan") << "nan" << QList<double>{} << "nan";
-    QTest::newRow("huge") << "11" << QList<double>{} << "out of range";
-    QTest::newRow("empty") << "  " << QList<double>{} << "at least one";
+    const QString noise = QString::fromLatin1(study::kGaussianNoise), bits = QString::fromLatin1(study::kQuantisation),
+                  shares = QString::fromLatin1(study::kPruning);
+    QTest::newRow("blanks") << noise << "0.1 0.05" << QList<double>{0.05, 0.1} << "";
+    QTest::newRow("commas, twice") << noise << "0.1, 0.2;0.1" << QList<double>{0.1, 0.2} << "";
+    QTest::newRow("word") << noise << "0.1 big" << QList<double>{} << "big";
+    QTest::newRow("zero") << noise << "0" << QList<double>{} << "out of range";
+    QTest::newRow("negative") << noise << "-0.1" << QList<double>{} << "out of range";
+    QTest::newRow("nan") << noise << "nan" << QList<double>{} << "nan";
+    QTest::newRow("huge") << noise << "11" << QList<double>{} << "Gamma 11 is out of range: it must be above 0 and at most 10";
+    QTest::newRow("empty") << noise << "  " << QList<double>{} << "at least one gamma";
+    QTest::newRow("bits") << bits << "8 4 3" << QList<double>{3, 4, 8} << "";
+    QTest::newRow("half a bit") << bits << "3.5" << QList<double>{} << "a whole number from 2 to 8";
+    QTest::newRow("nine bits") << bits << "9" << QList<double>{} << "out of range";
+    QTest::newRow("shares") << shares << "0.5 .25" << QList<double>{0.25, 0.5} << "";
+    QTest::newRow("all of it") << shares << "1" << QList<double>{} << "between 0 and 1";
 }
 
-void WindowTest::gammasAreChecked() {
+void WindowTest::strengthsAreChecked() {
+    QFETCH(QString, kind);
     QFETCH(QString, text);
-    QFETCH(QList<double>, gammas);
+    QFETCH(QList<double>, strengths);
     QFETCH(QString, problem);
-    const GammaList list = parseGammas(text);
-    QCOMPARE(QList<double>(list.values.begin(), list.values.end()), gammas);
+    const StrengthList list = parseStrengths(text, study::probeKind(kind.toStdString()));
+    QCOMPARE(QList<double>(list.values.begin(), list.values.end()), strengths);
     QVERIFY2(problem.isEmpty() ? list.problem.isEmpty() : list.problem.contains(problem), qPrintable(list.problem));
 }
 
@@ -153,8 +162,9 @@ void WindowTest::gammasAreChecked() {
 void WindowTest::aDecimalCommaChangesNothing() {
     const auto written = [] {
         QStringList out;
-        const GammaList gammas = parseGammas(QStringLiteral("0.05 1e-1, 0.25"));
-        out << gammasText(gammas.values) << gammas.problem;
+        const StrengthList gammas =
+            parseStrengths(QStringLiteral("0.05 1e-1, 0.25"), study::probeKind(study::kGaussianNoise));
+        out << strengthsText(gammas.values) << gammas.problem;
         study::Study study;
         study.name = "numbers";
         study.probes.emplace_back();
