@@ -38,9 +38,9 @@ private:
             m_known.clear();
         m_layer = info.layer;
         const auto [at, isNew] = m_known.try_emplace(tensor);
-        m_current = &at->second;
         if (isNew)
-            measure(tensor, info, *m_current);
+            measure(tensor, info, at->second);
+        m_current = &at->second;
     }
 
     void measure(int tensor, const series::TensorInfo& info, Groups& groups) const {
