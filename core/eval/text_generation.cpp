@@ -5,8 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "core/base/json.h"
-#include "core/io/files.h"
+#include "core/series/end_tokens.h"
 
 namespace crest::eval {
 
@@ -105,28 +104,10 @@ Result<std::vector<GeneratedText>> generateTexts(model::Decoder& decoder, model:
 }
 
 Result<std::vector<std::int32_t>> endTokensOf(const std::filesystem::path& folder, const text::Tokenizer& tokenizer) {
-    std::error_code ignored;
-    for (const char* name : {"generation_config.json", "config.json"}) {
-        const std::filesystem::path file = folder / name;
-        if (!std::filesystem::exists(file, ignored))
-            continue;
-        CREST_TRY(text, io::readTextFile(file));
-        CREST_TRY(config, parseJson(text, file.string()));
-        const auto found = config.is_object() ? config.find("eos_token_id") : config.end();
-        if (found == config.end() || found->is_null())
-            continue;
-        std::vector<std::int32_t> ids;
-        for (const Json& id : found->is_array() ? *found : Json::array({*found})) {
-            if (!id.is_number_integer() || id.get<std::int64_t>() < 0 || id.get<std::int64_t>() > INT32_MAX)
-                return fail(ErrorKind::Malformed, "eos_token_id is no token id or list of them", file.string());
-            ids.push_back(id.get<std::int32_t>());
-        }
-        if (!ids.empty())
-            return ids;
-    }
-    if (const auto end = tokenizer.eosId())
-        return std::vector<std::int32_t>{*end};
-    return std::vector<std::int32_t>{};
+    CREST_TRY(recorded, series::recordedEndTokens(folder));
+    if (recorded.empty() && tokenizer.eosId())
+        recorded.push_back(*tokenizer.eosId());
+    return recorded;
 }
 
 } // namespace crest::eval

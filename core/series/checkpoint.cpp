@@ -8,6 +8,7 @@
 #include "core/series/find_checkpoints.h"
 #include "core/series/init_std.h"
 #include "core/series/nanogpt.h"
+#include "core/series/olmo_native.h"
 #include "core/series/series.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weight_files.h"
@@ -18,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kShortCommit = 12;
+constexpr std::size_t kNamedFiles = 3;
 
 bool isThere(const fs::path& path) {
     std::error_code error;
@@ -29,13 +31,23 @@ bool holdsWeights(const fs::path& folder) {
            isThere(folder / "pytorch_model.bin") || isThere(folder / "pytorch_model.bin.index.json");
 }
 
+void readNativeConfig(const fs::path& folder, Checkpoint& checkpoint) {
+    const auto native = readNativeOlmo(folder);
+    if (!native)
+        return mark(checkpoint, CheckpointState::Broken, native.error().text());
+    checkpoint.family = "hf_olmo";
+    if (native->tokensPerStep)
+        checkpoint.tokensPerStep = static_cast<double>(*native->tokensPerStep);
+    auto spec = decoderSpecFromConfig(native->config, (folder / "config.yaml").string());
+    if (!spec)
+        return mark(checkpoint, CheckpointState::Broken, spec.error().text());
+    checkpoint.spec = std::move(*spec);
+}
+
 void readConfig(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "config.json";
-    if (!isThere(file) && isThere(folder / "config.yaml"))
-        return mark(checkpoint, CheckpointState::Broken,
-                    file.string() +
-                        ": config.json is missing; config.yaml is of OLMo's own trainer. Convert the checkpoint "
-                        "with OLMo's convert_olmo_to_hf script first.");
+    if (isNativeOlmo(folder))
+        return readNativeConfig(folder, checkpoint);
     if (!isThere(file))
         return mark(checkpoint, CheckpointState::Broken, file.string() + ": config.json is missing.");
     const auto config = readSmallJson(file);
@@ -68,6 +80,10 @@ void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBl
             checkpoint, CheckpointState::Broken,
             "The download is not complete: the cache holds unfinished files (.incomplete); run the same download "
             "again.");
+    if (!files && files.error().kind == ErrorKind::NotFound && isNativeOlmo(path) && !isThere(path / "model.pt"))
+        return mark(checkpoint, CheckpointState::Broken,
+                    "There is neither model.pt nor model.safetensors: a checkpoint of OLMo's trainer in parts is not "
+                    "read. Put it together with its scripts/unshard.py.");
     if (!files)
         return mark(checkpoint, CheckpointState::Broken, files.error().text());
     checkpoint.format = weightFormatName(files->format);
@@ -116,6 +132,24 @@ void nameIt(const FoundCheckpoint& place, Checkpoint& checkpoint) {
     checkpoint.foundName = checkpoint.name;
 }
 
+/// What the hub's list of the commit names and was not downloaded.
+void markMissing(const FoundCheckpoint& place, Checkpoint& checkpoint) {
+    if (checkpoint.commit.empty())
+        return;
+    const auto committed = committedFiles(place.path, checkpoint.commit, place.repository.get());
+    const std::vector<std::string> missing = missingFiles(place.path, committed);
+    if (missing.empty())
+        return;
+    std::string named;
+    for (std::size_t i = 0; i < missing.size() && i < kNamedFiles; ++i)
+        named += (i == 0 ? "" : ", ") + missing[i];
+    if (missing.size() > kNamedFiles)
+        named += fmt::format(" and {} more", missing.size() - kNamedFiles);
+    mark(checkpoint, CheckpointState::Broken,
+         fmt::format("Not all of this revision was downloaded: {} {} missing; run the same download again.", named,
+                     missing.size() == 1 ? "is" : "are"));
+}
+
 void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
     Checkpoint& checkpoint = out.checkpoint;
     const LocalDownload download = localDownload(place.path);
@@ -126,6 +160,7 @@ void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
     out.recordedSeries = readCrestRecord(place.path, checkpoint);
     if (const std::string adapter = adapterReason(place.path); !adapter.empty() && !holdsWeights(place.path))
         mark(checkpoint, CheckpointState::Broken, adapter);
+    markMissing(place, checkpoint);
     readConfig(place.path, checkpoint);
     readWeights(place.path, checkpoint, place.repository && place.repository->incompleteBlobs);
     checkTokenizer(place.path, checkpoint);

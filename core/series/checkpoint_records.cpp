@@ -118,7 +118,7 @@ void mark(Checkpoint& checkpoint, CheckpointState state, const std::string& reas
     }
 }
 
-Result<Json> readSmallJson(const fs::path& file, std::uint64_t maxBytes) {
+Result<std::string> readSmallText(const fs::path& file, std::uint64_t maxBytes) {
     std::error_code error;
     if (!fs::exists(file, error) && fs::is_symlink(fs::symlink_status(file, error)))
         return fail(ErrorKind::NotFound,
@@ -128,6 +128,11 @@ Result<Json> readSmallJson(const fs::path& file, std::uint64_t maxBytes) {
     if (io::isGitLfsPointer(text))
         return fail(ErrorKind::Malformed,
                     "This is a git-lfs pointer, not the file; run `git lfs pull` in its repository.", file.string());
+    return text;
+}
+
+Result<Json> readSmallJson(const fs::path& file, std::uint64_t maxBytes) {
+    CREST_TRY(text, readSmallText(file, maxBytes));
     return parseJson(text, file.string());
 }
 

@@ -18,7 +18,8 @@ inline constexpr std::uint64_t kMaxConfigBytes = 1'000'000;
 /// rows and issues name it already.
 void mark(Checkpoint& checkpoint, CheckpointState state, const std::string& reason);
 
-/// JSON of a small file; links without target and pointers of git-lfs are named.
+/// A small file; links without target and pointers of git-lfs are named.
+Result<std::string> readSmallText(const std::filesystem::path& file, std::uint64_t maxBytes = kMaxConfigBytes);
 Result<Json> readSmallJson(const std::filesystem::path& file, std::uint64_t maxBytes = kMaxConfigBytes);
 
 /// crest.json, written by `crest-run pretrain`: tokens, step, seed, init_std. Gives the series' name, or "".

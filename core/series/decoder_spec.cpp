@@ -53,8 +53,13 @@ void refuseForeignOptions(ConfigReader& reader, const Json& config, const Family
         if (reader.flag(key, false))
             reader.unsupported(key, "an encoder");
     for (const ConfigDemand& demand : family.demands)
-        if (const Json* value = find(config, demand.key); value && *value != Json::parse(demand.value))
-            reader.unsupported(demand.key, demand.why);
+        if (const Json* value = find(config, demand.key)) {
+            const Json wanted = Json::parse(demand.value);
+            const bool fits = wanted.is_array() ? std::find(wanted.begin(), wanted.end(), *value) != wanted.end()
+                                                : *value == wanted;
+            if (!fits)
+                reader.unsupported(demand.key, demand.why);
+        }
 }
 
 void readHeads(ConfigReader& reader, const Json& config, const Family& family, DecoderSpec& spec) {
@@ -95,6 +100,8 @@ std::int64_t readMlpWidth(ConfigReader& reader, const Family& family, std::int64
     const std::int64_t both = reader.size(family.mlpWidth.key, reader.size("mlp_ratio", 4) * width);
     if (both % 2 != 0)
         reader.refuse(ErrorKind::OutOfRange, fmt::format("\"{}\" must be even", family.mlpWidth.key));
+    if (both > kMaxSize)
+        reader.refuse(ErrorKind::OutOfRange, fmt::format("the MLP would be {} wide; it must not be wider than {}", both, kMaxSize));
     return std::max<std::int64_t>(both / 2, 1);
 }
 

@@ -127,6 +127,9 @@ constexpr ConfigDemand kFirstOlmoDemands[] = {
     {"block_type", "\"sequential\"", "another block"},
     {"scale_logits", "false", "scaled logits"},
     {"block_group_size", "1", "grouped blocks"},
+    {"multi_query_attention", "false", "a single head of keys and values"},
+    {"norm_after", "false", "norms after the branches (OLMo 2)"},
+    {"layer_norm_type", R"(["default", "low_precision", "amd_compatible"])", "another norm"},
 };
 constexpr Family kFirstOlmo = [] {
     Family f = kOlmo;
@@ -142,6 +145,7 @@ constexpr Family kFirstOlmo = [] {
     f.kvHeadsKey = "n_kv_heads";
     f.qkvBias = f.attentionOutputBias = {};
     f.activationKey = nullptr;
+    f.normEpsKey = "layer_norm_eps";
     f.tiedHead = {"weight_tying", true};
     f.qkv = QkvLayout::Consecutive;
     f.fusedUpGate = true;

@@ -25,7 +25,8 @@ struct ConfigSize {
     std::int64_t absent;
 };
 
-/// A key that must have this value (JSON text) where it is there: another one would change numbers.
+/// A key that must have this value, or one of this list (JSON text), where it is there: another one would change
+/// numbers.
 struct ConfigDemand {
     const char* key;
     const char* value;

@@ -31,6 +31,11 @@ bool isNamedCheckpoint(const fs::path& file) {
     return name.starts_with("ckpt") || name.starts_with("checkpoint") || saysStep(name);
 }
 
+bool holdsText(const fs::path& file, std::string_view part) {
+    const auto head = io::readFileHead(file, 1'000'000);
+    return head && head->bytes.find(part) != std::string::npos;
+}
+
 /// What a folder holds, by name.
 struct Listing {
     std::vector<fs::path> folders, torchFiles;
@@ -38,7 +43,7 @@ struct Listing {
     bool has(const char* name) const { return names.contains(name); }
     bool hasWeights() const {
         return has("model.safetensors") || has("model.safetensors.index.json") || has("pytorch_model.bin") ||
-               has("pytorch_model.bin.index.json");
+               has("pytorch_model.bin.index.json") || (has("model.pt") && has("config.yaml"));
     }
 };
 
@@ -119,10 +124,13 @@ private:
     static bool isCheckpoint(const fs::path& folder, const Listing& listing, bool checkpointsBelow) {
         if (listing.hasWeights() || listing.has("crest.json") || listing.has("adapter_config.json"))
             return true;
+        const bool named = saysStep(folder.filename().string());
+        if (named && listing.has("config.yaml") && holdsText(folder / "config.yaml", "d_model:"))
+            return true; // of OLMo's trainer, in parts that are not read
         if (!listing.has("config.json") || checkpointsBelow)
             return false;
         const auto head = io::readFileHead(folder / "config.json", 1'000'000);
-        return saysStep(folder.filename().string()) || !head ||
+        return named || !head ||
                head->bytes.find("\"model_type\"") != std::string::npos || io::isGitLfsPointer(head->bytes);
     }
 

@@ -119,18 +119,21 @@ void remember(const fs::path& cacheFile, const std::string& identity, const std:
 } // namespace
 
 Result<std::string> folderStamp(const fs::path& checkpoint) {
-    std::vector<fs::path> files;
+    std::vector<fs::path> files, folders{tokenizerFolder(checkpoint)};
     std::error_code error;
     if (fs::is_regular_file(checkpoint, error))
         files.push_back(checkpoint);
-    const fs::path folder = tokenizerFolder(checkpoint);
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-        if (const std::string type = entry->path().extension().string();
-            type == ".json" || type == ".txt" || type == ".model" ||
-            (folder == checkpoint && (type == ".safetensors" || type == ".bin" || type == ".pt")))
-            files.push_back(entry->path());
-    if (error)
-        return fail(io::systemError(error.value(), "search", folder));
+    else if (folders.front() != checkpoint)
+        folders.push_back(checkpoint);
+    for (const fs::path& folder : folders) {
+        for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
+            if (const std::string type = entry->path().extension().string();
+                type == ".json" || type == ".txt" || type == ".model" || type == ".yaml" ||
+                (folder == checkpoint && (type == ".safetensors" || type == ".bin" || type == ".pt")))
+                files.push_back(entry->path());
+        if (error)
+            return fail(io::systemError(error.value(), "search", folder));
+    }
     std::ranges::sort(files);
     std::string stamp;
     for (const fs::path& file : files) {

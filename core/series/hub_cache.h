@@ -7,8 +7,12 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
+
+#include "core/base/result.h"
 
 namespace crest::series {
 
@@ -36,6 +40,17 @@ struct LocalDownload {
     bool incomplete = false; ///< a file is still partial
 };
 LocalDownload localDownload(const std::filesystem::path& folder);
+
+/// The files in the root folder of a commit, as the hub's client (huggingface_hub 2 and newer) noted them:
+/// trees/COMMIT.json in the cache's repository, or below .cache/huggingface of a local download. Empty where there is no
+/// such note, or not of this form.
+std::set<std::string> committedFiles(const std::filesystem::path& folder, const std::string& commit,
+                                     const HubRepository* repository);
+Result<std::set<std::string>> parseHubTree(std::string_view json, const std::string& where);
+
+/// Which of a commit's files a checkpoint needs and `folder` does not hold: config.json, a tokenizer, and the weights in
+/// the form that the folder has begun with, else the one that is preferred.
+std::vector<std::string> missingFiles(const std::filesystem::path& folder, const std::set<std::string>& committed);
 
 /// The hub's hash of a file's content: the blob that a cache's link leads to, or the ETag noted beside a local download
 /// where the file was not written since. "" where there is none.

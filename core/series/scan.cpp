@@ -194,7 +194,7 @@ Result<ScanResult> findSeries(const fs::path& folder, const JobContext& job, con
              fs::is_empty(folder, error)
                  ? "The folder is empty."
                  : "There are no checkpoints below this folder: none holds model.safetensors or pytorch_model.bin (or "
-                   "their indexes) beside a config.json, and there is no ckpt.pt of nanoGPT."});
+                   "their indexes) beside a config.json, and there is no ckpt.pt of nanoGPT and no model.pt of OLMo's trainer."});
     return result;
 }
 

@@ -5,6 +5,7 @@
 
 #include "core/base/hash.h"
 #include "core/io/files.h"
+#include "core/series/olmo_native.h"
 
 namespace crest::series {
 namespace {
@@ -34,12 +35,25 @@ Result<void> checkWhole(const fs::path& file) {
     return {};
 }
 
+bool holdsTokenizer(const fs::path& folder) {
+    return isThere(folder / "tokenizer.json") || isThere(folder / "tokenizer.model") ||
+           (isThere(folder / "vocab.json") && isThere(folder / "merges.txt"));
+}
+
+/// The folder that a checkpoint's folder lies in.
+fs::path beside(const fs::path& folder) {
+    return (folder.has_filename() ? folder : folder.parent_path()).parent_path();
+}
+
 } // namespace
 
 fs::path tokenizerFolder(const fs::path& checkpoint) {
     std::error_code error;
     const bool isWeights = checkpoint.extension() == ".pt" || checkpoint.extension() == ".pth";
-    return isWeights && fs::is_regular_file(checkpoint, error) ? checkpoint.parent_path() : checkpoint;
+    if (isWeights && fs::is_regular_file(checkpoint, error))
+        return checkpoint.parent_path();
+    const bool isBeside = isNativeOlmo(checkpoint) && !holdsTokenizer(checkpoint) && holdsTokenizer(beside(checkpoint));
+    return isBeside ? beside(checkpoint) : checkpoint;
 }
 
 Result<std::vector<fs::path>> tokenizerFiles(const fs::path& checkpoint) {
@@ -57,6 +71,15 @@ Result<std::vector<fs::path>> tokenizerFiles(const fs::path& checkpoint) {
             "the tokenizer is missing: a nanoGPT checkpoint holds none. Copy the tokenizer.json of the one it was "
             "trained with beside it (GPT-2's for models trained on OpenWebText).",
             (folder / "tokenizer.json").string());
+    if (files.empty() && isNativeOlmo(checkpoint)) {
+        const auto native = readNativeOlmo(checkpoint);
+        const bool named = native && !native->tokenizer.empty();
+        return fail(ErrorKind::NotFound,
+                    fmt::format("the tokenizer is missing: OLMo's trainer saves none{}. Copy its tokenizer.json into "
+                                "the checkpoint's folder, or once beside the folders of all.",
+                                named ? fmt::format(" (config.yaml names \"{}\")", native->tokenizer) : ""),
+                    (checkpoint / "tokenizer.json").string());
+    }
     if (files.empty())
         return fail(ErrorKind::NotFound, "the tokenizer is missing; copy tokenizer.json into the checkpoint's folder.",
                     (folder / "tokenizer.json").string());

@@ -11,6 +11,7 @@
 #include "core/io/files.h"
 #include "core/io/torch_file.h"
 #include "core/series/families.h"
+#include "core/series/olmo_native.h"
 #include "core/series/shard_index.h"
 
 namespace crest::series {
@@ -22,6 +23,7 @@ constexpr const char* kSingle = "model.safetensors";
 constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kTorchSingle = "pytorch_model.bin";
 constexpr const char* kTorchIndex = "pytorch_model.bin.index.json";
+constexpr const char* kOlmoSingle = "model.pt";
 
 Error danglingLink(const fs::path& link) {
     return {ErrorKind::NotFound, "This link leads to a file that is not there; copy the checkpoint with its targets.",
@@ -57,8 +59,12 @@ Result<fs::path> shardPath(const fs::path& folder, const std::string& name) {
 }
 
 Result<io::SafetensorsHeader> readHeader(const fs::path& path, WeightFormat format) {
-    if (format == WeightFormat::Safetensors)
-        return io::readSafetensorsHeader(path);
+    if (format == WeightFormat::Safetensors) {
+        CREST_TRY(header, io::readSafetensorsHeader(path));
+        for (io::TensorEntry& tensor : header.tensors)
+            tensor.name = plainOlmoName(tensor.name);
+        return header;
+    }
     CREST_TRY(file, io::readTorchFile(path));
     return io::stateDict(file, format == WeightFormat::NanoGpt ? "model" : "", path.string());
 }
@@ -197,6 +203,8 @@ const char* weightFormatName(WeightFormat format) {
         return "safetensors";
     case WeightFormat::TorchZip:
         return "pytorch_model.bin";
+    case WeightFormat::OlmoTorch:
+        return "model.pt";
     case WeightFormat::NanoGpt:
         break;
     }
@@ -214,10 +222,14 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
         const char *single, *index;
         WeightFormat format;
     };
+    const bool ofOlmo = isThere(folder / "config.yaml"); // elsewhere model.pt may be anything
     // safetensors first where both are there.
-    for (const Layout& layout : {Layout{kSingle, kIndex, WeightFormat::Safetensors},
-                                 Layout{kTorchSingle, kTorchIndex, WeightFormat::TorchZip}}) {
-        const fs::path single = folder / layout.single, index = folder / layout.index;
+    for (const Layout& layout :
+         {Layout{kSingle, kIndex, WeightFormat::Safetensors}, Layout{kTorchSingle, kTorchIndex, WeightFormat::TorchZip},
+          Layout{kOlmoSingle, nullptr, WeightFormat::OlmoTorch}}) {
+        if (layout.format == WeightFormat::OlmoTorch && !ofOlmo)
+            continue;
+        const fs::path single = folder / layout.single;
         if (isThere(single)) {
             std::error_code error;
             if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
@@ -227,8 +239,8 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
             CREST_CHECK(addFile(files, single));
             return files;
         }
-        if (isThere(index))
-            return readSharded(folder, index, layout.format);
+        if (layout.index != nullptr && isThere(folder / layout.index))
+            return readSharded(folder, folder / layout.index, layout.format);
     }
     return fail(ErrorKind::NotFound,
                 "There are no weights here: neither model.safetensors nor pytorch_model.bin, whole or in shards with "

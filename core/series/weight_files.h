@@ -14,8 +14,8 @@
 
 namespace crest::series {
 
-enum class WeightFormat { Safetensors, TorchZip, NanoGpt };
-const char* weightFormatName(WeightFormat format); ///< "safetensors", "pytorch_model.bin", "ckpt.pt"
+enum class WeightFormat { Safetensors, TorchZip, OlmoTorch, NanoGpt };
+const char* weightFormatName(WeightFormat format); ///< "safetensors", "pytorch_model.bin", "model.pt", "ckpt.pt"
 
 struct WeightFile {
     std::filesystem::path path;
@@ -41,7 +41,8 @@ struct TensorPlaces {
 };
 
 /// Finds and checks model.safetensors, or model.safetensors.index.json with its shards; without them
-/// pytorch_model.bin, or its index and shards (formats.md 2.1). Names of shards that lead out of `folder` are refused;
+/// pytorch_model.bin, or its index and shards (formats.md 2.1); beside a config.yaml also model.pt of OLMo's trainer,
+/// whose packed names are unpacked. Names of shards that lead out of `folder` are refused;
 /// a link may only lead into the blobs of a Hugging Face hub cache. Where `checkpoint` is a file, it is nanoGPT's and
 /// its "model" is read. Reads headers only.
 Result<WeightFiles> readWeightFiles(const std::filesystem::path& checkpoint);

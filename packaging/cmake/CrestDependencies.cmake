@@ -18,6 +18,12 @@ add_library(crest_pcre2 INTERFACE)
 target_include_directories(crest_pcre2 SYSTEM INTERFACE ${PCRE2_INCLUDE})
 target_link_libraries(crest_pcre2 INTERFACE ${PCRE2_LIBRARY})
 
+find_path(YAML_INCLUDE yaml.h REQUIRED)
+find_library(YAML_LIBRARY yaml REQUIRED)
+add_library(crest_yaml INTERFACE)
+target_include_directories(crest_yaml SYSTEM INTERFACE ${YAML_INCLUDE})
+target_link_libraries(crest_yaml INTERFACE ${YAML_LIBRARY})
+
 find_package(HDF5 REQUIRED COMPONENTS C)
 add_library(crest_hdf5 INTERFACE)
 target_include_directories(crest_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})

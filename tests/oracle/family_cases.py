@@ -4,10 +4,14 @@
 CASES maps a name to (build, dtype): build returns a model of transformers. FOREIGN maps a name to (build, dtype, rewrite): layouts that transformers
 itself does not save; rewrite(path) turns the saved folder into that layout, while the reference stays the model that was saved.
 """
+import base64
+import collections
 import json
 import os
+import pickle
 
 import torch
+import yaml
 from safetensors.torch import load_file, save_file
 from transformers import (GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM, Olmo2Config, Olmo2ForCausalLM,
                           Olmo3Config, Olmo3ForCausalLM, OlmoConfig, OlmoForCausalLM, OPTConfig, OPTForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config,
@@ -119,10 +123,36 @@ def to_first_olmo(model_type):
     return rewrite
 
 
+def to_native_olmo(as_safetensors):
+    """What OLMo's own trainer writes: config.yaml with model.pt, or model.safetensors under packed names (encode_key of olmo/safetensors_util.py)."""
+
+    def rewrite(path):
+        to_first_olmo("hf_olmo")(path)
+        config, tensors = load(path)
+        for name in ("config.json", "model.safetensors"):
+            os.remove(os.path.join(path, name))
+        tensors = {name.removeprefix("model."): tensor.clone() for name, tensor in tensors.items()}
+        if as_safetensors:
+            save_file({base64.urlsafe_b64encode(pickle.dumps(((name,), False))).decode("ascii"): tensor for name, tensor in tensors.items()},
+                      os.path.join(path, "model.safetensors"))
+        else:
+            torch.save(collections.OrderedDict(tensors), os.path.join(path, "model.pt"))
+        config.pop("model_type")
+        whole = {"run_name": "tiny", "model": {**config, "layer_norm_eps": 1e-05, "bias_for_layer_norm": None, "multi_query_attention": None, "init_fn": "mitchell"},
+                 "optimizer": {"betas": [0.9, 0.95], "eps": 1e-08}, "global_train_batch_size": 8, "load_path": None, "wandb": {"tags": ["watching"]},
+                 "tokenizer": {"identifier": "tokenizers/own.json"}}
+        with open(os.path.join(path, "config.yaml"), "w") as file:
+            yaml.safe_dump(whole, file, sort_keys=False)
+
+    return rewrite
+
+
 FOREIGN = {
     "hf-olmo": (like_llama(OlmoConfig, OlmoForCausalLM, clip_qkv=1.5), torch.float32, to_first_olmo("hf_olmo")),
     "nanogpt-of-gpt2": (gpt2(activation_function="gelu"), torch.float32, nanogpt_model.from_gpt2),
     "hf-olmo-early-tied": (like_llama(OlmoConfig, OlmoForCausalLM, tie_word_embeddings=True), torch.float32, to_first_olmo("olmo")),
+    "olmo-native": (like_llama(OlmoConfig, OlmoForCausalLM, clip_qkv=1.5), torch.float32, to_native_olmo(False)),
+    "olmo-native-safetensors": (like_llama(OlmoConfig, OlmoForCausalLM, tie_word_embeddings=True), torch.bfloat16, to_native_olmo(True)),
 }
 
 # Plain PyTorch: transformers has no such class. Each is saved as ckpt.pt.

@@ -39,7 +39,7 @@ Error noCheckpoint(const QString& folder) {
     return {
         ErrorKind::NotFound,
         "No checkpoint was found below this folder. A checkpoint is a folder with config.json, model.safetensors and "
-        "tokenizer.json, or nanoGPT's ckpt.pt.",
+        "tokenizer.json, nanoGPT's ckpt.pt, or a folder of OLMo's trainer (config.yaml, model.pt).",
         folder.toStdString()};
 }
 

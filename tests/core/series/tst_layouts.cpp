@@ -235,6 +235,42 @@ private Q_SLOTS:
             QCOMPARE(checkpoint.batchPerDevice, std::optional<std::int64_t>(16));
         }
     }
+    void whatWasNotDownloadedIsNamed() {
+        const fs::path cache = root() / "hub";
+        const fs::path whole = makeSnapshot(cache, "a--b", "step1", 1), part = makeSnapshot(cache, "a--b", "step2", 2),
+                       unlisted = makeSnapshot(cache, "a--b", "step3", 3);
+        const std::string tree =
+            R"({"format_version":1,"files":{"README.md":{},"config.json":{},"pytorch_model.bin":{},"tokenizer.json":{},
+               "model-00001-of-00002.safetensors":{},"model-00002-of-00002.safetensors":{},"original/model.bin":{},
+               "model.safetensors.index.json":{}}})";
+        for (const fs::path& snapshot : {whole, part})
+            writeText(cache / "models--a--b/trees" / (snapshot.filename().string() + ".json"), tree);
+        for (const fs::path& snapshot : {part, unlisted})
+            fs::remove(snapshot / "model.safetensors");
+        writeText(part / "model-00002-of-00002.safetensors", "x");
+        fs::remove(part / "tokenizer.json");
+        const Series series = onlySeries();
+        QCOMPARE(series.checkpoints.size(), std::size_t{3});
+        // Weights in another form than the repository's are whole as well.
+        QVERIFY2(series.checkpoints[0].state == CheckpointState::Ok, series.checkpoints[0].reason.c_str());
+        QVERIFY2(says(series.checkpoints[1], "model-00001-of-00002.safetensors, model.safetensors.index.json, "
+                                             "tokenizer.json are missing; run the same download again"),
+                 series.checkpoints[1].reason.c_str());
+        QVERIFY2(says(series.checkpoints[2], "no weights here"), series.checkpoints[2].reason.c_str());
+        // A local download keeps its list beside its notes.
+        const fs::path local = root() / "local" / "step5";
+        QVERIFY(makeCheckpoint(local));
+        writeDownloadNote(local / "config.json", commitOf("x"), secondsNow());
+        writeText(local / ".cache/huggingface/trees" / (commitOf("x") + ".json"), tree);
+        fs::remove(local / "model.safetensors");
+        writeText(local / "pytorch_model.bin", "begun");
+        QVERIFY(!says(readCheckpoint(local).checkpoint, "missing")); // the form that was chosen is there
+        fs::remove(local / "pytorch_model.bin");
+        QVERIFY2(says(readCheckpoint(local).checkpoint, "model-00001-of-00002.safetensors, "
+                                                        "model-00002-of-00002.safetensors, model.safetensors.index.json "
+                                                        "are missing"),
+                 readCheckpoint(local).checkpoint.reason.c_str());
+    }
     void adaptersAreNamed() {
         const fs::path folder = root() / "out" / "checkpoint-500";
         writeText(folder / "adapter_config.json", R"({"peft_type":"LORA","base_model_name_or_path":"org/base"})");

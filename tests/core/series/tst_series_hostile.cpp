@@ -6,10 +6,12 @@
 #include <functional>
 #include <set>
 
+#include <fmt/format.h>
 #include <malloc.h>
 
 #include <QtTest>
 
+#include "core/series/end_tokens.h"
 #include "core/series/series.h"
 #include "core/series/shard_index.h"
 #include "tests/core/series/make_checkpoint.h"
@@ -79,6 +81,34 @@ const std::vector<Hostile>& hostileFiles() {
         {"record beyond all size", "crest.json", [] { return repeated("{", kHuge); }, "crest.json"},
         {"record with absurd tokens", "crest.json", [] { return std::string(R"({"format":1,"tokens":9e99})"); },
          "crest.json"},
+        {"YAML beyond all size", "config.yaml", [] { return repeated("a: 1\n", kHuge); }, "config.yaml"},
+        {"YAML nested deep", "config.yaml", [] { return "a: " + repeated("[", kMost); }, "deeper than 32"},
+        {"YAML indented deep", "config.yaml", [] { return repeated("- ", kMost); }, "deeper than 32"},
+        {"YAML of values", "config.yaml", [] { return "a: [" + repeated("1,", kMost) + "1]"; }, "more than 100000"},
+        {"YAML of keys", "config.yaml",
+         [] {
+             std::string text;
+             for (int i = 0; text.size() < kMost; ++i)
+                 text += std::to_string(i) + ":\n";
+             return text;
+         },
+         "more than 100000"},
+        {"YAML that multiplies", "config.yaml",
+         [] { return std::string("a: &a [x,x,x,x]\nb: &b [*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b]\n"); }, "alias"},
+        {"YAML with an object of Python", "config.yaml",
+         [] { return std::string("model: !!python/object/apply:os.system [\"touch /tmp/x\"]\n"); }, "no \"model\""},
+        {"YAML with a key twice", "config.yaml", [] { return std::string("model: 1\nmodel: 2\n"); }, "twice"},
+        {"YAML of zeros", "config.yaml", [] { return std::string(1000, '\0'); }, "no YAML"},
+        {"YAML of quotation marks", "config.yaml", [] { return "a: \"" + repeated("x", kMost); }, "no YAML"},
+        {"YAML that asks for 2^24 in every size", "config.yaml",
+         [] {
+             return std::string("model: {d_model: 16777216, n_heads: 1024, n_layers: 1024, mlp_ratio: 16777216, "
+                                "embedding_size: 16777216, rope: true, include_bias: false, layer_norm_with_affine: "
+                                "false}\n");
+         },
+         "must"},
+        {"generation config is not read while listing", "generation_config.json", [] { return repeated("{", kHuge); },
+         ""},
         {"trainer state beyond all size", "trainer_state.json", [] { return repeated("[", kHuge); }, ""},
         {"trainer state with an absurd step", "trainer_state.json",
          [] { return std::string(R"({"global_step":99999999999999999999999})"); }, ""},
@@ -122,6 +152,8 @@ private Q_SLOTS:
             const std::string text = hostile.text();
             size = text.size();
             writeText(root() / hostile.file, text);
+            if (hostile.file == std::string("config.yaml"))
+                fs::remove(root() / "config.json");
         }
         Checkpoint read;
         qint64 milliseconds = 0;
@@ -174,6 +206,82 @@ private Q_SLOTS:
         QVERIFY2(parsed.error().message.find(part.toStdString()) != std::string::npos, parsed.error().message.c_str());
         QVERIFY(parsed.error().message.size() < 600);
     }
+    void hubTrees_data() {
+        QTest::addColumn<QByteArray>("tree");
+        const auto row = [](const char* name, const std::string& text) {
+            QTest::newRow(name) << QByteArray::fromStdString(text);
+        };
+        row("of empty objects", "{\"format_version\":1,\"a\":[" + repeated("{},", kMost) + "{}]}");
+        row("of files", [] {
+            std::string text = "{\"format_version\":1,\"files\":{";
+            for (int i = 0; text.size() < kMost; ++i)
+                text += fmt::format("{}\"{}\":{{}}", i == 0 ? "" : ",", i);
+            return text + "}}";
+        }());
+        row("beyond all size", "{\"format_version\":1,\"files\":\"" + repeated("x", kHuge) + "\"}");
+        row("of another version", "{\"format_version\":2,\"files\":{\"model.safetensors\":{}}}");
+        row("nested deep", "{\"format_version\":1,\"files\":" + repeated("[", kMost));
+        row("twice", R"({"format_version":1,"files":{"a":{},"a":{}}})");
+        row("names that lead out", R"({"format_version":1,"files":{"../config.json":{},"/etc/passwd":{}}})");
+        row("nothing", "");
+    }
+    void hubTrees() { // a note that is of no use is as good as none
+        QFETCH(QByteArray, tree);
+        const std::string commit(40, 'a');
+        const fs::path home = root() / "models--a--b", snapshot = home / "snapshots" / commit;
+        QVERIFY(makeCheckpoint(snapshot));
+        writeText(home / "refs/main", commit);
+        writeText(home / "trees" / (commit + ".json"), tree.toStdString());
+        Checkpoint read;
+        qint64 milliseconds = 0;
+        const double peak = peakOf([&] { read = readCheckpoint(snapshot).checkpoint; }, milliseconds);
+        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(tree.size()) * 1e-6,
+                 qPrintable(QString::number(peak)));
+        QVERIFY2(milliseconds < kMaxMilliseconds, qPrintable(QString::number(milliseconds)));
+        QVERIFY2(read.state == CheckpointState::Ok, read.reason.c_str());
+    }
+
+    void endTokens_data() {
+        QTest::addColumn<QByteArray>("text");
+        QTest::addColumn<QByteArray>("part");
+        const auto row = [](const char* name, const std::string& text, const char* part) {
+            QTest::newRow(name) << QByteArray::fromStdString(text) << QByteArray(part);
+        };
+        row("negative", R"({"eos_token_id":-1})", "no token id");
+        row("beyond 64 bits", R"({"eos_token_id":18446744073709551615})", "no token id");
+        row("text", R"({"eos_token_id":"</s>"})", "no token id");
+        row("list in a list", R"({"eos_token_id":[[2]]})", "no token id");
+        row("endless list", "{\"eos_token_id\":[" + repeated("2,", kMost) + "2]}", "1,000");
+        row("of empty objects", "{\"a\":[" + repeated("{},", kMost) + "{}]}", "");
+        row("beyond all size", repeated(" ", kHuge), "bytes");
+        row("nested deep", "{\"a\":" + repeated("[", 400'000), "nested deeper");
+    }
+    void endTokens() {
+        QFETCH(QByteArray, text);
+        QFETCH(QByteArray, part);
+        writeText(root() / "generation_config.json", text.toStdString());
+        Result<std::vector<std::int32_t>> ids;
+        qint64 milliseconds = 0;
+        const double peak = peakOf([&] { ids = recordedEndTokens(root()); }, milliseconds);
+        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(text.size()) * 1e-6,
+                 qPrintable(QString::number(peak)));
+        QVERIFY(milliseconds < kMaxMilliseconds);
+        if (part.isEmpty()) {
+            QVERIFY(ids && ids->empty());
+            return;
+        }
+        QVERIFY(!ids);
+        QVERIFY2(ids.error().message.find(part.toStdString()) != std::string::npos, ids.error().message.c_str());
+    }
+    void soundEndTokensAreRead() {
+        writeText(root() / "config.json", R"({"eos_token_id":7})");
+        QVERIFY(recordedEndTokens(root()) == std::vector<std::int32_t>{7});
+        writeText(root() / "generation_config.json", R"({"eos_token_id":[2,3]})");
+        QVERIFY(recordedEndTokens(root()) == (std::vector<std::int32_t>{2, 3}));
+        writeText(root() / "generation_config.json", R"({"eos_token_id":null})");
+        QVERIFY(recordedEndTokens(root()) == std::vector<std::int32_t>{7});
+    }
+
     void aSoundIndexIsRead() {
         const auto parsed = parseShardIndex(
             R"({"metadata":{"total_size":"wrong"},"weight_map":{"a":"x-1.bin","b":"sub/x-2.bin"}})", "x");

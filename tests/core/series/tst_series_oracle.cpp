@@ -69,6 +69,15 @@ for name in sorted(os.listdir(root)):
 print(json.dumps(facts))
 )";
 
+const char* const kTree = R"(
+import os, sys
+from huggingface_hub._tree_cache import TreeCacheEntry, write_tree_cache
+sha = '0' * 40
+write_tree_cache(sys.argv[1], 'b' * 40, {'config.json': TreeCacheEntry(519, sha), 'tokenizer.json': TreeCacheEntry(9, sha),
+                                         'model.safetensors': TreeCacheEntry(9, sha, '0' * 64, 9, '1' * 64), 'onnx/model.onnx': TreeCacheEntry(9, sha)})
+print('true' if os.listdir(sys.argv[1] + '/trees') == ['b' * 40 + '.json'] else 'false')
+)";
+
 /// Loads every folder below argv[1] and prints what did not fit and what it then computes with.
 const char* const kLoad = R"(
 import json, os, sys, torch
@@ -152,6 +161,22 @@ private Q_SLOTS:
             QVERIFY2(std::abs(activationAt(spec.activation) - fact["act"].get<double>()) < 1e-6, name.c_str());
             QVERIFY2(CheckpointWeights::open(root / name, spec), name.c_str());
         }
+    }
+    /// The list of a commit's files, as huggingface_hub itself writes it.
+    void hubTreesAreUnderstood() {
+        QTemporaryDir cache;
+        const std::string commit(40, 'b');
+        const fs::path home = fs::path(cache.path().toStdString()) / "models--a--b", snapshot = home / "snapshots" / commit;
+        QVERIFY(makeCheckpoint(snapshot));
+        writeText(home / "refs/main", commit);
+        const Json done = python(kTree, home.string());
+        QVERIFY2(done == Json(true), "the reference did not run");
+        QVERIFY(readCheckpoint(snapshot).checkpoint.state == CheckpointState::Ok);
+        fs::remove(snapshot / "model.safetensors");
+        fs::remove(snapshot / "config.json");
+        const Checkpoint part = readCheckpoint(snapshot).checkpoint;
+        QVERIFY2(part.reason.find("config.json, model.safetensors are missing") != std::string::npos,
+                 part.reason.c_str());
     }
     void oursLoadsThere() {
         const fs::path root = m_ours.path().toStdString();

@@ -3,6 +3,7 @@
 #include <QProcess>
 
 #include "tests/core/series/layouts.h"
+#include "tests/core/series/olmo_folder.h"
 #include "tests/ui/data/session_fixture.h"
 #include "ui/data/format.h"
 #include "ui/data/series_model.h"
@@ -37,6 +38,11 @@ const Listed& expected() {
         {"folders", {"iter_100 51200 ok", "iter_200 102400 ok"}},
         {"finetuned", {"ckpt.pt - ok"}},
         {"other", {"step5.pt - broken"}},
+        {"OLMo-own", {"step10-unsharded 5120 ok", "step20-unsharded 10240 ok", "step30 15360 broken"}},
+        {"Amber", {"ckpt_000 3497583333 ok", "ckpt_010 38473416667 ok"}},
+        {"TinyLlama-1.1B",
+         {"TinyLlama-1.1B-step-50K-105b 105000000000 ok", "TinyLlama-1.1B-intermediate-step-240k-503b 503000000000 ok"}},
+        {"halves", {"step100 - ok", "step200 - broken"}},
         {"pythia-14m", {"step1 2097152 ok", "step512 1073741824 ok"}},
         {"sizes (2x8, 2 heads, MLP 12)", {"step1 - ok", "step3 - ok"}},
         {"sizes (2x8, 2 heads, MLP 16)", {"step2 - ok"}}};
@@ -60,6 +66,27 @@ bool addHubAndTrainer(const fs::path& root) {
     }
     writeText(root / "trainer/out/checkpoint-1500/adapter_config.json", R"({"base_model_name_or_path":"org/base"})");
     writeText(root / "trainer/out/checkpoint-1500/adapter_model.safetensors", "x");
+    return made;
+}
+
+/// What trainers and repositories of their own kind leave.
+bool addOwnKinds(const fs::path& root) {
+    bool made = true;
+    for (const unsigned step : {10U, 20U})
+        made = makeOlmoFolder(root / "OLMo-own" / ("step" + std::to_string(step) + "-unsharded"), step) && made;
+    writeText(root / "OLMo-own/tokenizer.json", "{}");
+    writeText(root / "OLMo-own/step30/config.yaml", kOlmoYaml);
+    writeText(root / "OLMo-own/step30/model/rank0.pt", "a part");
+    unsigned seed = 60;
+    for (const char* name : {"Amber/ckpt_000", "Amber/ckpt_010", "repositories/TinyLlama-1.1B-step-50K-105b",
+                             "repositories/TinyLlama-1.1B-intermediate-step-240k-503b"})
+        made = makeCheckpoint(root / name, tinySpec(), ++seed) && made;
+    for (const char* name : {"halves/step100", "halves/step200"}) {
+        writeConfig(root / name, tinySpec());
+        writeText(root / name / "tokenizer.json", "{}");
+        made = writeShards(root / name, randomTensors(tinySpec(), ++seed), 2) && made;
+    }
+    fs::remove(root / "halves/step200/model-2-of-2.safetensors");
     return made;
 }
 
@@ -145,7 +172,7 @@ class TestMixedFolder : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         fs::create_directories(m_fixture.dir.path().toStdString() + "/mixed");
-        QVERIFY(addHubAndTrainer(root()) && addFolders(root()));
+        QVERIFY(addHubAndTrainer(root()) && addFolders(root()) && addOwnKinds(root()));
         const QByteArray failed = python({QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/nanogpt_files.py"),
                                           QString::fromStdString(root().string())});
         QVERIFY2(failed.isEmpty(), failed.constData());
@@ -156,7 +183,8 @@ private Q_SLOTS:
         const QString wrong = differences(byCommand(root(), errors));
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong));
         for (const char* said : {"truncated", "only an adapter (LoRA)", "a nanoGPT checkpoint holds none",
-                                 "no checkpoint of nanoGPT", "downloaded by its commit"})
+                                 "no checkpoint of nanoGPT", "downloaded by its commit",
+                                 "unshard.py", "named by the index but missing"})
             QVERIFY2(errors.contains(said), said);
     }
 

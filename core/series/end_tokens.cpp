@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/series/end_tokens.h"
+
+#include "core/series/checkpoint_records.h"
+
+namespace crest::series {
+namespace {
+
+constexpr std::size_t kMostIds = 1'000;
+
+bool isTokenId(const Json& id) {
+    if (id.is_number_unsigned())
+        return id.get<std::uint64_t>() <= INT32_MAX;
+    return id.is_number_integer() && id.get<std::int64_t>() >= 0 && id.get<std::int64_t>() <= INT32_MAX;
+}
+
+} // namespace
+
+Result<std::vector<std::int32_t>> parseEndTokens(const Json& config, const std::string& where) {
+    std::vector<std::int32_t> ids;
+    const auto found = config.is_object() ? config.find("eos_token_id") : config.end();
+    if (!config.is_object() || found == config.end() || found->is_null())
+        return ids;
+    const Json list = found->is_array() ? *found : Json::array({*found});
+    if (list.size() > kMostIds)
+        return fail(ErrorKind::Malformed, "eos_token_id names more than 1,000 tokens", where);
+    for (const Json& id : list) {
+        if (!isTokenId(id))
+            return fail(ErrorKind::Malformed, "eos_token_id is no token id or list of them", where);
+        ids.push_back(id.get<std::int32_t>());
+    }
+    return ids;
+}
+
+Result<std::vector<std::int32_t>> recordedEndTokens(const std::filesystem::path& folder) {
+    std::error_code ignored;
+    for (const char* name : {"generation_config.json", "config.json"}) {
+        const std::filesystem::path file = folder / name;
+        if (!std::filesystem::exists(file, ignored))
+            continue;
+        CREST_TRY(config, readSmallJson(file));
+        CREST_TRY(ids, parseEndTokens(config, file.string()));
+        if (!ids.empty())
+            return ids;
+    }
+    return std::vector<std::int32_t>();
+}
+
+} // namespace crest::series
