@@ -14,7 +14,6 @@
 namespace crest::data {
 namespace {
 
-constexpr std::size_t kKeptBytes = 256'000'000; ///< of segments that are kept between reading and tokenizing
 constexpr std::int64_t kMostTokens = 4'000'000'000;
 
 using Segments = std::vector<TuningSegment>;
@@ -22,27 +21,30 @@ using Segments = std::vector<TuningSegment>;
 /// Hash of all rows, which are kept as long as they are small.
 class Scan {
 public:
-    explicit Scan(const TuningDataSettings& settings) {
+    /// Keeps no more than `keptBytes`.
+    explicit Scan(const TuningDataSettings& settings, std::size_t keptBytes = 0)
+        : m_most(keptBytes)
+        , m_keeps(keptBytes > 0) {
         m_hash.update("crest tuning data 1\n").update(canonicalJson(tuningIdentity(settings))).update("\n");
     }
     void take(Segments segments) {
         std::size_t bytes = 0;
         for (const TuningSegment& segment : segments) {
-            m_hash.update(fmt::format("{}{} {}\n", segment.learned ? 1 : 0, segment.isEnd ? 1 : 0, segment.text.size()));
+            m_hash.update(
+                fmt::format("{}{} {}\n", segment.learned ? 1 : 0, segment.isEnd ? 1 : 0, segment.text.size()));
             m_hash.update(segment.text);
             bytes += sizeof segment + segment.text.size();
         }
         m_hash.update("\n");
         ++m_rows;
         m_bytes += bytes;
-        if (m_keeps && m_bytes > kKeptBytes) {
+        if (m_keeps && m_bytes > m_most) {
             m_keeps = false;
             m_kept = {};
         }
         if (m_keeps)
             m_kept.push_back(std::move(segments));
     }
-    void keepNothing() { m_keeps = false; }
     std::int64_t rows() const { return m_rows; }
     /// Null where there was too much.
     const std::vector<Segments>* kept() const { return m_keeps ? &m_kept : nullptr; }
@@ -51,9 +53,9 @@ public:
 private:
     Sha256 m_hash;
     std::vector<Segments> m_kept;
-    std::size_t m_bytes = 0;
+    std::size_t m_most, m_bytes = 0;
     std::int64_t m_rows = 0;
-    bool m_keeps = true;
+    bool m_keeps;
 };
 
 TuningRowOptions rowOptions(const TuningDataSettings& settings) {
@@ -142,14 +144,14 @@ Result<void> tokenizeRows(const Opened& data, const TuningDataSettings& settings
         return batcher.flush();
     }
     Scan again(settings);
-    again.keepNothing();
     const auto visit = [&](std::int64_t row, Segments segments) -> Result<void> {
         if (sorter.wants(row))
             CREST_CHECK(batcher.add(row, segments));
         again.take(std::move(segments));
         return {};
     };
-    CREST_CHECK(readTuningRows(data.files, data.forms.form, data.forms.stylePointer(), rowOptions(settings), visit, job));
+    CREST_CHECK(
+        readTuningRows(data.files, data.forms.form, data.forms.stylePointer(), rowOptions(settings), visit, job));
     CREST_CHECK(batcher.flush());
     if (again.finish() != hash)
         return fail(ErrorKind::Mismatch, "the data changed while it was read; start again", settings.path);
@@ -182,13 +184,15 @@ void addNotes(TuningSet& set, const TuningDataSettings& settings) {
     const std::int64_t tooLong = set.trainCounts.tooLong + set.heldOutCounts.tooLong;
     const std::int64_t emptied = set.trainCounts.emptied + set.heldOutCounts.emptied;
     const std::int64_t all = examples + emptied + (settings.tooLong == TooLong::Drop ? tooLong : 0);
-    note(tooLong, fmt::format("{} of {} examples are longer than {} tokens and are {}", tooLong, all, settings.maxTokens,
-                              settings.tooLong == TooLong::Drop ? "left out" : "cut off there, without an end token"));
+    note(tooLong,
+         fmt::format("{} of {} examples are longer than {} tokens and are {}", tooLong, all, settings.maxTokens,
+                     settings.tooLong == TooLong::Drop ? "left out" : "cut off there, without an end token"));
     note(emptied, fmt::format("{} of {} examples have nothing to learn within their first {} tokens and are left out",
                               emptied, all, settings.maxTokens));
-    note(set.repeated, fmt::format("{} of {} held-out examples are trained on as well, because rows are in the data more "
-                                   "than once",
-                                   set.repeated, set.heldOut.size()));
+    note(set.repeated,
+         fmt::format("{} of {} held-out examples are trained on as well, because rows are in the data more "
+                     "than once",
+                     set.repeated, set.heldOut.size()));
 }
 
 /// Why nothing is left of one part of the data.
@@ -197,16 +201,17 @@ Result<void> checkNotEmpty(const TuningSet& set, const TuningDataSettings& setti
     if (!noTrain && (heldOutRows == 0 || !set.heldOut.empty()))
         return {};
     const char* part = noTrain ? "train on" : "hold out";
-    return fail(ErrorKind::Malformed,
-                settings.tooLong == TooLong::Drop
-                    ? fmt::format("no example is left to {}: all are longer than {} tokens (the shortest of the data has "
-                                  "{}). Allow longer examples, or truncate them",
-                                  part, settings.maxTokens, set.lengths.shortest)
-                    : fmt::format("no example is left to {}: within the first {} tokens nothing is learned, the prompts "
-                                  "alone are as long (the shortest example of the data has {} tokens). Allow longer "
-                                  "examples",
-                                  part, settings.maxTokens, set.lengths.shortest),
-                settings.path);
+    return fail(
+        ErrorKind::Malformed,
+        settings.tooLong == TooLong::Drop
+            ? fmt::format("no example is left to {}: all are longer than {} tokens (the shortest of the data has "
+                          "{}). Allow longer examples, or truncate them",
+                          part, settings.maxTokens, set.lengths.shortest)
+            : fmt::format("no example is left to {}: within the first {} tokens nothing is learned, the prompts "
+                          "alone are as long (the shortest example of the data has {} tokens). Allow longer "
+                          "examples",
+                          part, settings.maxTokens, set.lengths.shortest),
+        settings.path);
 }
 
 } // namespace
@@ -236,7 +241,6 @@ LengthHistogram lengthHistogram(std::span<const std::int32_t> lengths, std::int6
 Result<TuningDataPlan> planTuningData(const TuningDataSettings& settings, const JobContext& job) {
     CREST_TRY(data, open(settings));
     Scan scan(settings);
-    scan.keepNothing();
     CREST_TRY(counts, scanRows(data, settings, job, scan));
     CREST_TRY(split, splitOf(scan.rows(), settings));
     return TuningDataPlan{scan.finish(), std::move(counts), static_cast<std::int64_t>(split.train.size()),
@@ -244,11 +248,11 @@ Result<TuningDataPlan> planTuningData(const TuningDataSettings& settings, const 
 }
 
 Result<TuningSet> readTuningData(const TuningDataSettings& settings, const text::Tokenizer& tokenizer,
-                                 const JobContext& job, const TokenCache& cache) {
+                                 const JobContext& job, const TokenCache& cache, std::size_t keptBytes) {
     CREST_TRY(data, open(settings));
     CREST_TRY(encoder, TuningEncoder::of(tokenizer, settings.begin));
     TuningSet set;
-    Scan scan(settings);
+    Scan scan(settings, keptBytes);
     CREST_TRY(counts, scanRows(data, settings, job, scan));
     set.counts = std::move(counts);
     CREST_TRY(split, splitOf(scan.rows(), settings));

@@ -3,8 +3,8 @@
 // hash. Forms of rows and ways of writing dialogues are files (tuning_template.h, resources/tuning); how the border of
 // prompt and completion is treated: tuning_tokens.h; which rows are drawn: tuning_split.h.
 //
-// Of a dialogue only the assistant's turns are learned, and what follows the last of them is cut off. Every example ends
-// with the tokenizer's end token, which is learned. Answers that are blank teach nothing.
+// Of a dialogue only the assistant's turns are learned, and what follows the last of them is cut off. Every example
+// ends with the tokenizer's end token, which is learned. Answers that are blank teach nothing.
 #pragma once
 
 #include <cstdint>
@@ -40,14 +40,14 @@ struct TuningDataPlan {
 };
 
 struct TuningTokenCounts {
-    std::int64_t tooLong = 0;   ///< longer than maxTokens: truncated or dropped
-    std::int64_t emptied = 0;   ///< truncated, and nothing learned was left: dropped
-    std::int64_t tokens = 0;    ///< of the examples that are kept, end tokens included
-    std::int64_t learned = 0;   ///< of these
+    std::int64_t tooLong = 0; ///< longer than maxTokens: truncated or dropped
+    std::int64_t emptied = 0; ///< truncated, and nothing learned was left: dropped
+    std::int64_t tokens = 0;  ///< of the examples that are kept, end tokens included
+    std::int64_t learned = 0; ///< of these
 };
 
 struct TuningSet {
-    std::vector<TuningExample> train, heldOut;    ///< in the order of the rows
+    std::vector<TuningExample> train, heldOut;        ///< in the order of the rows
     std::vector<std::int64_t> trainRows, heldOutRows; ///< of each example its row, from 0 among those that can be used
     TuningRowCounts counts;
     TuningTokenCounts trainCounts, heldOutCounts;
@@ -58,14 +58,15 @@ struct TuningSet {
     std::vector<std::string> notes;
 };
 
-/// `settings` must be resolved (resolveTuningData); OutOfRange, NotFound, Malformed as the parts say. Memory is bounded by
-/// the longest row.
+/// `settings` must be resolved (resolveTuningData); OutOfRange, NotFound, Malformed as the parts say. Memory is bounded
+/// by the longest row.
 Result<TuningDataPlan> planTuningData(const TuningDataSettings& settings, const JobContext& job = {});
 
 /// Reads, splits and tokenises. Besides the errors of planTuningData: Unsupported where the tokenizer has no end token,
 /// Malformed where no example is left to train on or hold out, Mismatch where the files change meanwhile. Memory: five
-/// bytes a token, and some hundred MB. Ids are kept in `cache`.
+/// bytes a token, and some hundred MB: more text than `keptBytes` is read a second time. Ids are kept in `cache`.
 Result<TuningSet> readTuningData(const TuningDataSettings& settings, const text::Tokenizer& tokenizer,
-                                 const JobContext& job = {}, const TokenCache& cache = {});
+                                 const JobContext& job = {}, const TokenCache& cache = {},
+                                 std::size_t keptBytes = 256'000'000);
 
 } // namespace crest::data

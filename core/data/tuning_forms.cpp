@@ -95,10 +95,11 @@ Result<TuningTemplate> recogniseForm(const Json& row, const TuningTemplates& tem
         if (form.fits(row))
             fitting.push_back(&form);
     if (fitting.empty())
-        return fail(ErrorKind::Mismatch,
-                    fmt::format("no form fits these rows, which have the fields {}. There are: {}. A form of your own is "
-                                "a small file: resources/tuning/README.md",
-                                fieldsOf(row), knownForms(templates)));
+        return fail(
+            ErrorKind::Mismatch,
+            fmt::format("no form fits these rows, which have the fields {}. There are: {}. A form of your own is "
+                        "a small file: resources/tuning/README.md",
+                        fieldsOf(row), knownForms(templates)));
     std::size_t most = 0;
     for (const TuningTemplate* form : fitting)
         most = std::max(most, form->needs().size());

@@ -51,7 +51,9 @@ Result<TuningPreview> previewTuningRows(const TuningDataSettings& settings, cons
     };
     ExampleBatcher batcher(encoder, {}, job, show);
     const TuningRowOptions rows{settings.lossOn == LossOn::All, 1.0, options.maxRows};
-    const auto visit = [&](std::int64_t row, std::vector<TuningSegment> segments) { return batcher.add(row, segments); };
+    const auto visit = [&](std::int64_t row, std::vector<TuningSegment> segments) {
+        return batcher.add(row, segments);
+    };
     CREST_TRY(counts, readTuningRows(files, forms.form, forms.stylePointer(), rows, visit, job));
     CREST_CHECK(batcher.flush());
     preview.whole = options.maxRows == 0 || counts.rows < options.maxRows;

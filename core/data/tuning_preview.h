@@ -23,14 +23,14 @@ struct PreviewSegment {
 };
 
 struct PreviewExample {
-    std::int64_t row = 0; ///< from 0, among those that can be used
+    std::int64_t row = 0;                       ///< from 0, among those that can be used
     std::int64_t tokens = 0, learnedTokens = 0; ///< as they are trained on
-    bool leftOut = false; ///< too long, or nothing learned is left of it
+    bool leftOut = false;                       ///< too long, or nothing learned is left of it
     std::vector<PreviewSegment> segments;
 };
 
 struct PreviewOptions {
-    std::int64_t examples = 20; ///< that are shown
+    std::int64_t examples = 20;  ///< that are shown
     std::int64_t maxRows = 2000; ///< that are read, for the counts; 0: all
 };
 
@@ -42,8 +42,8 @@ struct TuningPreview {
     bool whole = false; ///< all rows were read
 };
 
-/// The front of the data, not split. Errors as readTuningData, but rows that cannot be used are only counted, unless that
-/// is all of them, and so are examples that are left out.
+/// The front of the data, not split. Errors as readTuningData, but rows that cannot be used are only counted, unless
+/// that is all of them, and so are examples that are left out.
 Result<TuningPreview> previewTuningRows(const TuningDataSettings& settings, const text::Tokenizer& tokenizer,
                                         const PreviewOptions& options = {}, const JobContext& job = {});
 

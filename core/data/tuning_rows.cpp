@@ -176,7 +176,8 @@ Result<Json> firstTuningRow(const std::vector<DataFile>& files, const JobContext
                 if (row)
                     found = std::move(*row);
                 else if (!problem)
-                    problem = Error{row.error().kind, fmt::format("row {}: {}", number, row.error().message), file.name()};
+                    problem =
+                        Error{row.error().kind, fmt::format("row {}: {}", number, row.error().message), file.name()};
                 return !found && ++tried < kRowsTried;
             },
             job));

@@ -24,9 +24,9 @@ struct TuningRowCounts {
     bool operator==(const TuningRowCounts&) const = default;
 };
 
-/// The files of a path: itself; of a folder or an archive those of its training part (train*), else all of its data files,
-/// of the first kind that is there: parquet, jsonl, json, csv, tsv, txt, the last five also with .gz. NotFound says what was
-/// looked for.
+/// The files of a path: itself; of a folder or an archive those of its training part (train*), else all of its data
+/// files, of the first kind that is there: parquet, jsonl, json, csv, tsv, txt, the last five also with .gz. NotFound
+/// says what was looked for.
 Result<std::vector<DataFile>> tuningFiles(const std::filesystem::path& path);
 
 struct TuningRowOptions {
@@ -35,8 +35,8 @@ struct TuningRowOptions {
     std::int64_t limit = 0; ///< the first so many rows, the bad ones among them; 0: all
 };
 
-/// Gets each row that can be used, numbered from 0, with its segments: at least one is learned and the last is. An error
-/// ends the reading; what it returns is not looked at otherwise.
+/// Gets each row that can be used, numbered from 0, with its segments: at least one is learned and the last is. An
+/// error ends the reading; what it returns is not looked at otherwise.
 using TuningRowVisitor = std::function<Result<void>(std::int64_t index, std::vector<TuningSegment> segments)>;
 
 /// Malformed where a file is not in its format or too many rows cannot be used.

@@ -14,7 +14,8 @@ constexpr std::int64_t kMostCount = std::int64_t(1) << 53;
 
 constexpr std::array kLossNames{std::pair{"completions", LossOn::Completions}, std::pair{"all", LossOn::All}};
 constexpr std::array kLongNames{std::pair{"truncate", TooLong::Truncate}, std::pair{"drop", TooLong::Drop}};
-constexpr std::array kBeginNames{std::pair{"tokenizer", TuningBegin::Tokenizer}, std::pair{"nothing", TuningBegin::Nothing},
+constexpr std::array kBeginNames{std::pair{"tokenizer", TuningBegin::Tokenizer},
+                                 std::pair{"nothing", TuningBegin::Nothing},
                                  std::pair{"begin_token", TuningBegin::BeginToken}};
 
 template<class Table, class T> const char* nameOf(const Table& table, T value) {
@@ -82,9 +83,9 @@ Json tuningDataToJson(const TuningDataSettings& settings) {
 
 Result<TuningDataSettings> tuningDataFromJson(const Json& json, const std::string& where) {
     const Keys keys(json, where);
-    CREST_CHECK(keys.only({"path", "form", "chat", "form_definition", "chat_definition", "loss_on", "begin", "max_tokens",
-                           "too_long", "held_out_share", "held_out_count", "split_seed", "sample_count", "sample_seed",
-                           "max_bad_share"}));
+    CREST_CHECK(keys.only({"path", "form", "chat", "form_definition", "chat_definition", "loss_on", "begin",
+                           "max_tokens", "too_long", "held_out_share", "held_out_count", "split_seed", "sample_count",
+                           "sample_seed", "max_bad_share"}));
     TuningDataSettings settings;
     CREST_TRY(path, keys.text("path"));
     CREST_TRY(form, keys.text("form", settings.form));

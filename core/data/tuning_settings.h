@@ -26,9 +26,11 @@ inline constexpr std::int64_t kMostExampleTokens = 1'000'000;
 
 struct TuningDataSettings {
     std::string path; ///< a file, an archive, or a folder (see tuningFiles)
-    /// Form of the rows and way of writing dialogues, by name; "auto": recognised; "" for `chat`: plain, as the form says.
+    /// Form of the rows and way of writing dialogues, by name; "auto": recognised; "" for `chat`: plain, as the form
+    /// says.
     std::string form = "auto", chat;
-    /// Their canonical JSON, filled by `resolveTuningData`; what a study keeps. "" for `chatDefinition` where chat is "".
+    /// Their canonical JSON, filled by `resolveTuningData`; what a study keeps. "" for `chatDefinition` where chat is
+    /// "".
     std::string formDefinition, chatDefinition;
     LossOn lossOn = LossOn::Completions;
     TuningBegin begin = TuningBegin::Tokenizer;
@@ -48,9 +50,9 @@ Result<void> checkTuningData(const TuningDataSettings& settings, const std::stri
 /// them: part of the content hash.
 Json tuningIdentity(const TuningDataSettings& settings);
 
-/// The settings with their definitions, from files of `templatesFolder` (resources/tuning) by name; the form "auto" from
-/// the first row of the data and then by its name. Definitions that are there already are kept. NotFound for a name that
-/// there is not, Mismatch as recogniseForm.
+/// The settings with their definitions, from files of `templatesFolder` (resources/tuning) by name; the form "auto"
+/// from the first row of the data and then by its name. Definitions that are there already are kept. NotFound for a
+/// name that there is not, Mismatch as recogniseForm.
 Result<TuningDataSettings> resolveTuningData(TuningDataSettings settings, const std::filesystem::path& templatesFolder,
                                              const JobContext& job = {});
 

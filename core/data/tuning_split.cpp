@@ -63,8 +63,8 @@ Result<TuningSplit> splitTuningRows(std::int64_t rows, const TuningSplitSettings
         split.train = std::move(rest);
         return split;
     }
-    const auto drawn = PyRandom(settings.sampleSeed)
-                           .sample(static_cast<std::int64_t>(rest.size()), settings.sampleCount);
+    const auto drawn =
+        PyRandom(settings.sampleSeed).sample(static_cast<std::int64_t>(rest.size()), settings.sampleCount);
     for (const std::int64_t place : drawn)
         split.train.push_back(rest[static_cast<std::size_t>(place)]);
     std::ranges::sort(split.train);

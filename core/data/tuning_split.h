@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which rows are trained on and which are held out, by seed. Pure functions: the same numbers give the same rows on every
-// machine and for every tokenizer.
+// Which rows are trained on and which are held out, by seed. Pure functions: the same numbers give the same rows on
+// every machine and for every tokenizer.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +27,8 @@ struct TuningSplit {
 };
 
 /// In Python: heldOut = sorted(random.Random(splitSeed).sample(range(rows), h)), rest = the other rows, and
-/// train = sorted(random.Random(sampleSeed).sample(rest, sampleCount)) where that is fewer than all. OutOfRange where no
-/// row would be left to train on.
+/// train = sorted(random.Random(sampleSeed).sample(rest, sampleCount)) where that is fewer than all. OutOfRange where
+/// no row would be left to train on.
 Result<TuningSplit> splitTuningRows(std::int64_t rows, const TuningSplitSettings& settings);
 /// OutOfRange with a sentence for settings that make no sense.
 Result<void> checkTuningSplit(const TuningSplitSettings& settings);

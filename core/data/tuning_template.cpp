@@ -2,67 +2,25 @@
 #include "core/data/tuning_template.h"
 
 #include <algorithm>
-#include <map>
-#include <optional>
 
 #include "core/data/definition_keys.h"
-#include "core/data/py_text.h"
-#include "core/data/template.h"
+#include "core/data/tuning_parts.h"
 #include "core/io/files.h"
-#include "core/text/unicode.h"
 
 namespace crest::data {
 
-namespace tuning {
-
-/// How the turns of one role are written: prompt, completion (learned), end token, after. The last two are learned where
-/// there is a completion.
-struct TurnRules {
-    std::optional<Template> prompt, completion, after;
-    bool end = false;
-};
-
-struct Turns {
-    std::map<std::string, TurnRules> roles;
-    bool isLesson(const DialogueTurn& turn) const {
-        const auto rules = roles.find(turn.role);
-        return rules != roles.end() && rules->second.completion && !pyStrip(turn.content).empty();
-    }
-};
-
-/// A text that is cut into turns where a mark stands.
-struct Dialogue {
-    Template text;
-    std::vector<std::pair<std::string, std::string>> marks; ///< mark, role
-};
-
-struct Messages {
-    Template list;
-    std::string role, content;
-    std::map<std::string, std::string> roles; ///< names that mean system, user or assistant
-};
-
-struct Form {
-    std::optional<Template> when, prompt, completion, text;
-    std::vector<std::pair<std::string, Template>> fields;
-    std::optional<Dialogue> dialogue;
-    std::optional<Messages> messages;
-    std::optional<ChatStyle> own; ///< how its dialogues are written without a style
-};
-
-} // namespace tuning
-
 namespace {
 
+using tuning::addText;
 using tuning::Dialogue;
 using tuning::Form;
 using tuning::Messages;
+using tuning::rendered;
 using tuning::TurnRules;
 using tuning::Turns;
 
 constexpr const char* kFormFormat = "crest tuning 1";
 constexpr const char* kStyleFormat = "crest chat 1";
-constexpr std::size_t kMostTurns = 10'000;
 constexpr std::size_t kMostEntries = 100; ///< of a list or an object of a file
 
 Result<std::optional<Template>> templateOf(const Keys& keys, const char* key) {
@@ -157,7 +115,8 @@ Result<void> readFields(const Keys& keys, Form& form) {
 
 /// Exactly one of: text; completion with or without a prompt; messages; dialogue.
 Result<void> checkForm(const Keys& keys, const Form& form) {
-    const int ways = (form.text ? 1 : 0) + (form.completion ? 1 : 0) + (form.messages ? 1 : 0) + (form.dialogue ? 1 : 0);
+    const int ways =
+        (form.text ? 1 : 0) + (form.completion ? 1 : 0) + (form.messages ? 1 : 0) + (form.dialogue ? 1 : 0);
     if (ways != 1 || (form.prompt && !form.completion))
         return keys.wrong("must have one of: \"text\"; \"prompt\" and \"completion\"; \"messages\"; \"dialogue\"");
     const bool talks = form.messages || form.dialogue;
@@ -165,140 +124,6 @@ Result<void> checkForm(const Keys& keys, const Form& form) {
         return keys.wrong(talks ? "needs \"turns\": how the turns of a dialogue are written"
                                 : "has \"turns\", but its rows are no dialogues");
     return {};
-}
-
-Result<std::string> rendered(const Template& from, const Json& row, const char* key) {
-    auto text = from.text(row);
-    if (!text)
-        return fail(text.error().kind, fmt::format("\"{}\": {}", key, text.error().message));
-    return std::move(*text);
-}
-
-/// Neighbours of one kind become one.
-void add(std::vector<TuningSegment>& to, std::string text, bool learned) {
-    if (text.empty())
-        return;
-    if (!to.empty() && to.back().learned == learned && !to.back().isEnd)
-        to.back().text += text;
-    else
-        to.push_back({std::move(text), learned, false});
-}
-
-Result<void> writeTurn(const TurnRules& rules, const Json& variables, bool blank, std::vector<TuningSegment>& out) {
-    if (rules.prompt) {
-        CREST_TRY(prompt, rendered(*rules.prompt, variables, "prompt"));
-        add(out, std::move(prompt), false);
-    }
-    // An answer that is not there is no lesson in saying nothing.
-    const bool learned = rules.completion && !blank;
-    if (rules.completion) {
-        CREST_TRY(completion, rendered(*rules.completion, variables, "completion"));
-        add(out, std::move(completion), learned);
-    }
-    if (rules.end)
-        out.push_back({"", learned, true});
-    if (rules.after) {
-        CREST_TRY(after, rendered(*rules.after, variables, "after"));
-        add(out, std::move(after), learned);
-    }
-    return {};
-}
-
-/// Finds the marks of a text in their order; looks at each stretch once for each mark.
-class MarkFinder {
-public:
-    MarkFinder(const Dialogue& dialogue, const std::string& text)
-        : m_dialogue(dialogue)
-        , m_text(text)
-        , m_next(dialogue.marks.size(), 0) {
-        for (std::size_t i = 0; i < m_next.size(); ++i)
-            m_next[i] = text.find(dialogue.marks[i].first);
-    }
-    /// The mark that stands first at or after `from`, of two at one place the longer; null where there is none.
-    const std::pair<std::string, std::string>* next(std::size_t from, std::size_t& at) {
-        const std::pair<std::string, std::string>* found = nullptr;
-        at = m_text.size();
-        for (std::size_t i = 0; i < m_next.size(); ++i) {
-            const auto& mark = m_dialogue.marks[i];
-            if (m_next[i] < from)
-                m_next[i] = m_text.find(mark.first, from);
-            if (m_next[i] < at || (found && m_next[i] == at && mark.first.size() > found->first.size())) {
-                at = m_next[i];
-                found = &mark;
-            }
-        }
-        return found;
-    }
-
-private:
-    const Dialogue& m_dialogue;
-    const std::string& m_text;
-    std::vector<std::size_t> m_next;
-};
-
-Result<std::vector<DialogueTurn>> turnsInText(const Dialogue& dialogue, const Json& row) {
-    CREST_TRY(text, rendered(dialogue.text, row, "text"));
-    std::vector<DialogueTurn> turns;
-    MarkFinder marks(dialogue, text);
-    std::size_t at = 0;
-    const auto* mark = marks.next(0, at);
-    if (!mark || !pyStrip(std::string_view(text).substr(0, at)).empty())
-        return fail(ErrorKind::Malformed, fmt::format("the dialogue does not begin with one of its marks ({})",
-                                                      Json(dialogue.marks.front().first).dump()));
-    while (mark) {
-        if (turns.size() >= kMostTurns)
-            return fail(ErrorKind::OutOfRange, fmt::format("more than {} turns", kMostTurns));
-        const std::size_t begin = at + mark->first.size();
-        const std::string role = mark->second;
-        mark = marks.next(begin, at);
-        turns.push_back({role, text.substr(begin, at - begin)});
-    }
-    return turns;
-}
-
-/// A text, or OpenAI's list of parts that are texts.
-Result<std::string> contentOf(const Json& content, std::size_t turn) {
-    if (content.is_string())
-        return content.get<std::string>();
-    std::string joined;
-    bool texts = content.is_array();
-    for (std::size_t i = 0; texts && i < content.size(); ++i) {
-        const Json& part = content[i];
-        texts = part.is_object() && part.contains("text") && part["text"].is_string() &&
-                (!part.contains("type") || part["type"] == "text");
-        if (texts)
-            joined += part["text"].get_ref<const std::string&>();
-    }
-    if (!texts)
-        return fail(ErrorKind::Malformed, fmt::format("the content of turn {} is no text", turn + 1));
-    return joined;
-}
-
-Result<std::vector<DialogueTurn>> turnsInList(const Messages& messages, const Json& row) {
-    CREST_TRY(list, messages.list.value(row));
-    if (list.is_string()) { // tables hold the list as its JSON
-        CREST_TRY(parsed, parseJson(list.get_ref<const std::string&>(), "the list of messages", {16'000'000, 32}));
-        list = std::move(parsed);
-    }
-    if (!list.is_array())
-        return fail(ErrorKind::Malformed, "the messages are no list");
-    if (list.size() > kMostTurns)
-        return fail(ErrorKind::OutOfRange, fmt::format("more than {} turns", kMostTurns));
-    std::vector<DialogueTurn> turns;
-    for (std::size_t i = 0; i < list.size(); ++i) {
-        const Json& message = list[i];
-        for (const std::string& key : {messages.role, messages.content})
-            if (!message.is_object() || !message.contains(key))
-                return fail(ErrorKind::NotFound, fmt::format("turn {} has no \"{}\"", i + 1, key));
-        if (!message[messages.role].is_string())
-            return fail(ErrorKind::Malformed, fmt::format("the role of turn {} is no text", i + 1));
-        auto role = message[messages.role].get<std::string>();
-        if (const auto means = messages.roles.find(role); means != messages.roles.end())
-            role = means->second;
-        CREST_TRY(content, contentOf(message[messages.content], i));
-        turns.push_back({std::move(role), std::move(content)});
-    }
-    return turns;
 }
 
 bool isBlank(std::string_view text) {
@@ -327,8 +152,8 @@ Result<std::vector<TuningSegment>> promptAndCompletion(const Form& form, const J
         return style->write({{"user", std::string(pyStrip(prompt))}, {"assistant", std::string(pyStrip(completion))}});
     std::vector<TuningSegment> out;
     const bool blank = isBlank(completion);
-    add(out, std::move(prompt), false);
-    add(out, std::move(completion), !blank);
+    addText(out, std::move(prompt), false);
+    addText(out, std::move(completion), !blank);
     return out;
 }
 
@@ -384,7 +209,7 @@ Result<std::vector<TuningSegment>> ChatStyle::write(const std::vector<DialogueTu
         variables["role"] = turns[i].role;
         variables["first"] = i == 0;
         variables["last"] = i + 1 == count;
-        CREST_CHECK(writeTurn(rules->second, variables, isBlank(turns[i].content), out));
+        CREST_CHECK(tuning::writeTurn(rules->second, variables, isBlank(turns[i].content), out));
     }
     return out;
 }
@@ -447,12 +272,12 @@ Result<std::vector<TuningSegment>> TuningTemplate::segments(const Json& row, con
         CREST_TRY(text, rendered(*m_form->text, object, "text"));
         std::vector<TuningSegment> out;
         const bool blank = isBlank(text);
-        add(out, std::move(text), !blank);
+        addText(out, std::move(text), !blank);
         return out;
     }
     if (m_form->completion)
         return promptAndCompletion(*m_form, object, style);
-    CREST_TRY(turns, m_form->dialogue ? turnsInText(*m_form->dialogue, object) : turnsInList(*m_form->messages, object));
+    CREST_TRY(turns, tuning::dialogueTurns(*m_form, object));
     if (!style)
         return m_form->own->write(turns);
     for (DialogueTurn& turn : turns)

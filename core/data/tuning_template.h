@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How a row of fine-tuning data becomes text, with what is learned of it: readable JSON files, one for each form of rows
-// and one for each way of writing dialogues (the form: resources/tuning/README.md). They only read the row they are given,
-// and steps and output are bounded, so a file from anywhere can be run.
+// How a row of fine-tuning data becomes text, with what is learned of it: readable JSON files, one for each form of
+// rows and one for each way of writing dialogues (the form: resources/tuning/README.md). They only read the row they
+// are given, and steps and output are bounded, so a file from anywhere can be run.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ class ChatStyle {
 public:
     /// Malformed or Unsupported, naming the key.
     static Result<ChatStyle> parse(const Json& definition, const std::string& where);
-    /// The turns one after the other, up to the last that is learned: what follows it goes, and nothing is left where there
-    /// is none. A blank answer is not learned. NotFound for a role without its templates.
+    /// The turns one after the other, up to the last that is learned: what follows it goes, and nothing is left where
+    /// there is none. A blank answer is not learned. NotFound for a role without its templates.
     Result<std::vector<TuningSegment>> write(const std::vector<DialogueTurn>& turns) const;
 
     const std::string& name() const { return m_name; }

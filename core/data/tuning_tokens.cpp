@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-
 namespace crest::data {
 namespace {
 
@@ -95,9 +94,10 @@ Result<MarkedText> TuningEncoder::marked(const std::vector<TuningSegment>& segme
     for (const TuningSegment& segment : segments) {
         const std::string& text = segment.isEnd ? m_endText : segment.text;
         if (segment.isEnd && !m_endIsRead)
-            return fail(ErrorKind::Unsupported,
-                        "this way of writing dialogues puts end tokens between turns, and the tokenizer does not read its "
-                        "end token inside a text");
+            return fail(
+                ErrorKind::Unsupported,
+                "this way of writing dialogues puts end tokens between turns, and the tokenizer does not read its "
+                "end token inside a text");
         if (text.empty())
             continue;
         if (out.text.empty())

@@ -2,12 +2,12 @@
 // Segments of an example to ids and mask. Inside of tuning_data.h.
 //
 // The border. Prompt and completion are tokenised as one text, as a model reads them, never apart: tokens may reach
-// across. A token counts in the loss where it reaches into a learned stretch of the text (the rule of open-instruct and of
-// transformers' return_assistant_tokens_mask), with one exception: where the ids of the prompt alone are the first ids of the
-// whole, exactly those are the prompt (what TRL and lm-evaluation-harness go by), also where the last of them is an added token
-// that swallows a space of the completion. The tokenizer's own special tokens in front (BOS) are never learned; its
-// template's tokens behind are left out, because every example ends with one end token, which is learned. An end token
-// that the text has already at its end is not put there twice.
+// across. A token counts in the loss where it reaches into a learned stretch of the text (the rule of open-instruct and
+// of transformers' return_assistant_tokens_mask), with one exception: where the ids of the prompt alone are the first
+// ids of the whole, exactly those are the prompt (what TRL and lm-evaluation-harness go by), also where the last of
+// them is an added token that swallows a space of the completion. The tokenizer's own special tokens in front (BOS) are
+// never learned; its template's tokens behind are left out, because every example ends with one end token, which is
+// learned. An end token that the text has already at its end is not put there twice.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ struct MarkedText {
     bool firstLearned = false;
 };
 
-/// The text of ids cut before the tokens `cuts` (ascending), as it stands in the text of all: one piece more than cuts. A
-/// character whose bytes lie on both sides of a cut goes to the piece that ends it.
+/// The text of ids cut before the tokens `cuts` (ascending), as it stands in the text of all: one piece more than cuts.
+/// A character whose bytes lie on both sides of a cut goes to the piece that ends it.
 std::vector<std::string> decodedPieces(const text::Tokenizer& tokenizer, std::span<const std::int32_t> ids,
                                        std::span<const std::size_t> cuts);
 
