@@ -111,8 +111,10 @@ Result<TuningTemplate> recogniseForm(const Json& row, const TuningTemplates& tem
         std::erase_if(best, [](const TuningTemplate* form) { return !form->recognised(); });
     if (best.size() == 1 && best.front()->recognised())
         return *best.front();
-    return fail(ErrorKind::Mismatch, fmt::format("these rows, with the fields {}, fit several forms: {}. Choose one",
-                                                 fieldsOf(row), namesOf(fitting)));
+    return fail(ErrorKind::Mismatch,
+                fmt::format("what these rows are cannot be told for sure from their fields ({}); these forms would fit: "
+                            "{}. Choose one",
+                            fieldsOf(row), namesOf(fitting)));
 }
 
 } // namespace crest::data

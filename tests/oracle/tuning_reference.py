@@ -74,8 +74,10 @@ def tokenizers_of(folder):
 
 def by_offsets(tokenizer, eos, parts, prefix):
     """(text, learned) parts by the rule that Crest states: ids of the text before a border that begin the whole are all of it;
-    else a token is learned where it reaches into a learned stretch."""
+    else a token is learned where it reaches into a learned stretch. A begin token that the text has is not put there again."""
     text = "".join(part for part, _ in parts)
+    if prefix and text.startswith(tokenizer.id_to_token(prefix[0])):
+        prefix = []
     whole = tokenizer.encode(text, add_special_tokens=False)
     flags = [parts[0][1]] * len(whole.ids)
     place = 0
@@ -292,7 +294,7 @@ def main():
 
     def add(name, file, form, made, chat="", begin="tokenizer", loss_on="completions", max_tokens=1000000):
         expected = f"expected{len(out)}.jsonl"
-        cases.write_lines(os.path.join(folder, expected), made)
+        cases.write_lines(os.path.join(folder, expected), [m for m in made if any(m["learned"])])
         out.append({"tokenizer": name, "file": file, "form": form, "chat": chat, "begin": begin, "loss_on": loss_on, "max_tokens": max_tokens, "expected": expected})
 
     for name, (tokenizer, fast) in made_tokenizers.items():

@@ -117,8 +117,8 @@ private Q_SLOTS:
         add(R"({"context":"c","question":"q","answerA":"1","answerB":"2","answerC":"3","label":"1"})", "siqa");
         add(R"({"content":"c","lang":"python"})", "starcoder");
         add(R"({"text":"x","coarse_label":1,"fine_label":7})", "trec");
-        add(R"({"text":"x","label":1})", "!fit several forms: mr, text. Choose one");
-        add(R"({"sentence1":"x","sentence2":"y","label":1})", "!fit several forms: rte. Choose one");
+        add(R"({"text":"x","label":1})", "!these forms would fit: mr, text. Choose one");
+        add(R"({"sentence1":"x","sentence2":"y","label":1})", "!these forms would fit: rte. Choose one");
         add(R"({"question":"q","answer":"a"})", "!no form fits these rows, which have the fields answer, question");
         add(R"({"transcript":"x","rating":1})", "!anthropic-hh (chosen, rejected)");
     }
