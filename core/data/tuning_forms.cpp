@@ -111,10 +111,11 @@ Result<TuningTemplate> recogniseForm(const Json& row, const TuningTemplates& tem
         std::erase_if(best, [](const TuningTemplate* form) { return !form->recognised(); });
     if (best.size() == 1 && best.front()->recognised())
         return *best.front();
-    return fail(ErrorKind::Mismatch,
-                fmt::format("what these rows are cannot be told for sure from their fields ({}); these forms would fit: "
-                            "{}. Choose one",
-                            fieldsOf(row), namesOf(fitting)));
+    return fail(
+        ErrorKind::Mismatch,
+        fmt::format("what these rows are cannot be told for sure from their fields ({}); these forms would fit: "
+                    "{}. Choose one",
+                    fieldsOf(row), namesOf(fitting)));
 }
 
 } // namespace crest::data

@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t kBadExamples = 10;
 constexpr std::int64_t kRowsPerReport = 1000;
 constexpr std::int64_t kRowsTried = 100;
+/// The text before each border is tokenised by itself, so that many turns in a long text cost their product.
+constexpr std::size_t kMostBorderBytes = 200'000'000;
 
 /// In plain text an example is a paragraph, as a document is elsewhere.
 RowOptions optionsFor(const DataFile& file) {
@@ -40,6 +42,13 @@ std::vector<TuningSegment> lessonOf(std::vector<TuningSegment> segments, bool le
     if (std::ranges::none_of(segments, teaches))
         segments.clear();
     return segments;
+}
+
+bool costsTooMuch(const std::vector<TuningSegment>& segments) {
+    std::size_t bytes = 0;
+    for (const TuningSegment& segment : segments)
+        bytes += segment.text.size();
+    return segments.size() > 2 && bytes > kMostBorderBytes / segments.size();
 }
 
 class Reader {
@@ -120,6 +129,10 @@ private:
         auto lesson = lessonOf(std::move(*segments), m_options.learnAll);
         if (lesson.empty()) {
             ++m_counts.blankRows;
+            return true;
+        }
+        if (costsTooMuch(lesson)) {
+            addBad(file, number, "a dialogue of so many turns is too long; cut it into several");
             return true;
         }
         CREST_CHECK(m_visit(m_index++, std::move(lesson)));

@@ -462,6 +462,20 @@ private Q_SLOTS:
         QVERIFY(has(set->notes.front(), "1 of 200 rows cannot be used"));
     }
 
+    void manyTurnsInALongTextAreRefused() {
+        const auto talk = [](int turns, std::size_t letters) {
+            Json messages = Json::array();
+            for (int i = 0; i < turns; ++i)
+                messages.push_back(
+                    {{"role", i % 2 == 0 ? "user" : "assistant"}, {"content", std::string(letters, 'a')}});
+            return Json{{"messages", messages}};
+        };
+        QCOMPARE(problemOf(plain(writeRows("turns.jsonl", {talk(400, 50)}))), std::string());
+        const std::string problem = problemOf(plain(writeRows("turns.jsonl", {talk(4000, 1000)})));
+        QVERIFY2(has(problem, "a dialogue of so many turns is too long"), problem.c_str());
+        QVERIFY(has(problemOf(plain(writeRows("turns.jsonl", {talk(10'002, 1)}))), "more than 10000 turns"));
+    }
+
     void paragraphsOfAText() {
         const auto set =
             readTuningData(*resolved(plain(write("t.txt", "One line\nand one.\n\nAnother.\n"))), *m_tokenizer);
