@@ -147,7 +147,8 @@ private Q_SLOTS:
         add(R"({"prompt":null,"completion":null,"messages":{"list":"{{m}}"}})", "needs \"turns\"");
         add(R"({"prompt":null,"completion":null,"messages":{"list":"{{m}}"},"turns":{"user":{"prompt":"x"}}})",
             "nothing would be learned");
-        add(R"({"prompt":null,"completion":null,"dialogue":{"text":"{{m}}","marks":{}},"turns":{"a":{"completion":"x"}}})",
+        add(R"({"prompt":null,"completion":null,"dialogue":{"text":"{{m}}","marks":{}},)"
+            R"("turns":{"a":{"completion":"x"}}})",
             "\"marks\"");
         add(R"({"fields":["x"]})", "\"fields\" must be an object");
         add(R"({"name":""})", "\"name\"");
