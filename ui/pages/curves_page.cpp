@@ -277,11 +277,12 @@ void CurvesPage::moveNotes(analysis::Figure& figure) {
             if (moved.insert(note).second) {
                 const bool all = of.size() == static_cast<qsizetype>(figure.panels.size());
                 of.removeDuplicates();
-                const QString who = all ? QString()
-                                        : (of.size() <= kMostNamed ? of.join(QStringLiteral(", "))
-                                                                   : tr("%1 tasks").arg(of.size())) +
-                                              QStringLiteral(": ");
-                shared.insert(all ? 0 : shared.size(), who + toQString(note));
+                QString who;
+                if (!all)
+                    who = QString(of.size() <= kMostNamed ? of.join(QStringLiteral(", "))
+                                                          : tr("%1 tasks").arg(of.size()))
+                              .append(QStringLiteral(": "));
+                shared.insert(all ? 0 : shared.size(), who.append(toQString(note)));
             }
             return true;
         });

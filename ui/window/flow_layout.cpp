@@ -85,7 +85,7 @@ int FlowLayout::heightForWidth(int width) const {
 
 QSize FlowLayout::minimumSize() const {
     const QMargins margins = contentsMargins();
-    QSize size;
+    QSize size(0, 0);
     for (const Piece& piece : piecesOf(m_items, spacing()))
         size = size.expandedTo(QSize(piece.width, piece.height));
     return size.grownBy(margins);
@@ -93,7 +93,7 @@ QSize FlowLayout::minimumSize() const {
 
 QSize FlowLayout::sizeHint() const {
     const QMargins margins = contentsMargins();
-    QSize size;
+    QSize size(0, 0);
     for (const Piece& piece : piecesOf(m_items, spacing())) {
         size.rwidth() += piece.width + spacing();
         size.rheight() = std::max(size.height(), piece.height);
