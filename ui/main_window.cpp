@@ -42,12 +42,17 @@
 namespace crest::ui {
 namespace {
 
-/// The folder that a drag carries, or "".
-QString draggedFolder(const QMimeData* mime) {
-    for (const QUrl& url : mime->urls())
-        if (url.isLocalFile() && QFileInfo(url.toLocalFile()).isDir())
-            return url.toLocalFile();
-    return {};
+/// What a drag carries, a folder before a file, or "". A file that is none of ours is told in words when it is dropped.
+QString draggedPath(const QMimeData* mime) {
+    QString file;
+    for (const QUrl& url : mime->urls()) {
+        const QString path = url.isLocalFile() ? url.toLocalFile() : QString();
+        if (QFileInfo(path).isDir())
+            return path;
+        if (file.isEmpty())
+            file = path;
+    }
+    return file;
 }
 
 } // namespace
@@ -121,7 +126,7 @@ void MainWindow::setupDocks() {
 
 /// Where no layout was saved; needs the window's real size.
 void MainWindow::shareDocks() {
-    resizeDocks({m_series, m_probe}, {37 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
+    resizeDocks({m_series, m_probe}, {40 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
     resizeDocks({m_runs}, {13 * kRhythm}, Qt::Vertical);
     m_runs->raise();
 }
@@ -425,13 +430,13 @@ void MainWindow::closeEvent(QCloseEvent* event) {
 }
 
 void MainWindow::dragEnterEvent(QDragEnterEvent* event) {
-    if (!draggedFolder(event->mimeData()).isEmpty())
+    if (!draggedPath(event->mimeData()).isEmpty())
         event->acceptProposedAction();
 }
 
 void MainWindow::dropEvent(QDropEvent* event) {
-    if (const QString folder = draggedFolder(event->mimeData()); !folder.isEmpty())
-        m_session->open(folder);
+    if (const QString path = draggedPath(event->mimeData()); !path.isEmpty())
+        m_session->open(path);
 }
 
 bool MainWindow::event(QEvent* event) {

@@ -24,7 +24,7 @@ int main(int argc, char** argv) {
     app.set_version_flag("--version", std::string("crest ") + crest::version());
     std::string folder, theme;
     bool sample = false;
-    app.add_option("folder", folder, "A study, or a folder of checkpoints, to open");
+    app.add_option("folder", folder, "A study, a folder of checkpoints, or a file of one, to open");
     app.add_flag("--sample", sample, "Open the sample study");
     app.add_option("--theme", theme, "light or dark; default: the desktop's")->check(CLI::IsMember({"light", "dark"}));
     crest::app::Chosen chosen;

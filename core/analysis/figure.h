@@ -68,6 +68,14 @@ struct FigureLine {
     std::string label; ///< "chance 0.25"
 };
 
+/// A thin vertical line across a panel: what lies right of it was pretrained in another stage (other data, another
+/// schedule). No line of a curve crosses it.
+struct FigureBorder {
+    double x = 0;       ///< between the last budget of one stage and the first of the next
+    std::string label;  ///< at its top: "stage 2"
+    std::string detail; ///< where exactly it is known to lie: "stage 2 begins between 7B and 9B tokens"
+};
+
 struct FigurePanel {
     std::string title;
     std::string badge; ///< "ID", "OOD" or ""; ID panels are faintly tinted
@@ -75,6 +83,7 @@ struct FigurePanel {
     std::vector<FigureCurve> curves;
     std::vector<FigureMark> marks;
     std::vector<FigureLine> lines; ///< thin, behind the curves; in range when all is shown
+    std::vector<FigureBorder> borders; ///< of stages, behind the curves
     std::vector<std::string>
         notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
     int hiddenNonFinite = 0; ///< points left out as gaps; said in the panel
@@ -98,7 +107,7 @@ struct Figure {
 };
 
 /// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y,
-/// low, high, n; absent numbers are empty. Titles, axes, marks, notes and the record (figure_record.h) stand in `#`
+/// low, high, n; absent numbers are empty. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
 /// lines.
 std::string figureToCsv(const Figure& figure);
 /// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the

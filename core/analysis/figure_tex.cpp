@@ -157,6 +157,16 @@ void appendLines(std::string& out, const FigurePanel& panel) {
                                number(panel.x.high), number(line.y), braced(line.label));
 }
 
+/// Behind the curves, with its label beside the top.
+void appendBorders(std::string& out, const FigurePanel& panel) {
+    for (const FigureBorder& border : panel.borders)
+        if (inRange(panel.x, border.x))
+            out += fmt::format("\\draw[black!55, line width=0.4pt] ({{axis cs:{0},{1}}}|-{{rel axis cs:0,0}}) -- ({{axis "
+                               "cs:{0},{1}}}|-{{rel axis cs:0,1}}) node[anchor=north west, font=\\scriptsize, inner "
+                               "sep=1pt] {2};\n",
+                               number(border.x), number(panel.y.high), braced(border.label));
+}
+
 void appendMarks(std::string& out, const FigurePanel& panel, double plotMm,
                  const std::map<std::string, std::string>& colors) {
     int k = 0;
@@ -211,6 +221,7 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
         out += "  axis background/.style={fill=crestTint},\n";
     out += "]\n";
     appendLines(out, panel);
+    appendBorders(out, panel);
     for (const FigureCurve& curve : panel.curves)
         if (curve.visible)
             appendCurve(out, panel, curve, colors.at(curve.id));

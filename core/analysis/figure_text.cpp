@@ -39,6 +39,10 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
         out += oneLine(fmt::format("# panel {}: note: {}", number, note)) + "\n";
     for (const FigureLine& line : panel.lines)
         out += oneLine(fmt::format("# panel {}: line at y {}: {}", number, exact(line.y), line.label)) + "\n";
+    for (const FigureBorder& border : panel.borders)
+        out += oneLine(fmt::format("# panel {}: stage border at x {}: {}", number, exact(border.x),
+                                   border.detail.empty() ? border.label : border.detail)) +
+               "\n";
     for (const FigureMark& mark : panel.marks)
         for (const FigureCurve& curve : panel.curves)
             if (curve.visible && curve.id == mark.curve)

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/probe_provenance.h"
+#include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
 
 namespace crest::analysis {
@@ -145,7 +146,11 @@ FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& s
             curve.segments.push_back(std::move(segment));
         segment.clear();
     };
+    const std::vector<StageBorder> borders = stagesOf(results).borders;
+    auto border = borders.begin();
     for (const CurvePoint& point : (content.change ? source.sensitivity : source.value).points) {
+        for (; border != borders.end() && point.tokens >= border->after; ++border)
+            endSegment(); // what a stage changed is no slope of the curve
         if (std::isfinite(point.mean)) {
             segment.push_back(makePoint(results, source, point, content, curve.label));
             continue;

@@ -38,7 +38,7 @@ struct CurveContent {
     XQuantity x;
     bool change; ///< modified minus base, in the measure's unit
 };
-/// Points that are not finite end a segment and are counted in `hidden`.
+/// Points that are not finite end a segment and are counted in `hidden`; a stage border ends one, too.
 FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& source, const CurveContent& content,
                             const CurveLooks& looks, int& hidden);
 

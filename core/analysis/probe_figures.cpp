@@ -14,6 +14,7 @@
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_overlays.h"
 #include "core/analysis/probe_provenance.h"
+#include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
 
 namespace crest::analysis {
@@ -218,6 +219,7 @@ Result<FigurePanel> makePanel(const PanelInput& input, const study::TaskInProbe&
     setAxes(panel, results, change, input.options, measure);
     band = addBandNotes(panel, curves, change, measure.item, kindOf(results));
     addCautions(panel, results);
+    addStageBorders(panel, results, input.options.x);
     if (input.options.inflections && !change)
         addInflections(panel, results, task.task, input.inflections, input.options);
     return panel;

@@ -21,6 +21,8 @@ struct ProbeResults {
     std::vector<study::ResultRow> rows;  ///< may hold others; they are left out
     std::int64_t parameters = 0;         ///< of the checkpoints; 0 where unknown or not all the same
     double flopsPerToken = 0;            ///< of pretraining (forward and backward); 0 where unknown
+    /// Stage of pretraining by "series/checkpoint", where more is known than the names say (corrections by hand).
+    std::map<std::string, int> stages = {};
     std::vector<study::Overlay> overlays; ///< points of others
     /// Base evaluations of other series that measure the same tasks: drawn in the same panels, a colour for each.
     std::vector<ProbeResults> others;

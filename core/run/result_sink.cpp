@@ -94,8 +94,8 @@ Result<void> ResultSink::store(const std::vector<PendingResult>& group) {
             return stored;
         }
         if (!waited && m_callbacks.waiting)
-            m_callbacks.waiting("Paused: " + stored.error().text() +
-                                " Free some space; it goes on by itself, and nothing finished is lost.");
+            m_callbacks.waiting("Paused: " + stored.error().text() + // says what to do
+                                " It goes on by itself as soon as results can be written.");
         waited = true;
         std::unique_lock lock(m_mutex);
         if (m_changed.wait_for(lock, kSpacePoll, [&] { return m_giveUp; }))

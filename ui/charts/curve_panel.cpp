@@ -72,6 +72,8 @@ void CurvePanel::setPanel(const analysis::FigurePanel& panel) {
     QStringList notes;
     for (const std::string& note : analysis::panelNotes(panel))
         notes << QString::fromStdString(note);
+    for (const analysis::FigureBorder& border : panel.borders)
+        notes << QString::fromStdString(border.detail);
     setAccessibleDescription(notes.join(u". "));
 }
 

@@ -101,6 +101,7 @@ void PanelGround::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWid
     paintY(painter);
     paintX(painter);
     paintLines(painter);
+    paintBorders(painter);
     painter->setPen(thinPen(style.theme.axis, 0.08 * style.em));
     painter->drawLine(plot.topLeft(), plot.bottomLeft());
     painter->drawLine(plot.bottomLeft(), plot.bottomRight());
@@ -129,6 +130,28 @@ void PanelGround::paintLines(QPainter* painter) const {
         painter->drawText(QPointF(plot.right() - metrics.horizontalAdvance(label) - 0.2 * style.em,
                                   above ? y - 0.25 * style.em : y + metrics.ascent() + 0.1 * style.em),
                           label);
+    }
+    painter->setFont(style.font);
+}
+
+/// Stage borders: a thin line over the whole height, named beside its top.
+void PanelGround::paintBorders(QPainter* painter) const {
+    const ChartStyle& style = m_chart->style();
+    const analysis::FigurePanel& panel = m_chart->panel();
+    const QRectF plot = m_chart->plotRect();
+    const QFont small = smallFont(style);
+    const QFontMetricsF metrics(small);
+    painter->setFont(small);
+    painter->setPen(thinPen(style.theme.muted, 0.08 * style.em));
+    for (const analysis::FigureBorder& border : panel.borders) {
+        if (!analysis::inRange(panel.x, border.x))
+            continue;
+        const double x = positionOnX(*m_chart, border.x), gap = 0.3 * style.em;
+        painter->drawLine(QPointF(x, plot.top()), QPointF(x, plot.bottom()));
+        const QString label = QString::fromStdString(border.label);
+        const double width = metrics.horizontalAdvance(label);
+        const bool right = x + gap + width <= plot.right();
+        painter->drawText(QPointF(right ? x + gap : x - gap - width, plot.top() + metrics.ascent()), label);
     }
     painter->setFont(style.font);
 }

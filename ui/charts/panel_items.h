@@ -38,6 +38,7 @@ public:
 private:
     void paintHeading(QPainter* painter) const;
     void paintLines(QPainter* painter) const;
+    void paintBorders(QPainter* painter) const;
     void paintX(QPainter* painter) const;
     void paintY(QPainter* painter) const;
 

@@ -305,7 +305,7 @@ QVariant ItemsModel::headerData(int section, Qt::Orientation orientation, int ro
             return toQString(formatTokens(column.tokens));
         if (role == Qt::ToolTipRole)
             return toQString(column.checkpoint);
-        return {};
+        return role == Qt::TextAlignmentRole ? QVariant(static_cast<int>(Qt::AlignCenter)) : QVariant();
     }
     static const char* const kTitles[] = {QT_TR_NOOP("Item"), QT_TR_NOOP("Question"), QT_TR_NOOP("Learned"),
                                           QT_TR_NOOP("Forgotten"), QT_TR_NOOP("Flips")};
@@ -318,6 +318,8 @@ QVariant ItemsModel::headerData(int section, Qt::Orientation orientation, int ro
         return tr(kTitles[section]);
     if (role == Qt::ToolTipRole)
         return tr(kTips[section]);
+    if (role == Qt::TextAlignmentRole) // as the cells below
+        return static_cast<int>((section == Question ? Qt::AlignLeft : Qt::AlignRight) | Qt::AlignVCenter);
     return {};
 }
 

@@ -9,6 +9,7 @@
 #include "core/series/series.h"
 #include "core/series/weights.h"
 #include "core/study/study_series.h"
+#include "ui/data/moved_checkpoints.h"
 #include "ui/data/places.h"
 
 namespace crest::ui {
@@ -60,6 +61,14 @@ Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, c
 
 Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
     const QString clean = QFileInfo(QDir::cleanPath(input.folder)).absoluteFilePath();
+    const std::filesystem::path cache = cacheFolder().toStdString() + "/fingerprints.json";
+    if (!input.missing.empty()) {
+        CREST_TRY(moved, findMovedCheckpoints(clean.toStdString(), input.missing, cache, job));
+        if (!moved.empty()) {
+            const auto count = static_cast<int>(moved.size()), all = static_cast<int>(input.missing.size());
+            return Located{input.series, count, all - count, std::move(moved)};
+        }
+    }
     CREST_TRY(scanned, series::findSeries(clean.toStdString(), job));
     // Measured names are the study's: corrected ones, too.
     for (series::Series& one : scanned.series) {
@@ -71,8 +80,7 @@ Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
     const series::Series* found = likeliest(scanned.series, input);
     if (!found)
         return fail(ErrorKind::NotFound, "No checkpoint was found below this folder.", clean.toStdString());
-    const std::filesystem::path cache = cacheFolder().toStdString() + "/fingerprints.json";
-    Located located{input.series, 0, 0};
+    Located located{input.series, 0, 0, {}};
     for (const auto& [name, fingerprint] : input.measured) {
         const Checkpoint* checkpoint = named(*found, name);
         if (!checkpoint) {

@@ -16,15 +16,19 @@ struct LocateInput {
     study::StudySeries series;                   ///< as the study remembers it
     QString folder;                              ///< where the user says it is
     std::map<std::string, std::string> measured; ///< fingerprint of its checkpoints that have results, by name
+    /// Those of them that are not where the series is, while others are: looked for one by one.
+    std::map<std::string, std::string> missing;
 };
 
 struct Located {
     study::StudySeries series; ///< with its new path
     int verified = 0;          ///< checkpoints whose weights are those that were measured
     int missing = 0;           ///< measured ones that are not in the new folder
+    std::map<std::string, std::string> moved; ///< single ones that were found, by name; then the series stays where it is
 };
 
-/// Worker threads only: reads weights that are not remembered. NotFound where no checkpoint of the series is there,
+/// Worker threads only: reads weights that are not remembered. Single checkpoints are found by their weights alone,
+/// whatever they are called now. NotFound where no checkpoint of the series is there,
 /// Mismatch where one has other weights than those that were measured; it names the checkpoint.
 Result<Located> locateSeries(const LocateInput& input, const JobContext& job);
 

@@ -100,13 +100,16 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {
     for (const series::Series& one : series)
-        for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec) {
-                const double meanSpan = static_cast<double>(checkpoint.spec->contextLength + 1) / 2;
-                results.parameters = series::parameterCount(*checkpoint.spec);
-                results.flopsPerToken = 3 * series::forwardFlopsPerToken(*checkpoint.spec, meanSpan);
-                return;
-            }
+        for (const series::Checkpoint& checkpoint : one.checkpoints) {
+            if (checkpoint.stage)
+                for (const std::string& name : {checkpoint.name, checkpoint.foundName})
+                    results.stages[one.name + "/" + name] = *checkpoint.stage;
+            if (!checkpoint.spec || results.parameters > 0)
+                continue;
+            const double meanSpan = static_cast<double>(checkpoint.spec->contextLength + 1) / 2;
+            results.parameters = series::parameterCount(*checkpoint.spec);
+            results.flopsPerToken = 3 * series::forwardFlopsPerToken(*checkpoint.spec, meanSpan);
+        }
 }
 
 } // namespace crest::ui

@@ -26,7 +26,8 @@ std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const s
 /// The command line that draws the curves of a run again, quoted for a shell; `options` goes in before the output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);
 
-/// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities.
+/// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities, and
+/// the stages of all.
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series);
 
 } // namespace crest::ui

@@ -12,7 +12,7 @@ study::Task promptsTask(const QString& name, const QString& file, std::int64_t n
     study::Task task;
     task.name = name.toStdString();
     task.kind = study::TaskKind::Suite;
-    task.textsPath = info.absolutePath().toStdString();
+    task.textsPath = info.absoluteFilePath().toStdString(); // alone: what lies beside it is none of its data
     // In a suite's file names * ? and ! have a meaning: each stands for any character here.
     std::string pattern = info.fileName().toStdString();
     for (char& c : pattern)

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/samples_model.h"
 
+#include <QGuiApplication>
+#include <QPalette>
+
 #include "core/base/units.h"
 #include "ui/data/format.h"
 
@@ -65,8 +68,12 @@ QVariant SamplesModel::data(const QModelIndex& index, int role) const {
                        ? tr("prompt %1").arg(table()->documents[static_cast<std::size_t>(index.row())])
                        : known;
         }
-        return text(index.row(), checkpointAt(index.column()));
+        const QString written = text(index.row(), checkpointAt(index.column()));
+        return written.isEmpty() ? tr("nothing written") : written;
     }
+    if (role == Qt::ForegroundRole && index.column() != Prompt &&
+        text(index.row(), checkpointAt(index.column())).isEmpty())
+        return QGuiApplication::palette().color(QPalette::PlaceholderText);
     if (role == Qt::TextAlignmentRole)
         return static_cast<int>(Qt::AlignLeft | Qt::AlignTop);
     return {};

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "ui/data/format.h"
+#include "ui/data/path_marks.h"
 
 namespace crest::ui {
 namespace {
@@ -87,8 +88,25 @@ QString shortName(const series::Checkpoint& checkpoint) {
 void SeriesModel::setSeries(const std::vector<series::Series>& series, std::function<int(const QString&)> measured) {
     beginResetModel();
     m_series = series;
+    markEqualNames();
     m_measured = std::move(measured);
     endResetModel();
+}
+
+/// Copies in two folders, say: same seed, same tokens.
+void SeriesModel::markEqualNames() {
+    m_marks.clear();
+    for (const series::Series& one : m_series) {
+        std::map<QString, std::vector<std::filesystem::path>> alike;
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            alike[shortName(checkpoint) + u'\n' + tokensText(checkpoint.tokens)].push_back(checkpoint.path);
+        for (const auto& [name, paths] : alike) {
+            const std::vector<QString> marks = distinguishingParts(paths);
+            for (std::size_t i = 0; i < paths.size(); ++i)
+                if (!marks[i].isEmpty())
+                    m_marks[paths[i].string()] = marks[i];
+        }
+    }
 }
 
 void SeriesModel::appendFound(const QString& name, const std::vector<series::Checkpoint>& checkpoints) {
@@ -208,7 +226,8 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
                 return checkpoint.state == series::CheckpointState::Ok ||
                        checkpoint.state == series::CheckpointState::Suspect;
             });
-        return QStringLiteral("%1 of %2").arg(usable).arg(one.checkpoints.size());
+        const QString count = QStringLiteral("%1 of %2").arg(usable).arg(one.checkpoints.size());
+        return usable < static_cast<std::ptrdiff_t>(one.checkpoints.size()) ? count + QStringLiteral(" readable") : count;
     }
     return {};
 }
@@ -226,8 +245,11 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
     if (role != Qt::DisplayRole)
         return {};
     switch (column) {
-    case Name:
-        return shortName(checkpoint);
+    case Name: {
+        const auto mark = m_marks.find(checkpoint.path.string());
+        return mark == m_marks.end() ? shortName(checkpoint)
+                                     : QStringLiteral("%1 (%2)").arg(shortName(checkpoint), mark->second);
+    }
     case Tokens:
         return tokensText(checkpoint.tokens);
     case Step:

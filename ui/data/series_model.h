@@ -4,6 +4,8 @@
 #pragma once
 
 #include <functional>
+#include <map>
+#include <string>
 #include <vector>
 
 #include <QAbstractItemModel>
@@ -48,7 +50,10 @@ private:
     QVariant seriesData(const series::Series& one, int column, int role) const;
     QVariant checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column, int role) const;
 
+    void markEqualNames();
+
     std::vector<series::Series> m_series;
+    std::map<std::string, QString> m_marks; ///< by path: what tells a checkpoint from others that would read alike
     std::function<int(const QString&)> m_measured;
     bool m_editable = false;
 };

@@ -4,6 +4,7 @@
 
 #include "ui/data/format.h"
 #include "ui/data/locating.h"
+#include "ui/data/moved_checkpoints.h"
 #include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
 #include "ui/data/undo_commands.h"
@@ -52,15 +53,21 @@ void StudySession::locate(const QString& name, const QString& folder) {
                                      [&](const study::StudySeries& one) { return toQString(one.name) == name; });
     if (!d->folder || wanted == d->study.series.end())
         return;
-    LocateInput input{*wanted, folder, {}};
+    LocateInput input{*wanted, folder, {}, {}};
     const std::string prefix = wanted->name + "/";
     for (const auto& [place, fingerprint] : d->weights)
         if (place.starts_with(prefix))
             input.measured[place.substr(prefix.size())] = fingerprint;
+    for (const series::Series& one : d->series)
+        if (one.name == wanted->name && !one.checkpoints.empty())
+            for (const std::string& missing : missingCheckpoints(one, d->weights))
+                input.missing[missing] = input.measured[missing];
     const auto done = [this](const Result<Located>& found) {
         Q_EMIT checkProgress(0, 0);
         if (!found)
             return d->report(found.error());
+        if (!found->moved.empty())
+            return d->keepMoved(*found);
         study::Study changed = d->study;
         for (study::StudySeries& one : changed.series)
             if (one.name == found->series.name) {
@@ -81,6 +88,30 @@ void StudySession::locate(const QString& name, const QString& folder) {
         Q_EMIT located(message);
     };
     d->locating.start([input](const JobContext& job) { return locateSeries(input, job); }, done, d->checkSink());
+}
+
+/// Single checkpoints that were found elsewhere; undoable.
+void StudySession::Private::keepMoved(const Located& found) {
+    const std::filesystem::path where = folder->path();
+    const MovedCheckpoints before = readMovedCheckpoints(where);
+    MovedCheckpoints after = before;
+    for (const auto& [name, path] : found.moved)
+        after[found.series.name][name] = path;
+    undo.push(new MoveCheckpointsCommand(StudySession::tr("locate checkpoint"), before, after, [this](const MovedCheckpoints& moved) {
+        locating.start([path = folder->path(), moved](const JobContext&) { return writeMovedCheckpoints(path, moved); },
+                       [this](const Result<void>& written) {
+                           if (!written)
+                               return report(written.error());
+                           scan();
+                       });
+    }));
+    QString message = found.verified == 1
+                          ? StudySession::tr("%1 was found again by its weights. Its results stay.")
+                                .arg(toQString(found.moved.begin()->first))
+                          : StudySession::tr("%1 checkpoints were found again by their weights. Their results stay.").arg(found.verified);
+    if (found.missing > 0)
+        message += found.missing == 1 ? StudySession::tr(" 1 other is still missing.") : StudySession::tr(" %1 others are still missing.").arg(found.missing);
+    Q_EMIT q->located(message);
 }
 
 namespace {

@@ -35,13 +35,13 @@ Result<OpenedStudy> openLocked(const std::function<Result<study::StudyFolder>()>
 } // namespace
 
 void StudySession::Private::openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise,
-                                   const QString& checkpoints) {
+                                   std::shared_ptr<const QString> checkpoints) {
     const std::filesystem::path held = folder ? folder->path() : std::filesystem::path();
     opening.start(
         [work = std::move(work), held, writer = &writer](const JobContext&) { return openLocked(work, held, *writer); },
-        [this, otherwise = std::move(otherwise), checkpoints](Result<OpenedStudy> opened) {
+        [this, otherwise = std::move(otherwise), checkpoints = std::move(checkpoints)](Result<OpenedStudy> opened) {
             if (opened)
-                return adopt(std::move(*opened), checkpoints);
+                return adopt(std::move(*opened), checkpoints ? *checkpoints : QString());
             report(opened.error());
             if (otherwise)
                 otherwise();
@@ -110,8 +110,15 @@ void StudySession::Private::stopReader() {
     ending->deleteLater();
 }
 
-void StudySession::open(const QString& folder) {
-    d->openAt([folder] { return openStudyOrCheckpoints(folder); }, {}, folder);
+void StudySession::open(const QString& path) {
+    auto folder = std::make_shared<QString>();
+    d->openAt(
+        [path, folder]() -> Result<study::StudyFolder> {
+            CREST_TRY(place, folderToOpen(path));
+            *folder = std::move(place);
+            return openStudyOrCheckpoints(*folder);
+        },
+        {}, folder);
 }
 
 void StudySession::openSample() {

@@ -107,7 +107,7 @@ void StudySession::Private::tellModelFacts() {
     analysis::ProbeResults results;
     addModelFacts(results, series);
     if (reader)
-        reader->setModelFacts(results.parameters, results.flopsPerToken);
+        reader->setModelFacts(results.parameters, results.flopsPerToken, std::move(results.stages));
 }
 
 /// Base scores that jump make weights suspect.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <stop_token>
 
@@ -11,9 +12,12 @@
 #include <QSettings>
 #include <QThread>
 
+#include "core/series/find_checkpoints.h"
 #include "core/study/planner.h"
 #include "core/study/study_series.h"
 #include "ui/data/format.h"
+#include "ui/data/moved_checkpoints.h"
+#include "ui/data/path_marks.h"
 #include "ui/data/places.h"
 #include "ui/data/sample_study.h"
 #include "ui/data/study_reader.h"
@@ -52,12 +56,28 @@ bool holdsCheckpoint(const std::filesystem::path& folder) {
     return enough.stop_requested();
 }
 
+/// What tells `path` from the others of `places`; "" where nothing short does.
+std::string markOf(const std::vector<std::filesystem::path>& places, const std::filesystem::path& path) {
+    constexpr qsizetype kLongest = 60;
+    const std::vector<QString> marks = distinguishingParts(places);
+    const auto at = std::find(places.begin(), places.end(), path);
+    if (at == places.end())
+        return {};
+    const QString mark = marks[static_cast<std::size_t>(at - places.begin())];
+    return mark.size() <= kLongest ? mark.toStdString() : std::string();
+}
+
 /// Of a scan as a study remembers them, each with a name that is new to `study`.
 std::vector<study::StudySeries> rememberedSeries(const std::vector<series::Series>& found, const QFileInfo& folder,
                                                  const study::Study& study) {
     std::set<std::string> taken;
-    for (const study::StudySeries& one : study.series)
+    std::map<std::string, std::vector<std::filesystem::path>> places; ///< of series that are called alike
+    for (const study::StudySeries& one : study.series) {
         taken.insert(one.name);
+        places[one.name].push_back(one.path);
+    }
+    for (const series::Series& one : found)
+        places[one.name].push_back(one.path);
     std::vector<study::StudySeries> all;
     for (const series::Series& one : found) {
         // A series alone is what the user chose the folder for. Of several each has the folder of its own checkpoints.
@@ -65,8 +85,11 @@ std::vector<study::StudySeries> rememberedSeries(const std::vector<series::Serie
         const std::string wanted = alone && one.name.empty() ? folder.fileName().toStdString() : one.name;
         study::StudySeries& added = all.emplace_back();
         added.name = wanted;
+        if (const std::string mark = markOf(places[wanted], one.path); taken.contains(wanted) && !mark.empty())
+            added.name += " (" + mark + ")"; // the folder says more than a number
+        const std::string marked = added.name;
         for (int number = 2; !taken.insert(added.name).second; ++number)
-            added.name = wanted + " " + std::to_string(number);
+            added.name = marked + " " + std::to_string(number);
         added.path = alone ? folder.absoluteFilePath().toStdString() : one.path.string();
         added.foundAs = added.name == one.name ? "" : one.name;
     }
@@ -74,6 +97,53 @@ std::vector<study::StudySeries> rememberedSeries(const std::vector<series::Serie
 }
 
 } // namespace
+
+namespace {
+
+/// Has what a checkpoint's folder has.
+bool looksLikeCheckpoint(const QDir& folder) {
+    const QStringList names{QStringLiteral("config.json"), QStringLiteral("crest.json"),
+                            QStringLiteral("adapter_config.json"), QStringLiteral("model.safetensors*"),
+                            QStringLiteral("pytorch_model.bin*"), QStringLiteral("ckpt*.pt")};
+    return !folder.entryList(names, QDir::Files).isEmpty();
+}
+
+/// A checkpoint's folder that is one of several says so by its name; in the hub's cache they lie in snapshots.
+QString seriesFolderOf(const QDir& checkpoint) {
+    QDir above = checkpoint;
+    if (!above.cdUp())
+        return checkpoint.absolutePath();
+    if (QDir repository = above; above.dirName() == QStringLiteral("snapshots") && repository.cdUp())
+        return repository.absolutePath();
+    const series::ParsedName name = series::parseCheckpointName(checkpoint.dirName().toStdString());
+    return name.step || name.tokens ? above.absolutePath() : checkpoint.absolutePath();
+}
+
+bool isTorchCheckpoint(const QFileInfo& file) {
+    const QString kind = file.suffix().toLower();
+    if (kind != QStringLiteral("pt") && kind != QStringLiteral("pth"))
+        return false;
+    return !series::readPlace(series::placeOf(file.absoluteFilePath().toStdString())).isNone;
+}
+
+} // namespace
+
+Result<QString> folderToOpen(const QString& path) {
+    const QFileInfo info(QDir::cleanPath(path));
+    if (!info.exists())
+        return fail(ErrorKind::NotFound, "There is no such file or folder.", path.toStdString());
+    if (!info.isFile())
+        return path;
+    const QDir folder = info.absoluteDir();
+    if (folder.exists(QStringLiteral("study.json")))
+        return folder.absolutePath();
+    if (looksLikeCheckpoint(folder) || isTorchCheckpoint(info))
+        return seriesFolderOf(folder);
+    return fail(ErrorKind::Malformed,
+                "This file is no part of a checkpoint or study. Open a folder of checkpoints, a study, a file in a "
+                "checkpoint's folder (such as model.safetensors or config.json) or nanoGPT's ckpt.pt.",
+                path.toStdString());
+}
 
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
     const QFileInfo info(QDir::cleanPath(folder)); // without a slash at the end, which would take the name away
@@ -225,6 +295,7 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
                     const FoundInStudy& found) {
     StudyScan out;
     FolderScans scans(job, out);
+    const MovedCheckpoints moved = readMovedCheckpoints(studyFolder);
     for (const study::StudySeries& wanted : study.series) {
         const std::filesystem::path folder = studyFolder / wanted.path;
         const auto sharing = std::count_if(study.series.begin(), study.series.end(),
@@ -245,6 +316,8 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
             out.issues.push_back({toQString(folder), locateHint(wanted)});
         // Its row stays where it is not there, so that it can be located.
         out.series.push_back({wanted, one ? *one : series::Series{wanted.name, folder, {}}});
+        if (const auto away = moved.find(wanted.name); away != moved.end())
+            addMovedCheckpoints(out.series.back().found, away->second);
     }
     return out;
 }

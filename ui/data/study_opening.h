@@ -30,6 +30,9 @@ struct StudyScan {
 };
 /// Tells checkpoints as they come, with the study's name of their series where it is known already.
 using FoundInStudy = std::function<void(const std::string& series, const series::Checkpoint& checkpoint)>;
+/// The folder that a path stands for which was dropped or named: of a file in a checkpoint's folder the folder of its
+/// series, of nanoGPT's ckpt.pt the one it lies in, of study.json the study. A sentence for any other file.
+Result<QString> folderToOpen(const QString& path);
 /// A study folder as it is; a folder of checkpoints in its untitled study, which is made on the first call and found
 /// again later. It has no series at first: listFolder() finds them, with rows appearing as they come. NotFound where
 /// the folder holds no checkpoint.

@@ -74,10 +74,12 @@ void StudyReader::setWantedSamples(std::optional<analysis::ItemTableOptions> wan
     QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
 }
 
-void StudyReader::setModelFacts(std::int64_t parameters, double trainingFlopsPerToken) {
+void StudyReader::setModelFacts(std::int64_t parameters, double trainingFlopsPerToken,
+                                std::map<std::string, int> stages) {
     const std::lock_guard lock(m_mutex);
     m_parameters = parameters;
     m_flopsPerToken = trainingFlopsPerToken;
+    m_stages = std::move(stages);
     m_shownDirty = true;
 }
 
@@ -173,13 +175,15 @@ void StudyReader::listFailedCells(const study::RunStatus& run) {
     for (std::size_t i = 0; i < run.failed.size(); ++i) {
         if (i == kMostFailedListed) {
             m_issues.push_back({QStringLiteral("run ") + toQString(run.id),
-                                tr("%1 further cells failed; the run's log has them all.").arg(run.failed.size() - i)});
+                                tr("%1 further cells failed; the run's log has them all.").arg(run.failed.size() - i),
+                                toQString(run.id)});
             break;
         }
         const study::FailedCell& failed = run.failed[i];
         m_issues.push_back({failedCellText(plan->second, failed.cell),
                             toQString(failed.message) + u' ' +
-                                tr("The other cells are kept. Mend this, then click Re-run failed in Runs.")});
+                                tr("The other cells are kept. Mend this, then click Re-run failed in Runs."),
+                            toQString(run.id)});
     }
 }
 
@@ -236,6 +240,7 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
         shown = m_shown;
         facts.parameters = m_parameters;
         facts.flopsPerToken = m_flopsPerToken;
+        facts.stages = m_stages;
         facts.overlays = m_overlays;
     }
     if (shown.empty())
@@ -250,6 +255,7 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     auto results = std::make_shared<analysis::ProbeResults>(resultsOf(*m_plan));
     results->parameters = facts.parameters;
     results->flopsPerToken = facts.flopsPerToken;
+    results->stages = std::move(facts.stages);
     results->overlays = std::move(facts.overlays);
     for (const study::Plan& other : otherPlans(*m_plan))
         results->others.push_back(resultsOf(other));

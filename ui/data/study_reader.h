@@ -66,8 +66,8 @@ public:
     /// Which items or samples of the shown run are looked at; nothing: none. Any thread.
     void setWantedItems(std::optional<analysis::ItemTableOptions> wanted);
     void setWantedSamples(std::optional<analysis::ItemTableOptions> wanted);
-    /// What figures say of the checkpoints' size; any thread.
-    void setModelFacts(std::int64_t parameters, double trainingFlopsPerToken);
+    /// What figures say of the checkpoints: size (addModelFacts) and stages; any thread.
+    void setModelFacts(std::int64_t parameters, double trainingFlopsPerToken, std::map<std::string, int> stages);
 
 public Q_SLOTS:
     void start(); ///< on the reading thread
@@ -115,6 +115,7 @@ private:
     bool m_itemsDirty = false;
     std::int64_t m_parameters = 0;
     double m_flopsPerToken = 0;
+    std::map<std::string, int> m_stages;
     bool m_shownDirty = false;
 
     std::string m_planRun; ///< the run that m_plan belongs to

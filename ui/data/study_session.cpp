@@ -17,30 +17,33 @@ bool bears(const series::Checkpoint& checkpoint, const std::string& name) {
            std::ranges::find(checkpoint.aliases, name) != checkpoint.aliases.end();
 }
 
-/// Checkpoints with results that their series does not hold any more: new runs would leave them out without a word.
-QStringList missingOf(const series::Series& one, const std::map<std::string, std::string>& measured) {
-    QStringList missing;
-    for (const auto& [place, weights] : measured)
-        if (const std::string prefix = one.name + "/"; place.starts_with(prefix))
-            if (const std::string name = place.substr(prefix.size()); std::ranges::none_of(
-                    one.checkpoints, [&](const series::Checkpoint& checkpoint) { return bears(checkpoint, name); }))
-                missing << toQString(name);
-    return missing;
-}
-
-Issue missingIssue(const series::Series& one, const QStringList& missing) {
-    constexpr int kMostNamed = 5;
-    QString names = missing.mid(0, kMostNamed).join(QStringLiteral(", "));
+Issue missingIssue(const series::Series& one, const std::vector<std::string>& missing) {
+    constexpr std::size_t kMostNamed = 5;
+    QStringList names;
+    for (std::size_t i = 0; i < std::min(kMostNamed, missing.size()); ++i)
+        names << toQString(missing[i]);
+    QString text = names.join(QStringLiteral(", "));
     if (missing.size() > kMostNamed)
-        names += StudySession::tr(" and %1 others").arg(missing.size() - kMostNamed);
+        text += StudySession::tr(" and %1 others").arg(missing.size() - kMostNamed);
     return {toQString(one.path),
             StudySession::tr("Measured, but not there any more: %1. Their results stay; new runs leave them out. Where "
-                             "they were moved, move them back or put a link to each into this folder, under its old "
-                             "name, and rescan (F5).")
-                .arg(names)};
+                             "they were moved: select the series, choose Locate and name the folder they are in; they "
+                             "are known by their weights.")
+                .arg(text)};
 }
 
 } // namespace
+
+std::vector<std::string> missingCheckpoints(const series::Series& one,
+                                            const std::map<std::string, std::string>& measured) {
+    std::vector<std::string> missing;
+    for (const auto& [place, weights] : measured)
+        if (const std::string prefix = one.name + "/"; place.starts_with(prefix))
+            if (std::string name = place.substr(prefix.size()); std::ranges::none_of(
+                    one.checkpoints, [&](const series::Checkpoint& checkpoint) { return bears(checkpoint, name); }))
+                missing.push_back(std::move(name));
+    return missing;
+}
 
 /// Passes "checking 12 of 40" on to the window's thread.
 JobContext::Sink StudySession::Private::checkSink() {
@@ -60,7 +63,7 @@ void StudySession::Private::updateIssues() {
     std::vector<Issue> all = scanIssues;
     all.insert(all.end(), readIssues.begin(), readIssues.end());
     for (const series::Series& one : series)
-        if (const QStringList missing = missingOf(one, weights); !one.checkpoints.empty() && !missing.isEmpty())
+        if (const auto missing = missingCheckpoints(one, weights); !one.checkpoints.empty() && !missing.empty())
             all.push_back(missingIssue(one, missing));
     for (const study::RunStatus& run : runs)
         if (!run.message.empty())

@@ -27,6 +27,7 @@ namespace crest::ui {
 /// One problem with its place and what to do.
 struct Issue {
     QString where, message;
+    QString run = {}; ///< whose cell failed, "" for any other problem
     bool operator==(const Issue&) const = default;
 };
 
@@ -67,8 +68,9 @@ public:
     ~StudySession() override;
 
     // Opening. All return at once; opened() or failed() follows.
-    /// A study folder, or a folder of checkpoints: that is opened in an untitled study in the user's data folder.
-    void open(const QString& folder);
+    /// A study folder, or a folder of checkpoints: that is opened in an untitled study in the user's data folder. Of a
+    /// file, the folder it stands for (folderToOpen).
+    void open(const QString& path);
     void openSample();
     void close();
     bool isOpen() const;
@@ -91,7 +93,8 @@ public:
     /// Adds another folder of checkpoints to this study.
     void addSeries(const QString& folder);
     /// A series whose folder moved: `folder` is looked at in a worker and taken where its weights are those that were
-    /// measured; undoable. located() or failed() follows.
+    /// measured; undoable. Where the series is there and only some of its measured checkpoints are not, these are looked
+    /// for by their weights. located() or failed() follows.
     void locate(const QString& series, const QString& folder);
     void rescan();
 

@@ -16,6 +16,7 @@
 #include <QUndoStack>
 
 #include "ui/data/background.h"
+#include "ui/data/locating.h"
 #include "ui/data/study_opening.h"
 #include "ui/data/study_reader.h"
 #include "ui/data/study_session.h"
@@ -39,6 +40,11 @@ struct OpenedStudy {
     std::optional<study::WindowLock> lock; ///< absent where another window holds the study, or it cannot be written
     bool isOpenAlready = false;            ///< it is the one that this window holds
 };
+
+/// Checkpoints with results that their series does not hold any more: new runs would leave them out without a word.
+/// `measured`: by "series/checkpoint".
+std::vector<std::string> missingCheckpoints(const series::Series& one,
+                                            const std::map<std::string, std::string>& measured);
 
 struct StudySession::Private {
     Private(StudySession* session, SaveStudy save)
@@ -86,9 +92,9 @@ struct StudySession::Private {
     Background opening, scanning, fingerprinting, planning, adding, locating, importing, queueing, controlling, searching,
         remembering;
 
-    /// `checkpoints`: the folder whose series a study that has none gets.
+    /// `checkpoints`: the folder whose series a study that has none gets; `work` may find it out.
     void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {},
-                const QString& checkpoints = {});
+                std::shared_ptr<const QString> checkpoints = {});
     void adopt(OpenedStudy opened, const QString& checkpoints);
     void startReader();
     void stopReader();
@@ -102,6 +108,7 @@ struct StudySession::Private {
     void applyStudy(const study::Study& changed);
     void edit(const QString& text, study::Study changed);
     void updateIssues();
+    void keepMoved(const Located& found);
     void takeRuns(const RunsSnapshot& snapshot);
     void want(const std::string& runId, bool named);
     void wantAgain(const std::string& runId);

@@ -133,9 +133,11 @@ int IssuesModel::columnCount(const QModelIndex& parent) const {
 }
 
 QVariant IssuesModel::data(const QModelIndex& index, int role) const {
-    if (!index.isValid() || (role != Qt::DisplayRole && role != Qt::ToolTipRole))
+    if (!index.isValid() || (role != Qt::DisplayRole && role != Qt::ToolTipRole && role != RunIdRole))
         return {};
     const Issue& issue = m_issues[static_cast<std::size_t>(index.row())];
+    if (role == RunIdRole)
+        return issue.run;
     return index.column() == Where ? issue.where : issue.message;
 }
 

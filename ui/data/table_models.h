@@ -36,7 +36,7 @@ class IssuesModel : public QAbstractTableModel {
 public:
     enum Column { Where, Message, ColumnCount };
     using QAbstractTableModel::QAbstractTableModel;
-    void setIssues(const std::vector<Issue>& issues);
+    void setIssues(const std::vector<Issue>& issues); ///< RunIdRole: Issue::run
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;

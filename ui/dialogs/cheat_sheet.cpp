@@ -59,8 +59,10 @@ CheatSheet::CheatSheet(const QList<QAction*>& actions, QWidget* parent)
     for (const auto& [what, does] : kPanelKeys)
         panel << Line{tr(what), tr(does)};
     auto* columns = new QHBoxLayout;
-    columns->setSpacing(5 * kRhythm);
-    columns->addLayout(columnOf(tr("Window"), keys));
+    columns->setSpacing(4 * kRhythm);
+    const qsizetype half = (keys.size() + 1) / 2; // low enough for a magnified screen
+    columns->addLayout(columnOf(tr("Window"), keys.mid(0, half)));
+    columns->addLayout(columnOf(QString(), keys.mid(half)));
     columns->addLayout(columnOf(tr("Panels of curves"), panel));
     auto* buttons = new QDialogButtonBox;
     buttons->addButton(tr("Close"), QDialogButtonBox::RejectRole);

@@ -5,6 +5,8 @@
 #include <QKeyEvent>
 #include <QLineEdit>
 #include <QListWidget>
+#include <QPainter>
+#include <QStyledItemDelegate>
 #include <QTimer>
 #include <QVBoxLayout>
 
@@ -21,6 +23,38 @@ bool matches(const QAction* action, const QStringList& words) {
             return false;
     return true;
 }
+
+constexpr int kKeysRole = Qt::UserRole + 1;
+
+/// One height and one left edge for all rows, whether they have an icon or not; the keys at the right.
+class CommandDelegate : public QStyledItemDelegate {
+public:
+    using QStyledItemDelegate::QStyledItemDelegate;
+
+    QSize sizeHint(const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+        return QStyledItemDelegate::sizeHint(option, index).expandedTo(QSize(0, kRhythm + kIcon));
+    }
+    void paint(QPainter* painter, const QStyleOptionViewItem& option, const QModelIndex& index) const override {
+        QStyledItemDelegate::paint(painter, option, index);
+        const bool enabled = option.state & QStyle::State_Enabled, selected = option.state & QStyle::State_Selected;
+        painter->save();
+        painter->setPen(option.palette.color(enabled ? QPalette::Active : QPalette::Disabled,
+                                             selected ? QPalette::HighlightedText : QPalette::PlaceholderText));
+        painter->drawText(option.rect.adjusted(0, 0, -kRhythm, 0), Qt::AlignRight | Qt::AlignVCenter,
+                          index.data(kKeysRole).toString());
+        painter->restore();
+    }
+
+protected:
+    void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
+        QStyledItemDelegate::initStyleOption(option, index);
+        option->features |= QStyleOptionViewItem::HasDecoration;
+        option->decorationSize = QSize(kIcon, kIcon);
+    }
+
+private:
+    static constexpr int kIcon = 18;
+};
 
 } // namespace
 
@@ -41,6 +75,7 @@ CommandSearch::CommandSearch(const QList<QAction*>& actions, QWidget* parent)
     m_line->installEventFilter(this);
     m_list->setAccessibleName(tr("Commands"));
     m_list->setFocusPolicy(Qt::NoFocus);
+    m_list->setItemDelegate(new CommandDelegate(m_list));
     auto* column = new QVBoxLayout(this);
     column->addWidget(m_line);
     column->addWidget(m_list);
@@ -58,9 +93,8 @@ void CommandSearch::fill(const QString& text) {
         if (!matches(action, words))
             continue;
         const QString keys = action->shortcut().toString(QKeySequence::NativeText);
-        auto* item = new QListWidgetItem(
-            action->icon(),
-            keys.isEmpty() ? commandName(action) : QStringLiteral("%1\t%2").arg(commandName(action), keys), m_list);
+        auto* item = new QListWidgetItem(action->icon(), commandName(action), m_list);
+        item->setData(kKeysRole, keys);
         item->setToolTip(action->statusTip());
         item->setData(Qt::UserRole, i);
         if (!action->isEnabled())

@@ -2,6 +2,8 @@
 #include "ui/dialogs/log_dialog.h"
 
 #include <algorithm>
+#include <map>
+#include <utility>
 
 #include <QClipboard>
 #include <QDialogButtonBox>
@@ -35,8 +37,19 @@ QString headText(const study::RunStatus& run) {
                        .arg(run.totalCells);
     if (!run.message.empty())
         text += toQString(run.message) + u'\n';
-    for (const study::FailedCell& cell : run.failed)
-        text += QObject::tr("cell %1 failed: %2\n").arg(cell.cell).arg(toQString(cell.message));
+    return text;
+}
+
+/// Every failed cell by its name, with the reason; of one reason the cells stand together.
+QString failedText(const study::RunStatus& run, const Result<study::Plan>& plan) {
+    QString text;
+    std::map<std::string, QStringList> cells;
+    for (const study::FailedCell& failed : run.failed)
+        cells[failed.message] << (plan ? failedCellText(*plan, failed.cell) : QObject::tr("cell %1").arg(failed.cell));
+    for (const auto& [reason, of] : cells)
+        text += QObject::tr("%1 failed: %2\n    %3\n")
+                    .arg(of.size() == 1 ? QObject::tr("1 cell") : QObject::tr("%1 cells").arg(of.size()),
+                         toQString(reason), of.join(QStringLiteral("\n    ")));
     return text;
 }
 
@@ -68,8 +81,17 @@ LogDialog::LogDialog(const QString& studyFolder, const study::RunStatus& run, QW
     connect(copy, &QPushButton::clicked, this,
             [this] { QGuiApplication::clipboard()->setText(m_text->toPlainText()); });
     m_reading.start(
-        [path = studyFolder + QStringLiteral("/runners/log.txt")](const JobContext&) { return endOf(path); },
-        [this](const QString& log) {
+        [studyFolder, run](const JobContext&) {
+            QString failed;
+            if (!run.failed.empty())
+                if (const auto folder = study::StudyFolder::open(studyFolder.toStdString()))
+                    failed = failedText(run, study::readPlan(*folder, run.id));
+            return std::pair(failed, endOf(studyFolder + QStringLiteral("/runners/log.txt")));
+        },
+        [this](const std::pair<QString, QString>& read) {
+            const auto& [failed, log] = read;
+            if (!failed.isEmpty())
+                m_text->appendPlainText(failed);
             m_text->appendPlainText(log.isEmpty() ? tr("The runner has said nothing.") : log);
             m_text->moveCursor(QTextCursor::End);
         });

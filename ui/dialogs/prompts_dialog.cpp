@@ -49,7 +49,10 @@ PromptsDialog::PromptsDialog(const QString& file, std::vector<study::Task> exist
 }
 
 void PromptsDialog::setupFields() {
-    m_name->setText(QFileInfo(m_file).completeBaseName());
+    const QString base = QFileInfo(m_file).completeBaseName();
+    m_name->setText(base);
+    for (int number = 2; nameIsTaken(); ++number)
+        m_name->setText(QStringLiteral("%1 %2").arg(base).arg(number));
     m_name->setAccessibleName(tr("Name of the prompts"));
     m_tokens = spin(1, kMostTokens, kUsualTokens, tr(" tokens"), tr("New tokens"));
     m_limit = spin(0, 1'000'000, 0, tr(" prompts"), tr("At most"));
@@ -106,12 +109,16 @@ void PromptsDialog::lookAtFile() {
                     });
 }
 
-void PromptsDialog::validate() {
+bool PromptsDialog::nameIsTaken() const {
     const std::string name = m_name->text().trimmed().toStdString();
+    return std::any_of(m_existing.begin(), m_existing.end(), [&](const study::Task& one) { return one.name == name; });
+}
+
+void PromptsDialog::validate() {
     QString problem = m_fileProblem;
-    if (name.empty())
+    if (m_name->text().trimmed().isEmpty())
         problem = tr("The prompts need a name.");
-    else if (std::any_of(m_existing.begin(), m_existing.end(), [&](const study::Task& one) { return one.name == name; }))
+    else if (nameIsTaken())
         problem = tr("This study has a task of this name already.");
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());

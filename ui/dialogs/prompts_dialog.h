@@ -26,6 +26,7 @@ private:
     void setupFields();
     void setupLayout();
     void lookAtFile();
+    bool nameIsTaken() const;
     void validate();
 
     QString m_file;

@@ -14,6 +14,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QScreen>
 #include <QSettings>
 #include <QSpinBox>
 #include <QTableView>
@@ -40,8 +41,18 @@ QSpinBox* spin(int low, int high, const QString& special, const QString& suffix,
     box->setSpecialValueText(special);
     box->setSuffix(suffix);
     box->setAlignment(Qt::AlignRight);
+    box->setMaximumWidth(24 * kRhythm);
     box->setAccessibleName(name);
     return box;
+}
+
+/// The data of the sample's suite ship with it.
+QString shippedDataOf(const QString& suite) {
+    const QFileInfo file(suite);
+    const QString data = resourcesFolder() + QStringLiteral("/sample/tasks");
+    const bool shipped = !resourcesFolder().isEmpty() && file.fileName() == QStringLiteral("sample.json") &&
+                         file.absoluteDir() == QDir(resourcesFolder() + QStringLiteral("/suites"));
+    return shipped && QFileInfo(data).isDir() ? data : QString();
 }
 
 } // namespace
@@ -59,12 +70,13 @@ SuiteDialog::SuiteDialog(std::vector<study::Task> existing, QWidget* parent)
     , m_about(new QLabel)
     , m_state(new QLabel) {
     setWindowTitle(tr("Add tasks of a suite"));
-    resize(96 * kRhythm, 68 * kRhythm);
+    resize(QSize(96 * kRhythm, 68 * kRhythm).boundedTo(screen()->availableSize() - QSize(2, 5) * kRhythm));
     setupFields();
     setupTable();
     setupLayout();
     fillSuites();
     suiteChosen();
+    (m_folder->text().isEmpty() ? static_cast<QWidget*>(m_folder) : m_table)->setFocus();
 }
 
 void SuiteDialog::setupFields() {
@@ -137,6 +149,8 @@ void SuiteDialog::setupLayout() {
     form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
     form->setHorizontalSpacing(2 * kRhythm);
     form->setVerticalSpacing(kRhythm);
+    for (QLabel* label : {m_about, m_state}) // a label that wraps asks a form for more height than its text has
+        label->setSizePolicy(QSizePolicy::Preferred, QSizePolicy::Maximum);
     form->addRow(tr("&Suite"), m_suite);
     form->addRow(QString(), m_about);
     form->addRow(tr("&Data in"), pathRow(m_folder, browse));
@@ -149,7 +163,8 @@ void SuiteDialog::setupLayout() {
     form->addRow(buttons);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
     connect(buttons, &QDialogButtonBox::accepted, this, [this] {
-        QSettings(settingsFile(), QSettings::IniFormat).setValue(kFolderKey, m_folder->text());
+        if (m_folder->text() != shippedDataOf(m_readFile)) // that one is found without being remembered
+            QSettings(settingsFile(), QSettings::IniFormat).setValue(kFolderKey, m_folder->text());
         accept();
     });
 }
@@ -192,6 +207,11 @@ void SuiteDialog::setDataFolder(const QString& folder) {
 }
 
 void SuiteDialog::readSuite(const QString& file) {
+    if (const QString shipped = shippedDataOf(file); !shipped.isEmpty())
+        m_folder->setText(shipped);
+    else if (!shippedDataOf(m_readFile).isEmpty() && m_folder->text() == shippedDataOf(m_readFile))
+        m_folder->setText(QSettings(settingsFile(), QSettings::IniFormat).value(kFolderKey).toString());
+    m_readFile = file;
     m_reading.start([path = std::filesystem::path(file.toStdString())](const JobContext&) { return data::readSuite(path); },
                     [this](const Result<data::Suite>& suite) {
                         m_problem = suite ? QString() : toQString(suite.error().text());

@@ -50,7 +50,8 @@ private:
     SuiteModel m_model;
     Background m_reading, m_looking;
     QTimer m_lookTimer;
-    QString m_problem; ///< of the suite file
+    QString m_readFile; ///< the suite's
+    QString m_problem;  ///< of the suite file
     int m_looked = 0;  ///< tasks whose data were looked for
 
     QComboBox *m_suite, *m_role;

@@ -43,8 +43,17 @@ void IssuesDock::setupTable() {
     copy->setShortcut(QKeySequence::Copy);
     copy->setShortcutContext(Qt::WidgetShortcut);
     m_table->addAction(copy);
+    m_rerun = new QAction(icon(QStringLiteral("rescan")), tr("&Re-run the failed cells of this run"), m_table);
+    m_table->addAction(m_rerun);
     m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
     connect(copy, &QAction::triggered, this, &IssuesDock::copySelected);
+    connect(m_rerun, &QAction::triggered, this, [this] {
+        const QString run = m_table->currentIndex().data(RunIdRole).toString();
+        m_session.showRun(run);
+        m_session.resume(run);
+    });
+    connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &IssuesDock::offerRerun);
+    connect(&m_session, &StudySession::runsChanged, this, &IssuesDock::offerRerun);
     // A dock that was hidden, or narrow, has rows for another width.
     connect(m_table->horizontalHeader(), &QHeaderView::sectionResized, this, &IssuesDock::fitRows);
     connect(this, &QDockWidget::visibilityChanged, this, &IssuesDock::fitRows);
@@ -54,8 +63,19 @@ void IssuesDock::setupTable() {
 void IssuesDock::showIssues() {
     m_model.setIssues(m_session.issues());
     fitRows();
+    offerRerun();
     const int count = m_model.rowCount();
     setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
+}
+
+/// Of the row that is selected, where it tells of a cell that failed and its run is not at work again.
+void IssuesDock::offerRerun() {
+    const QString id = m_table->currentIndex().data(RunIdRole).toString();
+    const auto& runs = m_session.runs();
+    const auto run = std::find_if(runs.begin(), runs.end(),
+                                  [&](const study::RunStatus& one) { return QString::fromStdString(one.id) == id; });
+    m_rerun->setEnabled(!id.isEmpty() && m_session.writable() && run != runs.end() &&
+                        run->state == study::RunState::Failed);
 }
 
 void IssuesDock::fitRows() {

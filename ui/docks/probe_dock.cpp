@@ -56,6 +56,18 @@ std::int64_t contextOf(const StudySession& session) {
     return 0;
 }
 
+/// The first series of which something can be measured.
+int firstUsable(const std::vector<series::Series>& all) {
+    const auto usable = [](const series::Series& one) {
+        return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
+            return checkpoint.state == series::CheckpointState::Ok ||
+                   checkpoint.state == series::CheckpointState::Suspect;
+        });
+    };
+    const auto at = std::find_if(all.begin(), all.end(), usable);
+    return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
+}
+
 } // namespace
 
 ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
@@ -240,7 +252,8 @@ void ProbeDock::loadStudy() {
     m_series->clear();
     for (const series::Series& one : m_session.series())
         m_series->addItem(toQString(one.name));
-    m_series->setCurrentIndex(std::max(0, m_series->findText(before)));
+    const int same = m_series->findText(before);
+    m_series->setCurrentIndex(same >= 0 && !before.isEmpty() ? same : firstUsable(m_session.series()));
     widget()->setEnabled(m_session.isOpen());
     m_tasks->setTasks(m_session.study().tasks);
     chooseKind();

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/docks/series_dock.h"
 
+#include <algorithm>
+
 #include <QAction>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
 #include <QSet>
+#include <QStyledItemDelegate>
 #include <QTreeView>
 #include <QVBoxLayout>
 
@@ -37,6 +40,18 @@ StateLook lookOf(series::CheckpointState state, const StateColors& colors) {
     }
     return {};
 }
+
+/// Names differ at their ends more often than in their middle: that is where a narrow column cuts them.
+class NameDelegate : public QStyledItemDelegate {
+public:
+    using QStyledItemDelegate::QStyledItemDelegate;
+
+protected:
+    void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
+        QStyledItemDelegate::initStyleOption(option, index);
+        option->textElideMode = Qt::ElideMiddle;
+    }
+};
 
 } // namespace
 
@@ -85,7 +100,8 @@ void SeriesDock::setupTree() {
     m_tree->setModel(&m_proxy);
     m_tree->setAccessibleName(tr("Checkpoints"));
     m_tree->setUniformRowHeights(true);
-    m_tree->setTextElideMode(Qt::ElideRight); // the token column tells apart what a narrow name column cuts
+    m_tree->setTextElideMode(Qt::ElideRight);
+    m_tree->setItemDelegateForColumn(SeriesModel::Name, new NameDelegate(m_tree));
     m_tree->setAlternatingRowColors(true);
     m_tree->setContextMenuPolicy(Qt::CustomContextMenu);
     m_tree->setEditTriggers(QAbstractItemView::DoubleClicked | QAbstractItemView::EditKeyPressed);
@@ -95,7 +111,7 @@ void SeriesDock::setupTree() {
     header->setMinimumSectionSize(5 * kRhythm);
     header->setMaximumSectionSize(30 * kRhythm); // a long reason is cut here and whole in the tooltip
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
-    header->setSectionResizeMode(SeriesModel::Name, QHeaderView::Stretch);
+    header->setSectionResizeMode(SeriesModel::Name, QHeaderView::Fixed);
     header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
     header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
     for (const int column : {SeriesModel::Step, SeriesModel::Size, SeriesModel::Stage}) {
@@ -107,6 +123,30 @@ void SeriesDock::setupTree() {
     }
     header->setContextMenuPolicy(Qt::ActionsContextMenu);
     header->setToolTip(tr("Right click: more columns"));
+    m_tree->viewport()->installEventFilter(this);
+    connect(header, &QHeaderView::sectionResized, this, [this](int column) {
+        if (column != SeriesModel::Name)
+            fitName();
+    });
+}
+
+/// The name has what the others leave, but never so little that rows cannot be told apart: then the tree scrolls.
+void SeriesDock::fitName() {
+    constexpr int kLeast = 15 * kRhythm;
+    const QHeaderView* header = m_tree->header();
+    int others = 0;
+    for (int column = 0; column < SeriesModel::ColumnCount; ++column)
+        if (column != SeriesModel::Name)
+            others += header->sectionSize(column); // 0 where it is hidden
+    const int width = std::max(kLeast, m_tree->viewport()->width() - others);
+    if (width != header->sectionSize(SeriesModel::Name))
+        m_tree->header()->resizeSection(SeriesModel::Name, width);
+}
+
+bool SeriesDock::eventFilter(QObject* watched, QEvent* event) {
+    if (watched == m_tree->viewport() && event->type() == QEvent::Resize)
+        fitName();
+    return QDockWidget::eventFilter(watched, event);
 }
 
 void SeriesDock::setupLayout() {

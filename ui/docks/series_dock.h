@@ -50,8 +50,12 @@ public:
 Q_SIGNALS:
     void selectionChanged();
 
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override;
+
 private:
     void setupTree();
+    void fitName();
     void setupLayout();
     void connectSignals();
     void showSeries();

@@ -10,14 +10,16 @@
 
 namespace crest::ui {
 
+/// Longer entries are cut in the bar and whole in the list.
+inline constexpr int kWidestChoice = 240;
+
 using Choices = QList<std::pair<QString, QVariant>>;
 
 inline QComboBox* choiceBox(const QString& name) {
     auto* box = new QComboBox;
     box->setAccessibleName(name);
-    // A bar that grows with its entries would take the room of the docks.
-    box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    box->setMinimumContentsLength(7);
+    box->setSizeAdjustPolicy(QComboBox::AdjustToContents);
+    box->setMaximumWidth(kWidestChoice);
     return box;
 }
 

@@ -2,6 +2,7 @@
 #include "ui/pages/curves_page.h"
 
 #include <map>
+#include <set>
 
 #include <QCheckBox>
 #include <QClipboard>
@@ -16,7 +17,9 @@
 #include <QVBoxLayout>
 
 #include "ui/data/format.h"
+#include "ui/pages/choice_box.h"
 #include "ui/window/actions.h"
+#include "ui/window/flow_layout.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
@@ -30,10 +33,10 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_actions(actions)
     , m_making(this)
     , m_bar(new QWidget)
-    , m_run(new QComboBox)
-    , m_metric(new QComboBox)
-    , m_x(new QComboBox)
-    , m_spread(new QComboBox)
+    , m_run(choiceBox(tr("Run whose curves are shown")))
+    , m_metric(choiceBox(tr("Metric of the tasks of suites")))
+    , m_x(choiceBox(tr("Quantity on the x axis")))
+    , m_spread(choiceBox(tr("What the band shows")))
     , m_inflections(new QCheckBox(tr("Inflections")))
     , m_grid(new PanelGrid)
     , m_empty(new QLabel)
@@ -50,47 +53,23 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
 }
 
 void CurvesPage::setupBar() {
-    m_run->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_run->setMinimumContentsLength(8);
-    m_x->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_spread->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_x->setMinimumContentsLength(9);
-    m_spread->setMinimumContentsLength(7);
-    m_run->setAccessibleName(tr("Run whose curves are shown"));
-    m_metric->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_metric->setMinimumContentsLength(6);
-    m_metric->setAccessibleName(tr("Metric of the tasks of suites"));
     m_metric->setToolTip(tr("Tasks that do not have it show their own first one"));
     m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
     m_x->addItem(tr("tokens per parameter"), static_cast<int>(analysis::XQuantity::TokensPerParameter));
     m_x->addItem(tr("FLOPs"), static_cast<int>(analysis::XQuantity::Flops));
-    m_x->setAccessibleName(tr("Quantity on the x axis"));
     m_spread->addItem(tr("95 % interval"), static_cast<int>(analysis::Spread::Confidence95));
     m_spread->addItem(tr("standard deviation"), static_cast<int>(analysis::Spread::Deviation));
-    m_spread->setAccessibleName(tr("What the band shows"));
     m_inflections->setChecked(true);
     m_inflections->setToolTip(tr("Draw the inflection point with its interval where the data support one"));
-    auto* row = new QHBoxLayout(m_bar);
-    row->setContentsMargins(kRhythm, kRhythm / 2, kRhythm, kRhythm / 2);
-    row->setSpacing(kRhythm);
-    const auto add = [row](const QString& text, QWidget* field) {
-        auto* label = new QLabel(text);
-        label->setBuddy(field);
-        row->addWidget(label);
-        row->addWidget(field);
-        return label;
-    };
-    add(tr("R&un"), m_run);
-    m_metricLabel = add(tr("&Metric"), m_metric);
-    add(tr("&x axis"), m_x);
-    add(tr("&Band"), m_spread);
+    auto* row = new FlowLayout(m_bar);
+    m_runLabel = row->addField(tr("R&un"), m_run);
+    m_metricLabel = row->addField(tr("&Metric"), m_metric);
+    row->addField(tr("&x axis"), m_x);
+    row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
-    row->setStretchFactor(m_run, 3);
-    row->setStretchFactor(m_metric, 2);
-    row->setStretchFactor(m_x, 2);
-    row->setStretchFactor(m_spread, 2);
-    m_metric->hide();
-    m_metricLabel->hide();
+    for (QWidget* later : {static_cast<QWidget*>(m_run), static_cast<QWidget*>(m_runLabel),
+                           static_cast<QWidget*>(m_metric), static_cast<QWidget*>(m_metricLabel)})
+        later->hide();
 }
 
 void CurvesPage::setupRecipe() {
@@ -218,7 +197,8 @@ void CurvesPage::fillRuns() {
             m_run->addItem(runText(run->id), toQString(run->id));
     }
     m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
-    m_run->setEnabled(m_run->count() > 1);
+    m_run->setVisible(m_run->count() > 1); // one that is alone is named in Runs
+    m_runLabel->setVisible(m_run->count() > 1);
     if (!hasFigure())
         showEmpty();
 }
@@ -276,23 +256,37 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
         requestFigure();
 }
 
-/// What two panels or more say alike leaves them and stands once below, so that the curves have the room.
+/// What two panels or more say alike leaves them and stands once below, so that the curves have the room; where others
+/// say something else, with the names of those that say it.
 void CurvesPage::moveNotes(analysis::Figure& figure) {
-    std::map<std::string, int> count;
+    constexpr qsizetype kMostNamed = 3;
+    std::map<std::string, QStringList> tasks;
     m_panelNotes.clear();
     for (const analysis::FigurePanel& panel : figure.panels) {
         m_panelNotes.push_back(panel.notes);
         for (const std::string& note : panel.notes)
-            ++count[note];
+            tasks[note] << toQString(panel.title).section(u':', 0, 0);
     }
     QStringList shared;
+    std::set<std::string> moved;
     for (analysis::FigurePanel& panel : figure.panels)
         std::erase_if(panel.notes, [&](const std::string& note) {
-            if (count[note] > 1 && !shared.contains(toQString(note)))
-                shared << toQString(note);
-            return count[note] > 1;
+            QStringList of = tasks[note];
+            if (of.size() < 2)
+                return false;
+            if (moved.insert(note).second) {
+                const bool all = of.size() == static_cast<qsizetype>(figure.panels.size());
+                of.removeDuplicates();
+                QString who;
+                if (!all)
+                    who = QString(of.size() <= kMostNamed ? of.join(QStringLiteral(", "))
+                                                          : tr("%1 tasks").arg(of.size()))
+                              .append(QStringLiteral(": "));
+                shared.insert(all ? 0 : shared.size(), who.append(toQString(note)));
+            }
+            return true;
         });
-    m_notes->setText(shared.join(QStringLiteral(".  ")));
+    m_notes->setText(shared.join(u'\n'));
     m_notes->setVisible(!shared.isEmpty());
 }
 

@@ -60,7 +60,7 @@ private:
 
     QWidget* m_bar;
     QComboBox *m_run, *m_metric, *m_x, *m_spread;
-    QLabel* m_metricLabel = nullptr;
+    QLabel *m_runLabel = nullptr, *m_metricLabel = nullptr;
     QCheckBox* m_inflections;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;

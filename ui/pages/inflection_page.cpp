@@ -23,6 +23,12 @@ QString summaryOf(const std::vector<analysis::InflectionRow>& rows) {
         return QObject::tr("No inflection has been looked for: a run with results is needed.");
     const auto supported = std::count_if(rows.begin(), rows.end(),
                                          [](const analysis::InflectionRow& row) { return row.inflection.supported; });
+    const bool base = std::all_of(rows.begin(), rows.end(), [](const auto& row) { return row.strength == 0; });
+    if (supported == 0 && base)
+        return QObject::tr(
+            "These data support no inflection point: the checkpoints either still get better at the last budget, or "
+            "what they lose lies within the error. More items, more budgets or more pretraining runs can decide it. "
+            "Select a row to see why.");
     if (supported == 0)
         return QObject::tr(
             "These data support no inflection point. Either the loss still falls at the last budget, or the rise lies "

@@ -4,7 +4,6 @@
 #include <QAction>
 #include <QClipboard>
 #include <QGuiApplication>
-#include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
@@ -17,6 +16,7 @@
 #include "ui/pages/choice_box.h"
 #include "ui/pages/item_delegate.h"
 #include "ui/pages/item_detail.h"
+#include "ui/window/flow_layout.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
@@ -63,24 +63,16 @@ void ItemsPage::setupBar() {
     m_search->setAccessibleName(tr("Search questions"));
     m_search->setClearButtonEnabled(true);
     m_search->addAction(icon(QStringLiteral("search")), QLineEdit::LeadingPosition);
-    m_search->setMaximumWidth(34 * kRhythm);
-    auto* row = new QHBoxLayout(m_bar);
-    row->setContentsMargins(kRhythm, kRhythm / 2, kRhythm, kRhythm / 2);
-    row->setSpacing(kRhythm);
-    const auto add = [row](const QString& text, QWidget* field) {
-        auto* label = new QLabel(text);
-        label->setBuddy(field);
-        row->addWidget(label);
-        row->addWidget(field);
-        return label;
-    };
-    add(tr("&Task"), m_task);
+    m_search->setMinimumWidth(20 * kRhythm);
+    m_kind->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_kind->setMinimumContentsLength(9); // the longest of its entries is seldom chosen
+    auto* row = new FlowLayout(m_bar);
+    row->addField(tr("&Task"), m_task);
     row->addWidget(m_metric);
-    m_strengthLabel = add(tr("&Compare"), m_strength);
-    m_runLabel = add(tr("&Run"), m_run);
-    add(tr("S&how"), m_kind);
-    row->addWidget(m_search, 1);
-    row->addStretch(0);
+    m_strengthLabel = row->addField(tr("&Compare"), m_strength);
+    m_runLabel = row->addField(tr("&Run"), m_run);
+    row->addField(tr("S&how"), m_kind);
+    row->addWidget(m_search);
     m_filterTimer.setSingleShot(true);
     m_filterTimer.setInterval(kFilterDelayMs);
     for (QComboBox* box : {m_task, m_metric, m_strength, m_run})

@@ -5,7 +5,6 @@
 #include <QCheckBox>
 #include <QClipboard>
 #include <QGuiApplication>
-#include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
 #include <QSplitter>
@@ -17,6 +16,7 @@
 #include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
+#include "ui/window/flow_layout.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
@@ -88,21 +88,11 @@ SamplesPage::SamplesPage(StudySession& session, QWidget* parent)
 }
 
 void SamplesPage::setupBar() {
-    auto* row = new QHBoxLayout(m_bar);
-    row->setContentsMargins(kRhythm, kRhythm / 2, kRhythm, kRhythm / 2);
-    row->setSpacing(kRhythm);
-    const auto add = [row](const QString& text, QWidget* field) {
-        auto* label = new QLabel(text);
-        label->setBuddy(field);
-        row->addWidget(label);
-        row->addWidget(field);
-        return label;
-    };
-    add(tr("&Prompts"), m_task);
-    m_strengthLabel = add(tr("&Written by"), m_strength);
-    m_runLabel = add(tr("&Run"), m_run);
+    auto* row = new FlowLayout(m_bar);
+    row->addField(tr("&Prompts"), m_task);
+    m_strengthLabel = row->addField(tr("&Written by"), m_strength);
+    m_runLabel = row->addField(tr("&Run"), m_run);
     row->addWidget(m_diff);
-    row->addStretch(1);
     auto* copy = new QToolButton;
     copy->setIcon(icon(QStringLiteral("copy")));
     copy->setToolTip(tr("Copy this prompt with all continuations"));
@@ -301,7 +291,10 @@ void SamplesPage::showReading() {
 }
 
 void SamplesPage::copyCell() {
-    if (const QString text = m_table->currentIndex().data(Qt::DisplayRole).toString(); !text.isEmpty())
+    const QModelIndex at = m_table->currentIndex();
+    const QString text = at.column() == SamplesModel::Prompt ? at.data(Qt::DisplayRole).toString()
+                                                             : m_model.text(at.row(), m_model.checkpointAt(at.column()));
+    if (at.isValid() && !text.isEmpty())
         QGuiApplication::clipboard()->setText(text);
 }
 

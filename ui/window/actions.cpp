@@ -30,7 +30,7 @@ const ActionSpec kActions[] = {
     {ActionId::CloseStudy, "&Close study", "", "Ctrl+W", "Close this study; its runs go on"},
     {ActionId::Quit, "&Quit", "", "Ctrl+Q", "Close the window; runs go on"},
     {ActionId::Filter, "&Find a checkpoint", "search", "Ctrl+F", "Filter the list of checkpoints"},
-    {ActionId::Locate, "&Locate...", "folder", "", "Say where a series was moved to; its results stay"},
+    {ActionId::Locate, "&Locate...", "folder", "", "Say where a series, or checkpoints of it, were moved to; their results stay"},
     {ActionId::Rescan, "&Rescan", "rescan", "F5", "Look at the checkpoint folders again"},
     {ActionId::Exclude, "&Exclude checkpoint", "state-excluded", "", "Leave this checkpoint out of new runs"},
     {ActionId::Include, "&Include checkpoint", "state-ok", "", "Take this checkpoint into new runs again"},

@@ -90,9 +90,12 @@ Theme themeFromName(const QString& name) {
 }
 
 void applyTheme(QApplication& application, Theme theme) {
+    // A desktop's own style stays; Fusion, which stands in where there is none, has boxes that are hardly seen.
+    const bool fusion = QApplication::style()->objectName().compare(QStringLiteral("fusion"), Qt::CaseInsensitive) == 0;
+    if (theme != Theme::Desktop || fusion)
+        QApplication::setStyle(new ClearStyle);
     if (theme == Theme::Desktop)
         return;
-    QApplication::setStyle(new ClearStyle);
     application.setPalette(paletteOf(theme == Theme::Dark ? kDark : kLight));
 }
 

@@ -11,7 +11,7 @@ enum class Theme { Desktop, Light, Dark };
 
 /// "light", "dark"; anything else is the desktop's.
 Theme themeFromName(const QString& name);
-/// Desktop changes nothing.
+/// Desktop keeps style and colours; only the boxes of Fusion are drawn more clearly.
 void applyTheme(QApplication& application, Theme theme);
 
 /// Distances of the window are multiples of this.

@@ -272,6 +272,51 @@ private Q_SLOTS:
         QVERIFY(figure.panels[0].x.format == TickFormat::Number);
     }
 
+    void aLaterStageHasItsBorder() {
+        ProbeResults results = resultsOf({{3'000'000'000, -1, 3, {3.5, 3.6}},
+                                          {4'000'000'000, -1, 2.9, {3.4, 3.5}},
+                                          {9'000'000'000, -1, 2.5, {3, 3.1}},
+                                          {16'000'000'000, -1, 2.4, {3, 3.1}}});
+        QVERIFY(figureOf(results).panels[0].borders.empty()); // one stage
+        results.plan.checkpoints[2].name = "stage2-step100-tokens9B";
+        for (study::PlannedCheckpoint& one : results.plan.checkpoints)
+            one.series = "s";
+        results.stages["s/step3"] = 2; // as the user said
+        for (const FigurePanel& panel : figureOf(results).panels) {
+            QCOMPARE(panel.borders.size(), 1u);
+            QVERIFY(near(panel.borders[0].x, 6e9)); // between 4B and 9B: their geometric mean
+            QCOMPARE(panel.borders[0].label, std::string("stage 2"));
+            QCOMPARE(panel.borders[0].detail, std::string("stage 2 begins between 4B and 9B tokens"));
+            for (const FigureCurve& curve : panel.curves) { // no line over the border
+                QCOMPARE(curve.segments.size(), 2u);
+                QCOMPARE(curve.segments[0].size(), 2u);
+                QCOMPARE(curve.segments[1].size(), 2u);
+            }
+        }
+        const std::string csv = figureToCsv(figureOf(results)), tex = figureToTex(figureOf(results), 174);
+        QVERIFY(csv.find("# panel 1: stage border at x") != std::string::npos);
+        QVERIFY(csv.find(": stage 2 begins between 4B and 9B tokens\n") != std::string::npos);
+        QVERIFY(tex.find("{stage 2};") != std::string::npos);
+        results.parameters = 1'000'000'000;
+        FigureOptions options;
+        options.x = XQuantity::TokensPerParameter;
+        QVERIFY(near(figureOf(results, options).panels[0].borders[0].x, 6));
+        results.stages["s/step3"] = 3; // a third stage
+        QCOMPARE(figureOf(results).panels[0].borders.size(), 2u);
+        QCOMPARE(figureOf(results).panels[0].curves[0].segments.size(), 3u);
+    }
+
+    void stagesThatCountTokensAnewHaveNone() {
+        ProbeResults results = resultsOf({{1'000'000, -1, 3, {3.5, 3.6}},
+                                          {2'000'000, -1, 2.9, {3.4, 3.5}},
+                                          {4'000'000, -1, 2.5, {3, 3.1}}});
+        results.plan.checkpoints[1].name = "stage2-step2";
+        const FigurePanel panel = figureOf(results).panels[0];
+        QVERIFY(panel.borders.empty());
+        QVERIFY(says(panel.notes, "the budgets of stage 2 lie among those of an earlier one"));
+        QCOMPARE(panel.curves[0].segments.size(), 1u);
+    }
+
     void strengthsLieOnTheOrderedScale() {
         const Figure figure = figureOf(resultsOf({{1000, -1, 2, {3, 4}}}, {0.05, 0.1, 0.3}));
         const auto& curves = figure.panels[1].curves;

@@ -460,6 +460,28 @@ private Q_SLOTS:
         QVERIFY(!readSvg(read(write(figure, FigureFormat::Svg))).text.contains(u"chance"));
     }
 
+    void stageBordersAreInEveryFormat() {
+        analysis::Figure figure = test::trialFigure();
+        figure.panels[0].borders.push_back({6e6, "stage 2", "stage 2 begins between 4M and 8M tokens"});
+        const auto inPdf = [&] {
+            return toolOutput(QStringLiteral("pdftotext"),
+                              {QStringLiteral("-layout"), write(figure, FigureFormat::Pdf), QStringLiteral("-")})
+                .contains("stage 2");
+        };
+        const auto inSvg = [&] { return readSvg(read(write(figure, FigureFormat::Svg))).text.contains(u"stage 2"); };
+        const auto png = [&] { return QImage(write(figure, FigureFormat::Png)); };
+        QVERIFY(inPdf() && inSvg());
+        const QByteArray csv = read(write(figure, FigureFormat::Csv)), tex = read(write(figure, FigureFormat::Tex));
+        QVERIFY(csv.contains("# panel 1: stage border at x 6000000.0: stage 2 begins between 4M and 8M tokens") ||
+                csv.contains("# panel 1: stage border at x 6000000: stage 2 begins between 4M and 8M tokens"));
+        QVERIFY(tex.contains("{stage 2}"));
+        const QImage with = png();
+        figure.panels[0].borders[0].x = 1e9; // out of the visible range it is not drawn
+        QVERIFY(!inPdf() && !inSvg());
+        QVERIFY(!read(write(figure, FigureFormat::Tex)).contains("{stage 2}"));
+        QVERIFY(with != png());
+    }
+
     void oddFiguresAreDrawn() {
         analysis::Figure empty;
         empty.name = "empty";

@@ -68,7 +68,7 @@ private Q_SLOTS:
         const QModelIndex olmo = model.index(0, 0);
         QCOMPARE(model.rowCount(olmo), 3);
         QCOMPARE(text(model, 0, SeriesModel::Name), QStringLiteral("olmo"));
-        QCOMPARE(text(model, 0, SeriesModel::State), QStringLiteral("2 of 3"));
+        QCOMPARE(text(model, 0, SeriesModel::State), QStringLiteral("2 of 3 readable"));
         QCOMPARE(text(model, 0, SeriesModel::Tokens, olmo), QStringLiteral("1M"));
         QCOMPARE(text(model, 1, SeriesModel::Tokens, olmo), QString());
         QCOMPARE(text(model, 1, SeriesModel::Step, olmo), QStringLiteral("100"));
@@ -87,6 +87,25 @@ private Q_SLOTS:
         QCOMPARE(changed.count(), 2); // the two series that have checkpoints
         model.setSeries({}, {});
         QCOMPARE(model.rowCount(), 0);
+    }
+
+    void copiesInTwoFoldersAreToldApart() {
+        SeriesModel model;
+        QAbstractItemModelTester tester(&model, kMode);
+        series::Series one = seriesOf("run", 3);
+        for (std::size_t i = 0; i < 3; ++i) { // seed 1 at 1M twice, seed 2 once
+            series::Checkpoint& checkpoint = one.checkpoints[i];
+            const std::string folder = i == 1 ? "second" : "first";
+            checkpoint.name = folder + "/step" + std::to_string(i / 2);
+            checkpoint.path = one.path / folder / ("step" + std::to_string(i / 2));
+            checkpoint.tokens = 1'000'000;
+            checkpoint.pretrainSeed = i == 2 ? 2 : 1;
+        }
+        model.setSeries({one}, {});
+        const QModelIndex parent = model.index(0, 0);
+        QCOMPARE(text(model, 0, SeriesModel::Name, parent), QStringLiteral("seed 1 (first)"));
+        QCOMPARE(text(model, 1, SeriesModel::Name, parent), QStringLiteral("seed 1 (second)"));
+        QCOMPARE(text(model, 2, SeriesModel::Name, parent), QStringLiteral("seed 2"));
     }
 
     void runs() {

@@ -247,6 +247,53 @@ private Q_SLOTS:
         QTRY_VERIFY(one.session.series().at(0).checkpoints.empty());
     }
 
+    void aSingleCheckpointIsLocatedByItsContent() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-2M")) > 0);
+        // Moved and renamed, beside a stranger of the old name.
+        const QString archive = fixture.dir.filePath(QStringLiteral("archive"));
+        QDir().mkpath(archive);
+        QVERIFY(QDir().rename(fixture.series + QStringLiteral("/tokens-2M"), archive + QStringLiteral("/kept")));
+        QVERIFY(test::makeCheckpoint(std::filesystem::path(archive.toStdString()) / "tokens-2M", test::tinySpec(), 99));
+        one.session.rescan();
+        const auto missing = [&] {
+            return std::ranges::count_if(one.session.issues(), [](const Issue& issue) {
+                return issue.message.startsWith(QStringLiteral("Measured, but not there any more: tokens-2M."));
+            });
+        };
+        QTRY_COMPARE(missing(), 1);
+        QTemporaryDir empty;
+        one.session.locate(QStringLiteral("series"), empty.path());
+        QTRY_COMPARE(one.failed.count(), 1);
+        QSignalSpy located(&one.session, &StudySession::located);
+        one.session.locate(QStringLiteral("series"), archive);
+        QTRY_COMPARE(located.count(), 1);
+        QCOMPARE(located[0][0].toString(), QStringLiteral("tokens-2M was found again by its weights. Its results stay."));
+        QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 4u);
+        const series::Checkpoint& back = one.session.series().at(0).checkpoints.at(1);
+        QCOMPARE(back.name, std::string("tokens-2M"));
+        QCOMPARE(back.path.filename().string(), std::string("kept"));
+        QCOMPARE(*back.tokens, 2'000'000);
+        QTRY_COMPARE(missing(), 0);
+        const auto plan = one.plan(fixture.probe(one.session));
+        QVERIFY(plan.has_value());
+        QCOMPARE(plan->checkpoints.size(), 4u);
+        QCOMPARE(plan->cachedCellCount(), plan->cellCount()); // nothing is computed again
+        one.session.undoStack()->undo();
+        QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 3u);
+        one.session.undoStack()->redo();
+        QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 4u);
+        // The next window finds it by itself.
+        const QString folder = one.session.folder();
+        one.session.close();
+        QVERIFY(one.open(folder));
+        QTRY_COMPARE(one.session.series().at(0).checkpoints.size(), 4u);
+    }
+
     void aCheckpointThatIsGoneIsSaidAndALinkBringsItBack() {
         SessionFixture fixture;
         Session one;

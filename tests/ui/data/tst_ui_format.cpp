@@ -9,6 +9,7 @@
 
 #include "core/study/study_folder.h"
 #include "ui/data/format.h"
+#include "ui/data/path_marks.h"
 #include "ui/data/places.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/study_opening.h"
@@ -98,6 +99,20 @@ private Q_SLOTS:
         QCOMPARE(recentStudies().size(), 10u);
         QVERIFY(QDir(dir.filePath(QStringLiteral("study 5"))).removeRecursively());
         QCOMPARE(recentStudies()[0].name, QStringLiteral("study 11"));
+    }
+
+    void equalNamesAreToldApartByTheirFolders() {
+        const auto parts = [](const std::vector<std::filesystem::path>& paths) {
+            const std::vector<QString> marks = distinguishingParts(paths);
+            return QStringList(marks.begin(), marks.end());
+        };
+        QCOMPARE(parts({"/x/run-a/step1", "/x/run-b/step1"}),
+                 (QStringList{QStringLiteral("run-a"), QStringLiteral("run-b")}));
+        QCOMPARE(parts({"/x/a/1/s", "/x/b/2/s", "/x/b/3/s"}),
+                 (QStringList{QStringLiteral("a/1"), QStringLiteral("b/2"), QStringLiteral("b/3")}));
+        QCOMPARE(parts({"/x/s", "/x/copy/s"}), (QStringList{QString(), QStringLiteral("copy")}));
+        QCOMPARE(parts({"/x/s"}), QStringList{QString()});
+        QCOMPARE(parts({}), QStringList{});
     }
 
     void commandsCanBePastedIntoAShell() {

@@ -14,8 +14,10 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
+#include <QPlainTextEdit>
 #include <QProgressBar>
 #include <QPushButton>
+#include <QSet>
 #include <QSignalSpy>
 #include <QSpinBox>
 #include <QTableView>
@@ -32,8 +34,10 @@
 #include "ui/charts/figure_export.h"
 #include "ui/data/format.h"
 #include "ui/data/series_model.h"
+#include "ui/dialogs/cheat_sheet.h"
 #include "ui/dialogs/command_search.h"
 #include "ui/dialogs/export_dialog.h"
+#include "ui/dialogs/log_dialog.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
@@ -75,6 +79,9 @@ private Q_SLOTS:
     void strengthsAreChecked();
     void aDecimalCommaChangesNothing();
     void folderWithoutCheckpointsSaysSo();
+    void filesCanBeDropped();
+    void desktopHabits();
+    void fitsAMagnifiedScreen();
     void actionsFollowTheState();
     void commandSearchRunsAnAction();
     void wholePath();
@@ -88,6 +95,7 @@ private Q_SLOTS:
 private:
     static std::unique_ptr<MainWindow> openWindow(const QString& folder);
     static void setUpProbe(MainWindow& window, const test::SeriesFixture& fixture);
+    static void useWhileAtWork(MainWindow& window);
     static void killRunnerHalfWay(MainWindow& window, const test::SeriesFixture& fixture);
     static void compareWithStored(MainWindow& window);
     static void tryLegendAndKeys(MainWindow& window);
@@ -110,9 +118,13 @@ void WindowTest::firstPaintIsQuick() {
     window.show();
     QVERIFY(painted.wait(5000));
     const qint64 shown = g_sinceMain.elapsed();
-    qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld)", shown, before,
-          built - before, shown - built);
+    timespec atPaint{}; // of this thread since it began: other work on the machine does not count
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &atPaint);
+    const double cpuMs = 1e3 * static_cast<double>(atPaint.tv_sec) + 1e-6 * static_cast<double>(atPaint.tv_nsec);
+    qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld), %.0f ms of processor", shown,
+          before, built - before, shown - built, cpuMs);
     QVERIFY2(shown < 400, "the first window must come at once; 150 ms on an idle machine");
+    QVERIFY2(cpuMs < 150, qPrintable(QString::number(cpuMs)));
 }
 
 void WindowTest::startPageHasWhatItNeeds() {
@@ -217,6 +229,19 @@ void WindowTest::aDecimalCommaChangesNothing() {
     QCOMPARE(german, plain);
 }
 
+/// A file of a checkpoint opens its series; any other says what can be opened.
+void WindowTest::filesCanBeDropped() {
+    test::SeriesFixture fixture;
+    auto window = openWindow(fixture.textFile);
+    QTRY_VERIFY(window->message().contains(QStringLiteral("no part of a checkpoint or study")));
+    QVERIFY(window->message().contains(fixture.textFile));
+    QVERIFY(!window->session().isOpen());
+    test::dropFolder(window.get(), fixture.seriesFolder + QStringLiteral("/tokens-2M/config.json"));
+    QTRY_COMPARE(static_cast<int>(window->session().series().size()), 1);
+    QCOMPARE(static_cast<int>(window->session().series()[0].checkpoints.size()), test::SeriesFixture::kCheckpoints + 1);
+    QVERIFY(window->message().isEmpty());
+}
+
 void WindowTest::folderWithoutCheckpointsSaysSo() {
     QTemporaryDir empty;
     auto window = openWindow(empty.path());
@@ -290,6 +315,27 @@ void WindowTest::killRunnerHalfWay(MainWindow& window, const test::SeriesFixture
     QVERIFY(fixture.runnerPid() > 0);
     QCOMPARE(::kill(static_cast<pid_t>(fixture.runnerPid()), SIGKILL), 0);
     QTRY_VERIFY_WITH_TIMEOUT(lastRunState(window) == study::RunState::Interrupted, kLongMs);
+}
+
+/// What people do while a run is at work, each through the event loop that is watched.
+void WindowTest::useWhileAtWork(MainWindow& window) {
+    QTRY_VERIFY_WITH_TIMEOUT(window.findChild<CurvesPage*>()->hasFigure(), kLongMs);
+    for (const ActionId id : {ActionId::ShowInflection, ActionId::ShowItems, ActionId::ShowSamples, ActionId::ShowCurves,
+                              ActionId::LogX, ActionId::LogX, ActionId::LogY, ActionId::LogY, ActionId::ShowBoth,
+                              ActionId::ShowValue, ActionId::ResetZoom, ActionId::Rescan}) {
+        window.actions().at(id)->trigger();
+        QTest::qWait(20);
+    }
+    auto* filter = named<QLineEdit>(&window, QStringLiteral("Filter checkpoints"));
+    QTest::keyClicks(filter, QStringLiteral("4M"));
+    filter->clear();
+    auto* draws = named<QSpinBox>(&window, QStringLiteral("Noise draws"));
+    draws->setValue(draws->value() + 1);
+    QTest::qWait(20);
+    window.session().undoStack()->undo();
+    window.actions().at(ActionId::CommandSearch)->trigger();
+    QTest::qWait(20);
+    window.findChild<CommandSearch*>()->close();
 }
 
 void WindowTest::compareWithStored(MainWindow& window) {
@@ -376,7 +422,7 @@ void WindowTest::exportAndRead(MainWindow& window, const QString& folder) {
 
 void WindowTest::wholePath() {
     test::SeriesFixture fixture;
-    fixture.useRunner(150'000); // slow enough to be killed half-way on a busy machine
+    fixture.useRunner(300'000); // slow enough to be killed half-way on a busy machine
     auto window = openWindow(fixture.seriesFolder);
     setUpProbe(*window, fixture);
     if (QTest::currentTestFailed())
@@ -388,7 +434,9 @@ void WindowTest::wholePath() {
     auto* watched = static_cast<test::WatchedApplication*>(qApp);
     watched->startWatching();
     QTest::mouseClick(run, Qt::LeftButton);
-    killRunnerHalfWay(*window, fixture);
+    useWhileAtWork(*window);
+    if (!QTest::currentTestFailed())
+        killRunnerHalfWay(*window, fixture);
     if (QTest::currentTestFailed())
         return;
     qInfo("longest event while a run is at work: %.1f ms, %.1f ms of processor (%s)", watched->longestWallMs(),
@@ -456,11 +504,83 @@ void WindowTest::failedCellsAreListedAndTriedAgain() {
     issues->selectAll();
     issues->actions().constFirst()->trigger(); // Ctrl+C
     QVERIFY(QGuiApplication::clipboard()->text().contains(listed().last()));
+    QAction* rerun = issues->actions().at(1);
+    for (int row = 0; row < issues->model()->rowCount(); ++row) { // offered on a failed cell, not on a broken file
+        issues->setCurrentIndex(issues->model()->index(row, 0));
+        QCOMPARE(rerun->isEnabled(), issues->model()->index(row, 0).data().toString().contains(QStringLiteral("tokens-4M")));
+    }
+    window->actions().at(ActionId::ShowLog)->trigger();
+    auto* log = window->findChild<LogDialog*>();
+    QVERIFY(log);
+    const auto logged = [&] { return log->findChild<QPlainTextEdit*>()->toPlainText(); };
+    QTRY_VERIFY(logged().contains(QStringLiteral("6 cells failed: ")));
+    QVERIFY2(logged().contains(QStringLiteral("series/tokens-4M, gamma 0.")), qPrintable(logged()));
+    log->close();
+    for (int row = 0; row < issues->model()->rowCount() && !rerun->isEnabled(); ++row)
+        issues->setCurrentIndex(issues->model()->index(row, 0));
     fixture.useRunner(0);
-    QTest::mouseClick(again, Qt::LeftButton);
+    rerun->trigger();
     QTRY_VERIFY_WITH_TIMEOUT(lastRunState(*window) == study::RunState::Done, kLongMs);
     QTRY_VERIFY(!again->isVisible());
     QTRY_COMPARE(listed().size(), 0);
+}
+
+/// The keys that people have in their fingers, on a window that has the focus.
+void WindowTest::desktopHabits() {
+    test::SeriesFixture fixture;
+    auto window = openWindow(fixture.seriesFolder);
+    QTRY_COMPARE(static_cast<int>(window->session().series().size()), 1);
+    QStringList keys;
+    for (const QAction* action : window->findChildren<QAction*>())
+        if (const QString key = action->shortcut().toString(); !key.isEmpty() &&
+                                                               action->shortcutContext() == Qt::WindowShortcut &&
+                                                               action->parent() == &window->actions())
+            keys << key;
+    QCOMPARE(QSet<QString>(keys.begin(), keys.end()).size(), keys.size()); // none twice: Qt would do neither
+    for (const char* wanted : {"Ctrl+O", "Ctrl+S", "Ctrl+Z", "Ctrl+Shift+Z", "Ctrl+F", "Ctrl+W", "Ctrl+Q", "F1", "F5",
+                               "F11", "Ctrl+K", "Ctrl+0", "Ctrl+Shift+E", "G", "L"})
+        QVERIFY2(keys.contains(QString::fromLatin1(wanted)), wanted);
+
+    QTest::keyClick(window.get(), Qt::Key_F, Qt::ControlModifier);
+    auto* filter = named<QLineEdit>(window.get(), QStringLiteral("Filter checkpoints"));
+    QTRY_COMPARE(window->focusWidget(), static_cast<QWidget*>(filter));
+    QTest::keyClick(window.get(), Qt::Key_K, Qt::ControlModifier);
+    auto* search = window->findChild<CommandSearch*>();
+    QVERIFY(search);
+    search->close();
+    QTest::keyClick(window.get(), Qt::Key_F1);
+    auto* sheet = window->findChild<CheatSheet*>();
+    QVERIFY(sheet);
+    sheet->close();
+    QTest::keyClick(window.get(), Qt::Key_F11);
+    QTRY_VERIFY(window->isFullScreen());
+    QTest::keyClick(window.get(), Qt::Key_F11);
+    QTRY_VERIFY(!window->isFullScreen());
+    QSignalSpy scanned(&window->session(), &StudySession::seriesChanged);
+    QTest::keyClick(window.get(), Qt::Key_F5);
+    QTRY_VERIFY(scanned.count() > 0);
+    QTest::keyClick(window.get(), Qt::Key_W, Qt::ControlModifier);
+    QTRY_VERIFY(!window->session().isOpen());
+    QTest::keyClick(window.get(), Qt::Key_Q, Qt::ControlModifier);
+    QTRY_VERIFY(!window->isVisible());
+}
+
+/// A laptop of 1920 x 1080 at 200 %: window and dialogs fit 960 x 540.
+void WindowTest::fitsAMagnifiedScreen() {
+    test::SeriesFixture fixture;
+    auto window = openWindow(fixture.seriesFolder);
+    QTRY_COMPARE(static_cast<int>(window->session().series().size()), 1);
+    window->resize(960, 512);
+    QCoreApplication::processEvents();
+    QVERIFY2(window->width() <= 960 && window->height() <= 512,
+             qPrintable(QStringLiteral("%1 x %2").arg(window->width()).arg(window->height())));
+    window->actions().at(ActionId::CheatSheet)->trigger();
+    auto* sheet = window->findChild<CheatSheet*>();
+    QVERIFY(sheet && sheet->sizeHint().height() <= 512);
+    sheet->close();
+    // Names of checkpoints are not squeezed away.
+    auto* tree = named<QTreeView>(window.get(), QStringLiteral("Checkpoints"));
+    QVERIFY2(tree->columnWidth(SeriesModel::Name) >= 100, qPrintable(QString::number(tree->columnWidth(SeriesModel::Name))));
 }
 
 void WindowTest::theDeviceIsChosenInTheProbeDock() {
@@ -490,7 +610,7 @@ void WindowTest::aSeriesThatMovedKeepsItsRow() {
     QVERIFY(window->actions().at(ActionId::Locate)->isEnabled());
     window->session().locate(QStringLiteral("series"), moved);
     QTRY_VERIFY(window->message().contains(QStringLiteral("was found")));
-    QTRY_COMPARE(state(), QStringLiteral("6 of 7"));
+    QTRY_COMPARE(state(), QStringLiteral("6 of 7 readable"));
 }
 
 void WindowTest::theStartPageHasTheWindowToItself() {

@@ -5,7 +5,9 @@
 #include <QComboBox>
 #include <QDir>
 #include <QFile>
+#include <QFileInfo>
 #include <QLabel>
+#include <QLineEdit>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTableView>
@@ -17,6 +19,7 @@
 #include "ui/data/items_model.h"
 #include "ui/data/prompts_task.h"
 #include "ui/dialogs/item_preview.h"
+#include "ui/dialogs/prompts_dialog.h"
 #include "ui/dialogs/suite_dialog.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
@@ -84,6 +87,8 @@ private Q_SLOTS:
     void baseEvaluationByClicks();
     void kindsKeepTheirOwnSettings();
     void promptsAreATask();
+    void aSecondFileOfPromptsGetsItsOwnName();
+    void theSampleSuiteFindsItsData();
 };
 
 void SuiteWindowTest::baseEvaluationByClicks() {
@@ -188,6 +193,8 @@ void SuiteWindowTest::promptsAreATask() {
     const study::Task task = promptsTask(QStringLiteral("stories"), prompts, 12, 0);
     const ItemTexts texts = readItemTexts(task, {}, {});
     QVERIFY2(texts.problem.isEmpty(), qPrintable(texts.problem));
+    // The file alone: a folder that is full of other things is not looked through.
+    QCOMPARE(task.textsPath, prompts.toStdString());
     QCOMPARE(texts.items.size(), 2u);
     QCOMPARE(texts.items[1].requests.at(0).context, std::string("The old man and"));
     QCOMPARE(texts.shortText(0, 0), QStringLiteral("Once upon a time"));
@@ -199,6 +206,34 @@ void SuiteWindowTest::promptsAreATask() {
     const ItemTexts missing =
         readItemTexts(promptsTask(QStringLiteral("n"), fixture.dir.filePath(QStringLiteral("none.txt")), 12, 0), {}, {});
     QVERIFY(missing.problem.contains(QStringLiteral("none.txt")));
+}
+
+void SuiteWindowTest::aSecondFileOfPromptsGetsItsOwnName() {
+    test::SeriesFixture fixture;
+    const QString file = fixture.dir.filePath(QStringLiteral("prompts.txt"));
+    write(file, "Once upon a time\n");
+    study::Task taken;
+    taken.name = "prompts";
+    const PromptsDialog first(file, {}, nullptr), second(file, {taken}, nullptr);
+    QCOMPARE(first.task().name, std::string("prompts"));
+    QCOMPARE(second.task().name, std::string("prompts 2"));
+}
+
+/// The sample's suite finds its data by itself; another suite does not get them.
+void SuiteWindowTest::theSampleSuiteFindsItsData() {
+    qputenv("CREST_RESOURCES", CREST_SOURCE_DIR "/resources");
+    SuiteDialog dialog({}, nullptr);
+    auto* folder = named<QLineEdit>(&dialog, QStringLiteral("Folder of the data"));
+    QVERIFY(folder);
+    const QString before = folder->text(); // what was used last
+    dialog.setSuiteFile(QStringLiteral(CREST_SOURCE_DIR "/resources/suites/sample.json"));
+    QCOMPARE(QFileInfo(folder->text()), QFileInfo(QStringLiteral(CREST_SOURCE_DIR "/resources/sample/tasks")));
+    auto* table = named<QTableView>(&dialog, QStringLiteral("Tasks of the suite"));
+    QTRY_COMPARE(table->model()->rowCount(), 2);
+    QTRY_VERIFY(table->model()->index(0, SuiteModel::Data).data().toString().contains(QStringLiteral("data found")));
+    dialog.setSuiteFile(QStringLiteral(CREST_SOURCE_DIR "/resources/suites/arc.json"));
+    QCOMPARE(folder->text(), before);
+    qunsetenv("CREST_RESOURCES");
 }
 
 int main(int argc, char** argv) {
