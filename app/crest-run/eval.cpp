@@ -55,6 +55,7 @@ Result<Session> openSession(const EvalRequest& request) {
     Session session{std::move(tokenizer), std::move(reader), nullptr, {}, {}};
     session.decoder = std::make_unique<model::Decoder>(*checkpoint.spec, model::DecoderOptions{device, compute});
     session.scoring.endTokens = std::move(endTokens);
+    session.scoring.cache = data::TokenCache::ofUser();
     if (!request.items.empty()) {
         CREST_TRY(items, io::AtomicFile::create(request.items));
         session.items.emplace(std::move(items));

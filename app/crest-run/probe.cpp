@@ -18,6 +18,7 @@
 #include "core/run/supervise.h"
 #include "core/study/queueing.h"
 #include "core/study/runs.h"
+#include "core/study/suite_tasks.h"
 
 namespace crest {
 namespace {
@@ -59,6 +60,9 @@ Result<int> runProbe(ProbeRequest request) {
     CREST_TRY(planned,
               planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json))));
     printCost(planned.cost, request.work.json);
+    for (const study::Task& task : planned.plan.tasks)
+        if (const std::string leftOut = study::rowsLeftOut(task, JobContext(signals.token())); !leftOut.empty())
+            fmt::print(stderr, "{}\n", leftOut);
     if (request.planOnly)
         return 0;
     CREST_TRY(folder, keepInStudy(request.probe, planned));

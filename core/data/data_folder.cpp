@@ -15,8 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostFiles = 300'000;
-constexpr int kDeepest = 16;
+constexpr std::size_t kMostFiles = 300'000, kMostFolders = 30'000;
+constexpr std::size_t kDeepest = 16;
 constexpr std::size_t kHubParts = 3; ///< datasets--org--name, snapshots, hash
 
 std::vector<std::string> partsOf(const std::string& path) {
@@ -98,6 +98,12 @@ bool shardOf(const std::string& name, int& index, int& count) {
     return true;
 }
 
+tl::unexpected<Error> tooMany(const char* what, std::size_t most, const fs::path& folder) {
+    return fail(ErrorKind::OutOfRange,
+                fmt::format("holds more than {} {}; choose the folder of the data sets themselves", most, what),
+                folder.string());
+}
+
 Result<void> checkShards(const std::vector<DataFile>& files, bool whole) {
     std::set<int> there;
     int most = 0;
@@ -141,33 +147,40 @@ Result<DataFolder> DataFolder::open(const fs::path& folder) {
     }
     if (problem || !fs::is_directory(opened.m_root, problem))
         return fail(ErrorKind::NotFound, "there is no such folder of data sets", folder.string());
-    CREST_CHECK(opened.index(opened.m_root, 0));
+    std::vector<fs::path> above;
+    CREST_CHECK(opened.index(opened.m_root, above));
     std::ranges::sort(opened.m_entries, {}, &Entry::shown);
     return opened;
 }
 
-Result<void> DataFolder::index(const fs::path& folder, int depth) {
-    if (depth > kDeepest)
+/// `above`: the folders on the way here, without links: one that leads back to them is not followed.
+Result<void> DataFolder::index(const fs::path& folder, std::vector<fs::path>& above) {
+    std::error_code problem;
+    const fs::path real = fs::canonical(folder, problem);
+    if (problem || above.size() > kDeepest || std::ranges::find(above, real) != above.end())
         return {};
+    if (++m_folders > kMostFolders)
+        return tooMany("folders", kMostFolders, m_root);
+    above.push_back(real);
     fs::path only; // of a hub cache's snapshots the one that main names
     if (folder.filename() == "snapshots" && folder.parent_path().filename().string().starts_with("datasets--"))
         if (const auto main = io::readTextFile(folder.parent_path() / "refs" / "main", 1000))
             only = folder / std::string(pyStrip(*main));
-    std::error_code problem;
     if (!fs::is_directory(only, problem))
         only.clear();
+    problem.clear();
     fs::directory_iterator files(folder, fs::directory_options::skip_permission_denied, problem);
     for (; !problem && files != fs::directory_iterator(); files.increment(problem)) {
         std::error_code ignored;
-        const fs::file_status link = files->symlink_status(ignored);
         const std::string name = files->path().filename().string();
-        if (fs::is_directory(link)) {
+        if (files->is_directory(ignored)) {
             if (name != "blobs" && name != ".git" && (only.empty() || files->path() == only))
-                CREST_CHECK(index(files->path(), depth + 1));
-        } else if (fs::is_regular_file(link) || (fs::is_symlink(link) && files->is_regular_file(ignored))) {
+                CREST_CHECK(index(files->path(), above));
+        } else if (files->is_regular_file(ignored)) {
             CREST_CHECK(indexFile(files->path()));
         }
     }
+    above.pop_back();
     return {};
 }
 
@@ -176,21 +189,17 @@ Result<void> DataFolder::indexFile(const fs::path& file) {
     const fs::path resolved = fs::canonical(file, problem);
     if (problem)
         return {};
-    const auto isBelow = [&](const fs::path& folder) {
-        const std::string prefix = folder.string() + "/";
-        return resolved.string().starts_with(prefix);
-    };
-    bool inside = isBelow(m_root);
-    for (fs::path up = file.parent_path(); !inside && up.has_relative_path(); up = up.parent_path())
-        inside = up.filename().string().starts_with("datasets--") && isBelow(up / "blobs");
-    if (!inside)
-        return {};
     if (m_entries.size() >= kMostFiles)
-        return fail(ErrorKind::OutOfRange,
-                    fmt::format("holds more than {} files; choose the folder of the data sets themselves", kMostFiles),
-                    m_root.string());
+        return tooMany("files", kMostFiles, m_root);
     m_entries.push_back({withoutHub(partsOf(file.string())), file, resolved, file.lexically_relative(m_root).string()});
     return {};
+}
+
+std::vector<fs::path> DataFolder::files() const {
+    std::vector<fs::path> paths;
+    for (const Entry& entry : m_entries)
+        paths.push_back(entry.path);
+    return paths;
 }
 
 Result<void> DataFolder::addMembers(const Entry& archive, const std::string& pattern, std::vector<DataFile>& found) {

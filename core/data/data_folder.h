@@ -16,11 +16,12 @@ namespace crest::data {
 /// A pattern is a path from its end: "hellaswag/**/validation-*.parquet" is found anywhere below the folder. `*` and
 /// `?` stand for characters of one part, `**` for any number of folders (also none); case does not count; what follows
 /// `!` is looked for in the archive in the same way. The hub's cache folders datasets--org--name/snapshots/hash count
-/// as org/name. Nothing outside the folder is opened: links are followed only inside it, and from a hub cache's
-/// snapshot to its blobs. Not shared between threads.
+/// as org/name. Links are followed, also out of the folder: whoever put them there meant them. (What a suite or an archive
+/// says never leads out.) Not shared between threads.
 class DataFolder {
 public:
-    /// Of a file it is a folder with this one. NotFound, or OutOfRange where it holds more than 300,000 files.
+    /// Of a file it is a folder with this one. NotFound, or OutOfRange where it holds more than 300,000 files or
+    /// 30,000 folders.
     static Result<DataFolder> open(const std::filesystem::path& folder);
 
     /// Every file that matches, in order of their names; empty where none does. Mismatch where files of one pattern lie
@@ -28,6 +29,8 @@ public:
     Result<std::vector<DataFile>> find(const std::string& pattern);
 
     const std::filesystem::path& path() const { return m_root; }
+    /// Every file, by which it is opened.
+    std::vector<std::filesystem::path> files() const;
 
 private:
     struct Entry {
@@ -40,7 +43,9 @@ private:
     std::vector<Entry> m_entries;
     std::map<std::string, std::vector<std::string>> m_members; ///< of archives that were looked into
 
-    Result<void> index(const std::filesystem::path& folder, int depth);
+    std::size_t m_folders = 0; ///< that were searched
+
+    Result<void> index(const std::filesystem::path& folder, std::vector<std::filesystem::path>& above);
     Result<void> indexFile(const std::filesystem::path& file);
     Result<void> addMembers(const Entry& archive, const std::string& pattern, std::vector<DataFile>& found);
 };

@@ -208,7 +208,7 @@ private:
     SplitRows m_rows;
     RowCounts m_counts;
     TaskItems m_made;
-    std::int64_t m_documents = 0; ///< rows of the parts before
+    std::int64_t m_documents = 0; ///< rows of the parts before, also those beyond the limit
     std::uint64_t m_bytes = 0;
 
     Result<void> part(const Json& part, std::int32_t index) {
@@ -224,10 +224,12 @@ private:
             m_made.items.push_back(std::move(item));
             return m_bytes <= kMostBytes;
         };
-        CREST_CHECK(m_rows.each(m_task.evaluate, part, m_options.limit, m_counts, take));
+        std::int64_t all = 0; // so that a row has the same number with any limit
+        CREST_CHECK(m_rows.each(m_task.evaluate, part, m_options.limit, m_counts, take,
+                                m_task.parts.empty() ? nullptr : &all));
         if (m_bytes > kMostBytes)
             return fail(ErrorKind::OutOfRange, "the items are larger than 16 GB together; set a limit", m_task.name);
-        m_documents += m_counts.rows - before;
+        m_documents += all;
         return {};
     }
 

@@ -121,14 +121,16 @@ Result<Json> SplitRows::prepared(Result<Json> row, const Found& found, std::int6
 }
 
 Result<void> SplitRows::each(const std::string& split, const Json& part, std::int64_t limit, RowCounts& counts,
-                             const Visitor& visit) {
+                             const Visitor& visit, std::int64_t* all) {
     CREST_TRY(found, locate(split, part));
     std::int64_t index = 0;
     bool more = true;
     for (const DataFile& file : found.files) {
         const auto take = [&](std::int64_t number, Result<Json> row) -> Result<bool> {
-            if (limit > 0 && index >= limit)
-                return more = false;
+            if (limit > 0 && index >= limit) {
+                ++index;
+                return more = all != nullptr;
+            }
             if (counts.rows % kRowsPerReport == 0) {
                 if (m_job.stopRequested())
                     return stopped();
@@ -148,6 +150,8 @@ Result<void> SplitRows::each(const std::string& split, const Json& part, std::in
         if (!more)
             break;
     }
+    if (all != nullptr)
+        *all = index;
     return {};
 }
 

@@ -31,8 +31,9 @@ public:
     using Visitor = std::function<Result<bool>(Json row)>;
     /// NotFound, with every pattern that was looked for, where there is no file. Rows that are broken or that the
     /// visitor refuses (any error but Stopped) are counted; `limit` > 0: the first so many, the bad ones among them.
+    /// `all`: becomes the number of all rows, those beyond the limit, too.
     Result<void> each(const std::string& split, const Json& part, std::int64_t limit, RowCounts& counts,
-                      const Visitor& visit);
+                      const Visitor& visit, std::int64_t* all = nullptr);
 
     /// SHA-256 over the content of every file used so far.
     Result<std::string> dataHash() const;

@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kLongestSuite = 4'000'000;
+constexpr std::uint64_t kLongestSuite = 1'000'000;
 constexpr int kDeepestUse = 4;
 constexpr std::size_t kMostTasks = 1000;
 constexpr int kMostReads = 2000; ///< of files, by "use": each may name many

@@ -54,7 +54,7 @@ Result<TaskDefinition> parseTask(const Json& definition, const std::string& wher
 
 struct ItemOptions {
     int shots = -1;            ///< -1: the task's own number
-    std::int64_t limit = 0;    ///< the first so many rows; 0: all
+    std::int64_t limit = 0;    ///< the first so many rows of each set; 0: all
     double maxBadShare = 0.01; ///< rows that cannot be used are counted; a larger share refuses the task
 };
 

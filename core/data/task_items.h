@@ -24,7 +24,7 @@ struct ItemRequest {
 };
 
 struct TaskItem {
-    std::int64_t document = 0;           ///< row of the split that is evaluated, from 0; several sets: counted on
+    std::int64_t document = 0;           ///< row of the split that is evaluated, from 0; several sets: counted on, whatever the limit
     std::vector<ItemRequest> requests;   ///< MultipleChoice: one for each choice; else one
     std::vector<std::string> choices;    ///< MultipleChoice: the choices as acc_norm measures their lengths
     std::int32_t gold = -1;              ///< MultipleChoice: index of the right choice

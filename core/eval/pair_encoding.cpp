@@ -28,18 +28,14 @@ std::size_t trailingSpace(std::string_view text) {
     return text.size() - end;
 }
 
-PairEncoder::PairEncoder(const text::Tokenizer& tokenizer, bool tokenizerSpecials, std::int64_t maxLength)
-    : m_tokenizer(tokenizer)
-    , m_specials(tokenizerSpecials)
-    , m_maxLength(maxLength)
-    , m_prefix(tokenizer.prefixId()) {}
-
-std::vector<std::int32_t> PairEncoder::encode(std::string_view text) const {
-    return m_specials ? m_tokenizer.encodeForScoring(text) : m_tokenizer.encode(text, text::Specials::None);
+PairTexts pairTexts(std::string_view context, std::string_view continuation) {
+    PairTexts texts{context.substr(0, context.size() - trailingSpace(context)), std::string(context)};
+    texts.whole += continuation;
+    return texts;
 }
 
 /// The tokens of `whole` from `contextTokens` on are scored.
-Result<EncodedSequence> PairEncoder::joined(const std::vector<std::int32_t>& context, std::vector<std::int32_t> whole,
+Result<EncodedSequence> PairEncoder::joined(std::span<const std::int32_t> context, std::vector<std::int32_t> whole,
                                             std::size_t contextTokens) const {
     if (whole.size() <= contextTokens)
         return fail(ErrorKind::OutOfRange, "the continuation has no token of its own: nothing to score");
@@ -59,8 +55,7 @@ Result<EncodedSequence> PairEncoder::joined(const std::vector<std::int32_t>& con
     return sequence;
 }
 
-Result<EncodedSequence> PairEncoder::afterPrefix(const std::string& continuation) const {
-    std::vector<std::int32_t> ids = m_tokenizer.encode(continuation, text::Specials::None);
+Result<EncodedSequence> PairEncoder::afterPrefix(std::vector<std::int32_t> ids) const {
     if (!m_prefix)
         return fail(ErrorKind::NotFound, "a text without a context needs the tokenizer's BOS or EOS, and "
                                          "tokenizer_config.json names neither");
@@ -69,21 +64,14 @@ Result<EncodedSequence> PairEncoder::afterPrefix(const std::string& continuation
     return joined({}, std::move(ids), 1);
 }
 
-Result<EncodedSequence> PairEncoder::pair(const std::string& context, const std::string& continuation) {
-    const std::size_t kept = context.size() - trailingSpace(context);
-    if (kept == 0)
-        return afterPrefix(context + continuation);
-    if (context.compare(0, kept, m_lastContext) != 0 || m_lastTokens.empty()) {
-        m_lastContext = context.substr(0, kept);
-        m_lastTokens = encode(m_lastContext);
-    }
-    if (m_lastTokens.empty())
+Result<EncodedSequence> PairEncoder::pair(std::span<const std::int32_t> context,
+                                          std::vector<std::int32_t> whole) const {
+    if (context.empty())
         return fail(ErrorKind::OutOfRange, "the context has no tokens");
-    return joined(m_lastTokens, encode(context + continuation), m_lastTokens.size());
+    return joined(context, std::move(whole), context.size());
 }
 
-Result<std::vector<EncodedSequence>> PairEncoder::document(const std::string& text) const {
-    const std::vector<std::int32_t> tokens = encode(text);
+Result<std::vector<EncodedSequence>> PairEncoder::document(std::span<const std::int32_t> tokens) const {
     std::vector<EncodedSequence> windows;
     if (tokens.empty())
         return windows;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts to scored token sequences, exactly as lm-evaluation-harness 0.4.13 does it (formats.md 4.2).
+// Ids of texts to scored token sequences, exactly as lm-evaluation-harness 0.4.13 does it (formats.md 4.2).
 #pragma once
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
-#include "core/text/tokenizer.h"
 
 namespace crest::eval {
 
@@ -22,37 +22,38 @@ struct EncodedSequence {
     std::int32_t scored() const { return static_cast<std::int32_t>(ids.size()) - firstScored; }
 };
 
+/// What of a context and its continuation becomes tokens: white space at the end of the context goes to the
+/// continuation. No context (or one of white space alone, where the harness gives up): `whole` is encoded without the
+/// special tokens that the tokenizer adds by itself, and stands after the prefix token.
+struct PairTexts {
+    std::string_view context; ///< of the context given, which must outlive it
+    std::string whole;
+};
+PairTexts pairTexts(std::string_view context, std::string_view continuation);
+
 class PairEncoder {
 public:
-    /// `tokenizerSpecials`: with the special tokens that the tokenizer adds by itself, but for texts that start with
-    /// the prefix token already. `maxLength`: most input tokens of a sequence.
-    PairEncoder(const text::Tokenizer& tokenizer, bool tokenizerSpecials, std::int64_t maxLength);
+    /// `prefix`: BOS, else EOS. `maxLength`: most input tokens of a sequence.
+    PairEncoder(std::optional<std::int32_t> prefix, std::int64_t maxLength)
+        : m_prefix(prefix)
+        , m_maxLength(maxLength) {}
 
-    /// White space at the end of the context goes to the continuation; the continuation's tokens are those of the whole
-    /// text after as many as the context alone has. After an empty context (or one of white space alone, where the
-    /// harness gives up) stands the prefix token. Longer sequences lose tokens on their left. OutOfRange where nothing
-    /// is left to score, or more than maxLength tokens; NotFound where a prefix token is needed and there is none.
-    Result<EncodedSequence> pair(const std::string& context, const std::string& continuation);
-
+    /// The continuation's tokens are those of the whole text after as many as the context alone has. Longer sequences
+    /// lose tokens on their left. OutOfRange where the context has no token, nothing is left to score, or more than
+    /// maxLength tokens are.
+    Result<EncodedSequence> pair(std::span<const std::int32_t> context, std::vector<std::int32_t> whole) const;
+    /// After no context. NotFound where there is no prefix token.
+    Result<EncodedSequence> afterPrefix(std::vector<std::int32_t> ids) const;
     /// A whole document: every token once, after the prefix token, by windows of maxLength tokens whose contexts
     /// do not overlap what they score. None for a document without tokens.
-    Result<std::vector<EncodedSequence>> document(const std::string& text) const;
-
-    /// BOS, else EOS.
-    std::optional<std::int32_t> prefixToken() const { return m_prefix; }
+    Result<std::vector<EncodedSequence>> document(std::span<const std::int32_t> tokens) const;
 
 private:
-    std::vector<std::int32_t> encode(std::string_view text) const;
-    Result<EncodedSequence> afterPrefix(const std::string& continuation) const;
-    Result<EncodedSequence> joined(const std::vector<std::int32_t>& context, std::vector<std::int32_t> whole,
+    Result<EncodedSequence> joined(std::span<const std::int32_t> context, std::vector<std::int32_t> whole,
                                    std::size_t contextTokens) const;
 
-    const text::Tokenizer& m_tokenizer;
-    bool m_specials;
-    std::int64_t m_maxLength;
     std::optional<std::int32_t> m_prefix;
-    std::string m_lastContext;             ///< choices of one question share it
-    std::vector<std::int32_t> m_lastTokens; ///< its ids
+    std::int64_t m_maxLength;
 };
 
 /// Bytes of the white space at the end of a text (what Python's str.rstrip takes away).

@@ -2,11 +2,12 @@
 #include "core/eval/task_scoring.h"
 
 #include <algorithm>
-#include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/eval/pair_encoding.h"
+#include "core/eval/request_texts.h"
 #include "core/eval/task_generation.h"
 
 namespace crest::eval {
@@ -25,19 +26,25 @@ void append(PreparedTask& task, const EncodedSequence& sequence) {
     task.ids.insert(task.ids.end(), sequence.ids.begin(), sequence.ids.end());
 }
 
-Result<void> encodeRequest(PreparedTask& task, PairEncoder& encoder, const data::ItemRequest& request) {
-    if (task.definition.kind == TaskKind::Rolling) {
-        CREST_TRY(windows, encoder.document(request.continuation));
-        for (const EncodedSequence& window : windows)
-            append(task, window);
-        task.requestStretches.push_back(static_cast<std::int32_t>(windows.size()));
-        return {};
-    }
-    CREST_TRY(sequence, encoder.pair(request.context, request.continuation));
-    append(task, sequence);
-    task.cutRequests += sequence.cut ? 1 : 0;
-    task.requestStretches.push_back(1);
+/// Sequences of one request, at the end of the task's.
+Result<void> appendRequest(PreparedTask& task, const PairEncoder& encoder, RequestTexts& texts, std::size_t request) {
+    CREST_TRY(sequences, texts.sequences(request, encoder));
+    for (const EncodedSequence& sequence : sequences)
+        append(task, sequence);
+    if (task.definition.kind != TaskKind::Rolling)
+        task.cutRequests += sequences.front().cut ? 1 : 0;
+    task.requestStretches.push_back(static_cast<std::int32_t>(sequences.size()));
     return {};
+}
+
+/// The texts of items from `first` on, as many as are tokenised together (one at least); they are taken out of the
+/// items. `end` becomes the first that is left.
+RequestTexts takeTexts(PreparedTask& task, std::size_t bytes, std::size_t first, std::size_t& end) {
+    RequestTexts texts(task.definition.kind, task.definition.tokenizerSpecials);
+    for (end = first; end < task.items.size() && (end == first || texts.bytes() < bytes); ++end)
+        for (data::ItemRequest& request : task.items[end].requests)
+            texts.add(std::exchange(request, {}));
+    return texts;
 }
 
 } // namespace
@@ -73,17 +80,16 @@ Result<PreparedTask> prepareTask(const data::TaskDefinition& definition, std::ve
         return task;
     const std::int64_t maxLength = options.maxLength > 0 ? std::min(options.maxLength, spec.contextLength)
                                                          : spec.contextLength;
-    PairEncoder encoder(tokenizer, definition.tokenizerSpecials, maxLength);
-    for (std::size_t i = 0; i < task.items.size(); ++i) {
-        if (job.stopRequested())
-            return stopped();
-        job.report(static_cast<std::int64_t>(i), static_cast<std::int64_t>(task.items.size()), "items tokenised");
-        for (data::ItemRequest& request : task.items[i].requests) {
-            if (auto encoded = encodeRequest(task, encoder, request); !encoded)
-                return fail(encoded.error().kind, encoded.error().message,
-                            fmt::format("{}, document {}", definition.name, task.items[i].document));
-            request = {};
-        }
+    const PairEncoder encoder(tokenizer.prefixId(), maxLength);
+    for (std::size_t item = 0, end = 0; item < task.items.size();) {
+        job.report(static_cast<std::int64_t>(item), static_cast<std::int64_t>(task.items.size()), "items tokenised");
+        RequestTexts texts = takeTexts(task, options.textBytes, item, end);
+        CREST_CHECK(texts.encode(tokenizer, options.cache, JobContext(job.token())));
+        for (std::size_t request = 0; item < end; ++item)
+            for (std::size_t r = 0; r < task.items[item].requests.size(); ++r, ++request)
+                if (const auto added = appendRequest(task, encoder, texts, request); !added)
+                    return fail(added.error().kind, added.error().message,
+                                fmt::format("{}, document {}", definition.name, task.items[item].document));
     }
     return task;
 }

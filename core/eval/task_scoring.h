@@ -15,6 +15,7 @@
 #include "core/base/job_context.h"
 #include "core/data/suite.h"
 #include "core/data/task_metrics.h"
+#include "core/data/token_cache.h"
 #include "core/eval/loss.h"
 #include "core/series/decoder_spec.h"
 #include "core/text/tokenizer.h"
@@ -24,6 +25,8 @@ namespace crest::eval {
 struct TaskScoringOptions {
     std::int64_t maxLength = 0; ///< most input tokens of a sequence; 0: the model's context
     std::vector<std::int32_t> endTokens; ///< Generation: endTokensOf(checkpoint folder); empty: the tokenizer's EOS
+    data::TokenCache cache; ///< where ids are looked for and kept; without a folder nowhere
+    std::size_t textBytes = 16'000'000; ///< of the texts that are tokenised, and kept, together
 };
 
 /// A task in one model's tokens. Texts that became tokens are dropped from `items` (all requests; Generation keeps

@@ -83,6 +83,7 @@ Result<eval::PreparedTask> readSuite(const study::Task& task, const LoadedCheckp
                     task.textsPath);
     eval::TaskScoringOptions scoring;
     scoring.endTokens = checkpoint.endTokens;
+    scoring.cache = data::TokenCache::ofUser();
     return eval::prepareTask(definition, std::move(items.items), *checkpoint.tokenizer, checkpoint.spec(), scoring,
                              job);
 }

@@ -4,12 +4,12 @@
 #include <filesystem>
 #include <list>
 #include <mutex>
-#include <system_error>
 
 #include <fmt/format.h>
 #include <sys/stat.h>
 
 #include "core/base/hash.h"
+#include "core/data/data_folder.h"
 #include "core/data/suite.h"
 #include "core/study/planner.h"
 
@@ -19,11 +19,11 @@ namespace fs = std::filesystem;
 
 constexpr double kBytesPerToken = 2.5; ///< of text, before it is tokenised: on the safe side
 constexpr std::size_t kMostRemembered = 256;
-constexpr std::size_t kMostFiles = 300'000;
 
 struct Pinned {
     std::string dataHash;
     std::int64_t shots = 0, tokens = 0;
+    std::string leftOut; ///< rowsLeftOut
 };
 
 bool addFile(const fs::path& file, Sha256& hash) {
@@ -38,17 +38,14 @@ bool addFile(const fs::path& file, Sha256& hash) {
 /// Names, sizes and times of everything below a folder (or of a file): what was read stands as long as it does. ""
 /// where that cannot be said.
 std::string stampOf(const fs::path& folder) {
+    const auto data = data::DataFolder::open(folder);
+    if (!data)
+        return {};
     Sha256 hash;
-    std::size_t files = 0;
-    std::error_code error;
-    if (fs::is_regular_file(folder, error))
-        return addFile(folder, hash) ? hash.finishHex() : std::string();
-    fs::recursive_directory_iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
-    for (; !error && entry != end; entry.increment(error)) {
-        if (++files > kMostFiles || !addFile(entry->path(), hash))
+    for (const fs::path& file : data->files())
+        if (!addFile(file, hash))
             return {};
-    }
-    return error ? std::string() : hash.finishHex();
+    return hash.finishHex();
 }
 
 /// What one process has pinned lately: a window plans anew with every change of a probe.
@@ -107,27 +104,48 @@ Result<Pinned> pin(const Task& task, const JobContext& job) {
     if (items->items.empty())
         return fail(ErrorKind::Malformed, fmt::format("Task \"{}\" has no items in these data.", task.name),
                     task.textsPath);
-    return Pinned{items->dataHash, task.shots >= 0 ? task.shots : definition.shots, tokensOf(definition, items->items)};
+    std::string leftOut;
+    if (items->badRows > 0)
+        leftOut = fmt::format("{}: {} of {} rows cannot be used and are left out; the first: {}", task.name,
+                              items->badRows, items->rows, items->badExamples.empty() ? "" : items->badExamples[0]);
+    return Pinned{items->dataHash, task.shots >= 0 ? task.shots : definition.shots, tokensOf(definition, items->items),
+                  std::move(leftOut)};
+}
+
+std::string keyOf(Task task, const std::string& stamp) {
+    task.dataHash.clear();
+    return taskHash(task) + "\n" + task.textsPath + "\n" + stamp;
+}
+
+Result<Pinned> pinnedOf(const Task& task, const JobContext& job) {
+    static Remembered remembered;
+    const std::string stamp = stampOf(task.textsPath);
+    Pinned pinned;
+    if (!stamp.empty() && remembered.find(keyOf(task, stamp), pinned))
+        return pinned;
+    CREST_TRY(fresh, pin(task, job));
+    if (stamp.empty() || stampOf(task.textsPath) != stamp)
+        return fresh;
+    Task whole = task; // as it will be asked for once it is pinned
+    whole.shots = fresh.shots;
+    remembered.add(keyOf(task, stamp), fresh);
+    if (whole.shots != task.shots)
+        remembered.add(keyOf(whole, stamp), fresh);
+    return fresh;
 }
 
 } // namespace
 
 Result<std::int64_t> pinSuiteTask(Task& task, const JobContext& job) {
-    static Remembered remembered;
-    Task asked = task;
-    asked.dataHash.clear();
-    const std::string stamp = stampOf(task.textsPath);
-    const std::string key = taskHash(asked) + "\n" + task.textsPath + "\n" + stamp;
-    Pinned pinned;
-    if (stamp.empty() || !remembered.find(key, pinned)) {
-        CREST_TRY(fresh, pin(task, job));
-        pinned = fresh;
-        if (!stamp.empty() && stampOf(task.textsPath) == stamp)
-            remembered.add(key, pinned);
-    }
+    CREST_TRY(pinned, pinnedOf(task, job));
     task.dataHash = pinned.dataHash;
     task.shots = pinned.shots;
     return pinned.tokens;
+}
+
+std::string rowsLeftOut(const Task& task, const JobContext& job) {
+    const auto pinned = task.kind == TaskKind::Suite ? pinnedOf(task, job) : Result<Pinned>();
+    return pinned ? pinned->leftOut : std::string();
 }
 
 } // namespace crest::study

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
@@ -15,5 +16,9 @@ namespace crest::study {
 /// answer. Errors of data::makeItems, with the task's name. What was read is remembered while its files stay as they
 /// are.
 Result<std::int64_t> pinSuiteTask(Task& task, const JobContext& job = {});
+
+/// Of the data of a task, pinned or not: how many rows cannot be used and the first of them, in a sentence; "" where all
+/// can.
+std::string rowsLeftOut(const Task& task, const JobContext& job = {});
 
 } // namespace crest::study

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,8 @@ namespace fs = std::filesystem;
 constexpr const char* kNamedTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                         "pad_token", "cls_token", "mask_token"};
 
+constexpr std::size_t kMostAdded = 30'000; ///< each becomes an entry with flags; Gemma 3 has 6,242
+
 /// "" where there is no such file.
 Result<std::string> readOptional(const fs::path& file) {
     std::error_code ignored;
@@ -36,6 +39,18 @@ Result<Json> readObject(std::string_view text, const fs::path& file) {
     if (!parsed.is_object())
         return fail(ErrorKind::Malformed, "the file is no JSON object", file.string());
     return parsed;
+}
+
+tl::unexpected<Error> tooMany(std::size_t count, const fs::path& file) {
+    return fail(ErrorKind::Malformed, fmt::format("{} added tokens; the limit is {}", count, kMostAdded),
+                file.string());
+}
+
+Result<void> checkCounts(const Json& config, const fs::path& file) {
+    for (const char* key : {"added_tokens_decoder", "extra_special_tokens", "additional_special_tokens"})
+        if (const std::size_t count = field(config, key).size(); count > kMostAdded)
+            return tooMany(count, file);
+    return {};
 }
 
 std::string contentOf(const Json& token) {
@@ -72,12 +87,16 @@ Result<Json> readTokenizerConfig(const fs::path& folder) {
 Result<Json> mergeTokenizerConfig(std::string_view configText, std::string_view mapText, std::string_view addedText,
                                   const fs::path& folder) {
     CREST_TRY(config, readObject(configText, folder / "tokenizer_config.json"));
+    CREST_CHECK(checkCounts(config, folder / "tokenizer_config.json"));
     if (field(config, "added_tokens_decoder").is_object())
         return config;
     CREST_TRY(map, readObject(mapText, folder / "special_tokens_map.json"));
-    for (const auto& [key, token] : map.items())
-        config[key] = token;
+    CREST_CHECK(checkCounts(map, folder / "special_tokens_map.json"));
+    for (auto& [key, token] : map.items())
+        config[key] = std::move(token);
     CREST_TRY(added, readObject(addedText, folder / "added_tokens.json"));
+    if (added.size() > kMostAdded)
+        return tooMany(added.size(), folder / "added_tokens.json");
     if (!added.empty())
         config["added_tokens_decoder"] = listOf(added, config);
     return config;
@@ -97,15 +116,12 @@ Json addedToken(const Json& token) {
 
 Json addedTokens(const Json& config) {
     Json list = Json::array();
-    std::vector<std::string> known; // sorted
+    std::set<std::string> known;
     const auto add = [&](const Json& token) {
         Json entry = addedToken(token);
         const auto content = entry["content"].get<std::string>();
-        const auto place = std::ranges::lower_bound(known, content);
-        if (content.empty() || (place != known.end() && *place == content))
-            return;
-        known.insert(place, content);
-        list.push_back(std::move(entry));
+        if (!content.empty() && known.insert(content).second)
+            list.push_back(std::move(entry));
     };
     if (const Json& given = field(config, "added_tokens_decoder"); given.is_object()) {
         std::vector<std::pair<std::string, const Json*>> byId;

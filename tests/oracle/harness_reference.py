@@ -6,7 +6,8 @@
 FOLDER/<model>/                    the checkpoint with its tokenizer
 FOLDER/<model>/<task>.json         (the tasks below, and `likely`) {"kind", "items": [{"document", "requests": [[context, continuation], ..], "choices", "gold", "original",
                                    "references", "until", "max_new"}], "scores": [[[log-likelihood, greedy], ..] or [text] per item],
-                                   "metrics": {name: value}, "stderr": {name: value or null}}
+                                   "metrics": {name or "name,filter": value}, "stderr": {the same: value or null}, "values": {the same: [one per item]}}
+FOLDER/<model>/math.jsonl          rows of `math`: some right answers are what this model writes
 Tasks are the harness's own machinery over local JSON files; nothing comes from a network. Weights N(0, 0.3), as in model_reference.py.
 """
 import json
@@ -18,7 +19,7 @@ os.environ.update(HF_HUB_OFFLINE="1", HF_DATASETS_OFFLINE="1", DISABLE_MULTIPROC
 
 import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, Olmo2Config, Olmo2ForCausalLM, OPTConfig, OPTForCausalLM,
+from transformers import (GPT2Config, GPT2LMHeadModel, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM, Olmo2Config, Olmo2ForCausalLM, OPTConfig, OPTForCausalLM,
                           PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM)
 from lm_eval import evaluator
 from lm_eval.api.instance import Instance
@@ -42,12 +43,17 @@ def opt():
                                     max_position_embeddings=CONTEXT, word_embed_proj_dim=64, bos_token_id=1, eos_token_id=1, pad_token_id=None))
 
 
+def gpt2():
+    return GPT2LMHeadModel(GPT2Config(vocab_size=VOCAB, n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT, bos_token_id=1, eos_token_id=1))
+
+
 # name: (model, special tokens, the template puts the first in front of every text, bos, eos)
 MODELS = {
     "llama": (lambda: like_llama(LlamaConfig, LlamaForCausalLM, num_key_value_heads=2, bos_token_id=0, eos_token_id=1), True, "<s>", "</s>"),
     "gpt_neox": (lambda: like_llama(GPTNeoXConfig, GPTNeoXForCausalLM, bos_token_id=1, eos_token_id=1), False, None, "</s>"),
     "opt": (opt, True, "</s>", "</s>"),
     "qwen2": (lambda: like_llama(Qwen2Config, Qwen2ForCausalLM, num_key_value_heads=2, bos_token_id=None, eos_token_id=1), False, None, "</s>"),
+    "gpt2": (gpt2, False, "</s>", "</s>"),
     "olmo2": (lambda: like_llama(Olmo2Config, Olmo2ForCausalLM, bos_token_id=None, eos_token_id=1), False, "</s>", "</s>"),
 }
 
@@ -94,10 +100,16 @@ def write_data(folder):
             file.writelines(json.dumps(line) + "\n" for line in lines)
     with open(os.path.join(folder, "shots.jsonl"), "w") as file:
         file.writelines(json.dumps(question(i)) + "\n" for i in range(7))
+    write_math(os.path.join(folder, "math_shots.jsonl"), [f"{sentence(rng, 2, 5)} #### {rng.randint(2, 90)}" for _ in range(6)], rng)
+
+
+def write_math(path, answers, rng):
+    with open(path, "w") as file:
+        file.writelines(json.dumps({"question": sentence(rng, 4, 10), "answer": answer}) + "\n" for answer in answers)
 
 
 def local(folder, name, shots=None):
-    files = {"test": os.path.join(folder, name + ".jsonl")}
+    files = {"test": os.path.join(folder, name + ".jsonl")}  # a name with a path stands as it is
     if shots:
         files["train"] = os.path.join(folder, shots + ".jsonl")
     return {"dataset_path": "json", "dataset_kwargs": {"data_files": files}, "test_split": "test", **({"training_split": "train"} if shots else {})}
@@ -129,6 +141,17 @@ def tasks(folder):
          "doc_to_target": "{{answer}}", "generation_kwargs": {"until": ["\n", "the"], "do_sample": False, "max_gen_toks": 12},
          "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}]},
     ]
+
+
+def math_task(folder, rows):
+    """GSM8K's form: drawn shots, a text, two filters, a comparison that ignores some of it."""
+    regex = lambda name, pattern, **more: {"name": name, "filter": [{"function": "regex", "regex_pattern": pattern, **more}, {"function": "take_first"}]}
+    return {"task": "math", **local(folder, rows, "math_shots"), "output_type": "generate_until", "num_fewshot": 2,
+            "doc_to_text": "Question: {{question}}\nAnswer:", "doc_to_target": "{{answer}}",
+            "generation_kwargs": {"until": ["Question:", "</s>"], "do_sample": False, "max_gen_toks": 40},
+            "filter_list": [regex("strict-match", "([A-Za-z]{2,})"), regex("flexible-extract", "(-?[$0-9.,]{2,})|(-?[0-9]+)", group_select=-1)],
+            "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True, "ignore_case": True, "ignore_punctuation": False,
+                             "regexes_to_ignore": [",", "\\$", "(?s).*#### ", "\\.$"]}]}
 
 
 def item_of(kind, sample):
@@ -178,23 +201,52 @@ def likely(lm, model):
                    "scores": [[a] for a in answers], "metrics": {}, "stderr": {}}, file)
 
 
-def evaluate(model, settings, own_tasks):
-    lm = HFLM(pretrained=model, dtype="float32", batch_size=4, device="cpu")
-    likely(lm, model)
+def run(lm, settings, own_tasks):
+    """The samples of each task by document, and its numbers. evaluate(), not simple_evaluate(), which first reads the 14,000 task files of the harness."""
     for task in own_tasks.values():
         task.set_fewshot_seed(1234)
-    # evaluate(), not simple_evaluate(), which first reads the 14,000 task files of the harness.
     results = evaluator.evaluate(lm, own_tasks, log_samples=True, bootstrap_iters=2)
+    return {task["task"]: (sorted(results["samples"][task["task"]], key=lambda s: s["doc_id"]), results["results"][task["task"]]) for task in settings}
+
+
+def store(model, task, samples, numbers):
+    kind, choices = task["output_type"], task.get("doc_to_choice")
+    filters = list(dict.fromkeys(s["filter"] for s in samples))
+    firsts = [s for s in samples if s["filter"] == filters[0]]
+    for sample in firsts:
+        sample["choices"] = choices if isinstance(choices, list) else sample["doc"].get("choices")
+    named = {}
+    for key, value in numbers.items():
+        metric, _, of = key.partition(",")
+        if of in filters:
+            named[metric if of == "none" else key] = value
+    is_error = lambda name: name.partition(",")[0].endswith("_stderr")
+    values = {name: [s[name.partition(",")[0]] for s in samples if s["filter"] == (name.partition(",")[2] or "none")] for name in named if name.startswith(("acc", "exact_match")) and not is_error(name)}
+    with open(os.path.join(model, task["task"] + ".json"), "w") as file:
+        json.dump({"kind": kind, "items": [item_of(kind, s) for s in firsts], "scores": [scores_of(kind, s) for s in firsts],
+                   "metrics": {name: value for name, value in named.items() if not is_error(name)},
+                   "stderr": {name.replace("_stderr", "", 1): value if isinstance(value, float) else None for name, value in named.items() if is_error(name)},
+                   "values": values}, file)
+
+
+def evaluate_math(lm, model, folder):
+    """Twice: what the model writes first becomes the right answer of some rows, or none would ever be."""
+    own = lambda name, answers: (write_math(os.path.join(model, name + ".jsonl"), answers, random.Random(8)), math_task(folder, os.path.join(model, name)))[1]
+    task = own("draft", ["#### 0"] * 8)
+    samples, _ = run(lm, [task], {"math": ConfigurableTask(config=dict(task))})["math"]
+    found = lambda document, filter: next(s for s in samples if (s["doc_id"], s["filter"]) == (document, filter))["filtered_resps"][0]
+    task = own("math", [f"so #### {found(i, ('strict-match', 'flexible-extract')[i % 2])}" if i % 4 else "#### 1234567" for i in range(8)])
+    store(model, task, *run(lm, [task], {"math": ConfigurableTask(config=dict(task))})["math"])
+    os.remove(os.path.join(model, "draft.jsonl"))
+
+
+def evaluate(model, folder, settings, own_tasks):
+    lm = HFLM(pretrained=model, dtype="float32", batch_size=4, device="cpu")
+    likely(lm, model)
+    answers = run(lm, settings, own_tasks)
     for task in settings:
-        kind, values = task["output_type"], results["results"][task["task"]]
-        samples = sorted(results["samples"][task["task"]], key=lambda s: s["doc_id"])
-        for sample in samples:
-            choices = task.get("doc_to_choice")
-            sample["choices"] = choices if isinstance(choices, list) else sample["doc"].get("choices")
-        with open(os.path.join(model, task["task"] + ".json"), "w") as file:
-            json.dump({"kind": kind, "items": [item_of(kind, s) for s in samples], "scores": [scores_of(kind, s) for s in samples],
-                       "metrics": {k[:-5]: v for k, v in values.items() if k.endswith(",none") and "stderr" not in k},
-                       "stderr": {k[:-12]: v if isinstance(v, float) else None for k, v in values.items() if k.endswith("_stderr,none")}}, file)
+        store(model, task, *answers[task["task"]])
+    evaluate_math(lm, model, folder)
 
 
 def main(folder):
@@ -209,7 +261,7 @@ def main(folder):
         path = os.path.join(folder, name)
         model.save_pretrained(path)
         write_tokenizer(path, template, bos, eos)
-        evaluate(path, settings, own_tasks)
+        evaluate(path, folder, settings, own_tasks)
 
 
 if __name__ == "__main__":

@@ -251,6 +251,7 @@ private Q_SLOTS:
         write("data/torn/t-00001-of-00003.parquet", "x");
         write("outside.jsonl", "{}");
         std::filesystem::create_symlink(at("outside.jsonl"), at("data/one/out.jsonl"));
+        std::filesystem::create_symlink(at("nowhere"), at("data/one/dangling.jsonl"));
         auto folder = DataFolder::open(at("data"));
         QVERIFY2(folder, folder ? "" : folder.error().text().c_str());
         const auto count = [&](const char* pattern) { return folder->find(pattern)->size(); };
@@ -262,7 +263,8 @@ private Q_SLOTS:
         QCOMPARE(piqa->size(), std::size_t(1));
         QVERIFY(piqa->front().path.string().find("/bb/") != std::string::npos);
         QCOMPARE(count("one/dev.jsonl"), std::size_t(1));
-        QCOMPARE(count("out.jsonl"), std::size_t(0)); // a link that leads out
+        QCOMPARE(count("out.jsonl"), std::size_t(1)); // a link that leads out
+        QCOMPARE(count("dangling.jsonl"), std::size_t(0));
         const auto both = folder->find("dev.jsonl");
         QVERIFY(!both);
         QCOMPARE(both.error().kind, ErrorKind::Mismatch);
@@ -270,6 +272,39 @@ private Q_SLOTS:
         for (const char* pattern : {"", "/etc/passwd", "../outside.jsonl", "a/../../outside.jsonl", "..\\x"})
             QCOMPARE(folder->find(pattern).error().kind, ErrorKind::Malformed);
         QCOMPARE(DataFolder::open(at("nowhere")).error().kind, ErrorKind::NotFound);
+    }
+
+    void linkedFolders() {
+        namespace fs = std::filesystem;
+        write("store/hs/validation.jsonl", "{}");
+        write("linked/other/test.jsonl", "{}");
+        fs::create_symlink(at("store/hs"), at("linked/hellaswag")); // out of the folder
+        fs::create_symlink("other", at("linked/again"));            // beside
+        fs::create_symlink("..", at("linked/other/up"));            // a loop
+        fs::create_symlink(at("linked"), at("store/hs/back"));      // a longer one
+        fs::create_symlink("itself", at("linked/itself"));
+        for (const std::string& root : {at("linked").string(), at("linked/hellaswag/../../linked").string()}) {
+            auto folder = DataFolder::open(root);
+            QVERIFY2(folder, folder ? "" : folder.error().text().c_str());
+            const auto swag = folder->find("hellaswag/**/validation.jsonl");
+            QVERIFY(swag && swag->size() == 1);
+            QCOMPARE(swag->front().path, fs::canonical(at("linked")) / "hellaswag/validation.jsonl");
+            // One file by two names is one.
+            for (const char* pattern : {"test.jsonl", "again/test.jsonl", "other/test.jsonl"}) {
+                const auto test = folder->find(pattern);
+                QVERIFY2(test && test->size() == 1, pattern);
+            }
+        }
+        // Tens of thousands of ways through few folders end.
+        for (int i = 0; i < 8; ++i)
+            for (int j = 0; j < 8; ++j) {
+                write("maze/" + std::to_string(i) + "/x.jsonl", "{}");
+                fs::create_symlink("../" + std::to_string(j), at("maze/" + std::to_string(i) + "/to" + std::to_string(j)));
+            }
+        const CpuTimer timer;
+        const auto maze = DataFolder::open(at("maze"));
+        QVERIFY(!maze && maze.error().kind == ErrorKind::OutOfRange);
+        QVERIFY(timer.seconds() < 2);
     }
 };
 

@@ -2,6 +2,8 @@
 // Suite files: those that are shipped, what is refused and in which words, wrong rows, missing data.
 #include <fstream>
 
+#include <sys/resource.h>
+
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -133,6 +135,57 @@ private Q_SLOTS:
         QVERIFY(timer.seconds() < 2);
         write("s.json", suite(Json::array({choiceTask(), choiceTask()})).dump());
         QVERIFY(readSuite(at("s.json")).error().message.find("two tasks") != std::string::npos);
+    }
+
+    void hostileSuites_data() {
+        QTest::addColumn<QByteArray>("content");
+        const auto add = [](const char* name, const std::string& text) {
+            QTest::newRow(name) << QByteArray::fromStdString(text);
+        };
+        const auto many = [](const std::string& unit, std::size_t size) {
+            std::string text;
+            while (text.size() < size)
+                text += unit;
+            return text;
+        };
+        constexpr std::size_t kMost = 990'000;
+        add("beyond all size", many(" ", 60'000'000));
+        add("of empty objects", "{\"tasks\":[" + many("{},", kMost) + "{}]}");
+        add("of uses", R"({"format":"crest suite 1","name":"x","description":"","tasks":[)" +
+                           many(R"({"use":"s.json"},)", kMost) + "{}]}");
+        add("nested deep", many("[", kMost));
+        Json task = choiceTask();
+        task["context"] = many("{{q}}", kMost / 2);
+        add("one long template", suite(Json::array({task})).dump());
+        task["context"] = many("{% if q %}", kMost / 2);
+        add("one deep template", suite(Json::array({task})).dump());
+        task["context"] = "{{" + many("(", kMost / 2);
+        add("brackets", suite(Json::array({task})).dump());
+        task = choiceTask();
+        for (int i = 0; i < 9000; ++i)
+            task["data"]["test"].push_back(std::string(90, '*') + std::to_string(i));
+        add("many patterns", suite(Json::array({task})).dump());
+        add("not UTF-8", std::string("{\"name\":\"\xFF\"}"));
+        add("nothing", "");
+    }
+
+    void hostileSuites() {
+        QFETCH(QByteArray, content);
+        write("s.json", content.toStdString());
+        write("t.jsonl", "{\"q\":\"x\",\"c\":[\"a\",\"b\"],\"g\":0}\n");
+        rusage before{}, after{};
+        getrusage(RUSAGE_SELF, &before);
+        const CpuTimer timer;
+        const auto read = readSuite(at("s.json"));
+        if (read) // what is accepted is used, and ends as well
+            (void)makeItems(read->tasks[0], m_folder.path().toStdString());
+        QVERIFY2(timer.seconds() < 2, qPrintable(QString::number(timer.seconds())));
+        getrusage(RUSAGE_SELF, &after);
+        QVERIFY2(after.ru_maxrss - before.ru_maxrss < 64'000 + content.size() / 1000,
+                 qPrintable(QString::number(after.ru_maxrss - before.ru_maxrss)));
+        QVERIFY(read || read.error().message.size() < 2000);
+        if (!read)
+            qInfo("%s", read.error().message.substr(0, 100).c_str());
     }
 
     void wrongRowsAreCountedThenRefused() {

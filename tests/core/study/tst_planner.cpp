@@ -10,6 +10,7 @@
 #include "core/series/series.h"
 #include "core/study/planner.h"
 #include "core/study/study_json.h"
+#include "core/study/suite_tasks.h"
 
 using namespace crest;
 using namespace crest::study;
@@ -350,6 +351,46 @@ private Q_SLOTS:
         QCOMPARE(common(before, place.keys()), before.size() - 2);
         place.writeRows(10);
         QCOMPARE(common(before, place.keys()), before.size());
+    }
+
+    void rowsThatCannotBeUsedAreSaid() {
+        Place place;
+        place.useSuite();
+        const auto withBroken = [&](int count) {
+            place.writeRows(count);
+            std::ofstream(place.root / "data" / "rows.jsonl", std::ios::app) << "{broken\n";
+            return place.plan();
+        };
+        const auto plan = withBroken(199);
+        QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
+        const std::string said = rowsLeftOut(plan->tasks[0]);
+        QVERIFY2(said.starts_with("choice: 1 of 200 rows cannot be used and are left out; the first: ") &&
+                     said.find("rows.jsonl, row 200") != std::string::npos,
+                 said.c_str());
+        QVERIFY(rowsLeftOut(plan->tasks[1]).empty()); // a text
+        const auto refused = withBroken(19); // 5 %
+        QVERIFY(!refused);
+        QVERIFY2(refused.error().message.find("1 of 20 rows cannot be used") != std::string::npos &&
+                     refused.error().message.find("at most 1 %") != std::string::npos,
+                 refused.error().message.c_str());
+        place.writeRows(20);
+        QVERIFY(rowsLeftOut(place.plan()->tasks[0]).empty());
+    }
+
+    /// What a linked folder holds is data as well: the plan sees it change.
+    void linkedDataAreSeenToChange() {
+        Place place;
+        place.useSuite();
+        fs::rename(place.root / "data", place.root / "elsewhere");
+        fs::create_directories(place.root / "data");
+        fs::create_directory_symlink(place.root / "elsewhere", place.root / "data" / "linked");
+        const auto before = place.plan();
+        QVERIFY2(before, before ? "" : before.error().text().c_str());
+        spill(place.root / "elsewhere" / "rows.jsonl", Json{{"question", "other"}, {"gold", 0}}.dump() + "\n" +
+                                                           Json{{"question", "one"}, {"gold", 1}}.dump() + "\n");
+        const auto after = place.plan();
+        QVERIFY2(after, after ? "" : after.error().text().c_str());
+        QVERIFY(before->tasks[0].dataHash != after->tasks[0].dataHash);
     }
 
     void planHasEveryCellOnce() {

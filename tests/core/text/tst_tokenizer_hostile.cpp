@@ -7,6 +7,8 @@
 
 #include <malloc.h>
 
+#include <QElapsedTimer>
+#include <QTemporaryDir>
 #include <QTest>
 
 #include "core/base/base64.h"
@@ -277,6 +279,77 @@ private Q_SLOTS:
         QVERIFY2(made.error().message.size() < 600, made.error().text().c_str());
         QVERIFY2(spent < kMaxMilliseconds, std::to_string(spent).c_str());
         QVERIFY2(resident > 0 && grown < kMaxMegabytesBeside, std::to_string(grown).c_str());
+    }
+
+    /// What lies beside a tokenizer.
+    void companions_data() {
+        QTest::addColumn<MakeText>("make");
+        QTest::addColumn<std::string>("file");
+        const auto row = [](const char* name, const char* file, MakeText make) {
+            QTest::newRow(name) << std::move(make) << std::string(file);
+        };
+        const auto tokens = [](std::size_t count) {
+            return numbered(count, [](std::size_t i) { return "\"x" + std::to_string(i) + "\""; });
+        };
+        row("configuration of empty lists", "tokenizer_config.json",
+            [] { return "{\"a\":[" + repeated("[],", 11'000'000) + "[]]}"; });
+        row("configuration beyond all size", "tokenizer_config.json", [] { return std::string(60'000'000, ' '); });
+        row("configuration nested deep", "tokenizer_config.json", [] { return "{\"a\":" + nested(400'000) + "}"; });
+        row("configuration with endless special tokens", "tokenizer_config.json",
+            [tokens] { return "{\"extra_special_tokens\":[" + tokens(390'000) + "]}"; });
+        row("configuration with a long token", "tokenizer_config.json",
+            [] { return "{\"bos_token\":\"" + std::string(11'000'000, 'x') + "\"}"; });
+        row("configuration that is not UTF-8", "tokenizer_config.json", [] { return std::string("{\"a\":\"\xFF\"}"); });
+        row("map with endless special tokens", "special_tokens_map.json",
+            [tokens] { return "{\"additional_special_tokens\":[" + tokens(390'000) + "]}"; });
+        row("map that is a list", "special_tokens_map.json", [] { return std::string("[1]"); });
+        row("endless added tokens", "added_tokens.json", [] {
+            return "{" + numbered(390'000, [](std::size_t i) {
+                       const std::string id = std::to_string(i);
+                       return "\"x" + id + "\":" + id;
+                   }) +
+                   "}";
+        });
+        row("added tokens to the limit", "added_tokens.json", [] {
+            return "{" + numbered(30'000, [](std::size_t i) {
+                       const std::string id = std::to_string(i);
+                       return "\"x" + id + "\":" + id;
+                   }) +
+                   "}";
+        });
+        row("vocabulary beyond all size", "vocab.json", [] { return std::string(70'000'000, ' '); });
+        row("vocabulary of tokens", "vocab.json", [] { return manyTokens(3'400'000); });
+        row("merges of short lines", "merges.txt", [] { return repeated("a a\n", 50'000'000); });
+        row("merges in one line", "merges.txt", [] { return std::string(50'000'000, 'a'); });
+    }
+    void companions() {
+        QFETCH(MakeText, make);
+        QFETCH(std::string, file);
+        QTemporaryDir folder;
+        const std::filesystem::path root = folder.path().toStdString();
+        const auto write = [&](const std::string& name, const std::string& text) {
+            std::ofstream(root / name, std::ios::binary) << text;
+        };
+        write("vocab.json", kTwoTokens);
+        write("merges.txt", "#version: 0.2\na a\n");
+        std::size_t size = 0;
+        {
+            const std::string text = make();
+            size = text.size();
+            write(file, text);
+        }
+        ::malloc_trim(0);
+        std::ofstream("/proc/self/clear_refs") << "5";
+        const double before = statusMegabytes("VmRSS");
+        QElapsedTimer timer;
+        timer.start();
+        const auto tokenizer = Tokenizer::load(root);
+        const qint64 milliseconds = timer.elapsed();
+        const double peak = statusMegabytes("VmHWM") - before;
+        QVERIFY2(static_cast<double>(milliseconds) < kMaxMilliseconds, qPrintable(QString::number(milliseconds)));
+        QVERIFY2(peak <= static_cast<double>(size) * 1e-6 + kMaxMegabytesBeside, qPrintable(QString::number(peak)));
+        QVERIFY(tokenizer || (!tokenizer.error().message.empty() && tokenizer.error().message.size() < 1000));
+        qInfo("%s", tokenizer ? "read" : tokenizer.error().text().substr(0, 120).c_str());
     }
 
     void overlappingAddedTokensAreCutOnce() {

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/eval/request_texts.h"
+
+#include <utility>
+
+namespace crest::eval {
+
+using data::TaskKind;
+
+void RequestTexts::add(data::ItemRequest request) {
+    if (m_kind == TaskKind::Rolling) {
+        m_bytes += request.continuation.size();
+        m_places.push_back({kNone, m_scored.texts.size()});
+        m_scored.texts.push_back(std::move(request.continuation));
+        return;
+    }
+    PairTexts pair = pairTexts(request.context, request.continuation);
+    m_bytes += pair.whole.size();
+    if (pair.context.empty()) {
+        m_places.push_back({kNone, m_plain.texts.size()});
+        m_plain.texts.push_back(std::move(pair.whole));
+        return;
+    }
+    // Choices of one question share their context.
+    if (m_lastContext == kNone || m_scored.texts[m_lastContext] != pair.context) {
+        m_lastContext = m_scored.texts.size();
+        m_scored.texts.emplace_back(pair.context);
+        m_bytes += pair.context.size();
+    }
+    m_places.push_back({m_lastContext, m_scored.texts.size()});
+    m_scored.texts.push_back(std::move(pair.whole));
+}
+
+Result<void> RequestTexts::encode(const text::Tokenizer& tokenizer, const data::TokenCache& cache,
+                                  const JobContext& job) {
+    for (const auto& [part, mode] : {std::pair(&m_scored, m_mode), std::pair(&m_plain, data::TokenMode::Plain)}) {
+        if (part->texts.empty())
+            continue;
+        CREST_TRY(lists, data::TokenLists::of(part->texts, tokenizer, mode, cache, job));
+        part->texts = {};
+        part->ids = lists.all();
+    }
+    return {};
+}
+
+Result<std::vector<EncodedSequence>> RequestTexts::sequences(std::size_t request, const PairEncoder& encoder) {
+    const Place& place = m_places[request];
+    if (m_kind == TaskKind::Rolling)
+        return encoder.document(std::exchange(m_scored.ids[place.whole], {}));
+    std::vector<EncodedSequence> one;
+    if (place.context == kNone) {
+        CREST_TRY(sequence, encoder.afterPrefix(std::exchange(m_plain.ids[place.whole], {})));
+        one.push_back(std::move(sequence));
+    } else {
+        CREST_TRY(sequence,
+                  encoder.pair(m_scored.ids[place.context], std::exchange(m_scored.ids[place.whole], {})));
+        one.push_back(std::move(sequence));
+    }
+    return one;
+}
+
+} // namespace crest::eval
