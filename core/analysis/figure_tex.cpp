@@ -18,6 +18,7 @@ namespace {
 /// What titles and labels may hold beyond ASCII; pdflatex knows few of these by itself.
 constexpr std::pair<std::string_view, std::string_view> kSymbols[] = {
     {"γ", "$\\gamma$"}, {"α", "$\\alpha$"}, {"σ", "$\\sigma$"}, {"μ", "$\\mu$"},
+    {"η", "$\\eta$"},   {"λ", "$\\lambda$"}, {"τ", "$\\tau$"},
     {"±", "$\\pm$"},    {"×", "$\\times$"}, {"·", "$\\cdot$"},  {"≤", "$\\le$"},
     {"≥", "$\\ge$"},    {"−", "$-$"},       {"–", "--"},        {"…", "\\dots{}"},
     {"⁰", "$^0$"},      {"¹", "$^1$"},      {"²", "$^2$"},      {"³", "$^3$"},
@@ -126,6 +127,10 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
     for (const MarkerGeometry& marker : geometry.markers)
         if (curve.marker != Marker::None || marker.alone)
             points.push_back(marker.at);
+    for (const MarkerGeometry& marker : geometry.markers)
+        if (!marker.bar.empty())
+            out += fmt::format("\\addplot[{}, line width=0.6pt, mark=none, forget plot] coordinates {{{}}};\n", color,
+                               coordinates(panel.x, panel.y, marker.bar));
     const char* mark = curve.marker == Marker::None ? "*" : markName(curve.marker);
     if (!points.empty())
         out += fmt::format("\\addplot[{0}, only marks, mark={1}, mark size=1.6pt, forget plot] coordinates {{{2}}};\n",

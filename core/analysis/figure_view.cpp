@@ -176,6 +176,14 @@ std::vector<DrawableRun> drawableRuns(const FigurePanel& panel, const FigureCurv
     return runs;
 }
 
+/// The error of a point that has no band, because it is alone.
+std::vector<XY> errorBar(const DrawableRun& run, const Box& box) {
+    const XY &low = run.lower.front(), &high = run.upper.front();
+    if (!std::isfinite(low.y) || !std::isfinite(high.y))
+        return {};
+    return {{low.x, std::clamp(low.y, box.bottom, box.top)}, {high.x, std::clamp(high.y, box.bottom, box.top)}};
+}
+
 /// The line itself, or thinned to the least and greatest of each column.
 std::vector<XY> thinned(const std::vector<XY>& line, const Box& box, std::size_t maxPoints) {
     const bool many = line.size() > maxPoints && maxPoints >= 4;
@@ -349,7 +357,8 @@ CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, 
             continue; // no markers on a line that is thinned
         for (std::size_t i = 0; i < run.line.size(); ++i)
             if (inRange(panel.x, run.points[i]->x) && inRange(panel.y, run.points[i]->y))
-                out.markers.push_back({run.line[i], run.points[i], run.line.size() == 1});
+                out.markers.push_back({run.line[i], run.points[i], run.line.size() == 1,
+                                       run.line.size() == 1 ? errorBar(run, box) : std::vector<XY>{}});
     }
     return out;
 }

@@ -51,6 +51,7 @@ struct MarkerGeometry {
     XY at; ///< axis positions
     const FigurePoint* point = nullptr;
     bool alone = false; ///< the only point of its segment: drawn as a marker whatever the curve's style
+    std::vector<XY> bar; ///< where it is alone and has an error, for which there is no band: both ends, cut to the range
 };
 /// One curve in axis positions, cut to the visible ranges. Points that cannot be shown end a line, as gaps do.
 struct CurveGeometry {

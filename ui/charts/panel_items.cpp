@@ -245,6 +245,11 @@ void PanelMarks::setShape(const QRectF& bounds, std::vector<Item> markers) {
 
 void PanelMarks::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidget*) {
     paintMarks(painter);
+    for (const Item& item : m_markers) {
+        painter->setPen(thinPen(item.color, 0.1 * m_chart->style().em));
+        for (const std::vector<analysis::XY>& bar : item.bars)
+            painter->drawLine(m_chart->toItem(bar.front()), m_chart->toItem(bar.back()));
+    }
     painter->setPen(Qt::NoPen);
     for (const Item& item : m_markers) {
         const QPainterPath shape = markerPath(item.marker, 0.62 * m_chart->style().em);

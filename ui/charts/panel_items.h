@@ -53,6 +53,7 @@ public:
         analysis::Marker marker = analysis::Marker::None;
         QColor color;
         std::vector<analysis::XY> at;
+        std::vector<std::vector<analysis::XY>> bars; ///< errors of lone points: both ends
     };
     explicit PanelMarks(PanelChart* chart);
     void setShape(const QRectF& bounds, std::vector<Item> markers);

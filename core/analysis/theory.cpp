@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/theory.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include <fmt/format.h>
+
+#include "core/base/units.h"
+
+namespace crest::analysis {
+namespace {
+
+constexpr const char* kWhere = "theory";
+constexpr double kSwitchRatio = 10;      ///< sigma / s0 at least
+constexpr double kDivergedFactor = 1e3;  ///< |sqrt(s)| beyond this has left every spectrum
+constexpr int kStepsBetweenChecks = 64;
+constexpr double kSettled = 4e-16;       ///< relative change of a step that changes nothing more
+
+Result<void> checkSpectrum(const TheoryModel& model) {
+    if (model.sigma.empty() || model.sigma.size() > kMostModes)
+        return fail(ErrorKind::OutOfRange, fmt::format("the spectrum needs 1 to {} values, not {}", kMostModes, model.sigma.size()), kWhere);
+    if (model.target.size() != model.sigma.size())
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("the fine-tuning spectrum has {} values, the pretraining spectrum {}", model.target.size(), model.sigma.size()),
+                    kWhere);
+    for (std::size_t i = 0; i < model.sigma.size(); ++i) {
+        if (!(model.sigma[i] > 0 && model.sigma[i] <= kLargestSigma) || (i > 0 && !(model.sigma[i] < model.sigma[i - 1])))
+            return fail(ErrorKind::OutOfRange,
+                        fmt::format("value {} of the pretraining spectrum ({}) must lie below the one before, above 0 and at most at {}", i + 1,
+                                    formatNumber(model.sigma[i]), kLargestSigma),
+                        kWhere);
+        if (!(model.target[i] >= 0 && model.target[i] <= kLargestSigma))
+            return fail(ErrorKind::OutOfRange,
+                        fmt::format("value {} of the fine-tuning spectrum ({}) must lie between 0 and {}", i + 1, formatNumber(model.target[i]),
+                                    kLargestSigma),
+                        kWhere);
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> checkTheory(const TheoryModel& model) {
+    CREST_CHECK(checkSpectrum(model));
+    if (!(model.start >= 1e-300 && model.start * kSwitchRatio <= model.sigma.back()))
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("the start s0 = {} must be above 0 and at most a tenth of the smallest pretraining value, {}",
+                                formatNumber(model.start), formatNumber(model.sigma.back())),
+                    kWhere);
+    if (model.stops.size() > kMostStops)
+        return fail(ErrorKind::OutOfRange, fmt::format("{} stops are more than {}", model.stops.size(), kMostStops), kWhere);
+    for (std::size_t i = 0; i < model.stops.size(); ++i)
+        if (!(std::isfinite(model.stops[i]) && model.stops[i] > (i > 0 ? model.stops[i - 1] : 0)))
+            return fail(ErrorKind::OutOfRange, fmt::format("stop {} must be a time after the one before", i + 1), kWhere);
+    return {};
+}
+
+double featureAt(double sigma, double start, double time) {
+    return sigma / (1 + (sigma / start - 1) * std::exp(-2 * sigma * time));
+}
+
+double switchOnTime(double sigma, double start) {
+    return std::log(sigma / start - 1) / (2 * sigma);
+}
+
+std::vector<double> switchOnTimes(const TheoryModel& model) {
+    std::vector<double> times;
+    for (const double sigma : model.sigma)
+        times.push_back(switchOnTime(sigma, model.start));
+    return times;
+}
+
+std::vector<double> stopTimes(const TheoryModel& model) {
+    if (!model.stops.empty())
+        return model.stops;
+    std::vector<double> times = switchOnTimes(model);
+    for (std::size_t i = 0; i + 1 < times.size(); ++i)
+        times[i] = std::sqrt(times[i] * times[i + 1]);
+    if (!times.empty())
+        times.back() *= 3;
+    return times;
+}
+
+std::vector<double> featuresAt(const TheoryModel& model, double time) {
+    std::vector<double> features;
+    for (const double sigma : model.sigma)
+        features.push_back(featureAt(sigma, model.start, time));
+    return features;
+}
+
+double quadraticLoss(std::span<const double> features, std::span<const double> wanted) {
+    double sum = 0;
+    for (std::size_t i = 0; i < features.size(); ++i)
+        sum += (features[i] - wanted[i]) * (features[i] - wanted[i]);
+    return sum / 2;
+}
+
+double noiseSensitivity(std::span<const double> features, double gamma) {
+    double sum = 0;
+    for (const double s : features)
+        sum += s;
+    const double d = static_cast<double>(features.size()), square = gamma * gamma;
+    return square * d * sum + square * square * d * d * d / 2;
+}
+
+double noiseThreshold(std::size_t modes, double gamma) {
+    return 2 * static_cast<double>(modes) * gamma * gamma;
+}
+
+void tuneMode(double target, const TheoryTuning& tuning, std::span<double> features) {
+    // Both factors start equal and get equal gradients, so one number a = sqrt(s) stands for both; it starts at b.
+    const std::size_t n = features.size();
+    std::vector<double> factors(n), before(n), starts(n);
+    for (std::size_t i = 0; i < n; ++i)
+        factors[i] = starts[i] = std::sqrt(features[i]);
+    double* a = factors.data();
+    const double* b = starts.data();
+    const double eta = tuning.rate, lambda = tuning.pull;
+    for (int done = 0; done < tuning.steps;) {
+        const int block = std::min(kStepsBetweenChecks, tuning.steps - done);
+        for (int k = 0; k < block; ++k) {
+            if (k + 1 == block)
+                std::copy_n(a, n, before.begin());
+            for (std::size_t i = 0; i < n; ++i)
+                a[i] -= eta * (a[i] * (a[i] * a[i] - target) + lambda * (a[i] - b[i]));
+        }
+        done += block;
+        bool settled = true;
+        for (std::size_t i = 0; i < n; ++i) {
+            if (!(std::abs(a[i]) < kDivergedFactor))
+                a[i] = std::numeric_limits<double>::quiet_NaN();
+            settled = settled && !(std::abs(a[i] - before[i]) > kSettled * std::abs(a[i]));
+        }
+        if (settled)
+            break;
+    }
+    for (std::size_t i = 0; i < n; ++i)
+        features[i] = a[i] * a[i];
+}
+
+std::vector<double> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<double> features) {
+    for (std::size_t i = 0; i < features.size(); ++i)
+        tuneMode(model.target[i], tuning, std::span(&features[i], 1));
+    return features;
+}
+
+double tunedByFlow(double target, double time, double feature) {
+    if (target <= 0) // the limit of the formula below
+        return feature / (1 + 2 * feature * time);
+    return target / (1 + (target / feature - 1) * std::exp(-2 * target * time));
+}
+
+TheoryTurn findTurn(std::span<const double> losses) {
+    TheoryTurn turn;
+    const auto badness = [&](std::size_t i) {
+        return std::isfinite(losses[i]) ? losses[i] : std::numeric_limits<double>::infinity();
+    };
+    for (std::size_t i = 1; i < losses.size(); ++i)
+        if (badness(i) <= badness(turn.best) * (1 + 1e-9))
+            turn.best = i;
+    if (losses.empty() || !std::isfinite(losses[turn.best]))
+        return turn;
+    turn.rises = turn.best + 1 < losses.size();
+    turn.rise = badness(losses.size() - 1) - losses[turn.best];
+    return turn;
+}
+
+std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, double gamma) {
+    for (std::size_t i = 0; i < model.sigma.size(); ++i)
+        if (model.sigma[i] < noiseThreshold(model.sigma.size(), gamma))
+            return i;
+    return std::nullopt;
+}
+
+std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, const TheoryTuning& tuning) {
+    for (std::size_t i = 0; i < model.sigma.size(); ++i)
+        if (tunedByFlow(model.target[i], tuning.rate * tuning.steps, model.sigma[i]) > 2 * model.sigma[i])
+            return i;
+    return std::nullopt;
+}
+
+} // namespace crest::analysis

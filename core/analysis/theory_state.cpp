@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/theory_state.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include <fmt/format.h>
+
+#include "core/analysis/theory_noise.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+namespace {
+
+TheoryState baseState() {
+    TheoryState state;
+    state.model.sigma = {3, 2, 1.2, 0.7, 0.4, 0.2};
+    state.model.target = {0.2, 0.4, 0.7, 1.2, 2, 3};
+    state.gammas = {0.05, 0.1, 0.2, 0.3, 0.4};
+    state.rates = {0.0005, 0.001, 0.002, 0.005};
+    state.pulls = {0.5, 1, 2, 5};
+    return state;
+}
+
+std::vector<TheoryPreset> makePresets() {
+    TheoryState noise = baseState(), reversed = baseState(), pulled = baseState(), aligned = baseState();
+    reversed.change = aligned.change = TheoryChange::FineTuning;
+    pulled.change = TheoryChange::Regularised;
+    aligned.model.target = {2.4, 2.2, 1, 0.8, 0.35, 0.25};
+    aligned.tuning.rate = 0.02;
+    aligned.rates = {0.002, 0.005, 0.01};
+    return {{"Noise", noise}, {"Fine-tuning on the reversed spectrum", reversed}, {"The same, pulled to the checkpoint", pulled},
+            {"Fine-tuning on a nearly aligned spectrum", aligned}};
+}
+
+std::string subscript(std::size_t number) {
+    static constexpr const char* kDigits[] = {"₀", "₁", "₂", "₃", "₄", "₅", "₆", "₇", "₈", "₉"};
+    std::string text;
+    for (const char c : std::to_string(number))
+        text += kDigits[c - '0'];
+    return text;
+}
+
+std::string number(double value) {
+    return formatNumber(value, 3);
+}
+
+std::string noiseTheory(const TheoryState& state, const std::optional<std::size_t>& costly) {
+    const std::size_t d = state.model.sigma.size();
+    const std::string threshold = number(noiseThreshold(d, state.gamma));
+    if (!costly)
+        return fmt::format("No inflection: every σ is above 2dγ² = {}, so each mode that is learned lowers the noisy loss.", threshold);
+    const std::string mode = fmt::format("σ{} = {} < 2dγ² = {}", subscript(*costly + 1), number(state.model.sigma[*costly]), threshold);
+    if (*costly == 0)
+        return fmt::format("No mode is worth learning: {}.", mode);
+    return fmt::format("Inflection at mode {}, because {}: learning it costs more under this noise than it gains.", *costly + 1, mode);
+}
+
+std::string tuningTheory(const TheoryState& state, const std::optional<std::size_t>& costly) {
+    if (!costly)
+        return "No inflection: fine-tuning carries no learned mode beyond twice its σ.";
+    const double sigma = state.model.sigma[*costly];
+    const double reached = tunedByFlow(state.model.target[*costly], state.tuning.rate * state.tuning.steps, sigma);
+    return fmt::format("Inflection at mode {}: once learned, fine-tuning carries it from σ{} = {} to {}, beyond 2σ{}; unlearned it stays near 0.",
+                       *costly + 1, subscript(*costly + 1), number(sigma), number(reached), subscript(*costly + 1));
+}
+
+/// "4 features learned (t = 16.8)", or "stop 4 (t = 16.8)" where the user has set the stops.
+std::string stopName(const TheoryState& state, std::size_t stop) {
+    const double time = stopTimes(state.model)[stop];
+    if (!state.model.stops.empty())
+        return fmt::format("stop {} (t = {})", stop + 1, number(time));
+    return fmt::format("{} feature{} learned (t = {})", stop + 1, stop == 0 ? "" : "s", number(time));
+}
+
+std::string computedSentence(const TheoryState& state, const std::vector<double>& losses, const TheoryTurn& turn) {
+    if (!std::isfinite(losses[turn.best]))
+        return "Computed: the steps are too large, every run diverges.";
+    const std::string least = formatNumber(losses[turn.best]);
+    if (!turn.rises)
+        return fmt::format("Computed: the pretraining loss falls to the last stop ({}).", least);
+    const std::string where = fmt::format("Computed: the pretraining loss is least with {}, {}", stopName(state, turn.best), least);
+    return std::isfinite(turn.rise) ? fmt::format("{}, and ends at {}.", where, formatNumber(losses.back()))
+                                    : where + "; later runs diverge.";
+}
+
+} // namespace
+
+std::string theoryChangeName(TheoryChange change) {
+    return change == TheoryChange::Noise ? "noise" : change == TheoryChange::FineTuning ? "fine-tuning" : "L2 towards the checkpoint";
+}
+
+const char* theorySymbol(TheoryChange change) {
+    return change == TheoryChange::Noise ? "γ" : change == TheoryChange::FineTuning ? "η" : "λ";
+}
+
+double theoryStrength(const TheoryState& state) {
+    return state.change == TheoryChange::Noise        ? state.gamma
+           : state.change == TheoryChange::FineTuning ? state.tuning.rate
+                                                      : state.regularised.pull;
+}
+
+void setTheoryStrength(TheoryState& state, double strength) {
+    (state.change == TheoryChange::Noise        ? state.gamma
+     : state.change == TheoryChange::FineTuning ? state.tuning.rate
+                                                : state.regularised.pull) = strength;
+}
+
+const std::vector<double>& theoryLadder(const TheoryState& state) {
+    return state.change == TheoryChange::Noise ? state.gammas : state.change == TheoryChange::FineTuning ? state.rates : state.pulls;
+}
+
+void setTheoryLadder(TheoryState& state, std::vector<double> ladder) {
+    (state.change == TheoryChange::Noise ? state.gammas : state.change == TheoryChange::FineTuning ? state.rates : state.pulls) =
+        std::move(ladder);
+}
+
+TheoryTuning theoryTuning(const TheoryState& state, double strength) {
+    TheoryTuning tuning = state.change == TheoryChange::Regularised ? state.regularised : state.tuning;
+    (state.change == TheoryChange::Regularised ? tuning.pull : tuning.rate) = strength;
+    return tuning;
+}
+
+Result<void> checkTheoryState(const TheoryState& state) {
+    CREST_CHECK(checkTheory(state.model));
+    const auto positive = [](double value) { return value > 0 && value <= 1000; };
+    const std::vector<double>& ladder = theoryLadder(state);
+    if (ladder.size() > kMostLadder)
+        return fail(ErrorKind::OutOfRange, fmt::format("at most {} strengths can be compared", kMostLadder), "theory");
+    if (!positive(theoryStrength(state)) || !std::all_of(ladder.begin(), ladder.end(), positive))
+        return fail(ErrorKind::OutOfRange, fmt::format("{} must be above 0 and at most 1000", theorySymbol(state.change)), "theory");
+    for (const TheoryTuning& tuning : {state.tuning, state.regularised})
+        if (!positive(tuning.rate) || tuning.steps < 1 || tuning.steps > kMostTuningSteps)
+            return fail(ErrorKind::OutOfRange,
+                        fmt::format("fine-tuning needs a rate above 0 and 1 to {} steps", kMostTuningSteps), "theory");
+    if (state.draws < 2 || state.draws > kMostDraws)
+        return fail(ErrorKind::OutOfRange, fmt::format("the Monte Carlo needs 2 to {} draws", kMostDraws), "theory");
+    return {};
+}
+
+const std::vector<TheoryPreset>& theoryPresets() {
+    static const std::vector<TheoryPreset> kPresets = makePresets();
+    return kPresets;
+}
+
+std::vector<double> theoryLosses(const TheoryState& state, double strength) {
+    std::vector<double> losses;
+    for (const double time : stopTimes(state.model)) {
+        const std::vector<double> features = featuresAt(state.model, time);
+        losses.push_back(state.change == TheoryChange::Noise
+                             ? quadraticLoss(features, state.model.sigma) + noiseSensitivity(features, strength)
+                             : quadraticLoss(tunedFeatures(state.model, theoryTuning(state, strength), features), state.model.sigma));
+    }
+    return losses;
+}
+
+TheoryReading readTheory(const TheoryState& state) {
+    TheoryReading reading;
+    const std::vector<double> losses = theoryLosses(state, theoryStrength(state));
+    reading.turn = findTurn(losses);
+    reading.computed = computedSentence(state, losses, reading.turn);
+    if (state.change == TheoryChange::Noise) {
+        reading.costly = firstCostlyMode(state.model, state.gamma);
+        reading.theory = noiseTheory(state, reading.costly);
+    } else if (state.change == TheoryChange::FineTuning) {
+        reading.costly = firstCostlyMode(state.model, state.tuning);
+        reading.theory = tuningTheory(state, reading.costly);
+    }
+    return reading;
+}
+
+Json theoryJson(const TheoryState& state) {
+    Json json = {{"model", "two-layer linear network, x ~ N(0, I), gradient flow from sqrt(s0) I"},
+                 {"sigma", state.model.sigma},
+                 {"s0", state.model.start},
+                 {"stops", stopTimes(state.model)},
+                 {"modification", theoryChangeName(state.change)}};
+    if (state.change == TheoryChange::Noise) {
+        json["gamma"] = state.gamma;
+        json["gammas"] = state.gammas;
+        json["draws"] = state.draws;
+        json["seed"] = state.seed;
+        return json;
+    }
+    const TheoryTuning& tuning = state.change == TheoryChange::FineTuning ? state.tuning : state.regularised;
+    json["sigma_fine_tuning"] = state.model.target;
+    json["learning_rate"] = tuning.rate;
+    json["steps"] = tuning.steps;
+    if (state.change == TheoryChange::FineTuning)
+        json["learning_rates"] = state.rates;
+    else {
+        json["lambda"] = tuning.pull;
+        json["lambdas"] = state.pulls;
+    }
+    return json;
+}
+
+} // namespace crest::analysis
