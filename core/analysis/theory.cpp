@@ -2,6 +2,7 @@
 #include "core/analysis/theory.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 
@@ -38,6 +39,36 @@ Result<void> checkSpectrum(const TheoryModel& model) {
                         kWhere);
     }
     return {};
+}
+
+constexpr std::size_t kLanes = 16; ///< runs that go side by side: enough to fill the processor's units, few enough to settle early
+using Lanes = std::array<double, kLanes>;
+
+/// Both factors start equal and get equal gradients, so one number a = sqrt(s) stands for both; a* is where it started.
+/// a - eta (a (a^2 - sigma') + lambda (a - a*)) = a (1 + eta (sigma' - lambda) - eta a^2) + eta lambda a*.
+Lanes tuneLanes(double target, const TheoryTuning& tuning, const Lanes& starts) {
+    Lanes a = starts, before, pulled;
+    const double eta = tuning.rate, grow = 1 + eta * (target - tuning.pull);
+    for (std::size_t i = 0; i < kLanes; ++i)
+        pulled[i] = eta * tuning.pull * starts[i];
+    for (int done = 0; done < tuning.steps;) {
+        const int block = std::min(kStepsBetweenChecks, tuning.steps - done);
+        for (int k = 0; k < block; ++k) {
+            before = a;
+            for (std::size_t i = 0; i < kLanes; ++i)
+                a[i] = a[i] * (grow - eta * a[i] * a[i]) + pulled[i];
+        }
+        done += block;
+        bool settled = true;
+        for (std::size_t i = 0; i < kLanes; ++i) {
+            if (!(std::abs(a[i]) < kDivergedFactor))
+                a[i] = std::numeric_limits<double>::quiet_NaN();
+            settled = settled && !(std::abs(a[i] - before[i]) > kSettled * std::abs(a[i]));
+        }
+        if (settled)
+            break;
+    }
+    return a;
 }
 
 } // namespace
@@ -119,40 +150,32 @@ double noiseThreshold(std::size_t modes, double gamma) {
 }
 
 void tuneMode(double target, const TheoryTuning& tuning, std::span<double> features) {
-    // Both factors start equal and get equal gradients, so one number a = sqrt(s) stands for both; it starts at b.
-    const std::size_t n = features.size();
-    std::vector<double> factors(n), before(n), starts(n);
-    for (std::size_t i = 0; i < n; ++i)
-        factors[i] = starts[i] = std::sqrt(features[i]);
-    double* a = factors.data();
-    const double* b = starts.data();
-    const double eta = tuning.rate, lambda = tuning.pull;
-    for (int done = 0; done < tuning.steps;) {
-        const int block = std::min(kStepsBetweenChecks, tuning.steps - done);
-        for (int k = 0; k < block; ++k) {
-            if (k + 1 == block)
-                std::copy_n(a, n, before.begin());
-            for (std::size_t i = 0; i < n; ++i)
-                a[i] -= eta * (a[i] * (a[i] * a[i] - target) + lambda * (a[i] - b[i]));
-        }
-        done += block;
-        bool settled = true;
-        for (std::size_t i = 0; i < n; ++i) {
-            if (!(std::abs(a[i]) < kDivergedFactor))
-                a[i] = std::numeric_limits<double>::quiet_NaN();
-            settled = settled && !(std::abs(a[i] - before[i]) > kSettled * std::abs(a[i]));
-        }
-        if (settled)
-            break;
+    for (std::size_t first = 0; first < features.size(); first += kLanes) {
+        const std::size_t count = std::min(kLanes, features.size() - first);
+        Lanes starts;
+        for (std::size_t i = 0; i < kLanes; ++i)
+            starts[i] = std::sqrt(features[first + std::min(i, count - 1)]);
+        const Lanes tuned = tuneLanes(target, tuning, starts);
+        for (std::size_t i = 0; i < count; ++i)
+            features[first + i] = tuned[i] * tuned[i];
     }
-    for (std::size_t i = 0; i < n; ++i)
-        features[i] = a[i] * a[i];
 }
 
-std::vector<double> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<double> features) {
-    for (std::size_t i = 0; i < features.size(); ++i)
-        tuneMode(model.target[i], tuning, std::span(&features[i], 1));
-    return features;
+std::vector<std::vector<double>> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<std::vector<double>> checkpoints) {
+    for (std::size_t mode = 0; mode < model.sigma.size(); ++mode) {
+        std::vector<double> distinct; // of late checkpoints a mode is learned to the last bit
+        for (const std::vector<double>& features : checkpoints)
+            if (distinct.empty() || features[mode] != distinct.back())
+                distinct.push_back(features[mode]);
+        const std::vector<double> before = distinct;
+        tuneMode(model.target[mode], tuning, distinct);
+        std::size_t at = 0;
+        for (std::vector<double>& features : checkpoints) {
+            at += features[mode] != before[at];
+            features[mode] = distinct[at];
+        }
+    }
+    return checkpoints;
 }
 
 double tunedByFlow(double target, double time, double feature) {

@@ -62,8 +62,8 @@ inline constexpr int kMostTuningSteps = 100'000;
 
 /// K gradient steps on L_B for one mode from each of `features`, both factors from the same point, in place. A run that diverges gives NaN.
 void tuneMode(double target, const TheoryTuning& tuning, std::span<double> features);
-/// All modes of one checkpoint.
-std::vector<double> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<double> features);
+/// All modes of some checkpoints, by [checkpoint][mode].
+std::vector<std::vector<double>> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<std::vector<double>> checkpoints);
 /// Closed form of the same with infinitely small steps over the time eta K, without pull: s' / (1 + (s'/s - 1) exp(-2 s' eta K)).
 double tunedByFlow(double target, double time, double feature);
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include <fmt/format.h>
 
@@ -18,6 +19,7 @@ constexpr int kAccent = 1;             ///< category of the chosen strength; no 
 constexpr double kInterval = 1.959964; ///< 95 % of a normal: thousands of draws
 constexpr const char* kTimeTitle = "pretraining time t";
 constexpr const char* kChosen = "chosen";
+constexpr const char* kNoTurn = "no inflection up to the last stop";
 
 /// Times from before the first mode to the last stop, evenly spaced on a log axis.
 std::vector<double> lineTimes(const TheoryModel& model) {
@@ -91,29 +93,33 @@ void addDot(FigureCurve& curve, double x, double y, std::string detail, int& hid
     curve.segments.push_back({std::move(point)});
 }
 
-std::vector<std::vector<double>> featuresAtAll(const TheoryModel& model, const std::vector<double>& times) {
-    std::vector<std::vector<double>> out;
-    for (const double time : times)
-        out.push_back(featuresAt(model, time));
-    return out;
+/// After fine-tuning from each of the checkpoints, by the closed form of the flow.
+std::vector<std::vector<double>> flownFeatures(const TheoryState& state, double strength, std::vector<std::vector<double>> features) {
+    const TheoryTuning tuning = theoryTuning(state, strength);
+    for (std::vector<double>& each : features)
+        for (std::size_t mode = 0; mode < each.size(); ++mode)
+            each[mode] = tunedByFlow(state.model.target[mode], tuning.rate * tuning.steps, each[mode]);
+    return features;
 }
 
-/// After fine-tuning from each of the checkpoints: by steps, or by the closed form of the flow.
-std::vector<std::vector<double>> tunedAtAll(const TheoryState& state, double strength, std::vector<std::vector<double>> features, bool steps) {
-    const TheoryTuning tuning = theoryTuning(state, strength);
-    std::vector<double> column(features.size());
-    for (std::size_t mode = 0; mode < state.model.sigma.size(); ++mode) {
-        for (std::size_t i = 0; i < features.size(); ++i)
-            column[i] = features[i][mode];
-        if (steps)
-            tuneMode(state.model.target[mode], tuning, column);
-        else
-            for (double& s : column)
-                s = tunedByFlow(state.model.target[mode], tuning.rate * tuning.steps, s);
-        for (std::size_t i = 0; i < features.size(); ++i)
-            features[i][mode] = column[i];
+/// Fine-tuned at one strength: along the lines, and by gradient steps at the stops.
+struct Tuned {
+    std::vector<std::vector<double>> line, stops;
+};
+using TunedByStrength = std::map<double, Tuned>;
+
+TunedByStrength tuneAll(const TheoryState& state, const std::vector<std::vector<double>>& features) {
+    const std::vector<std::vector<double>> atStops = featuresAtAll(state.model, stopTimes(state.model));
+    TunedByStrength out;
+    for (const Strength& strength : strengthsOf(state)) {
+        if (out.contains(strength.value))
+            continue;
+        const TheoryTuning tuning = theoryTuning(state, strength.value);
+        out[strength.value] = {state.change == TheoryChange::Regularised ? tunedFeatures(state.model, tuning, features)
+                                                                         : flownFeatures(state, strength.value, features),
+                               tunedFeatures(state.model, tuning, atStops)};
     }
-    return features;
+    return out;
 }
 
 std::vector<double> lossesOf(const std::vector<std::vector<double>>& features, const std::vector<double>& wanted) {
@@ -143,8 +149,8 @@ void setTimeAxis(FigurePanel& panel, const std::string& yTitle) {
 }
 
 /// The stop with the least loss and its neighbours, where some later stop is worse.
-void addTurn(FigurePanel& panel, const TheoryState& state, const Strength& strength) {
-    const TheoryTurn turn = findTurn(theoryLosses(state, strength.value));
+void addTurn(FigurePanel& panel, const TheoryState& state, const Strength& strength, const std::vector<double>& losses) {
+    const TheoryTurn turn = findTurn(losses);
     if (!turn.rises)
         return;
     const std::vector<double> stops = stopTimes(state.model);
@@ -155,13 +161,6 @@ void addTurn(FigurePanel& panel, const TheoryState& state, const Strength& stren
     mark.high = stops[turn.best + 1];
     mark.label = fmt::format("stop {} (t {})", turn.best + 1, formatNumber(mark.x, 3));
     panel.marks.push_back(std::move(mark));
-}
-
-void addTurns(FigurePanel& panel, const TheoryState& state, const std::vector<Strength>& strengths) {
-    for (const Strength& strength : strengths)
-        addTurn(panel, state, strength);
-    if (panel.marks.empty())
-        panel.notes.push_back("no inflection up to the last stop");
 }
 
 FigureCurve spectrumCurve(const std::string& id, const std::string& label, const std::vector<double>& values, int& hidden) {
@@ -193,7 +192,8 @@ FigurePanel spectrumPanel(const TheoryState& state) {
         panel.curves.back().marker = Marker::Square;
         const std::vector<double> last = featuresAt(model, stopTimes(model).back());
         panel.curves.push_back(spectrumCurve("tuned", "s after tuning the last stop",
-                                             tunedFeatures(model, theoryTuning(state, theoryStrength(state)), last), panel.hiddenNonFinite));
+                                             tunedFeatures(model, theoryTuning(state, theoryStrength(state)), {last}).front(),
+                                             panel.hiddenNonFinite));
         panel.curves.back().color = CurveColor::Category;
         panel.curves.back().colorPosition = kAccent;
         panel.curves.back().dotted = true;
@@ -231,7 +231,7 @@ FigurePanel learningPanel(const TheoryState& state, const std::vector<double>& t
                panel.hiddenNonFinite);
         panel.curves.push_back(std::move(curve));
     }
-    if (const auto costly = readTheory(state).costly) {
+    if (const auto costly = costlyMode(state)) {
         const std::string label = fmt::format("theory: from mode {} on (τ {})", *costly + 1, formatNumber(tau[*costly], 3));
         panel.marks.push_back({fmt::format("mode={}", *costly + 1), tau[*costly], tau[*costly], tau[*costly], label});
     }
@@ -268,19 +268,21 @@ FigurePanel noisePanel(const TheoryState& state, const TheoryEstimates& estimate
                 dot.n = mean.draws;
             }
         panel.curves.push_back(std::move(curve));
+        if (!change)
+            addTurn(panel, state, strength, theoryLosses(state, strength.value));
     }
     panel.notes.push_back(missingGammas(state, estimates).empty()
                               ? fmt::format("lines: closed form; dots: Monte Carlo of {} draws, 95 % interval", state.draws)
                               : std::string("lines: closed form; the Monte Carlo is at work"));
-    if (!change)
-        addTurns(panel, state, strengths);
+    if (!change && panel.marks.empty())
+        panel.notes.push_back(kNoTurn);
     setTimeAxis(panel, change ? "E[L] - L" : "E[L], pretraining task");
     return panel;
 }
 
 /// Loss on the pretraining or the fine-tuning task after fine-tuning.
 FigurePanel tuningPanel(const TheoryState& state, const std::vector<double>& times, const std::vector<std::vector<double>>& features,
-                        const std::map<double, std::vector<std::vector<double>>>& lines, bool onTarget) {
+                        const TunedByStrength& tuned, bool onTarget) {
     const std::vector<double>& wanted = onTarget ? state.model.target : state.model.sigma;
     const std::vector<double> stops = stopTimes(state.model);
     FigurePanel panel;
@@ -289,18 +291,20 @@ FigurePanel tuningPanel(const TheoryState& state, const std::vector<double>& tim
     panel.curves.push_back(baseCurve(times, lossesOf(features, wanted), panel.hiddenNonFinite));
     for (const Strength& strength : strengthsOf(state)) {
         FigureCurve curve = curveFor(strength);
-        addLine(curve, times, lossesOf(lines.at(strength.value), wanted), panel.hiddenNonFinite);
-        const std::vector<double> dots = lossesOf(tunedAtAll(state, strength.value, featuresAtAll(state.model, stops), true), wanted);
+        addLine(curve, times, lossesOf(tuned.at(strength.value).line, wanted), panel.hiddenNonFinite);
+        const std::vector<double> dots = lossesOf(tuned.at(strength.value).stops, wanted);
         for (std::size_t n = 0; n < stops.size(); ++n)
             addDot(curve, stops[n], dots[n], "gradient steps", panel.hiddenNonFinite);
         panel.curves.push_back(std::move(curve));
+        if (!onTarget)
+            addTurn(panel, state, strength, dots);
     }
     const TheoryTuning tuning = theoryTuning(state, theoryStrength(state));
     panel.notes.push_back(state.change == TheoryChange::FineTuning
                               ? fmt::format("lines: closed form of gradient flow over ηK; dots: {} gradient steps", tuning.steps)
                               : fmt::format("{} gradient steps, η = {}; dots: stops", tuning.steps, formatNumber(tuning.rate)));
-    if (!onTarget)
-        addTurns(panel, state, strengthsOf(state));
+    if (!onTarget && panel.marks.empty())
+        panel.notes.push_back(kNoTurn);
     setTimeAxis(panel, onTarget ? "L, fine-tuning task" : "L, pretraining task");
     return panel;
 }
@@ -333,12 +337,9 @@ Figure theoryFigure(const TheoryState& state, const TheoryEstimates& estimates) 
         figure.panels.push_back(noisePanel(state, estimates, times, features, true));
         figure.panels.push_back(noisePanel(state, estimates, times, features, false));
     } else {
-        std::map<double, std::vector<std::vector<double>>> lines; // costly with a pull: made once for both panels
-        for (const Strength& strength : strengthsOf(state))
-            if (!lines.contains(strength.value))
-                lines[strength.value] = tunedAtAll(state, strength.value, features, state.change == TheoryChange::Regularised);
-        figure.panels.push_back(tuningPanel(state, times, features, lines, true));
-        figure.panels.push_back(tuningPanel(state, times, features, lines, false));
+        const TunedByStrength tuned = tuneAll(state, features); // costly with a pull: made once for both panels
+        figure.panels.push_back(tuningPanel(state, times, features, tuned, true));
+        figure.panels.push_back(tuningPanel(state, times, features, tuned, false));
     }
     if (std::any_of(figure.panels.begin(), figure.panels.end(), [](const auto& panel) { return !panel.marks.empty(); }))
         figure.keys.push_back({FigureKey::Symbol::Interval, "inflection: the stop with the least loss, its neighbours; a line alone: theory"});

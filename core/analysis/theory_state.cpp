@@ -143,15 +143,27 @@ const std::vector<TheoryPreset>& theoryPresets() {
     return kPresets;
 }
 
+std::vector<std::vector<double>> featuresAtAll(const TheoryModel& model, const std::vector<double>& times) {
+    std::vector<std::vector<double>> out;
+    for (const double time : times)
+        out.push_back(featuresAt(model, time));
+    return out;
+}
+
 std::vector<double> theoryLosses(const TheoryState& state, double strength) {
+    std::vector<std::vector<double>> features = featuresAtAll(state.model, stopTimes(state.model));
+    if (state.change != TheoryChange::Noise)
+        features = tunedFeatures(state.model, theoryTuning(state, strength), std::move(features));
     std::vector<double> losses;
-    for (const double time : stopTimes(state.model)) {
-        const std::vector<double> features = featuresAt(state.model, time);
-        losses.push_back(state.change == TheoryChange::Noise
-                             ? quadraticLoss(features, state.model.sigma) + noiseSensitivity(features, strength)
-                             : quadraticLoss(tunedFeatures(state.model, theoryTuning(state, strength), features), state.model.sigma));
-    }
+    for (const std::vector<double>& each : features)
+        losses.push_back(quadraticLoss(each, state.model.sigma) + (state.change == TheoryChange::Noise ? noiseSensitivity(each, strength) : 0));
     return losses;
+}
+
+std::optional<std::size_t> costlyMode(const TheoryState& state) {
+    return state.change == TheoryChange::Noise        ? firstCostlyMode(state.model, state.gamma)
+           : state.change == TheoryChange::FineTuning ? firstCostlyMode(state.model, state.tuning)
+                                                      : std::nullopt;
 }
 
 TheoryReading readTheory(const TheoryState& state) {
@@ -159,13 +171,9 @@ TheoryReading readTheory(const TheoryState& state) {
     const std::vector<double> losses = theoryLosses(state, theoryStrength(state));
     reading.turn = findTurn(losses);
     reading.computed = computedSentence(state, losses, reading.turn);
-    if (state.change == TheoryChange::Noise) {
-        reading.costly = firstCostlyMode(state.model, state.gamma);
-        reading.theory = noiseTheory(state, reading.costly);
-    } else if (state.change == TheoryChange::FineTuning) {
-        reading.costly = firstCostlyMode(state.model, state.tuning);
-        reading.theory = tuningTheory(state, reading.costly);
-    }
+    reading.costly = costlyMode(state);
+    if (state.change != TheoryChange::Regularised)
+        reading.theory = state.change == TheoryChange::Noise ? noiseTheory(state, reading.costly) : tuningTheory(state, reading.costly);
     return reading;
 }
 

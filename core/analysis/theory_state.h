@@ -52,13 +52,17 @@ struct TheoryPreset {
 /// A spectrum of six modes (3, 2, 1.2, 0.7, 0.4, 0.2) under noise, tuned on its reverse, the same with a pull, and tuned on a nearly aligned one.
 const std::vector<TheoryPreset>& theoryPresets();
 
+/// s by [time][mode].
+std::vector<std::vector<double>> featuresAtAll(const TheoryModel& model, const std::vector<double>& times);
 /// L_A by stop at this strength: the closed form for noise, K steps otherwise.
 std::vector<double> theoryLosses(const TheoryState& state, double strength);
+/// Where the theory puts the inflection at the chosen strength: the first mode that costs more than it gains. None: nowhere, or no criterion (a pull).
+std::optional<std::size_t> costlyMode(const TheoryState& state);
 
 /// What the chosen strength shows.
 struct TheoryReading {
     TheoryTurn turn;                   ///< of the computed losses at the stops
-    std::optional<std::size_t> costly; ///< where the theory puts it: the first mode that costs more than it gains
+    std::optional<std::size_t> costly; ///< costlyMode
     std::string theory, computed;      ///< a sentence each; theory is "" where it has no criterion (a pull)
 };
 TheoryReading readTheory(const TheoryState& state);

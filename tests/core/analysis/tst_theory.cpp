@@ -62,8 +62,8 @@ std::pair<MatrixXd, MatrixXd> descend(MatrixXd w1, MatrixXd w2, const MatrixXd& 
 
 std::vector<double> losses(const TheoryModel& model, const TheoryTuning& tuning, const std::vector<double>& wanted) {
     std::vector<double> out;
-    for (const double time : stopTimes(model))
-        out.push_back(quadraticLoss(tunedFeatures(model, tuning, featuresAt(model, time)), wanted));
+    for (const std::vector<double>& tuned : tunedFeatures(model, tuning, featuresAtAll(model, stopTimes(model))))
+        out.push_back(quadraticLoss(tuned, wanted));
     return out;
 }
 
@@ -238,7 +238,7 @@ void TheoryTest::diagonalIsTheWholeMatrix() {
             roots.push_back(std::sqrt(s));
         const MatrixXd root = diagonal(roots);
         const auto [w1, w2] = descend(root * v.transpose(), u * root, u * diagonal(kReversed) * v.transpose(), tuning);
-        const MatrixXd expected = u * diagonal(tunedFeatures(model, tuning, features)) * v.transpose();
+        const MatrixXd expected = u * diagonal(tunedFeatures(model, tuning, {features}).front()) * v.transpose();
         QVERIFY2((w2 * w1 - expected).norm() < 1e-9, qPrintable(QString::number((w2 * w1 - expected).norm())));
     }
 }
