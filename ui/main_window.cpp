@@ -34,6 +34,7 @@
 #include "ui/pages/items_page.h"
 #include "ui/pages/samples_page.h"
 #include "ui/pages/start_page.h"
+#include "ui/pages/theory_page.h"
 #include "ui/window/icons.h"
 #include "ui/window/message_bar.h"
 #include "ui/window/theme.h"
@@ -89,6 +90,7 @@ void MainWindow::setupPages() {
     m_inflection = new InflectionPage(*m_session, this);
     m_items = new ItemsPage(*m_session, this);
     m_samples = new SamplesPage(*m_session, this);
+    m_theory = new TheoryPage(this);
     m_tabs = new QTabWidget;
     m_tabs->setDocumentMode(true);
     m_tabs->setAccessibleName(tr("Pages"));
@@ -96,6 +98,7 @@ void MainWindow::setupPages() {
     m_tabs->addTab(m_inflection, tr("Inflection"));
     m_tabs->addTab(m_items, tr("Items"));
     m_tabs->addTab(m_samples, tr("Samples"));
+    m_tabs->addTab(m_theory, tr("Theory"));
     m_stack = new QStackedWidget;
     m_stack->addWidget(m_start);
     m_stack->addWidget(m_tabs);
@@ -143,7 +146,7 @@ void MainWindow::setupMenus() {
         {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, Count, Undo,
          Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
+    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, ShowTheory, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
                ResetZoom, Count});
     for (QDockWidget* dock : docks())
         view->addAction(dock->toggleViewAction());
@@ -244,7 +247,7 @@ void MainWindow::connectFileActions() {
     on(ActionId::SaveAs, [this] { saveAs(); });
     on(ActionId::Export, [this] { exportFigure(); });
     on(ActionId::ImportOverlay, [this] { (new OverlaysDialog(*m_session, this))->open(); });
-    on(ActionId::CloseStudy, [this] { m_session->close(); });
+    on(ActionId::CloseStudy, [this] { m_session->isOpen() ? m_session->close() : studyClosed(); });
     on(ActionId::Quit, [this] { close(); });
     on(ActionId::Filter, [this] { m_series->focusFilter(); });
     on(ActionId::Rescan, [this] { m_session->rescan(); });
@@ -260,6 +263,7 @@ void MainWindow::connectViewActions() {
     on(ActionId::ShowInflection, [this] { m_tabs->setCurrentWidget(m_inflection); });
     on(ActionId::ShowItems, [this] { m_tabs->setCurrentWidget(m_items); });
     on(ActionId::ShowSamples, [this] { m_tabs->setCurrentWidget(m_samples); });
+    on(ActionId::ShowTheory, [this] { showTheory(); });
     on(ActionId::FullScreen, [this](bool full) { showFullScreen(full); });
     on(ActionId::CommandSearch, [this] { (new CommandSearch(allActions(), this))->open(); });
     on(ActionId::CheatSheet, [this] { (new CheatSheet(allActions(), this))->open(); });
@@ -276,6 +280,9 @@ void MainWindow::connectState() {
     connect(m_probe, &ProbeDock::planChanged, this, update);
     connect(m_series, &SeriesDock::selectionChanged, this, update);
     connect(m_curves, &CurvesPage::figureChanged, this, update);
+    connect(m_tabs, &QTabWidget::currentChanged, this, update);
+    connect(m_stack, &QStackedWidget::currentChanged, this, update);
+    connect(m_theory, &TheoryPage::startAsked, this, &MainWindow::studyClosed);
 }
 
 WindowState MainWindow::state() const {
@@ -289,6 +296,7 @@ WindowState MainWindow::state() const {
     }
     state.seriesSelected = state.open && !m_series->selectedSeries().isEmpty();
     state.figure = state.open && m_curves->hasFigure();
+    state.theory = m_stack->currentWidget() == m_tabs && m_tabs->currentWidget() == m_theory;
     if (const auto selected = m_series->selected()) {
         state.checkpointSelected = true;
         state.checkpointExcluded = selected->state == series::CheckpointState::Excluded;
@@ -311,11 +319,28 @@ void MainWindow::studyOpened() {
     m_message->hide();
     setWindowTitle(m_session->untitled() ? tr("%1 (not saved under a name yet)").arg(m_session->name())
                                          : m_session->name());
+    showPages();
+    if (m_tabs->currentWidget() == m_theory)
+        m_tabs->setCurrentWidget(m_curves);
     m_stack->setCurrentWidget(m_tabs);
     showDocks(true);
     if (!m_session->writable())
         m_message->showMessage(tr("%1 can only be looked at: the folder cannot be written, or another window holds it.")
                                    .arg(m_session->folder()));
+}
+
+/// The theory needs no study: without one it is the only page.
+void MainWindow::showTheory() {
+    showPages();
+    m_tabs->setCurrentWidget(m_theory);
+    m_stack->setCurrentWidget(m_tabs);
+}
+
+void MainWindow::showPages() {
+    const bool open = m_session->isOpen();
+    for (int i = 0; i < m_tabs->count(); ++i)
+        m_tabs->setTabVisible(i, open || m_tabs->widget(i) == m_theory);
+    m_theory->setStandalone(!open);
 }
 
 void MainWindow::studyClosed() {
@@ -377,11 +402,14 @@ void MainWindow::saveAs() {
 }
 
 void MainWindow::exportFigure() {
-    if (!m_curves->hasFigure())
+    const bool theory = state().theory;
+    if (!theory && !m_curves->hasFigure())
         return;
-    const analysis::Figure figure = m_curves->figureForExport();
-    const QString name = m_session->name() + u'-' + toQString(figure.name);
-    auto* dialog = new ExportDialog(figure, name, m_session->folder() + QStringLiteral("/figures"), this);
+    const analysis::Figure figure = theory ? m_theory->figure() : m_curves->figureForExport();
+    const bool open = m_session->isOpen();
+    const QString name = open && !theory ? m_session->name() + u'-' + toQString(figure.name) : toQString(figure.name);
+    const QString folder = open ? m_session->folder() + QStringLiteral("/figures") : QDir::homePath();
+    auto* dialog = new ExportDialog(figure, name, folder, this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &ExportDialog::exported, this, [this](const QStringList& files) {
         m_status->setText(tr("%1 files written to %2").arg(files.size()).arg(QFileInfo(files.value(0)).absolutePath()));

@@ -27,6 +27,7 @@ class RunsDock;
 class SamplesPage;
 class SeriesDock;
 class StartPage;
+class TheoryPage;
 
 struct WindowOptions {
     QString open;        ///< a study or a folder of checkpoints; "" for the start page
@@ -76,6 +77,8 @@ private:
     void locateSeries();
     void saveAs();
     void exportFigure();
+    void showTheory();
+    void showPages();
     void showTextPreview(const QString& task);
     void showFullScreen(bool full);
     void showAbout();
@@ -92,6 +95,7 @@ private:
     InflectionPage* m_inflection = nullptr;
     ItemsPage* m_items = nullptr;
     SamplesPage* m_samples = nullptr;
+    TheoryPage* m_theory = nullptr;
     QStackedWidget* m_stack = nullptr;
     QTabWidget* m_tabs = nullptr;
     MessageBar* m_message = nullptr;

@@ -114,6 +114,15 @@ std::vector<double> stopTimes(const TheoryModel& model) {
     return times;
 }
 
+std::vector<double> spacedStops(const TheoryModel& model, std::size_t count) {
+    const std::vector<double> tau = switchOnTimes(model);
+    const double low = std::log(0.8 * tau.front()), high = std::log(3 * tau.back());
+    std::vector<double> times;
+    for (std::size_t i = 0; i < count; ++i)
+        times.push_back(std::exp(low + (high - low) * static_cast<double>(i) / static_cast<double>(std::max<std::size_t>(1, count - 1))));
+    return times;
+}
+
 std::vector<double> featuresAt(const TheoryModel& model, double time) {
     std::vector<double> features;
     for (const double sigma : model.sigma)

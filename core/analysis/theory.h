@@ -40,6 +40,8 @@ double switchOnTime(double sigma, double start);
 std::vector<double> switchOnTimes(const TheoryModel& model);
 /// t_n = sqrt(tau_n tau_{n+1}), the last 3 tau_d; the model's own stops where it has some.
 std::vector<double> stopTimes(const TheoryModel& model);
+/// `count` times evenly spaced on a log axis from just before the first mode to 3 tau_d, as stops of a finer curve.
+std::vector<double> spacedStops(const TheoryModel& model, std::size_t count);
 /// All s_i(t).
 std::vector<double> featuresAt(const TheoryModel& model, double time);
 /// 1/2 sum (s_i - wanted_i)^2: L_A with sigma, L_B with target.

@@ -59,6 +59,39 @@ void PanelGrid::setFigure(const analysis::Figure& figure) {
     m_takeTimer.start(static_cast<int>(std::max<qint64>(0, kTakeEveryMs - since)));
 }
 
+/// Every chart is laid out once, with margins that are aligned already.
+void PanelGrid::showNow(const analysis::Figure& figure) {
+    m_next.reset();
+    m_takeTimer.stop();
+    m_sinceTaken.start();
+    m_source = figure;
+    applyUserState();
+    if (m_painted) {
+        m_updateTimer.stop();
+        m_alignTimer.stop();
+        while (m_panels.size() < m_figure.panels.size())
+            m_panels.push_back(makePanel());
+        std::vector<const PanelChart*> charts;
+        for (std::size_t i = 0; i < m_panels.size(); ++i) {
+            m_panels[i]->chart()->setFrozen(true);
+            m_panels[i]->chart()->setLabels(labelsOf(i));
+            m_panels[i]->setPanel(m_figure.panels[i]);
+            m_figure.panels[i].x = m_panels[i]->panel().x; // a zoom that is kept
+            m_figure.panels[i].y = m_panels[i]->panel().y;
+            charts.push_back(m_panels[i]->chart());
+        }
+        const std::vector<PanelMargins> margins = alignedMargins(charts, m_columns);
+        for (std::size_t i = 0; i < m_panels.size(); ++i) {
+            m_panels[i]->chart()->setMargins(margins[i]);
+            m_panels[i]->chart()->setFrozen(false);
+        }
+        m_updated = m_figure.panels.size();
+    }
+    Q_EMIT figureChanged();
+    if (m_painted)
+        Q_EMIT panelsShown();
+}
+
 void PanelGrid::takeNext() {
     if (!m_next)
         return;

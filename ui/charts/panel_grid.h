@@ -28,6 +28,8 @@ public:
     explicit PanelGrid(QWidget* parent = nullptr);
 
     void setFigure(const analysis::Figure& figure);
+    /// All panels at once, before it returns: for figures that follow a slider, of a few panels. Before the first paint as setFigure.
+    void showNow(const analysis::Figure& figure);
     /// The figure as seen.
     const analysis::Figure& figure() const { return m_figure; }
 

@@ -65,6 +65,8 @@ void StartPage::setupLayout(Actions& actions) {
                               tr("Or a study; folders with config.json and weights are found below it")));
     column->addWidget(linkFor(actions.at(ActionId::OpenSample), tr("Open the sample study"),
                               tr("A small series that shows the effect in a minute")));
+    column->addWidget(linkFor(actions.at(ActionId::ShowTheory), tr("Theory lab"),
+                              tr("The smallest network that overtrains, at the touch of a slider")));
     column->addSpacing(2 * kRhythm);
     column->addWidget(m_recent);
     column->addWidget(drop);

@@ -50,6 +50,7 @@ const ActionSpec kActions[] = {
     {ActionId::ShowInflection, "&Inflection", "", "Ctrl+2", "Show the table of inflection points"},
     {ActionId::ShowItems, "I&tems", "", "Ctrl+3", "Show every scored item by checkpoint"},
     {ActionId::ShowSamples, "&Samples", "", "Ctrl+4", "Show what every checkpoint writes after the same prompts"},
+    {ActionId::ShowTheory, "&Theory lab", "", "Ctrl+5", "Overtraining in a two-layer linear network, computed and simulated; needs no study"},
     {ActionId::LogX, "Log &x", "log-x", "G", "Token axis logarithmic or linear (G)", true},
     {ActionId::LogY, "Log &y", "log-y", "L", "Loss axis logarithmic or linear (L)", true},
     {ActionId::ShowValue, "&Value", "value", "V", "Show the loss itself", true},
@@ -83,6 +84,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::SaveAs:
         return state.writable && !isAtWork(state);
     case ActionId::CloseStudy:
+        return state.open || state.theory;
     case ActionId::Filter:
     case ActionId::Rescan:
     case ActionId::ShowCurves:
@@ -116,6 +118,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::Redo:
         return state.canRedo;
     case ActionId::Export:
+        return state.figure || state.theory;
     case ActionId::LogX:
     case ActionId::LogY:
     case ActionId::ShowValue:
@@ -123,7 +126,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::ShowBoth:
     case ActionId::PreviousZoom:
     case ActionId::ResetZoom:
-        return state.figure;
+        return state.figure && !state.theory; // its panels take the keys themselves
     default:
         return true;
     }

@@ -42,6 +42,7 @@ enum class ActionId {
     ShowInflection,
     ShowItems,
     ShowSamples,
+    ShowTheory,
     LogX,
     LogY,
     ShowValue,
@@ -64,6 +65,7 @@ struct WindowState {
     std::optional<study::RunState> run; ///< of the run that is shown
     bool failedCells = false;           ///< it has some
     bool figure = false;                ///< there are curves to look at
+    bool theory = false;                ///< the theory lab is shown, with or without a study
     bool seriesSelected = false;        ///< a series, or one of its checkpoints
     bool checkpointSelected = false, checkpointExcluded = false;
     bool canUndo = false, canRedo = false;
