@@ -12,8 +12,10 @@ using series::TensorSlot;
 
 namespace {
 
+constexpr std::int64_t kReleased = 1 << 20; ///< elements of a table that leave memory together
+
 /// x[k] row n = (or +=) row rows[n] + offset of a table, each row made once and dealt out.
-void gather(WeightSource& source, int tensor, std::span<const std::int32_t> rows, std::int64_t offset, int firstVersion,
+void gather(const Decoder& decoder, WeightSource& source, int tensor, std::span<const std::int32_t> rows, std::int64_t offset, int firstVersion,
             std::vector<at::Tensor>& x, bool add) {
     const std::int64_t width = x[0].size(1);
     std::vector<std::int64_t> order(rows.size());
@@ -28,8 +30,14 @@ void gather(WeightSource& source, int tensor, std::span<const std::int32_t> rows
         base[k] = onCpu[k].mutable_data_ptr<float>();
         out[k] = made[k].data();
     }
+    const bool releases = decoder.releases(static_cast<std::int64_t>(rows.size()));
+    std::int64_t released = 0; ///< elements of the table that are no longer resident
     for (std::size_t i = 0; i < order.size();) {
         const std::int32_t row = rowOf(order[i]);
+        if (const std::int64_t before = (row + offset) * width; releases && before - released > kReleased) {
+            source.reader().release(tensor, released, before - released);
+            released = before;
+        }
         source.make(tensor, (row + offset) * width, width, firstVersion, out);
         for (; i < order.size() && rowOf(order[i]) == row; ++i)
             for (std::size_t k = 0; k < x.size(); ++k) {
@@ -38,6 +46,8 @@ void gather(WeightSource& source, int tensor, std::span<const std::int32_t> rows
                     to[j] = add ? to[j] + out[k][j] : out[k][j];
             }
     }
+    if (releases)
+        source.reader().release(tensor, released, source.reader().elements(tensor) - released);
     for (std::size_t k = 0; k < x.size(); ++k)
         if (!x[k].is_same(onCpu[k])) {
             if (add)
@@ -79,13 +89,13 @@ void embed(Decoder& decoder, WeightSource& source, std::span<const std::int32_t>
     const int table = source.reader().find(TensorSlot::Embedding, -1, false);
     if (spec.embeddingWidth > 0) {
         std::vector<at::Tensor> rows = cut(decoder, "table rows", x.size(), x[0].size(0), spec.embeddingWidth);
-        gather(source, table, ids, 0, firstVersion, rows, false);
+        gather(decoder, source, table, ids, 0, firstVersion, rows, false);
         project(decoder, source, TensorSlot::ProjectIn, spec.width, firstVersion, rows, x);
     } else {
-        gather(source, table, ids, 0, firstVersion, x, false);
+        gather(decoder, source, table, ids, 0, firstVersion, x, false);
     }
     if (spec.positions == series::Positions::Learned)
-        gather(source, source.reader().find(TensorSlot::Position, -1, false), positions, spec.positionOffset,
+        gather(decoder, source, source.reader().find(TensorSlot::Position, -1, false), positions, spec.positionOffset,
                firstVersion, x, true);
 }
 

@@ -59,6 +59,7 @@ HeadLoss::HeadLoss(Decoder& decoder, WeightSource& source, const HeadRows& rows,
     , m_rows(rows)
     , m_allGreedy(options.greedy)
     , m_greedy(options.greedy || std::find(rows.greedy.begin(), rows.greedy.end(), 1) != rows.greedy.end())
+    , m_panels(decoder.wantsPanels(static_cast<std::int64_t>(rows.rows.size())))
     , m_headBytes(options.headBytes) {}
 
 void HeadLoss::reduceOnCpu(float* logits, std::int64_t count, std::int64_t size, std::int64_t firstToken,
@@ -127,11 +128,14 @@ void HeadLoss::reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t 
 
 void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::int64_t firstId, Running& running) {
     const std::int64_t size = weight.size(0), tokens = x.size(0);
-    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size), 64, 1024);
+    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size) / 8 * 8, 64, 1024);
     for (std::int64_t token = 0; token < tokens; token += step) {
         const std::int64_t count = std::min(step, tokens - token);
         at::Tensor logits = m_decoder.buffer("logits", count, size);
-        m_decoder.product(x.narrow(0, token, count), weight, {}, logits);
+        if (m_panels)
+            model::panelLinear(x.narrow(0, token, count), weight, {}, logits);
+        else
+            m_decoder.product(x.narrow(0, token, count), weight, {}, logits);
         reduce(logits, token, firstId, running);
     }
 }
@@ -145,8 +149,11 @@ void HeadLoss::blockOfHead(int firstVersion, const std::vector<at::Tensor>& x, s
     for (std::int64_t k = 0; k < versions; ++k)
         weights.push_back(all.narrow(0, k * size, size));
     m_decoder.makeInto(m_source, headTensor(m_source.reader()), firstId * width, firstVersion, weights);
-    for (std::size_t k = 0; k < x.size(); ++k)
+    for (std::size_t k = 0; k < x.size(); ++k) {
+        if (m_panels)
+            model::toPanels(weights[k]);
         blockOfRows(x[k], weights[k], firstId, running[k]);
+    }
 }
 
 void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std::int64_t firstId, std::int64_t size,
@@ -232,7 +239,7 @@ Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, s
     }
     // The same blocks however many versions go side by side, so that their number changes no bit.
     const std::int64_t rowBytes = width * static_cast<std::int64_t>(at::elementSize(m_decoder.weightType()));
-    const std::int64_t whole = m_decoder.packed() ? kPackedRows : 1;
+    const std::int64_t whole = m_decoder.packed() ? kPackedRows : m_panels ? model::panelWidth() : 1;
     const std::int64_t most = std::max(kLeastRows, m_headBytes / rowBytes / whole * whole);
     for (std::int64_t id = 0; id < vocab; id += most) {
         if (job.stopRequested())
@@ -242,6 +249,8 @@ Result<void> HeadLoss::run(int firstVersion, const std::vector<at::Tensor>& x, s
             packedBlockOfHead(firstVersion, scored, id, size, running);
         else
             blockOfHead(firstVersion, scored, id, size, running);
+        if (m_decoder.releases(static_cast<std::int64_t>(tokens)))
+            m_source.reader().release(headTensor(m_source.reader()), id * width, size * width);
     }
     for (std::size_t k = 0; k < x.size(); ++k)
         for (std::size_t t = 0; t < m_rows.output.size(); ++t) {

@@ -58,6 +58,7 @@ private:
     const HeadRows& m_rows;
     bool m_allGreedy; ///< the argmax of all rows
     bool m_greedy;    ///< of some, at least
+    bool m_panels;    ///< the head's rows are put into panels
     std::int64_t m_headBytes;
 };
 

@@ -39,7 +39,7 @@ Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Group& 
     const double share = static_cast<double>(group.rows()) / static_cast<double>(decoder.spec().layers + 1);
     embed(decoder, source, group.layout.inputs, group.layout.positions, firstVersion, x);
     for (int layer = 0; layer < decoder.spec().layers; ++layer) {
-        decoder.loadBlock(source, layer, firstVersion, count);
+        decoder.loadBlock(source, layer, firstVersion, count, group.rows());
         for (int k = 0; k < count; ++k) {
             if (job.stopRequested())
                 return stopped();

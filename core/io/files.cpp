@@ -135,13 +135,21 @@ MappedFile::~MappedFile() {
 }
 
 void MappedFile::willNeed(std::uint64_t offset, std::uint64_t length) const {
+    advise(offset, length, MADV_WILLNEED);
+}
+
+void MappedFile::release(std::uint64_t offset, std::uint64_t length) const {
+    advise(offset, length, MADV_DONTNEED);
+}
+
+void MappedFile::advise(std::uint64_t offset, std::uint64_t length, int advice) const {
     if (!m_data || offset >= m_size)
         return;
     const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
     const std::uint64_t start = offset / page * page;
     const std::uint64_t end = length > m_size - offset ? m_size : offset + length;
     // Only a hint: a refusal changes nothing but speed.
-    ::madvise(const_cast<std::byte*>(m_data) + start, end - start, MADV_WILLNEED);
+    ::madvise(const_cast<std::byte*>(m_data) + start, end - start, advice);
 }
 
 Result<FileHead> readFileHead(const fs::path& file, std::uint64_t count) {

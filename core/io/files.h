@@ -26,8 +26,12 @@ public:
     std::span<const std::byte> bytes() const { return {m_data, m_size}; }
     /// Asks the kernel to read this range ahead; returns at once.
     void willNeed(std::uint64_t offset, std::uint64_t length) const;
+    /// Takes this range out of the process's resident memory. It stays in the system's cache, and comes back, the same,
+    /// when it is read again.
+    void release(std::uint64_t offset, std::uint64_t length) const;
 
 private:
+    void advise(std::uint64_t offset, std::uint64_t length, int advice) const;
     MappedFile(const std::byte* data, std::size_t size)
         : m_data(data)
         , m_size(size) {}

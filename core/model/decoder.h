@@ -58,8 +58,8 @@ public:
     std::int64_t chunkTokens() const;
     /// Rows of a piece that should go through a block at a time: longer ones are better cut. Tiles take whole sequences.
     std::int64_t longestPiece() const { return m_packed ? m_spec.contextLength : chunkTokens(); }
-    /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1.
-    void loadBlock(WeightSource& source, int layer, int firstVersion, int count);
+    /// Makes block `layer` of versions firstVersion .. + count - 1 into buffers 0 .. count - 1, for `rows` rows.
+    void loadBlock(WeightSource& source, int layer, int firstVersion, int count, std::int64_t rows);
     /// Block `layer` of one version for good, never packed: for decoding token by token. `matrix` gives memory of the
     /// weight type for [rows, columns].
     using MatrixMaker = std::function<at::Tensor(std::int64_t rows, std::int64_t columns)>;
@@ -78,6 +78,11 @@ public:
     /// True where blocks are packed and the head is to be, too (packRows).
     bool packed() const { return m_packed.has_value(); }
 
+    /// True where what was read for `rows` rows is to leave resident memory: reading the map again costs less than a
+    /// hundredth of the time that they take, or the model is large.
+    bool releases(std::int64_t rows) const;
+    /// True where weights that `rows` rows meet are better put into panels (ops.h).
+    bool wantsPanels(std::int64_t rows) const;
     /// y [n, rows of weight] = x weight^T in the compute type's rounding; weight in the compute type.
     void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
                  bool accumulate = false);
@@ -92,15 +97,24 @@ public:
 
 private:
     BlockWeights allocateBlock(const MatrixMaker& matrix) const;
+    BlockWeights makeBuffers() const;
     void fillBlocks(WeightSource& source, int layer, int firstVersion, std::span<const BlockWeights> blocks);
+    void releaseLayer(const WeightReader& reader, int layer) const;
     void makeTransposed(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> out);
     void makePart(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> parts);
     const RotaryTable& rotaryFor(std::int64_t tokens);
+    /// product() with a weight of a block's buffers.
+    void blockProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
+                      bool accumulate = false);
     void normHeads(at::Tensor& x, const at::Tensor& gain);
     void norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y);
-    /// out = branch(in), or out += branch(in).
-    void attention(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add,
-                   std::span<const RowPiece> pieces);
+    /// Rows of a chunk of `rows` that go through all that works row by row before the next ones.
+    std::int64_t rowsAtATime(std::int64_t rows) const;
+    /// What attention gives for x, before its output product; kept until the next block.
+    at::Tensor attended(const BlockWeights& w, const at::Tensor& x, std::span<const RowPiece> pieces);
+    /// The rest of the block for the same rows of both, x in place.
+    void finishRows(const BlockWeights& w, const at::Tensor& joined, at::Tensor& x);
+    /// out = mlp(in), or out += mlp(in).
     void mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add);
 
     series::DecoderSpec m_spec;
@@ -111,6 +125,7 @@ private:
     };
     Rotary m_rotary, m_windowRotary; ///< of layers without and with a window of their own base
     int m_layer = 0;                 ///< that the buffers hold
+    bool m_inPanels = false;         ///< the buffers' matrices
     PathRows m_path; ///< of the pieces that are walked
     std::optional<PackedDecoder> m_packed;
     std::vector<BlockWeights> m_blocks;

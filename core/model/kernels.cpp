@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/model/kernels.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
@@ -50,7 +51,13 @@ std::int64_t attentionScratch(const AttentionShape& s) {
     constexpr std::int64_t lanes = 16; // the widest
     const std::int64_t padded = (s.headSize + lanes - 1) / lanes * lanes;
     const std::int64_t group = s.heads / s.kvHeads;
-    return (2 * s.queries + s.keys) * lanes + 6 * padded * lanes + group * s.queries * (padded + 1);
+    const std::int64_t gathered = 2 * s.keys * std::min<std::int64_t>(128, std::max<std::int64_t>(64, 2 * padded));
+    return (2 * s.queries + s.keys) * lanes + 6 * padded * lanes + group * s.queries * (padded + 1) + gathered;
+}
+
+std::int64_t panelScratch(std::int64_t k) {
+    constexpr std::int64_t widest = 48, rows = 192, inner = 1024 + 16; // of kernels_panels.inc
+    return std::max(widest * k, rows * inner);
 }
 
 } // namespace crest::model

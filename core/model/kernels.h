@@ -47,6 +47,16 @@ struct CpuKernels {
     void (*gemm)(std::int64_t m, std::int64_t n, std::int64_t k, const float* a, std::int64_t aRow, std::int64_t aCol,
                  const float* b, std::int64_t bRow, std::int64_t bCol, float* c, std::int64_t ldc, bool accumulate);
 
+    /// Puts a matrix w [n, k] into the form that panelProduct takes, in its own memory. scratch: panelScratch(k) floats.
+    void (*toPanels)(std::int64_t n, std::int64_t k, float* w, float* scratch);
+    /// y [m, n] = x w^T + bias, or y += that; w in panels, bias may be null, rows of x and y at any stride. The bits of a
+    /// row do not depend on the other rows.
+    void (*panelProduct)(std::int64_t m, std::int64_t n, std::int64_t k, const float* x, std::int64_t xRow,
+                         const float* w, const float* bias, float* y, std::int64_t yRow, bool accumulate,
+                         float* scratch);
+    /// Columns of a panel: matrices are best cut into multiples of it. 0 where panels are not worth it.
+    std::int64_t panelWidth;
+
     /// y = x / sqrt(mean(x^2) + eps) * gain per row of E; rstd[rows] may be null.
     void (*rmsNorm)(std::int64_t rows, std::int64_t width, const float* x, const float* gain, float eps, float* y,
                     float* rstd);
@@ -114,5 +124,7 @@ const CpuKernels* cpuKernelsFor(const char* isa);
 
 /// Floats of scratch that attention and its backward pass need.
 std::int64_t attentionScratch(const AttentionShape& shape);
+/// Floats of scratch that panels of a matrix [n, k] need.
+std::int64_t panelScratch(std::int64_t k);
 
 } // namespace crest::model

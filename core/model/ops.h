@@ -26,6 +26,14 @@ void setReferenceOps(bool on);
 /// float32, rounded to bfloat16 and added to y; the backward pass does the same.
 void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
             bool accumulate = false);
+/// Columns of a panel (kernels.h): matrices that many rows meet are faster in panels, where they are float32 on a CPU; 0:
+/// not on this machine.
+std::int64_t panelWidth();
+/// weight [out, in], contiguous, in its own memory: for panelLinear alone from then on.
+void toPanels(at::Tensor& weight);
+/// linear() with a weight in panels; x and y may be columns of something wider. A row's bits do not depend on the others.
+void panelLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias, at::Tensor& y,
+                 bool accumulate = false);
 /// dx [N, in] is overwritten (undefined: not wanted; accumulateDx: +=); dWeight +=; dBias += (may be undefined).
 void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
                     at::Tensor& dWeight, at::Tensor& dBias, bool accumulateDx = false);

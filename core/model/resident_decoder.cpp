@@ -76,6 +76,7 @@ void ResidentDecoder::makeEnds() {
     const WeightReader& reader = m_source->reader();
     const auto fill = [&](int tensor, at::Tensor& out) {
         m_decoder->makeInto(*m_source, tensor, 0, m_version, {&out, 1});
+        reader.release(tensor, 0, reader.elements(tensor));
     };
     const auto vector = at::TensorOptions().device(m_decoder->options().device);
     if (s.finalNorm)

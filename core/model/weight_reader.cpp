@@ -110,6 +110,12 @@ void WeightReader::read(int tensor, std::int64_t first, std::span<float> out) co
         fromBFloat16(from, out.data(), out.size());
 }
 
+void WeightReader::release(int tensor, std::int64_t first, std::int64_t count) const {
+    const series::StoredTensor& stored = *m_stored[static_cast<std::size_t>(tensor)];
+    const std::size_t size = io::dtypeSize(stored.dtype);
+    m_weights.release(stored.bytes.subspan(static_cast<std::size_t>(first) * size, static_cast<std::size_t>(count) * size));
+}
+
 Result<std::map<std::string, double>> WeightReader::checkedRms(const JobContext& job) const {
     std::map<std::string, double> rms;
     std::vector<float> values(kStretch);
@@ -134,6 +140,7 @@ Result<std::map<std::string, double>> WeightReader::checkedRms(const JobContext&
                             m_where);
             sum += squares;
         }
+        release(static_cast<int>(tensor), 0, count);
         rms[m_tensors[tensor].name] = std::sqrt(sum / static_cast<double>(count));
     }
     return rms;

@@ -33,6 +33,10 @@ public:
     /// out[j] = element first + j, converted exactly to float32.
     void read(int tensor, std::int64_t first, std::span<float> out) const;
 
+    /// Takes these elements out of the process's resident memory: they were read, and will not be for a while. Reading
+    /// them again gives the same.
+    void release(int tensor, std::int64_t first, std::int64_t count) const;
+
     /// Root mean square of every tensor, by name. NonFinite, naming the tensor and the element, where one holds NaN or
     /// infinity.
     Result<std::map<std::string, double>> checkedRms(const JobContext& job = {}) const;

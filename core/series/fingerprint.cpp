@@ -159,6 +159,7 @@ Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const D
                 return stopped();
             const auto chunk = tensor.bytes.subspan(at, std::min(kChunkBytes, tensor.bytes.size() - at));
             hash.update(chunk);
+            weights.release(chunk);
             done += static_cast<std::int64_t>(chunk.size());
             job.report(done, total, "bytes checked");
         }

@@ -87,4 +87,14 @@ void CheckpointWeights::willNeed() const {
         map.willNeed(0, map.bytes().size());
 }
 
+void CheckpointWeights::release(std::span<const std::byte> bytes) const {
+    // Copies of tensors stored with strides lie in no map, and stay.
+    for (const io::MappedFile& map : m_data->maps) {
+        const auto all = map.bytes();
+        const auto within = [&](const std::byte* p) { return p >= all.data() && p <= all.data() + all.size(); };
+        if (within(bytes.data()) && within(bytes.data() + bytes.size()))
+            map.release(static_cast<std::uint64_t>(bytes.data() - all.data()), bytes.size());
+    }
+}
+
 } // namespace crest::series

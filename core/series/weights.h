@@ -38,6 +38,8 @@ public:
     const std::map<std::string, StoredTensor>& tensors() const;
     /// Asks the kernel to read everything ahead.
     void willNeed() const;
+    /// Takes bytes of a tensor out of the process's resident memory, where they are mapped; they can be read again.
+    void release(std::span<const std::byte> bytes) const;
 
 private:
     struct Data;

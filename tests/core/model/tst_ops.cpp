@@ -82,6 +82,43 @@ private Q_SLOTS:
         QVERIFY(tried >= 1);
     }
 
+    void panelsOfEveryInstructionSet() {
+        const std::int64_t shapes[][3] = {{1, 16, 5},    {7, 48, 48},   {195, 100, 33}, {64, 200, 384},
+                                          {13, 17, 700}, {40, 49, 2048}, {203, 144, 1600}};
+        int tried = 0;
+        for (const char* isa : {"base", "avx2", "avx512"}) {
+            const model::CpuKernels* kernels = model::cpuKernelsFor(isa);
+            if (!kernels)
+                continue;
+            ++tried;
+            for (const auto& [m, n, k] : shapes)
+                for (int form = 0; form < 4; ++form) {
+                    const bool add = form & 1, biased = form & 2;
+                    const Tensor x = random({m, k + 3}).narrow(1, 0, k), w = random({n, k}), bias = random({n});
+                    Tensor panels = w.clone(), y = random({m, n + 5}), scratch = at::empty({model::panelScratch(k)});
+                    const Tensor wanted = at::mm(x.to(at::kDouble), w.t().to(at::kDouble)) +
+                                          (biased ? bias.to(at::kDouble) : at::zeros({}, at::kDouble)) +
+                                          (add ? y.narrow(1, 0, n).to(at::kDouble) : at::zeros({}, at::kDouble));
+                    const Tensor before = y.clone();
+                    Tensor alone = before.narrow(0, m - 1, 1).clone();
+                    const auto multiply = [&](std::int64_t rows, const Tensor& from, Tensor& to) {
+                        kernels->panelProduct(rows, n, k, from.const_data_ptr<float>(), k + 3,
+                                              panels.const_data_ptr<float>(),
+                                              biased ? bias.const_data_ptr<float>() : nullptr,
+                                              to.mutable_data_ptr<float>(), n + 5, add,
+                                              scratch.mutable_data_ptr<float>());
+                    };
+                    kernels->toPanels(n, k, panels.mutable_data_ptr<float>(), scratch.mutable_data_ptr<float>());
+                    multiply(m, x, y);
+                    NEAR(y.narrow(1, 0, n).to(at::kDouble), wanted, 3e-6);
+                    QVERIFY(at::equal(y.narrow(1, n, 5), before.narrow(1, n, 5)));
+                    multiply(1, x.narrow(0, m - 1, 1), alone);
+                    QVERIFY(at::equal(alone, y.narrow(0, m - 1, 1)));
+                }
+        }
+        QVERIFY(tried >= 1);
+    }
+
     void linearAgainstAutograd() {
         for (const auto& [rows, in, out] :
              std::vector<std::array<std::int64_t, 3>>{{7, 48, 96}, {130, 20, 33}, {64, 384, 300}})
@@ -189,7 +226,8 @@ private Q_SLOTS:
             std::int64_t batch, queries, keys, heads, kvHeads, size;
         };
         for (const Case c : {Case{2, 128, 128, 4, 4, 12}, Case{1, 37, 37, 4, 2, 16}, Case{2, 20, 20, 6, 1, 64},
-                             Case{1, 5, 29, 2, 2, 10}, Case{1, 1, 33, 2, 1, 8}, Case{1, 1, 1, 1, 1, 4}})
+                             Case{1, 5, 29, 2, 2, 10}, Case{1, 70, 70, 2, 2, 64}, Case{1, 40, 75, 2, 1, 80},
+                             Case{1, 33, 33, 2, 1, 100}, Case{1, 1, 33, 2, 1, 8}, Case{1, 1, 1, 1, 1, 4}})
             bothForms([&] {
                 const Tensor q = tracked(random({c.batch, c.queries, c.heads, c.size}));
                 const Tensor k = tracked(random({c.batch, c.keys, c.kvHeads, c.size}));
