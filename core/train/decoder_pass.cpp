@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/decoder_pass.h"
 
+#include <algorithm>
+
 namespace crest::train {
 
 using series::MlpKind;
 using series::NormKind;
+using series::NormPlacement;
+using series::QkNorm;
 
 namespace {
 /// Logits held at a time: within the cache where the head's matrix is, too; else enough rows to make reading it worth
@@ -12,164 +16,306 @@ namespace {
 constexpr std::int64_t kLogitBytes = 1 << 19, kManyLogitBytes = 1 << 25, kSmallHead = 1 << 18;
 } // namespace
 
+std::int64_t DecoderPass::bytesPerRow(const series::DecoderSpec& spec) {
+    return 4 * (spec.layers * (5 * spec.width + (spec.heads + 2 * spec.kvHeads) * spec.headSize +
+                               spec.heads * spec.headSize + 3 * spec.mlpWidth) +
+                6 * spec.width);
+}
+
 std::int64_t DecoderPass::sequencesWithin(const series::DecoderSpec& spec, std::int64_t tokens, std::int64_t limit,
                                           std::int64_t bytes) {
-    const std::int64_t perToken = 4 * (spec.layers * (5 * spec.width + (spec.heads + 2 * spec.kvHeads) * spec.headSize +
-                                                      spec.heads * spec.headSize + 3 * spec.mlpWidth) +
-                                       6 * spec.width);
-    std::int64_t sequences = std::clamp<std::int64_t>(bytes / (perToken * tokens), 1, limit);
+    std::int64_t sequences = std::clamp<std::int64_t>(bytes / (bytesPerRow(spec) * tokens), 1, limit);
     while (limit % sequences != 0)
         --sequences;
     return sequences;
 }
 
-DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t sequences, std::int64_t tokens,
-                         at::ScalarType dtype, bool withGradients, const at::Device& device)
+DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
+                         bool withGradients, const at::Device& device)
     : m_spec(spec)
-    , m_sequences(sequences)
-    , m_tokens(tokens)
-    , m_rotary(model::rotaryTable(spec.ropeBase, spec.ropeDims, tokens, device)) {
-    const std::int64_t rows = sequences * tokens, heads = spec.heads * spec.headSize;
-    const std::int64_t qkvWidth = heads + 2 * spec.kvHeads * spec.headSize;
-    const std::int64_t mlpWidth = spec.mlp == MlpKind::Gated ? 2 * spec.mlpWidth : spec.mlpWidth;
+    , m_longest(longest)
+    , m_attention(spec, longest, device) {
     const auto options = at::TensorOptions().dtype(dtype).device(device);
+    allocateBlocks(rows, options);
+    allocateWork(rows, options, withGradients);
+    const std::int64_t logitBytes = spec.vocabSize * spec.tableWidth() <= kSmallHead ? kLogitBytes : kManyLogitBytes;
+    const std::int64_t chunk = std::clamp<std::int64_t>(logitBytes / (4 * spec.vocabSize), 64, 512);
+    m_logits = at::zeros({std::min(rows, chunk), spec.vocabSize}, options);
+    if (!spec.normGain)
+        m_ones = at::ones({spec.width}, options), m_unwanted = at::zeros({spec.width}, options);
+    use(rows);
+}
+
+void DecoderPass::allocateBlocks(std::int64_t rows, const at::TensorOptions& options) {
+    const series::DecoderSpec& spec = m_spec;
+    const std::int64_t heads = spec.heads * spec.headSize, keys = spec.kvHeads * spec.headSize;
     const auto wide = options.dtype(at::kFloat);
     const auto matrix = [&](std::int64_t width) { return at::zeros({rows, width}, options); };
     const auto column = [&] { return at::zeros({rows}, wide); };
+    const bool before = spec.normPlacement == NormPlacement::BeforeBranch;
     for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
         Saved s;
         s.x = matrix(spec.width);
-        s.normed1 = matrix(spec.width), s.mean1 = column(), s.rstd1 = column();
-        s.qkv = matrix(qkvWidth);
-        splitHeads(s.qkv, s.q, s.k, s.v);
+        s.attentionIn = before ? matrix(spec.width) : s.x;
+        s.mean1 = column(), s.rstd1 = column(), s.mean2 = column(), s.rstd2 = column();
+        s.qkv = matrix(heads + 2 * keys);
+        if (spec.clipQkv > 0)
+            s.clipped = at::zeros({rows, heads + 2 * keys}, options.dtype(at::kBool));
+        if (spec.qkNorm != QkNorm::None) {
+            const bool each = spec.qkNorm == QkNorm::EachHead;
+            s.queries = matrix(heads), s.keys = matrix(keys);
+            s.queryRstd = at::zeros({rows, each ? spec.heads : 1}, wide);
+            s.keyRstd = at::zeros({rows, each ? spec.kvHeads : 1}, wide);
+        }
         s.attendedRows = matrix(heads);
-        s.attended = s.attendedRows.view({sequences, tokens, spec.heads, spec.headSize});
-        s.lse = at::zeros({sequences, spec.heads, tokens}, wide);
+        s.lse = at::zeros({rows, spec.heads}, wide);
         s.middle = spec.parallelResidual ? s.x : matrix(spec.width);
-        s.normed2 = matrix(spec.width), s.mean2 = column(), s.rstd2 = column();
-        s.mlpIn = matrix(mlpWidth), s.hidden = matrix(spec.mlpWidth);
-        m_blocks.push_back(std::move(s));
+        s.mlpSource = before ? matrix(spec.width) : s.middle;
+        if (!before)
+            s.branch1 = matrix(spec.width), s.branch2 = matrix(spec.width);
+        s.mlpIn = matrix(spec.mlp == MlpKind::Gated ? 2 * spec.mlpWidth : spec.mlpWidth);
+        s.hidden = matrix(spec.mlpWidth);
+        m_allBlocks.push_back(std::move(s));
     }
-    m_last = matrix(spec.width), m_lastNormed = matrix(spec.width), m_lastMean = column(), m_lastRstd = column();
-    const std::int64_t logitBytes = spec.vocabSize * spec.width <= kSmallHead ? kLogitBytes : kManyLogitBytes;
-    const std::int64_t chunk = std::clamp<std::int64_t>(logitBytes / (4 * spec.vocabSize), 64, 512);
-    m_logits = at::zeros({std::min(rows, chunk), spec.vocabSize}, options);
-    m_loss = column();
+}
+
+void DecoderPass::allocateWork(std::int64_t rows, const at::TensorOptions& options, bool withGradients) {
+    const series::DecoderSpec& spec = m_spec;
+    const std::int64_t heads = spec.heads * spec.headSize;
+    const auto wide = options.dtype(at::kFloat);
+    const auto matrix = [&](std::int64_t width) { return at::zeros({rows, width}, options); };
+    const auto column = [&] { return at::zeros({rows}, wide); };
+    Work& w = m_allWork;
+    w.last = matrix(spec.width), w.headIn = matrix(spec.width), w.lastNormed = matrix(spec.width);
+    w.lastMean = column(), w.lastRstd = column(), w.loss = column(), w.headLoss = column();
+    if (spec.embeddingWidth > 0)
+        w.embedded = matrix(spec.embeddingWidth), w.projected = matrix(spec.embeddingWidth);
+    if (spec.qkNorm != QkNorm::None)
+        w.heads = matrix(heads);
     if (!withGradients)
         return;
-    m_dx = matrix(spec.width), m_dNormed = matrix(spec.width), m_dNormed2 = matrix(spec.width);
-    m_dQkv = matrix(qkvWidth);
-    splitHeads(m_dQkv, m_dq, m_dk, m_dv);
-    m_dAttendedRows = matrix(heads);
-    m_dAttended = m_dAttendedRows.view({sequences, tokens, spec.heads, spec.headSize});
-    m_dHidden = matrix(spec.mlpWidth);
+    w.dx = matrix(spec.width), w.dNormed = matrix(spec.width), w.dNormed2 = matrix(spec.width);
+    w.dHeadIn = matrix(spec.width);
+    if (spec.normPlacement != NormPlacement::BeforeBranch)
+        w.dBranch = matrix(spec.width);
+    if (spec.embeddingWidth > 0)
+        w.dEmbedded = matrix(spec.embeddingWidth), w.dProjected = matrix(spec.embeddingWidth);
+    if (spec.qkNorm != QkNorm::None)
+        w.dHeads = matrix(heads);
+    w.dQkv = matrix(heads + 2 * spec.kvHeads * spec.headSize);
+    w.dAttendedRows = matrix(heads);
+    w.dHidden = matrix(spec.mlpWidth);
+}
+
+/// Points everything at the first `rows` rows.
+void DecoderPass::use(std::int64_t rows) {
+    if (rows == m_rows)
+        return;
+    m_rows = rows;
+    static constexpr at::Tensor Saved::* kSaved[] = {
+        &Saved::x,       &Saved::attentionIn,  &Saved::mean1, &Saved::rstd1,  &Saved::qkv,       &Saved::clipped,
+        &Saved::lse,     &Saved::attendedRows, &Saved::mean2, &Saved::middle, &Saved::mlpSource, &Saved::rstd2,
+        &Saved::mlpIn,   &Saved::hidden,       &Saved::keys,  &Saved::branch1, &Saved::branch2,
+        &Saved::queries, &Saved::queryRstd,    &Saved::keyRstd};
+    static constexpr at::Tensor Work::* kWork[] = {
+        &Work::embedded, &Work::last,     &Work::headIn,  &Work::lastNormed, &Work::lastMean,   &Work::lastRstd,
+        &Work::loss,     &Work::headLoss, &Work::dx,      &Work::projected,  &Work::dBranch,    &Work::dNormed,
+        &Work::dNormed2, &Work::dHeadIn,  &Work::dHidden, &Work::dProjected, &Work::dEmbedded,  &Work::dQkv,
+        &Work::heads,    &Work::dHeads,   &Work::dAttendedRows};
+    m_blocks.resize(m_allBlocks.size());
+    for (std::size_t i = 0; i < m_blocks.size(); ++i) {
+        Saved& s = m_blocks[i];
+        for (const auto member : kSaved)
+            if ((m_allBlocks[i].*member).defined())
+                s.*member = (m_allBlocks[i].*member).narrow(0, 0, rows);
+        splitHeads(s.qkv, s.q, s.k, s.v);
+        s.attended = s.attendedRows.view({rows, m_spec.heads, m_spec.headSize});
+    }
+    for (const auto member : kWork)
+        if ((m_allWork.*member).defined())
+            m_work.*member = (m_allWork.*member).narrow(0, 0, rows);
+    if (!m_work.dQkv.defined())
+        return;
+    splitHeads(m_work.dQkv, m_work.dq, m_work.dk, m_work.dv);
+    m_work.dAttended = m_work.dAttendedRows.view({rows, m_spec.heads, m_spec.headSize});
 }
 
 void DecoderPass::splitHeads(at::Tensor& qkv, at::Tensor& q, at::Tensor& k, at::Tensor& v) const {
-    const std::int64_t d = m_spec.headSize, h = m_spec.heads, g = m_spec.kvHeads;
+    const std::int64_t d = m_spec.headSize, h = m_spec.heads, g = m_spec.kvHeads, rows = qkv.size(0);
     if (m_spec.qkv == series::QkvLayout::PerHead) {
-        const at::Tensor parts = qkv.view({m_sequences, m_tokens, h, 3, d});
-        q = parts.select(3, 0), k = parts.select(3, 1), v = parts.select(3, 2);
+        const at::Tensor parts = qkv.view({rows, h, 3, d});
+        q = parts.select(2, 0), k = parts.select(2, 1), v = parts.select(2, 2);
         return;
     }
-    const at::Tensor all = qkv.view({m_sequences, m_tokens, h + 2 * g, d});
-    q = all.narrow(2, 0, h), k = all.narrow(2, h, g), v = all.narrow(2, h + g, g);
+    const at::Tensor all = qkv.view({rows, h + 2 * g, d});
+    q = all.narrow(1, 0, h), k = all.narrow(1, h, g), v = all.narrow(1, h + g, g);
+}
+
+/// Takes note of documents and of the rows that have a target.
+void DecoderPass::start(const at::Tensor& ids, const at::Tensor& targets, std::span<const std::int64_t> documents) {
+    use(ids.numel());
+    if (documents.empty())
+        m_groups.assign(1, {0, m_rows / m_longest, m_longest});
+    else
+        m_groups = groupDocuments(documents);
+    if (m_spec.positions == series::Positions::Learned) {
+        std::vector<at::Tensor> positions;
+        for (const DocumentGroup& group : m_groups)
+            positions.push_back(at::arange(group.length, ids.options()).repeat({group.count}));
+        m_positions = at::cat(positions) + m_spec.positionOffset;
+    }
+    m_learned = at::nonzero(targets.ge(0)).squeeze(1);
+    m_allLearned = m_learned.numel() == m_rows;
+    m_targets = m_allLearned ? targets : targets.index_select(0, m_learned);
+}
+
+void DecoderPass::embed(const DecoderTensors& weights, const at::Tensor& ids) {
+    at::Tensor& x = m_blocks[0].x;
+    if (weights.projectIn.defined()) {
+        model::embedding(ids, weights.embedding, m_work.embedded);
+        model::linear(m_work.embedded, weights.projectIn, {}, x);
+    } else {
+        model::embedding(ids, weights.embedding, x);
+    }
+    if (weights.position.defined())
+        x.add_(weights.position.index_select(0, m_positions));
 }
 
 void DecoderPass::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y,
                        at::Tensor& mean, at::Tensor& rstd) {
+    const at::Tensor& factor = gain.defined() ? gain : m_ones;
     if (m_spec.norm == NormKind::RmsNorm)
-        model::rmsNorm(x, gain, m_spec.normEps, y, rstd);
+        model::rmsNorm(x, factor, m_spec.normEps, y, rstd);
     else
-        model::layerNorm(x, gain, bias, m_spec.normEps, y, mean, rstd);
+        model::layerNorm(x, factor, bias, m_spec.normEps, y, mean, rstd);
 }
 
-void DecoderPass::normBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& gain,
-                               const at::Tensor& mean, const at::Tensor& rstd, at::Tensor& dGain, at::Tensor& dBias) {
-    if (m_spec.norm == NormKind::RmsNorm)
-        model::rmsNormBackward(dy, x, gain, rstd, m_dx, dGain);
-    else
-        model::layerNormBackward(dy, x, gain, mean, rstd, m_dx, dGain, dBias);
+/// x [N, H, D] in place: each head by itself, or all heads of a row together. `before` keeps x.
+void DecoderPass::normHeads(at::Tensor& x, const at::Tensor& gain, at::Tensor& before, at::Tensor& rstd) {
+    before.view(x.sizes()).copy_(x);
+    at::Tensor normed = m_work.heads.flatten().narrow(0, 0, x.numel()).view({-1, gain.size(0)});
+    at::Tensor scale = rstd.flatten();
+    model::rmsNorm(before.view({-1, gain.size(0)}), gain, m_spec.normEps, normed, scale);
+    x.copy_(normed.view(x.sizes()));
 }
 
-void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next) {
-    norm(s.x, w.inputNorm, w.inputNormBias, s.normed1, s.mean1, s.rstd1);
-    model::linear(s.normed1, w.qkv, w.qkvBias, s.qkv);
-    model::rope(s.q, m_rotary);
-    model::rope(s.k, m_rotary);
-    model::causalAttention(s.q, s.k, s.v, s.attended, s.lse);
-    if (!m_spec.parallelResidual) {
-        s.middle.copy_(s.x);
-        model::linear(s.attendedRows, w.attentionOut, w.attentionOutBias, s.middle, true);
+void DecoderPass::attention(const BlockTensors& w, Saved& s, std::int64_t layer) {
+    model::linear(s.attentionIn, w.qkv, w.qkvBias, s.qkv);
+    if (m_spec.clipQkv > 0) {
+        at::gt_out(s.clipped, s.qkv.abs(), m_spec.clipQkv);
+        s.qkv.clamp_(-m_spec.clipQkv, m_spec.clipQkv);
     }
-    norm(s.middle, w.mlpNorm, w.mlpNormBias, s.normed2, s.mean2, s.rstd2);
-    model::linear(s.normed2, w.mlpIn, w.mlpInBias, s.mlpIn);
+    if (w.queryNorm.defined()) {
+        normHeads(s.q, w.queryNorm, s.queries, s.queryRstd);
+        normHeads(s.k, w.keyNorm, s.keys, s.keyRstd);
+    }
+    if (m_spec.attentionScaleByLayer)
+        s.q.div_(static_cast<double>(layer + 1));
+    m_attention.forward(layer, m_groups, s.q, s.k, s.v, s.attended, s.lse);
+}
+
+void DecoderPass::mlp(const BlockTensors& w, Saved& s) {
+    model::linear(s.mlpSource, w.mlpIn, w.mlpInBias, s.mlpIn);
     if (m_spec.mlp == MlpKind::Gated)
         model::gatedActivation(s.mlpIn, m_spec.activation, s.hidden);
     else
         model::activation(s.mlpIn, m_spec.activation, s.hidden);
-    next.copy_(s.middle);
-    if (m_spec.parallelResidual)
-        model::linear(s.attendedRows, w.attentionOut, w.attentionOutBias, next, true);
-    model::linear(s.hidden, w.down, w.downBias, next, true);
 }
 
-void DecoderPass::body(const DecoderTensors& weights, const at::Tensor& ids) {
-    model::embedding(ids, weights.embedding, m_blocks[0].x);
-    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer)
-        block(weights.blocks[layer], m_blocks[layer], layer + 1 < m_blocks.size() ? m_blocks[layer + 1].x : m_last);
-    norm(m_last, weights.finalNorm, weights.finalNormBias, m_lastNormed, m_lastMean, m_lastRstd);
-}
-
-const at::Tensor& DecoderPass::forward(const DecoderTensors& weights, const at::Tensor& ids,
-                                       const at::Tensor& targets) {
-    body(weights, ids);
-    model::headLoss(m_lastNormed, weights.head, targets, m_logits, m_loss);
-    return m_loss;
-}
-
-void DecoderPass::mlpBackward(const BlockTensors& w, BlockTensors& g, Saved& s, at::Tensor& dNormed) {
-    model::linearBackward(m_dx, s.hidden, w.down, m_dHidden, g.down, g.downBias);
-    if (m_spec.mlp == MlpKind::Gated)
-        model::gatedActivationBackward(m_dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
-    else
-        model::activationBackward(m_dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
-    model::linearBackward(s.mlpIn, s.normed2, w.mlpIn, dNormed, g.mlpIn, g.mlpInBias);
-}
-
-void DecoderPass::attentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s) {
-    model::linearBackward(m_dx, s.attendedRows, w.attentionOut, m_dAttendedRows, g.attentionOut, g.attentionOutBias);
-    model::causalAttentionBackward(s.q, s.k, s.v, s.attended, s.lse, m_dAttended, m_dq, m_dk, m_dv);
-    model::rope(m_dq, m_rotary, true);
-    model::rope(m_dk, m_rotary, true);
-    model::linearBackward(m_dQkv, s.normed1, w.qkv, m_dNormed, g.qkv, g.qkvBias);
-}
-
-void DecoderPass::blockBackward(const BlockTensors& w, BlockTensors& g, Saved& s) {
-    // m_dx holds the gradient of the block's output and ends as the gradient of its input.
-    mlpBackward(w, g, s, m_dNormed2);
-    if (m_spec.parallelResidual) {
-        attentionBackward(w, g, s);
-        normBackward(m_dNormed2, s.x, w.mlpNorm, s.mean2, s.rstd2, g.mlpNorm, g.mlpNormBias);
-    } else {
-        normBackward(m_dNormed2, s.middle, w.mlpNorm, s.mean2, s.rstd2, g.mlpNorm, g.mlpNormBias);
-        attentionBackward(w, g, s);
+void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::int64_t layer) {
+    const auto norm1 = [&](const at::Tensor& x, at::Tensor& y) {
+        norm(x, w.inputNorm, w.inputNormBias, y, s.mean1, s.rstd1);
+    };
+    const auto norm2 = [&](const at::Tensor& x, at::Tensor& y) {
+        norm(x, w.mlpNorm, w.mlpNormBias, y, s.mean2, s.rstd2);
+    };
+    const auto leaveAttention = [&](at::Tensor& y, bool add) {
+        model::linear(s.attendedRows, w.attentionOut, w.attentionOutBias, y, add);
+    };
+    const auto leaveMlp = [&](at::Tensor& y, bool add) { model::linear(s.hidden, w.down, w.downBias, y, add); };
+    switch (m_spec.normPlacement) {
+    case NormPlacement::BeforeBranch:
+        norm1(s.x, s.attentionIn);
+        attention(w, s, layer);
+        if (!m_spec.parallelResidual) {
+            s.middle.copy_(s.x);
+            leaveAttention(s.middle, true);
+        }
+        norm2(s.middle, s.mlpSource);
+        mlp(w, s);
+        next.copy_(s.middle);
+        if (m_spec.parallelResidual)
+            leaveAttention(next, true);
+        leaveMlp(next, true);
+        return;
+    case NormPlacement::AfterBranch:
+        attention(w, s, layer);
+        leaveAttention(s.branch1, false);
+        norm1(s.branch1, s.middle);
+        s.middle.add_(s.x);
+        mlp(w, s);
+        leaveMlp(s.branch2, false);
+        norm2(s.branch2, next);
+        next.add_(s.middle);
+        return;
+    case NormPlacement::AfterSum:
+        attention(w, s, layer);
+        s.branch1.copy_(s.x);
+        leaveAttention(s.branch1, true);
+        norm1(s.branch1, s.middle);
+        mlp(w, s);
+        s.branch2.copy_(s.middle);
+        leaveMlp(s.branch2, true);
+        norm2(s.branch2, next);
+        return;
     }
-    normBackward(m_dNormed, s.x, w.inputNorm, s.mean1, s.rstd1, g.inputNorm, g.inputNormBias);
 }
 
-const at::Tensor& DecoderPass::forwardBackward(const DecoderTensors& weights, DecoderTensors& gradients,
-                                               const at::Tensor& ids, const at::Tensor& targets, double gradScale) {
-    body(weights, ids);
-    model::headLossBackward(m_lastNormed, weights.head, targets, gradScale, m_logits, m_loss, m_dNormed,
-                            gradients.head);
-    m_dx.zero_();
-    normBackward(m_dNormed, m_last, weights.finalNorm, m_lastMean, m_lastRstd, gradients.finalNorm,
-                 gradients.finalNormBias);
-    for (std::size_t layer = m_blocks.size(); layer-- > 0;)
-        blockBackward(weights.blocks[layer], gradients.blocks[layer], m_blocks[layer]);
-    model::embeddingBackward(ids, m_dx, gradients.embedding);
-    return m_loss;
+const at::Tensor& DecoderPass::body(const DecoderTensors& weights, const at::Tensor& ids) {
+    embed(weights, ids);
+    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer)
+        block(weights.blocks[layer], m_blocks[layer], layer + 1 < m_blocks.size() ? m_blocks[layer + 1].x : m_work.last,
+              static_cast<std::int64_t>(layer));
+    // The head sees only rows that have a target.
+    const std::int64_t wanted = m_learned.numel();
+    if (!m_allLearned) {
+        m_work.headIn = m_allWork.headIn.narrow(0, 0, wanted);
+        at::index_select_out(m_work.headIn, m_work.last, 0, m_learned);
+    }
+    const at::Tensor& in = m_allLearned ? m_work.last : m_work.headIn;
+    m_work.lastMean = m_allWork.lastMean.narrow(0, 0, wanted);
+    m_work.lastRstd = m_allWork.lastRstd.narrow(0, 0, wanted);
+    m_work.headLoss = m_allWork.headLoss.narrow(0, 0, wanted);
+    m_work.lastNormed = m_allWork.lastNormed.narrow(0, 0, wanted);
+    if (m_spec.finalNorm)
+        norm(in, weights.finalNorm, weights.finalNormBias, m_work.lastNormed, m_work.lastMean, m_work.lastRstd);
+    else
+        m_work.lastNormed.copy_(in);
+    if (!weights.projectOut.defined())
+        return m_work.lastNormed;
+    m_work.projected = m_allWork.projected.narrow(0, 0, wanted);
+    model::linear(m_work.lastNormed, weights.projectOut, {}, m_work.projected);
+    return m_work.projected;
+}
+
+void DecoderPass::spreadLosses() {
+    if (m_allLearned) {
+        m_work.loss.copy_(m_work.headLoss);
+        return;
+    }
+    m_work.loss.zero_();
+    m_work.loss.index_copy_(0, m_learned, m_work.headLoss);
+}
+
+const at::Tensor& DecoderPass::forward(const DecoderTensors& weights, const at::Tensor& ids, const at::Tensor& targets,
+                                       std::span<const std::int64_t> documents) {
+    start(ids, targets, documents);
+    if (m_learned.numel() == 0)
+        return m_work.loss.zero_();
+    const at::Tensor& last = body(weights, ids);
+    model::headLoss(last, weights.head, m_targets, m_logits, m_work.headLoss);
+    spreadLosses();
+    return m_work.loss;
 }
 
 } // namespace crest::train

@@ -19,6 +19,8 @@ ParameterLayout parameterLayout(const series::DecoderSpec& spec) {
             for (const std::int64_t size : info.shape)
                 elements *= size;
             layout.slots.push_back({info, layout.total, elements});
+            if (info.transposed)
+                std::swap(layout.slots.back().info.shape[0], layout.slots.back().info.shape[1]);
             layout.total += elements;
         }
     };
@@ -75,26 +77,44 @@ DecoderTensors decoderTensors(const series::DecoderSpec& spec, const ParameterLa
     all.head = spec.tiedHead ? all.embedding : find.one(-1, TensorSlot::Head, false);
     all.finalNorm = find.one(-1, TensorSlot::FinalNorm, false);
     all.finalNormBias = find.one(-1, TensorSlot::FinalNorm, true);
-    const TensorSlot query = spec.qkv == series::QkvLayout::PerHead ? TensorSlot::QueryKeyValue : TensorSlot::Query;
-    const TensorSlot value = spec.qkv == series::QkvLayout::PerHead ? TensorSlot::QueryKeyValue : TensorSlot::Value;
-    const TensorSlot gate = spec.mlp == series::MlpKind::Gated ? TensorSlot::Gate : TensorSlot::Up;
+    all.position = find.one(-1, TensorSlot::Position, false);
+    all.projectIn = find.one(-1, TensorSlot::ProjectIn, false);
+    all.projectOut = find.one(-1, TensorSlot::ProjectOut, false);
+    const bool separate = spec.qkv == series::QkvLayout::Separate;
+    const TensorSlot query = separate ? TensorSlot::Query : TensorSlot::QueryKeyValue;
+    const TensorSlot value = separate ? TensorSlot::Value : TensorSlot::QueryKeyValue;
+    const TensorSlot up = spec.fusedUpGate ? TensorSlot::UpGate : TensorSlot::Up;
+    const TensorSlot gate = spec.mlp == series::MlpKind::Gated && !spec.fusedUpGate ? TensorSlot::Gate : up;
     for (int layer = 0; layer < static_cast<int>(spec.layers); ++layer) {
         BlockTensors b;
         b.qkv = find.joined(layer, query, value, false);
         b.qkvBias = find.joined(layer, query, value, true);
         b.attentionOut = find.one(layer, TensorSlot::AttentionOutput, false);
         b.attentionOutBias = find.one(layer, TensorSlot::AttentionOutput, true);
-        b.mlpIn = find.joined(layer, gate, TensorSlot::Up, false);
-        b.mlpInBias = find.joined(layer, gate, TensorSlot::Up, true);
+        b.mlpIn = find.joined(layer, gate, up, false);
+        b.mlpInBias = find.joined(layer, gate, up, true);
         b.down = find.one(layer, TensorSlot::Down, false);
         b.downBias = find.one(layer, TensorSlot::Down, true);
         b.inputNorm = find.one(layer, TensorSlot::InputNorm, false);
         b.inputNormBias = find.one(layer, TensorSlot::InputNorm, true);
         b.mlpNorm = find.one(layer, TensorSlot::MlpNorm, false);
         b.mlpNormBias = find.one(layer, TensorSlot::MlpNorm, true);
+        b.queryNorm = find.one(layer, TensorSlot::QueryNorm, false);
+        b.keyNorm = find.one(layer, TensorSlot::KeyNorm, false);
         all.blocks.push_back(std::move(b));
     }
     return all;
+}
+
+DecoderTensors withMatrices(DecoderTensors weights, const DecoderTensors& matrices) {
+    weights.head = matrices.head; // rows of the embedding are looked up, not multiplied
+    for (std::size_t i = 0; i < weights.blocks.size(); ++i) {
+        weights.blocks[i].qkv = matrices.blocks[i].qkv;
+        weights.blocks[i].attentionOut = matrices.blocks[i].attentionOut;
+        weights.blocks[i].mlpIn = matrices.blocks[i].mlpIn;
+        weights.blocks[i].down = matrices.blocks[i].down;
+    }
+    return weights;
 }
 
 } // namespace crest::train

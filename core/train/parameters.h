@@ -14,9 +14,10 @@
 
 namespace crest::train {
 
-/// Where a tensor of expectedTensors() lies in the buffer.
+/// Where a tensor of expectedTensors() lies in the buffer, in the order in which products want it: a matrix that files
+/// hold transposed as [out, in], fused up | gate as gate | up.
 struct ParameterSlot {
-    series::TensorInfo info;
+    series::TensorInfo info; ///< with the shape in the buffer
     std::int64_t offset = 0, elements = 0;
 };
 
@@ -29,21 +30,26 @@ ParameterLayout parameterLayout(const series::DecoderSpec& spec);
 
 /// Views of one transformer block; undefined where the shape has no such tensor.
 struct BlockTensors {
-    at::Tensor qkv, qkvBias; ///< [(H + 2K) D, E] (fused families: interleaved per head)
+    at::Tensor qkv, qkvBias; ///< [(H + 2K) D, E] = q | k | v, or interleaved per head (QkvLayout::PerHead)
     at::Tensor attentionOut, attentionOutBias;
     at::Tensor mlpIn, mlpInBias; ///< [2F, E] = gate | up, or [F, E]
     at::Tensor down, downBias;
     at::Tensor inputNorm, inputNormBias, mlpNorm, mlpNormBias;
+    at::Tensor queryNorm, keyNorm; ///< [H D] and [K D], or [D]
 };
 
 /// Views of a whole decoder; `head` is `embedding` where tied.
 struct DecoderTensors {
     at::Tensor embedding, head, finalNorm, finalNormBias;
+    at::Tensor position, projectIn, projectOut;
     std::vector<BlockTensors> blocks;
 };
 
 /// Views into `flat` [total]; they share its memory.
 DecoderTensors decoderTensors(const series::DecoderSpec& spec, const ParameterLayout& layout, const at::Tensor& flat);
+
+/// `weights` with the matrices of products taken from `matrices`.
+DecoderTensors withMatrices(DecoderTensors weights, const DecoderTensors& matrices);
 
 /// One tensor of the layout, in its shape.
 at::Tensor parameterView(const ParameterSlot& slot, const at::Tensor& flat);

@@ -2,135 +2,14 @@
 #include "core/train/pretrain_config.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
-#include <optional>
-#include <set>
 
 #include "core/io/files.h"
+#include "core/train/key_reader.h"
 
 namespace crest::train {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// Reads keys of one JSON object, remembers the first error and which keys were asked for.
-class KeyReader {
-public:
-    KeyReader(const Json& object, std::string where)
-        : m_object(object)
-        , m_where(std::move(where)) {
-        if (!object.is_object())
-            error("must be an object");
-    }
-    const Json* find(const char* key) {
-        m_known.insert(key);
-        if (!m_object.is_object())
-            return nullptr;
-        const auto it = m_object.find(key);
-        return it == m_object.end() ? nullptr : &*it;
-    }
-    const Json* require(const char* key) {
-        const Json* value = find(key);
-        if (!value)
-            error(std::string("the key \"") + key + "\" is missing");
-        return value;
-    }
-    void integer(const char* key, std::int64_t& into, std::int64_t low, std::int64_t high, bool required = false) {
-        const Json* value = required ? require(key) : find(key);
-        if (!value)
-            return;
-        if (!value->is_number_integer() || value->get<double>() < static_cast<double>(low) ||
-            value->get<double>() > static_cast<double>(high))
-            return error(std::string("\"") + key + "\" must be a whole number from " + std::to_string(low) + " to " +
-                         std::to_string(high));
-        into = value->get<std::int64_t>();
-    }
-    void number(const char* key, double& into, double low, double high) {
-        const Json* value = find(key);
-        if (value && (!value->is_number() || !(value->get<double>() >= low && value->get<double>() <= high)))
-            return error(std::string("\"") + key + "\" must be a number from " + Json(low).dump() + " to " +
-                         Json(high).dump());
-        if (value)
-            into = value->get<double>();
-    }
-    void flag(const char* key, bool& into) {
-        const Json* value = find(key);
-        if (value && !value->is_boolean())
-            return error(std::string("\"") + key + "\" must be true or false");
-        if (value)
-            into = value->get<bool>();
-    }
-    void text(const char* key, std::string& into, bool required = false) {
-        const Json* value = required ? require(key) : find(key);
-        if (value && (!value->is_string() || value->get<std::string>().empty()))
-            return error(std::string("\"") + key + "\" must be a text that is not empty");
-        if (value)
-            into = value->get<std::string>();
-    }
-    /// One of `names`, in the order of an enum.
-    template<class E> void choice(const char* key, E& into, std::initializer_list<const char*> names) {
-        std::string given;
-        text(key, given);
-        if (given.empty())
-            return;
-        std::string all;
-        int index = 0;
-        for (const char* name : names) {
-            if (given == name) {
-                into = static_cast<E>(index);
-                return;
-            }
-            all += std::string(index++ ? ", " : "") + "\"" + name + "\"";
-        }
-        error(std::string("\"") + key + "\" must be one of " + all);
-    }
-    /// A number, or the named rule (which leaves 0).
-    void numberOrRule(const char* key, double& into, const char* rule) {
-        const Json* value = find(key);
-        if (!value || (value->is_string() && value->get<std::string>() == rule))
-            return;
-        if (!value->is_number() || !(value->get<double>() > 0 && value->get<double>() <= 10))
-            return error(std::string("\"") + key + "\" must be a number above 0, or \"" + rule + "\"");
-        into = value->get<double>();
-    }
-    void integers(const char* key, std::vector<std::int64_t>& into, std::int64_t low, std::int64_t high) {
-        const Json* value = require(key);
-        if (!value)
-            return;
-        const auto inRange = [&](const Json& e) {
-            return e.is_number_integer() && e.get<double>() >= static_cast<double>(low) &&
-                   e.get<double>() <= static_cast<double>(high);
-        };
-        if (!value->is_array() || value->empty() || !std::all_of(value->begin(), value->end(), inRange))
-            return error(std::string("\"") + key + "\" must be a list of whole numbers from " + std::to_string(low) +
-                         " to " + std::to_string(high));
-        into = value->get<std::vector<std::int64_t>>();
-        std::vector<std::int64_t> sorted = into;
-        std::sort(sorted.begin(), sorted.end());
-        if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
-            error(std::string("\"") + key + "\" holds a number twice");
-    }
-    void error(const std::string& message) {
-        if (!m_error)
-            m_error = Error{ErrorKind::OutOfRange, message + ".", m_where};
-    }
-    Result<void> finish() {
-        if (m_object.is_object())
-            for (const auto& [key, value] : m_object.items())
-                if (!m_known.contains(key))
-                    error("the key \"" + key + "\" is unknown");
-        if (m_error)
-            return fail(*m_error);
-        return {};
-    }
-
-private:
-    const Json& m_object;
-    std::string m_where;
-    std::set<std::string> m_known;
-    std::optional<Error> m_error;
-};
 
 Result<void> readShape(const Json& json, const std::string& where, const std::string& family,
                        series::DecoderSpec& spec) {
@@ -251,14 +130,7 @@ void readOptimizer(KeyReader& keys, OptimizerConfig& o) {
     keys.number("epsilon", o.epsilon, 1e-20, 1);
     keys.number("weight_decay", o.weightDecay, 0, 10);
     keys.number("clip_norm", o.clipNorm, 0, 1e6);
-    const Json* betas = keys.find("betas");
-    if (!betas)
-        return;
-    const auto isBeta = [](const Json& b) { return b.is_number() && b.get<double>() >= 0 && b.get<double>() < 1; };
-    if (!betas->is_array() || betas->size() != 2 || !isBeta((*betas)[0]) || !isBeta((*betas)[1]))
-        return keys.error("\"betas\" must be two numbers from 0 to below 1");
-    o.beta1 = (*betas)[0].get<double>();
-    o.beta2 = (*betas)[1].get<double>();
+    keys.betas(o.beta1, o.beta2);
 }
 
 Result<void> checkWhole(const PretrainConfig& c, const std::string& where) {
@@ -326,20 +198,6 @@ Result<PretrainConfig> readPretrainConfig(const fs::path& file, const fs::path& 
     CREST_TRY(text, io::readTextFile(file, 10'000'000));
     CREST_TRY(json, parseJson(text, file.string()));
     return parsePretrainConfig(json, file, textsFolder);
-}
-
-double learningRateAt(const OptimizerConfig& config, std::int64_t step, std::int64_t steps) {
-    const auto warmup = static_cast<std::int64_t>(std::ceil(config.warmupShare * static_cast<double>(steps)));
-    if (step < warmup)
-        return config.learningRate * static_cast<double>(step + 1) / static_cast<double>(warmup);
-    const double done =
-        static_cast<double>(step - warmup) / static_cast<double>(std::max<std::int64_t>(steps - warmup, 1));
-    double share = 1;
-    if (config.schedule == Schedule::Cosine)
-        share = config.finalShare + (1 - config.finalShare) * 0.5 * (1 + std::cos(std::numbers::pi * done));
-    else if (config.schedule == Schedule::Linear)
-        share = 1 - (1 - config.finalShare) * done;
-    return config.learningRate * share;
 }
 
 } // namespace crest::train

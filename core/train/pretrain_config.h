@@ -12,24 +12,16 @@
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/series/decoder_spec.h"
+#include "core/train/optimizer_config.h"
 
 namespace crest::train {
 
-enum class Schedule { Cosine, Linear, Constant };
-enum class ComputeType { Float32, BFloat16 };
 enum class SaveType { Float32, Float16, BFloat16 };
 
 struct InitRule {
     double embeddingStd = 0.02;
     double linearStd = 0;   ///< 0: 1 / sqrt(fan_in)
     double outputScale = 0; ///< 0: 1 / sqrt(2 L)
-};
-
-/// What decides the numbers of one run.
-struct OptimizerConfig {
-    double learningRate = 6e-3, warmupShare = 0.05, finalShare = 0;
-    Schedule schedule = Schedule::Cosine;
-    double beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0.1, clipNorm = 1;
 };
 
 struct PretrainConfig {
@@ -61,9 +53,5 @@ Result<PretrainConfig> parsePretrainConfig(const Json& json, const std::filesyst
                                            const std::filesystem::path& textsFolder = {});
 Result<PretrainConfig> readPretrainConfig(const std::filesystem::path& file,
                                           const std::filesystem::path& textsFolder = {});
-
-/// Learning rate of step `step` (0-based) of `steps`: linear over ceil(warmupShare * steps) steps, reaching the peak at
-/// the last of them, then the schedule, which would reach finalShare * peak at step `steps`, just after the last one.
-double learningRateAt(const OptimizerConfig& config, std::int64_t step, std::int64_t steps);
 
 } // namespace crest::train

@@ -11,6 +11,7 @@
 #include <ATen/ATen.h>
 
 #include "core/train/decoder_pass.h"
+#include "core/train/gradient_lanes.h"
 #include "core/train/parameters.h"
 #include "core/train/pretrain_config.h"
 #include "core/train/tile_pass.h"
@@ -27,13 +28,7 @@ void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec,
 /// The instructions that decide the last bits of a run on this machine: "amx", or the name of the float32 kernels' set.
 const char* instructionsOf(const PretrainConfig& config);
 
-struct StepReport {
-    double loss = 0;         ///< mean nats per token of the batch, before the update
-    double gradientNorm = 0; ///< before clipping
-};
-
-/// AdamW (Loshchilov and Hutter 2019) with clipping by global norm over flat buffers. Batches are cut into
-/// `gradientLanes` parts with their own gradients, which are summed in order.
+/// Trains by optimizer.h. Batches are cut into `gradientLanes` parts with their own gradients (gradient_lanes.h).
 class Trainer {
 public:
     Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed);
@@ -54,11 +49,6 @@ public:
     void setStepsDone(std::int64_t step) { m_step = step; }
 
 private:
-    struct Lane {
-        at::Tensor gradients;
-        DecoderTensors views;
-        double loss = 0;
-    };
     /// What one thread computes with; made when it first works.
     struct Worker {
         std::unique_ptr<DecoderPass> pass;
@@ -66,8 +56,7 @@ private:
         at::Tensor ids, targets;
     };
     void prepareWorkers(std::size_t count);
-    void runLane(Worker& worker, Lane& lane, std::span<const std::int64_t> rows);
-    void update(const at::Tensor& gradients);
+    double runLane(Worker& worker, DecoderTensors& gradients, std::span<const std::int64_t> rows);
     void makeStepWeights();
 
     const PretrainConfig& m_config;
@@ -78,7 +67,7 @@ private:
     at::Tensor m_rounded;                    ///< bfloat16 copy of the matrices, made once per step
     DecoderTensors m_stepWeights;            ///< what a step multiplies with
     std::unique_ptr<PackedWeights> m_packed; ///< in their place where TilePass runs
-    std::vector<Lane> m_lanes;
+    GradientLanes m_lanes;
     std::vector<Worker> m_workers;
     std::unique_ptr<DecoderPass> m_evaluation;
 };
