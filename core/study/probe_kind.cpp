@@ -64,7 +64,8 @@ constexpr ProbeKind kKinds[] = {
 };
 
 Result<Json> checkTuning(const Json& settings) {
-    if (settings.is_null() || !settings.contains("data_task") || !settings["data_task"].is_string())
+    if (settings.is_null() || !settings.contains("data_task") || !settings["data_task"].is_string() ||
+        settings["data_task"] == "")
         return fail(ErrorKind::OutOfRange, "Choose the data to fine-tune on.");
     if (!settings.contains("training") || !settings["training"].is_object())
         return fail(ErrorKind::Malformed, "The settings of fine-tuning have no \"training\".");
