@@ -373,6 +373,8 @@ void ProbeDock::showProbe() {
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
+        if (auto* label = qobject_cast<QLabel*>(m_form->labelForField(m_seeds)))
+            label->setText(noise ? tr("&Draws") : tr("S&eeds"));
         if (m_strengths->strengths().values != m_probe.strengths)
             m_strengths->setStrengths(m_probe.strengths);
         if (m_probe.seeds > 0)
