@@ -25,6 +25,7 @@
 #include "ui/dialogs/item_preview.h"
 #include "ui/dialogs/overlays_dialog.h"
 #include "ui/dialogs/text_preview.h"
+#include "ui/dialogs/tuning_preview.h"
 #include "ui/docks/issues_dock.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/runs_dock.h"
@@ -143,7 +144,7 @@ void MainWindow::setupMenus() {
     add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, ImportOverlay, Count, CloseStudy, Quit});
     add(menuBar()->addMenu(tr("&Series")), {AddSeries, Locate, Rescan, Filter, Count, Exclude, Include});
     add(menuBar()->addMenu(tr("&Probe")),
-        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, Count, Undo,
+        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, AddTuning, Count, Undo,
          Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
     add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, ShowTheory, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
@@ -417,7 +418,7 @@ void MainWindow::exportFigure() {
     dialog->open();
 }
 
-/// Of a text with the tokenizer of the first checkpoint that can be read; of a suite's task as plain text.
+/// Of a text or fine-tuning data with the tokenizer of the first checkpoint that can be read; of a suite's task as plain text.
 void MainWindow::showTextPreview(const QString& task) {
     for (const study::Task& one : m_session->study().tasks)
         if (toQString(one.name) == task && one.kind == study::TaskKind::Suite)
@@ -426,9 +427,11 @@ void MainWindow::showTextPreview(const QString& task) {
         for (const series::Series& series : m_session->series())
             for (const series::Checkpoint& checkpoint : series.checkpoints)
                 if (toQString(one.name) == task && checkpoint.state == series::CheckpointState::Ok) {
-                    const std::filesystem::path text =
-                        std::filesystem::path(m_session->folder().toStdString()) / one.textsPath;
-                    (new TextPreview(one, text, checkpoint.path, this))->open();
+                    const std::filesystem::path folder(m_session->folder().toStdString());
+                    if (one.kind == study::TaskKind::TuningLoss)
+                        (new TuningPreview(one, folder, checkpoint.path, this))->open();
+                    else
+                        (new TextPreview(one, folder / one.textsPath, checkpoint.path, this))->open();
                     return;
                 }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run probe base, noise, quantise, prune: plan a probe on a series, say what it costs, run it.
+// crest-run probe base, noise, finetune, quantise, prune: plan a probe on a series, say what it costs, run it.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -129,6 +129,17 @@ void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
         ->capture_default_str();
 }
 
+void addFineTuningOptions(CLI::App& command, ProbeRequest& request) {
+    ProbeOptions& options = request.probe;
+    options.strengths = {3e-5, 1e-4, 3e-4, 1e-3};
+    options.seeds = 3;
+    command.add_option("--rates", options.strengths, "Peak learning rates")->delimiter(',')->capture_default_str();
+    command.add_option("--seeds", options.seeds, "Trainings at each rate, in different orders of the data")
+        ->capture_default_str();
+    command.add_option("--first-seed", options.firstSeed, "The first training's seed")->capture_default_str();
+    addTuningOptions(command, options.tuning);
+}
+
 void addQuantisationOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
     options.strengths = {3, 4, 8};
@@ -174,6 +185,9 @@ void addProbeCommand(CLI::App& app, int& exitCode) {
         {"noise", study::kGaussianNoise,
          "Gaussian noise: tasks on each checkpoint with N(0, (gamma x std)^2) added to its weights",
          [](CLI::App& one, ProbeRequest& request) { addNoiseOptions(one, request.probe); }},
+        {"finetune", study::kFineTuning,
+         "Fine-tuning: tasks on each checkpoint after training it on the same data, at every learning rate and seed",
+         addFineTuningOptions},
         {"quantise", study::kQuantisation,
          "Weight quantisation: tasks on each checkpoint with its matrices rounded to few bits, group by group",
          addQuantisationOptions},

@@ -138,6 +138,10 @@ Result<study::Probe> emptyProbe(const ProbeOptions& options) {
     probe.strengths = options.strengths;
     std::ranges::sort(probe.strengths);
     probe.settings = options.settings;
+    if (options.kind == study::kFineTuning) {
+        CREST_TRY(settings, tuningSettings(options.tuning));
+        probe.settings = std::move(settings);
+    }
     if (!study::probeKind(options.kind).isDrawn())
         return probe;
     probe.firstSeed = options.firstSeed;
@@ -199,6 +203,10 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     planned.series = std::move(series);
     CREST_TRY(tasks, tasksOf(options.tasks));
     planned.tasks = std::move(tasks);
+    if (!options.tuning.data.empty()) {
+        CREST_TRY(tuning, tuningTask(options.tuning));
+        planned.tasks.insert(planned.tasks.begin(), ProbeTask{std::move(tuning), study::Role::InDistribution});
+    }
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
     CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
@@ -230,7 +238,7 @@ Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe
         CREST_TRY(folder, openOrDraft(path));
         study::Study study = folder.study();
         CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
-        planned.plan.probe = probe;
+        planned.plan.probe.name = probe.name;
         if (folder.writable() && study == folder.study())
             return folder;
     }
@@ -245,7 +253,7 @@ Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe
     const bool isThere = fs::exists(path / "study.json", error);
     study::Study study = now.study();
     CREST_TRY(probe, probeInStudy(study, now, planned.series, options, planned.tasks));
-    planned.plan.probe = probe;
+    planned.plan.probe.name = probe.name;
     if (!isThere)
         return study::StudyFolder::create(path, study);
     CREST_CHECK(now.save(study));

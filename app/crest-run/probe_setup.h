@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/crest-run/probe_tasks.h"
+#include "app/crest-run/tuning_task.h"
 #include "core/base/job_context.h"
 #include "core/series/series.h"
 #include "core/study/study_folder.h"
@@ -22,6 +23,7 @@ struct ProbeOptions {
     std::int64_t seeds = 16, firstSeed = 1;
     std::vector<std::string> exclude;
     ProbeTaskOptions tasks;
+    TuningOptions tuning; ///< of fine-tuning
 };
 
 struct PlannedProbe {

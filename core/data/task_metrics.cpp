@@ -23,15 +23,6 @@ bool isExponential(const std::string& metric) {
     return metric == "perplexity" || metric == "word_perplexity" || metric == "byte_perplexity";
 }
 
-std::string unitOf(const std::string& metric) {
-    return metric == "perplexity" || metric == "word_perplexity" ? "perplexity/word"
-           : metric == "byte_perplexity"                         ? "perplexity/byte"
-           : metric == "bits_per_byte"                           ? "bits/byte"
-           : metric == "loss"                                    ? "nats/token"
-           : metric == "tokens"                                  ? "tokens"
-                                                                 : "accuracy";
-}
-
 /// Sample standard deviation / sqrt(n).
 double meanError(std::span<const double> values) {
     const auto n = static_cast<double>(values.size());
@@ -76,7 +67,7 @@ MetricValue metricFrom(const std::string& metric, std::span<const double> values
                        std::span<const TaskItem> items) {
     MetricValue made;
     made.metric = metric;
-    made.unit = unitOf(metric);
+    made.unit = metricUnit(metric);
     const double sum = std::accumulate(values.begin(), values.end(), 0.0);
     const double count =
         weights.empty() ? static_cast<double>(values.size()) : std::accumulate(weights.begin(), weights.end(), 0.0);
@@ -220,6 +211,15 @@ std::string causeOf(const TaskOutcome& outcome) {
 }
 
 } // namespace
+
+std::string metricUnit(const std::string& metric) {
+    return metric == "perplexity" || metric == "word_perplexity" ? "perplexity/word"
+           : metric == "byte_perplexity"                         ? "perplexity/byte"
+           : metric == "bits_per_byte"                           ? "bits/byte"
+           : metric == "loss"                                    ? "nats/token"
+           : metric == "tokens"                                  ? "tokens"
+                                                                 : "accuracy";
+}
 
 Result<TaskOutcome> scoreItems(const TaskDefinition& task, std::span<const TaskItem> items, const ItemScores& scores) {
     CREST_CHECK(checkScores(task, items, scores));

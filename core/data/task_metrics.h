@@ -57,6 +57,9 @@ struct ItemScores {
     std::vector<std::string> texts;          ///< Generation: what was written, cut at its stop text
 };
 
+/// "accuracy", "nats/token", ...
+std::string metricUnit(const std::string& metric);
+
 /// Every metric of the task, its own first. Mismatch where the scores do not belong to the items, OutOfRange where a
 /// pattern of a filter takes too long. Standard errors: sample standard deviation / sqrt(n) for means. The harness
 /// bootstraps lambada's perplexity; here it is exp(mean) * standard error of the mean (delta method, the limit of the

@@ -67,14 +67,21 @@ std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span
 }
 
 LossSummary summarise(std::span<const double> sequenceNats, std::span<const Sequence> sequences) {
+    std::vector<std::int32_t> counts;
+    for (const Sequence& sequence : sequences)
+        counts.push_back(static_cast<std::int32_t>(sequence.scored()));
+    return summarise(sequenceNats, counts);
+}
+
+LossSummary summarise(std::span<const double> sequenceNats, std::span<const std::int32_t> counts) {
     LossSummary summary;
-    const std::size_t n = sequences.size();
+    const std::size_t n = counts.size();
     double total = 0;
     std::size_t broken = 0;
     for (std::size_t s = 0; s < n; ++s) {
         summary.sequenceNats.push_back(static_cast<float>(sequenceNats[s]));
-        summary.sequenceTokens.push_back(static_cast<std::int32_t>(sequences[s].scored()));
-        summary.scoredTokens += sequences[s].scored();
+        summary.sequenceTokens.push_back(counts[s]);
+        summary.scoredTokens += counts[s];
         total += sequenceNats[s];
         broken += std::isfinite(sequenceNats[s]) ? 0 : 1;
     }
@@ -83,7 +90,7 @@ LossSummary summarise(std::span<const double> sequenceNats, std::span<const Sequ
         summary.cause = fmt::format("the logits of {} of {} sequences are not finite", broken, n);
     double squares = 0;
     for (std::size_t s = 0; s < n; ++s) {
-        const double residual = sequenceNats[s] - summary.meanNats * static_cast<double>(sequences[s].scored());
+        const double residual = sequenceNats[s] - summary.meanNats * static_cast<double>(counts[s]);
         squares += residual * residual;
     }
     const auto count = static_cast<double>(n);

@@ -50,5 +50,7 @@ struct LossSummary {
 std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span<const float> tokenNats);
 /// The standard error is that of a ratio of sums: sqrt(n / (n - 1) sum (nats - mean tokens)^2) / total tokens.
 LossSummary summarise(std::span<const double> sequenceNats, std::span<const Sequence> sequences);
+/// The same where not every scored token counts: `counts` of each sequence.
+LossSummary summarise(std::span<const double> sequenceNats, std::span<const std::int32_t> counts);
 
 } // namespace crest::eval

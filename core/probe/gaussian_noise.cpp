@@ -77,7 +77,7 @@ public:
     }
     int members() const override { return kMembers; }
     Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths,
-                                                          std::int64_t seed) override {
+                                                          std::int64_t seed, const JobContext&) override {
         return std::make_unique<NoisyVersions>(m_reader, m_std, strengths, seed);
     }
 

@@ -2,12 +2,10 @@
 #include "core/probe/measure.h"
 
 #include <algorithm>
+#include <limits>
 
 #include <fmt/format.h>
 
-#include "core/probe/gaussian_noise.h"
-#include "core/probe/pruning.h"
-#include "core/probe/quantisation.h"
 #include "core/study/task_outcome.h"
 
 namespace crest::probe {
@@ -17,8 +15,6 @@ using study::Plan;
 
 namespace {
 
-constexpr double kLeastGammaInBFloat16 = 0.02; ///< below, rounding to bfloat16 adds a tenth to the noise
-
 const study::Cell& cellAt(const Plan& plan, int index) {
     return plan.cells[static_cast<std::size_t>(index)];
 }
@@ -26,72 +22,40 @@ const study::Task& taskAt(const Plan& plan, int index) {
     return plan.tasks[static_cast<std::size_t>(index)];
 }
 
-/// The weights of a pass: as they are, or `members` modified versions of every cell.
-struct Weights {
-    std::unique_ptr<Modification> modification;
-    std::unique_ptr<model::WeightSource> source;
-    int members = 1;
-};
-
-Result<std::unique_ptr<Modification>> noiseOf(const Plan& plan, const LoadedCheckpoint& checkpoint,
-                                              std::span<const double> gammas) {
-    const double least = *std::ranges::min_element(gammas);
-    if (plan.probe.compute == study::ComputeType::BFloat16 && least < kLeastGammaInBFloat16)
-        return fail(ErrorKind::OutOfRange,
-                    fmt::format("gamma {} with bfloat16 compute: its rounding would add a tenth to "
-                                "noise below {}; use float32",
-                                least, kLeastGammaInBFloat16));
-    CREST_TRY(std, noiseTable(checkpoint, plan.probe.noiseScale));
-    return makeGaussianNoise(*checkpoint.reader, std);
-}
-
-/// What the plan's probe does to a checkpoint.
-Result<std::unique_ptr<Modification>> modificationOf(const Plan& plan, const LoadedCheckpoint& checkpoint,
-                                                     std::span<const double> strengths) {
-    const study::Probe& probe = plan.probe;
-    if (probe.kind == study::kGaussianNoise)
-        return noiseOf(plan, checkpoint, strengths);
-    if (probe.kind == study::kQuantisation) {
-        CREST_TRY(group, requireInt(probe.settings, "group", "settings of the probe", 1, INT64_MAX));
-        return makeQuantisation(*checkpoint.reader, group);
-    }
-    if (probe.kind == study::kPruning)
-        return makePruning(*checkpoint.reader);
-    return fail(ErrorKind::Unsupported, fmt::format("This runner cannot make a probe of the kind \"{}\".", probe.kind));
-}
-
-Result<Weights> weightsOf(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint) {
-    Weights weights;
-    if (cellAt(plan, pass.cells.front()).isBase()) {
-        weights.source = std::make_unique<model::PristineWeights>(*checkpoint.reader);
-        return weights;
-    }
-    std::vector<double> strengths;
-    for (const int cell : pass.cells)
-        strengths.push_back(cellAt(plan, cell).strength);
-    CREST_TRY(modification, modificationOf(plan, checkpoint, strengths));
-    weights.modification = std::move(modification);
-    weights.members = weights.modification->members();
-    CREST_TRY(versions, weights.modification->versions(strengths, pass.seed));
-    weights.source = std::move(versions);
-    return weights;
-}
-/// The sequences of several texts, one after the other.
+/// The sequences of several texts and held-out parts of fine-tuning data, one after the other.
 struct TextBatch {
-    std::vector<std::shared_ptr<const eval::TextWindows>> texts; ///< that the sequences point into
+    std::vector<std::shared_ptr<const void>> sources; ///< that the sequences point into
     std::vector<Sequence> sequences;
-    std::vector<std::size_t> first; ///< of each text, and the end
+    std::vector<std::size_t> first; ///< of each task, and the end
+    /// Of examples: which tokens count among those that the sequence scores; empty where all do.
+    std::vector<std::span<const std::uint8_t>> counted;
 };
+
+/// An example is scored from its first learned token on; what is not learned in between does not count.
+void addExamples(const data::TuningSet& set, TextBatch& batch) {
+    for (const data::TuningExample& example : set.heldOut) {
+        const auto first = std::ranges::find(example.learned, std::uint8_t{1}) - example.learned.begin();
+        batch.sequences.push_back({example.ids, static_cast<std::int32_t>(first)});
+        batch.counted.push_back(std::span(example.learned).subspan(static_cast<std::size_t>(first)));
+    }
+}
 
 Result<TextBatch> textsOf(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
                           const JobContext& job) {
     TextBatch batch;
     for (const int task : pass.tasks) {
-        CREST_TRY(text, inputs.text(taskAt(plan, task), checkpoint, JobContext(job.token())));
         batch.first.push_back(batch.sequences.size());
+        if (taskAt(plan, task).kind == study::TaskKind::TuningLoss) {
+            CREST_TRY(set, inputs.tuning(taskAt(plan, task), checkpoint, JobContext(job.token())));
+            addExamples(*set, batch);
+            batch.sources.push_back(std::move(set));
+            continue;
+        }
+        CREST_TRY(text, inputs.text(taskAt(plan, task), checkpoint, JobContext(job.token())));
         const std::vector<Sequence> more = text->sequences();
         batch.sequences.insert(batch.sequences.end(), more.begin(), more.end());
-        batch.texts.push_back(std::move(text));
+        batch.counted.resize(batch.sequences.size());
+        batch.sources.push_back(std::move(text));
     }
     batch.first.push_back(batch.sequences.size());
     return batch;
@@ -101,11 +65,40 @@ Result<TextBatch> textsOf(const Plan& plan, const Pass& pass, const LoadedCheckp
 std::vector<double> meanNats(const TextBatch& batch, std::span<const eval::VersionLoss> members) {
     std::vector<double> nats(batch.sequences.size(), 0.0);
     for (const eval::VersionLoss& member : members) {
-        const std::vector<double> sums = eval::sumBySequence(batch.sequences, member.tokenNats);
-        for (std::size_t s = 0; s < nats.size(); ++s)
-            nats[s] += sums[s] / static_cast<double>(members.size());
+        std::size_t token = 0;
+        for (std::size_t s = 0; s < nats.size(); ++s) {
+            const auto scored = static_cast<std::size_t>(batch.sequences[s].scored());
+            double sum = 0;
+            for (std::size_t i = 0; i < scored; ++i)
+                if (batch.counted[s].empty() || batch.counted[s][i] != 0)
+                    sum += static_cast<double>(member.tokenNats[token + i]);
+            token += scored;
+            nats[s] += sum / static_cast<double>(members.size());
+        }
     }
     return nats;
+}
+
+/// Tokens that count of each sequence.
+std::vector<std::int32_t> countedTokens(const TextBatch& batch) {
+    std::vector<std::int32_t> counts;
+    for (std::size_t s = 0; s < batch.sequences.size(); ++s)
+        counts.push_back(static_cast<std::int32_t>(batch.counted[s].empty()
+                                                       ? batch.sequences[s].scored()
+                                                       : std::ranges::count(batch.counted[s], std::uint8_t{1})));
+    return counts;
+}
+
+/// What making the weights takes counts as tokens, too.
+Result<MadeWeights> weightsOf(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint,
+                              TaskInputs& inputs, PassWeights& passWeights, double& tokensDone,
+                              const JobContext& job) {
+    const double before = tokensDone;
+    const JobContext counting(job.token(), [&](const Progress& progress) {
+        tokensDone = before + static_cast<double>(progress.done);
+        job.report(static_cast<std::int64_t>(tokensDone), 0, "tokens");
+    });
+    return passWeights.of(plan, pass, checkpoint, inputs, counting);
 }
 
 run::Measurement textMeasurement(int cell, int task, eval::LossSummary summary) {
@@ -123,9 +116,10 @@ run::Measurement textMeasurement(int cell, int task, eval::LossSummary summary) 
 
 Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass& pass,
                                                    const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
-                                                   model::Decoder& decoder, double& tokensDone, const JobContext& job) {
+                                                   PassWeights& passWeights, model::Decoder& decoder,
+                                                   double& tokensDone, const JobContext& job) {
     CREST_TRY(batch, textsOf(plan, pass, checkpoint, inputs, job));
-    CREST_TRY(weights, weightsOf(plan, pass, checkpoint));
+    CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
     eval::LossOptions options;
     options.tokensDone = [&](double tokens) {
         tokensDone += tokens;
@@ -133,6 +127,7 @@ Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass&
     };
     CREST_TRY(losses, eval::sequenceLosses(decoder, *weights.source, batch.sequences, options, job));
     const auto members = static_cast<std::size_t>(weights.members);
+    const std::vector<std::int32_t> counted = countedTokens(batch);
     std::vector<run::Measurement> measured;
     for (std::size_t i = 0; i < pass.cells.size(); ++i) {
         const std::vector<double> nats = meanNats(batch, std::span(losses).subspan(i * members, members));
@@ -140,7 +135,7 @@ Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass&
             const std::size_t begin = batch.first[t], count = batch.first[t + 1] - begin;
             measured.push_back(textMeasurement(pass.cells[i], pass.tasks[t],
                                                eval::summarise(std::span(nats).subspan(begin, count),
-                                                               std::span(batch.sequences).subspan(begin, count))));
+                                                               std::span(counted).subspan(begin, count))));
         }
     }
     return measured;
@@ -177,10 +172,11 @@ double estimatedTokens(const Plan& plan, int task) {
 
 Result<std::vector<run::Measurement>> measureSuite(const Plan& plan, const Pass& pass,
                                                    const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
-                                                   model::Decoder& decoder, double& tokensDone, const JobContext& job) {
+                                                   PassWeights& passWeights, model::Decoder& decoder,
+                                                   double& tokensDone, const JobContext& job) {
     const int task = pass.tasks.front();
     CREST_TRY(prepared, inputs.suite(taskAt(plan, task), checkpoint, JobContext(job.token())));
-    CREST_TRY(weights, weightsOf(plan, pass, checkpoint));
+    CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
     TokenCount count(tokensDone, estimatedTokens(plan, task));
     const JobContext counting(job.token(), [&](const Progress& progress) {
         tokensDone = count.after(progress);
@@ -205,6 +201,8 @@ void addPass(std::vector<Pass>& passes, std::int64_t seed, bool base, const std:
              const Plan& plan) {
     if (tasks.empty())
         return;
+    if (!base && study::probeKind(plan.probe.kind).cellByCell)
+        return passes.push_back({seed, tasks, {cell}});
     const auto same = std::ranges::find_if(passes, [&](const Pass& pass) {
         return pass.seed == seed && cellAt(plan, pass.cells.front()).isBase() == base && pass.tasks == tasks;
     });
@@ -212,6 +210,35 @@ void addPass(std::vector<Pass>& passes, std::int64_t seed, bool base, const std:
         same->cells.push_back(cell);
     else
         passes.push_back({seed, tasks, {cell}});
+}
+
+data::TaskOutcome divergedOutcome(const study::Task& task, const std::string& cause) {
+    data::TaskOutcome outcome;
+    outcome.cause = cause;
+    const auto json = parseJson(task.definition, task.name);
+    const auto definition = json ? data::parseTask(*json, task.name) : fail(json.error());
+    if (definition)
+        for (const std::string& metric : definition->metrics)
+            outcome.metrics.push_back({metric, data::metricUnit(metric), std::numeric_limits<double>::quiet_NaN(),
+                                       std::numeric_limits<double>::quiet_NaN(), {}, {}});
+    return outcome;
+}
+
+/// Every task of the pass without a finite value, and why.
+std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass& pass, const std::string& cause) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    std::vector<run::Measurement> measured;
+    for (const int cell : pass.cells)
+        for (const int task : pass.tasks) {
+            run::Measurement& one = measured.emplace_back();
+            one.cell = cell;
+            one.task = task;
+            one.value = one.stderr_ = kNone;
+            one.cause = cause;
+            if (taskAt(plan, task).kind == study::TaskKind::Suite)
+                one.outcome = divergedOutcome(taskAt(plan, task), cause);
+        }
+    return measured;
 }
 
 } // namespace
@@ -232,10 +259,15 @@ std::vector<Pass> passesOf(const run::BatchRequest& request) {
 }
 
 Result<std::vector<run::Measurement>> measure(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint,
-                                              TaskInputs& inputs, model::Decoder& decoder, double& tokensDone,
-                                              const JobContext& job) {
+                                              TaskInputs& inputs, PassWeights& weights, model::Decoder& decoder,
+                                              double& tokensDone, const JobContext& job) {
     const bool suite = taskAt(plan, pass.tasks.front()).kind == study::TaskKind::Suite;
-    return (suite ? measureSuite : measureTexts)(plan, pass, checkpoint, inputs, decoder, tokensDone, job);
+    auto measured =
+        (suite ? measureSuite : measureTexts)(plan, pass, checkpoint, inputs, weights, decoder, tokensDone, job);
+    // Weights that are not to be had are a result: the training diverged.
+    if (!measured && measured.error().kind == ErrorKind::NonFinite)
+        return divergedMeasurements(plan, pass, measured.error().message);
+    return measured;
 }
 
 } // namespace crest::probe

@@ -11,6 +11,7 @@
 #include "core/base/result.h"
 #include "core/model/decoder.h"
 #include "core/probe/loaded_checkpoint.h"
+#include "core/probe/pass_weights.h"
 #include "core/probe/task_inputs.h"
 #include "core/run/batch_runner.h"
 
@@ -29,6 +30,6 @@ std::vector<Pass> passesOf(const run::BatchRequest& request);
 /// been told already, and grows.
 Result<std::vector<run::Measurement>> measure(const study::Plan& plan, const Pass& pass,
                                               const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
-                                              model::Decoder& decoder, double& tokensDone, const JobContext& job);
+                                              PassWeights& weights, model::Decoder& decoder, double& tokensDone, const JobContext& job);
 
 } // namespace crest::probe

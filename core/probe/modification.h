@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 
+#include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/model/weight_source.h"
 
@@ -20,9 +21,10 @@ public:
 
     /// Forward passes whose mean is one result: 2 for an antithetic pair, else 1.
     virtual int members() const = 0;
-    /// The modified weights of every strength for one seed: version i * members() + m is member m of strengths[i].
-    virtual Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths,
-                                                                  std::int64_t seed) = 0;
+    /// The modified weights of every strength for one seed (0 where nothing is drawn): version i * members() + m is member
+    /// m of strengths[i]. Long work reports tokens through `job`, counted as forward passes, and stops when asked.
+    virtual Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t seed,
+                                                                  const JobContext& job) = 0;
 };
 
 } // namespace crest::probe

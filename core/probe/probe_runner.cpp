@@ -18,7 +18,8 @@ class ProbeRunner final : public run::BatchRunner {
 public:
     ProbeRunner(const run::RunnerOptions& options, at::Device device)
         : m_options(options)
-        , m_device(device) {}
+        , m_device(device)
+        , m_weights(options.threads, options.workFolder) {}
 
     Result<void> run(const run::BatchRequest& request, const JobContext& job,
                      const std::function<Result<void>(run::Measurement)>& emit) override {
@@ -61,6 +62,7 @@ private:
     std::unique_ptr<LoadedCheckpoint> m_checkpoint;
     std::unique_ptr<model::Decoder> m_decoder;
     TaskInputs m_inputs;
+    PassWeights m_weights;
     double m_tokensDone = 0;
 };
 
@@ -68,6 +70,7 @@ Result<void> ProbeRunner::prepare(const Plan& plan, int checkpoint, const JobCon
     const study::PlannedCheckpoint& planned = plan.checkpoints[static_cast<std::size_t>(checkpoint)];
     if (m_checkpoint && m_checkpoint->planned == planned && m_checkpoint->isUntouched())
         return {};
+    m_weights.forget();
     m_checkpoint.reset();
     CREST_TRY(loaded, loadCheckpoint(planned, JobContext(job.token())));
     m_checkpoint = std::move(loaded);
@@ -91,7 +94,7 @@ Result<void> ProbeRunner::measureUntouched(const run::BatchRequest& request, con
     for (int attempt = 0; attempt < 2; ++attempt) {
         CREST_CHECK(prepare(*request.plan, request.checkpoint, job)); // where it was touched, this says what changed
         model::Decoder& decoder = decoderFor(m_checkpoint->spec(), request.plan->probe.compute);
-        measured = measure(*request.plan, pass, *m_checkpoint, m_inputs, decoder, m_tokensDone, job);
+        measured = measure(*request.plan, pass, *m_checkpoint, m_inputs, m_weights, decoder, m_tokensDone, job);
         if (m_checkpoint->isUntouched())
             return {};
     }
@@ -118,6 +121,7 @@ Result<void> ProbeRunner::compute(const run::BatchRequest& request, const JobCon
         for (run::Measurement& measurement : *measured)
             CREST_CHECK(emit(std::move(measurement)));
     }
+    m_weights.forget(); // all that was asked for is measured and stored, or failed
     if (failed)
         return fail(*failed);
     return {};

@@ -68,7 +68,8 @@ public:
     explicit Pruning(const model::WeightReader& reader)
         : m_reader(reader) {}
     int members() const override { return 1; }
-    Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t) override {
+    Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t,
+                                                          const JobContext&) override {
         return std::make_unique<PrunedVersions>(m_reader, strengths);
     }
 

@@ -82,7 +82,8 @@ public:
         : m_reader(reader)
         , m_group(group) {}
     int members() const override { return 1; }
-    Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t) override {
+    Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t,
+                                                          const JobContext&) override {
         return std::make_unique<QuantisedVersions>(m_reader, strengths, m_group);
     }
 

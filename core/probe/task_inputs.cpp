@@ -88,8 +88,24 @@ Result<eval::PreparedTask> readSuite(const study::Task& task, const LoadedCheckp
                              job);
 }
 
+Result<data::TuningSet> readTuning(const study::Task& task, const LoadedCheckpoint& checkpoint, const JobContext& job) {
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
+    settings.path = task.textsPath;
+    CREST_TRY(set, data::readTuningData(settings, *checkpoint.tokenizer, job, data::TokenCache::ofUser()));
+    if (!task.dataHash.empty() && set.contentHash != task.dataHash)
+        return fail(ErrorKind::Mismatch,
+                    fmt::format("the data of \"{}\" changed since the run was planned; plan it again", task.name),
+                    task.textsPath);
+    return set;
+}
+
 SharedOnce<eval::TextWindows>& sharedTexts() {
     static SharedOnce<eval::TextWindows> shared;
+    return shared;
+}
+SharedOnce<data::TuningSet>& sharedTuning() {
+    static SharedOnce<data::TuningSet> shared;
     return shared;
 }
 SharedOnce<eval::PreparedTask>& sharedSuites() {
@@ -106,6 +122,7 @@ void TaskInputs::begin(const std::string& run, const LoadedCheckpoint& checkpoin
     m_owner = std::move(owner);
     m_texts.clear();
     m_suites.clear();
+    m_tuning.clear();
 }
 
 Result<std::shared_ptr<const eval::TextWindows>>
@@ -124,6 +141,15 @@ TaskInputs::suite(const study::Task& task, const LoadedCheckpoint& checkpoint, c
         return known->second;
     CREST_TRY(suite, sharedSuites().get(key, [&] { return readSuite(task, checkpoint, job); }));
     return m_suites.emplace(key, std::move(suite)).first->second;
+}
+
+Result<std::shared_ptr<const data::TuningSet>>
+TaskInputs::tuning(const study::Task& task, const LoadedCheckpoint& checkpoint, const JobContext& job) {
+    const std::string key = keyOf(task, checkpoint);
+    if (const auto known = m_tuning.find(key); known != m_tuning.end())
+        return known->second;
+    CREST_TRY(set, sharedTuning().get(key, [&] { return readTuning(task, checkpoint, job); }));
+    return m_tuning.emplace(key, std::move(set)).first->second;
 }
 
 } // namespace crest::probe

@@ -2,6 +2,7 @@
 // The one interface between the executor, which knows the study folder, and whatever computes. Torch-free.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -53,6 +54,8 @@ public:
 struct RunnerOptions {
     std::string device = "cpu"; ///< "cpu", "cuda:0"
     int threads = 1;            ///< threads inside one batch
+    std::filesystem::path workFolder = {}; ///< of the study: what unfinished cells keep for whoever goes on with them; "":
+                                           ///< nothing is kept
 };
 using BatchRunnerFactory = std::function<Result<std::unique_ptr<BatchRunner>>(const RunnerOptions&)>;
 

@@ -204,7 +204,8 @@ void RunSession::failWith(const Error& error) {
 Result<BatchRunner*> RunSession::runnerOf(int worker) {
     auto& runner = m_runner.runners[static_cast<std::size_t>(worker)];
     if (!runner) {
-        CREST_TRY(made, m_runner.factory(RunnerOptions{m_runner.options.device, m_runner.threads}));
+        CREST_TRY(made, m_runner.factory(RunnerOptions{m_runner.options.device, m_runner.threads,
+                                                          m_runner.folder.path() / "artifacts" / "unfinished"}));
         runner = std::move(made);
     }
     return runner.get();

@@ -11,6 +11,7 @@
 
 #include "core/base/hash.h"
 #include "core/data/texts.h"
+#include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weights.h"
 #include "core/study/study_json.h"
@@ -24,6 +25,8 @@ constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a 
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
+constexpr std::int64_t kPassesOfTraining = 3; ///< forward, and twice as much backward
+constexpr double kMeanSpanOfExamples = 64;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
@@ -135,11 +138,39 @@ Result<std::int64_t> pinText(Task& task, const JobContext& job) {
     return estimateTokens(task, bytes);
 }
 
+/// The data's hash and the tokens of its held-out part; of the data that the probe trains on, what a cell trains on, too.
+Result<std::int64_t> pinTuningTask(Plan& plan, Task& task, const JobContext& job) {
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
+    settings.path = task.textsPath;
+    CREST_TRY(planned, data::planTuningData(settings, JobContext(job.token())));
+    task.dataHash = planned.contentHash;
+    const auto tokensOf = [&](std::int64_t rows) {
+        const double perRow = static_cast<double>(planned.segmentBytes) /
+                              static_cast<double>(std::max<std::int64_t>(1, planned.trainRows + planned.heldOutRows)) /
+                              kBytesPerToken;
+        return static_cast<std::int64_t>(static_cast<double>(rows) *
+                                         std::clamp(perRow, 1.0, static_cast<double>(settings.maxTokens)));
+    };
+    Json& ofProbe = plan.probe.settings;
+    if (plan.probe.kind == kFineTuning && ofProbe.at("data_task") == task.name) {
+        ofProbe["data_hash"] = taskHash(task);
+        const Json& training = ofProbe.at("training");
+        const std::int64_t epochs = training.value("epochs", std::int64_t{1}),
+                           steps = training.value("max_steps", std::int64_t{0}),
+                           batch = training.value("batch_examples", std::int64_t{16});
+        plan.tuningTokens = tokensOf(steps > 0 ? steps * batch : planned.trainRows * epochs);
+    }
+    return tokensOf(planned.heldOutRows);
+}
+
 Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& job) {
     for (const TaskInProbe& chosen : plan.probe.tasks) {
         Task task = *std::ranges::find(folder.study().tasks, chosen.task, &Task::name);
         task.textsPath = folder.resolve(task.textsPath).string(); // a runner knows no study folder
-        CREST_TRY(tokens, task.kind == TaskKind::Suite ? pinSuiteTask(task, job) : pinText(task, job));
+        CREST_TRY(tokens, task.kind == TaskKind::Suite        ? pinSuiteTask(task, job)
+                          : task.kind == TaskKind::TuningLoss ? pinTuningTask(plan, task, job)
+                                                              : pinText(task, job));
         const std::string hash = taskHash(task);
         for (const Task& other : plan.tasks)
             if (taskHash(other) == hash)
@@ -147,7 +178,7 @@ Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& j
                     ErrorKind::OutOfRange,
                     fmt::format("The tasks \"{}\" and \"{}\" measure the same {} in the same way; choose one of "
                                 "them.",
-                                other.name, task.name, task.kind == TaskKind::Suite ? "items" : "text"));
+                                other.name, task.name, task.kind == TaskKind::TextLoss ? "text" : "items"));
         plan.taskTokens.push_back(tokens);
         plan.tasks.push_back(std::move(task));
     }
@@ -289,7 +320,15 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
     cost.fresh = cost.cells - cost.cached;
     double flops = 0;
     const int members = probeKind(plan.probe.kind).members;
-    for (const Cell& cell : plan.cells)
+    for (const Cell& cell : plan.cells) {
+        if (plan.tuningTokens > 0 && !cell.isBase() && !isCached(cell)) {
+            const std::int64_t tokens = kPassesOfTraining * plan.tuningTokens;
+            cost.forwardTokens += tokens;
+            if (!specs.empty())
+                flops += static_cast<double>(tokens) *
+                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
+                                                      kMeanSpanOfExamples);
+        }
         for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
             if (cell.cached[t])
                 continue;
@@ -300,6 +339,7 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
                          series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
                                                       static_cast<double>(plan.tasks[t].windowTokens) / 2);
         }
+    }
     cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
                                        : flops / (kFlopsPerThread * std::max(1, threads));
     // What the runner holds besides the mapped weights: scratch of one block (of a small model the whole), 64 MB of row

@@ -32,7 +32,7 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
 std::string taskHash(const Task& task);
 
 /// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
-/// the SHA-256 of the settings without "data_path" and "data_name".
+/// the SHA-256 of the settings without "data_task".
 std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/base/units.h"
+#include "core/data/tuning_settings.h"
 #include "core/study/planner.h"
 
 namespace crest::study {
@@ -47,8 +48,17 @@ Result<void> checkSuiteTask(const Task& task) {
     return {};
 }
 
+Result<void> checkTuningTask(const Task& task) {
+    if (task.textsPath.empty())
+        return outOfRange(fmt::format("Task \"{}\": name the file or folder of its data.", task.name));
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    return data::tuningDataFromJson(json, task.name).map([](const auto&) {});
+}
+
 Result<void> checkTask(const Task& task) {
     CREST_CHECK(checkName(task.name, "task"));
+    if (task.kind == TaskKind::TuningLoss)
+        return checkTuningTask(task);
     if (task.kind == TaskKind::Suite)
         return checkSuiteTask(task);
     if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
@@ -123,6 +133,19 @@ Result<void> checkGrid(const Probe& probe, const ProbeKind& kind) {
     return {};
 }
 
+/// What is trained on must be among what is measured: its held-out part is the in-distribution task.
+Result<void> checkTuningData(const Probe& probe, const Study& study) {
+    const std::string name = probe.settings.at("data_task").get<std::string>();
+    const auto chosen = std::ranges::find(probe.tasks, name, &TaskInProbe::task);
+    const auto task = std::ranges::find(study.tasks, name, &Task::name);
+    if (task == study.tasks.end() || task->kind != TaskKind::TuningLoss)
+        return fail(ErrorKind::NotFound, fmt::format("The study has no fine-tuning data \"{}\".", name));
+    if (chosen == probe.tasks.end() || chosen->role != Role::InDistribution)
+        return outOfRange(
+            fmt::format("The held-out part of \"{}\", which is trained on, must be measured as in-distribution (ID).", name));
+    return {};
+}
+
 Result<void> checkNoGrid(const Probe& probe) {
     if (!probe.strengths.empty() || probe.seeds != 0)
         return outOfRange("A base evaluation measures the checkpoints as they are: it has no strengths and no seeds.");
@@ -139,7 +162,8 @@ Result<void> checkProbe(const Probe& probe, const Study& study) {
     if (std::ranges::find(study.series, probe.series, &StudySeries::name) == study.series.end())
         return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
     CREST_CHECK(kind ? checkGrid(probe, *kind) : checkNoGrid(probe));
-    return checkTasks(probe, study);
+    CREST_CHECK(checkTasks(probe, study));
+    return probe.kind == kFineTuning ? checkTuningData(probe, study) : Result<void>();
 }
 
 } // namespace crest::study

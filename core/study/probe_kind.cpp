@@ -63,6 +63,18 @@ constexpr ProbeKind kKinds[] = {
      .cellByCell = false},
 };
 
+Result<Json> checkTuning(const Json& settings) {
+    if (settings.is_null() || !settings.contains("data_task") || !settings["data_task"].is_string() ||
+        settings["data_task"] == "")
+        return fail(ErrorKind::OutOfRange, "Choose the data to fine-tune on.");
+    if (!settings.contains("training") || !settings["training"].is_object())
+        return fail(ErrorKind::Malformed, "The settings of fine-tuning have no \"training\".");
+    for (const auto& [key, value] : settings.items())
+        if (key != "training" && key != "data_task" && key != "data_hash")
+            return fail(ErrorKind::Malformed, fmt::format("Fine-tuning has no setting \"{}\".", key));
+    return settings;
+}
+
 } // namespace
 
 std::span<const ProbeKind> probeKinds() {
@@ -98,7 +110,7 @@ Result<Json> completeSettings(const ProbeKind& kind, const Json& settings) {
     if (!settings.is_null() && !settings.is_object())
         return fail(ErrorKind::Malformed, fmt::format("The settings of {} must be a JSON object.", kind.name));
     if (id == kFineTuning)
-        return settings;
+        return checkTuning(settings);
     Json complete = Json::object();
     if (id == kQuantisation)
         complete["group"] = 128;

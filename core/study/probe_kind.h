@@ -49,8 +49,9 @@ std::string strengthText(const ProbeKind& kind, double strength);
 std::string strengthLabel(const ProbeKind& kind, double strength);
 
 /// What a kind has beside strengths and seeds, with everything said: Quantisation has {"group": N}, weights that share a
-/// scale, default 128. OutOfRange or Malformed, in a sentence, for what is not among them. Fine-tuning is checked by who
-/// reads its data.
+/// scale, default 128. Fine-tuning has {"training": settings of core/train/fine_tune_settings.h, all of them, "data_task":
+/// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash. OutOfRange or
+/// Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.
 Result<Json> completeSettings(const ProbeKind& kind, const Json& settings);
 
 } // namespace crest::study

@@ -32,6 +32,8 @@ Json taskIdentity(const Task& task) {
                 {"shots", task.shots},
                 {"limit", task.limit},
                 {"scoring", kScoringVersion}};
+    if (task.kind == TaskKind::TuningLoss) // the hash is of rows and settings
+        return {{"metric", "tuning_loss"}, {"data", task.dataHash}};
     return {{"metric", "loss"},
             {"data", task.dataHash},
             {"window_tokens", task.windowTokens},
@@ -60,8 +62,7 @@ std::string variantOf(const Probe& probe) {
         return noiseScaleName(probe.noiseScale);
     Json identity = probe.settings;
     if (identity.is_object())
-        for (const char* key : {"data_path", "data_name"}) // content is what counts
-            identity.erase(key);
+        identity.erase("data_task"); // "data_hash" is what counts
     return sha256Hex(canonicalJson(identity)).substr(0, 16);
 }
 

@@ -177,6 +177,8 @@ Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
 
 /// The oldest format that has all of it: an older Crest goes on to read studies that need nothing new.
 int formatOf(const std::vector<Task>& tasks, const std::vector<Probe>& probes) {
+    if (std::ranges::any_of(tasks, [](const Task& task) { return task.kind == TaskKind::TuningLoss; }))
+        return 3;
     const bool suites = std::ranges::any_of(tasks, [](const Task& task) { return task.kind != TaskKind::TextLoss; });
     const auto isNew = [](const Probe& probe) { return probe.kind != kGaussianNoise && !probe.isBaseEvaluation(); };
     if (std::ranges::any_of(probes, isNew))
@@ -314,6 +316,8 @@ Json toJson(const Plan& plan) {
                  {"batches", plan.batches}};
     if (!plan.device.empty())
         json["device"] = plan.device;
+    if (plan.tuningTokens > 0)
+        json["tuning_tokens"] = plan.tuningTokens;
     return json;
 }
 
@@ -327,6 +331,8 @@ Result<Plan> planFromJson(const Json& json, const std::string& where) {
     fields.text("created_at", plan.createdAt);
     if (fields.has("device"))
         fields.text("device", plan.device);
+    if (fields.has("tuning_tokens"))
+        fields.integer("tuning_tokens", plan.tuningTokens, 0);
     fields.object("probe", plan.probe, probeFromJson);
     fields.objects("tasks", plan.tasks, taskFromJson);
     fields.integers("task_tokens", plan.taskTokens, 0, INT64_MAX);

@@ -6,7 +6,7 @@
 namespace crest::study {
 namespace {
 
-constexpr const char* kSuite = "suite";
+constexpr const char *kSuite = "suite", *kTuning = "tuning";
 
 /// The definition as it is read by people; one that is no JSON stays the text it is, and checkProbe refuses it.
 Json definitionToJson(const std::string& definition) {
@@ -34,9 +34,31 @@ Result<Task> suiteTaskFromJson(const Json& json, const std::string& where) {
     return task;
 }
 
+Result<Task> tuningTaskFromJson(const Json& json, const std::string& where) {
+    Task task;
+    task.kind = TaskKind::TuningLoss;
+    std::string kind;
+    JsonFields fields(json, where);
+    fields.text("name", task.name);
+    fields.text("kind", kind);
+    fields.text("path", task.textsPath);
+    fields.text("data", task.dataHash);
+    fields.any("settings", [&](const Json& settings) {
+        task.definition = settings.is_string() ? settings.get<std::string>() : canonicalJson(settings);
+    });
+    CREST_CHECK(fields.finish());
+    return task;
+}
+
 } // namespace
 
 Json toJson(const Task& task) {
+    if (task.kind == TaskKind::TuningLoss)
+        return {{"name", task.name},
+                {"kind", kTuning},
+                {"path", task.textsPath},
+                {"data", task.dataHash},
+                {"settings", definitionToJson(task.definition)}};
     if (task.kind == TaskKind::Suite)
         return {{"name", task.name},
                 {"kind", kSuite},
@@ -55,7 +77,7 @@ Json toJson(const Task& task) {
 
 Result<Task> taskFromJson(const Json& json, const std::string& where) {
     if (json.is_object() && json.contains("kind"))
-        return suiteTaskFromJson(json, where);
+        return json["kind"] == kTuning ? tuningTaskFromJson(json, where) : suiteTaskFromJson(json, where);
     Task task;
     JsonFields fields(json, where);
     fields.text("name", task.name);

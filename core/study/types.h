@@ -19,8 +19,9 @@ namespace crest::study {
 enum class Role { InDistribution, OutOfDistribution };
 
 enum class TaskKind {
-    TextLoss, ///< loss (nats/token) of a text by windows
-    Suite     ///< a task of a suite (core/data/suite.h)
+    TextLoss,  ///< loss (nats/token) of a text by windows
+    Suite,     ///< a task of a suite (core/data/suite.h)
+    TuningLoss ///< loss of the learned tokens of the held-out examples of fine-tuning data (core/data/tuning_data.h)
 };
 
 /// Something measurable.
@@ -31,7 +32,8 @@ struct Task {
                            ///< study folder
     std::string dataHash;  ///< SHA-256 of the content of its data, filled when a run is planned
     /// Suite: canonical JSON of data::TaskDefinition::definition, "" for TextLoss. Shots: -1 = the definition's (a plan
-    /// has the number). Limit: the first so many items, 0 = all.
+    /// has the number). Limit: the first so many items, 0 = all. TuningLoss: canonical JSON of the data's resolved settings
+    /// (data::TuningDataSettings) with an empty path; the path is `textsPath`.
     std::string definition = {};
     std::int64_t shots = -1, limit = 0;
     // TextLoss only:
@@ -122,6 +124,7 @@ struct Plan {
     /// Tokens that one pass over each of `tasks` takes through the decoder; estimated from the file's size where
     /// maxWindows is 0.
     std::vector<std::int64_t> taskTokens;
+    std::int64_t tuningTokens = 0; ///< that one cell of fine-tuning trains on, estimated; 0 for other kinds
     std::vector<PlannedCheckpoint> checkpoints;
     std::vector<Cell> cells;
     /// Units of claiming: indices into `cells`, all of one checkpoint, in the order of work. The bases come first; then

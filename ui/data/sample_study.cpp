@@ -36,6 +36,8 @@ study::Probe defaultProbe(const QString& kind, const std::string& series, const 
     if (probe.kind == study::kQuantisation) {
         probe.strengths = {2, 3, 4, 8};
         probe.settings = {{"group", 128}};
+    } else if (probe.kind == study::kFineTuning) {
+        probe.strengths = {3e-5, 1e-4, 3e-4, 1e-3};
     } else if (probe.kind == study::kPruning) {
         probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
     }

@@ -13,11 +13,13 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/train/fine_tune_settings.h"
 #include "ui/data/format.h"
 #include "ui/data/sample_study.h"
 #include "ui/dialogs/prompts_dialog.h"
 #include "ui/dialogs/suite_dialog.h"
 #include "ui/dialogs/text_dialog.h"
+#include "ui/dialogs/tuning_dialog.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
 #include "ui/window/actions.h"
@@ -80,6 +82,9 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_device(new QComboBox)
     , m_seeds(new QSpinBox)
     , m_group(new QSpinBox)
+    , m_data(new QComboBox)
+    , m_epochs(new QSpinBox)
+    , m_batch(new QSpinBox)
     , m_strengths(new StrengthEdit)
     , m_tasks(new TaskRoles)
     , m_scaleHelp(new QLabel)
@@ -101,15 +106,29 @@ void ProbeDock::setupFields() {
     };
     addKind(study::kGaussianNoise, tr("Gaussian noise"),
             tr("How much worse do the checkpoints get under noise on their weights?"));
+    addKind(study::kFineTuning, tr("Fine-tuning"),
+            tr("What do they gain and lose by the same fine-tuning, at every learning rate?"));
     addKind(study::kQuantisation, tr("Quantisation"),
             tr("How much worse do they get when their matrices are rounded to few bits?"));
     addKind(study::kPruning, tr("Pruning"),
             tr("How much worse do they get when the smallest weights of their matrices are set to zero?"));
     addKind(study::kBaseEvaluation, tr("Base evaluation"),
             tr("The checkpoints as they are: tasks over pretraining, every answer kept"));
-    m_group->setRange(1, 1 << 20);
-    m_group->setAlignment(Qt::AlignRight);
-    m_group->setKeyboardTracking(false);
+    const auto setup = [](QSpinBox* box, int most) {
+        box->setRange(1, most);
+        box->setAlignment(Qt::AlignRight);
+        box->setKeyboardTracking(false);
+    };
+    setup(m_group, 1 << 20);
+    setup(m_epochs, 1000);
+    setup(m_batch, 4096);
+    m_data->setAccessibleName(tr("Fine-tuning data"));
+    m_data->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
+    m_data->setToolTip(tr("What is trained on; its held-out part is measured as in-distribution (ID)"));
+    m_epochs->setAccessibleName(tr("Epochs"));
+    m_epochs->setToolTip(tr("Passes over the data"));
+    m_batch->setAccessibleName(tr("Examples in a batch"));
+    m_batch->setToolTip(tr("Examples of one optimiser step"));
     m_group->setAccessibleName(tr("Weights in a group"));
     m_group->setToolTip(tr("So many weights along a matrix's input share one scale"));
     m_kind->setAccessibleName(tr("Kind of probe"));
@@ -147,7 +166,7 @@ void ProbeDock::setupFields() {
 QFormLayout* ProbeDock::formOfFields(Actions& actions) {
     auto* add = new QVBoxLayout;
     add->setSpacing(0);
-    for (const ActionId id : {ActionId::AddText, ActionId::AddSuite, ActionId::AddPrompts}) {
+    for (const ActionId id : {ActionId::AddText, ActionId::AddSuite, ActionId::AddPrompts, ActionId::AddTuning}) {
         auto* button = new QToolButton;
         button->setDefaultAction(actions.at(id));
         button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
@@ -160,11 +179,14 @@ QFormLayout* ProbeDock::formOfFields(Actions& actions) {
     form->setVerticalSpacing(kRhythm);
     form->addRow(tr("&Kind"), m_kind);
     form->addRow(tr("Series"), m_series);
+    form->addRow(tr("Tuning d&ata"), m_data);
     m_strengthsLabel = new QLabel;
     m_strengthsLabel->setBuddy(m_strengths);
     form->addRow(m_strengthsLabel, m_strengths);
     form->addRow(tr("&Group"), m_group);
     form->addRow(tr("&Draws"), m_seeds);
+    form->addRow(tr("&Epochs"), m_epochs);
+    form->addRow(tr("&Batch"), m_batch);
     form->addRow(tr("S&cale"), m_scale);
     form->addRow(m_scaleHelp);
     form->addRow(tr("C&ompute"), m_compute);
@@ -211,7 +233,9 @@ void ProbeDock::connectFields() {
         store();
     };
     connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
-    connect(m_group, &QSpinBox::valueChanged, this, editedAndStored);
+    for (const QSpinBox* box : {m_group, m_epochs, m_batch})
+        connect(box, &QSpinBox::valueChanged, this, editedAndStored);
+    connect(m_data, &QComboBox::activated, this, editedAndStored);
     connect(m_scale, &QComboBox::activated, this, editedAndStored);
     connect(m_compute, &QComboBox::activated, this, editedAndStored);
     connect(m_device, &QComboBox::activated, this, [this] {
@@ -245,6 +269,7 @@ void ProbeDock::connectSession(Actions& actions) {
     connect(actions.at(ActionId::AddText), &QAction::triggered, this, &ProbeDock::addText);
     connect(actions.at(ActionId::AddSuite), &QAction::triggered, this, &ProbeDock::addSuite);
     connect(actions.at(ActionId::AddPrompts), &QAction::triggered, this, &ProbeDock::addPrompts);
+    connect(actions.at(ActionId::AddTuning), &QAction::triggered, this, &ProbeDock::addTuning);
 }
 
 void ProbeDock::loadStudy() {
@@ -256,6 +281,12 @@ void ProbeDock::loadStudy() {
     m_series->setCurrentIndex(same >= 0 && !before.isEmpty() ? same : firstUsable(m_session.series()));
     widget()->setEnabled(m_session.isOpen());
     m_tasks->setTasks(m_session.study().tasks);
+    const QVariant data = m_data->currentData();
+    m_data->clear();
+    for (const study::Task& task : m_session.study().tasks)
+        if (task.kind == study::TaskKind::TuningLoss)
+            m_data->addItem(toQString(task.name), toQString(task.name));
+    m_data->setCurrentIndex(std::max(m_data->count() > 0 ? 0 : -1, m_data->findData(data)));
     chooseKind();
     loadProbe();
 }
@@ -265,6 +296,9 @@ bool ProbeDock::isBase() const {
 }
 bool ProbeDock::isKind(const char* kind) const {
     return m_kind->currentData().toString() == QString::fromLatin1(kind);
+}
+bool ProbeDock::isDrawn() const {
+    return !isBase() && study::probeKind(m_probe.kind).isDrawn();
 }
 bool ProbeDock::fieldsAreGood() const {
     return isBase() || m_strengths->strengths().problem.isEmpty();
@@ -289,6 +323,19 @@ void ProbeDock::chooseKind() {
     m_seenProbes = probes;
 }
 
+/// Of a probe that the study does not have yet. Tasks of suites are dear under noise: they wait for a click.
+std::vector<study::TaskInProbe> ProbeDock::firstRoles() const {
+    std::vector<study::TaskInProbe> roles;
+    const std::string data = m_data->currentData().toString().toStdString();
+    if (isKind(study::kFineTuning) && !data.empty())
+        roles.push_back({data, study::Role::InDistribution});
+    for (const study::Task& task : m_session.study().tasks)
+        if (task.kind == study::TaskKind::TextLoss || (isBase() && task.kind == study::TaskKind::Suite))
+            roles.push_back({task.name, roles.empty() && !isKind(study::kFineTuning) ? study::Role::InDistribution
+                                                                                     : study::Role::OutOfDistribution});
+    return roles;
+}
+
 void ProbeDock::loadProbe() {
     const std::string name = m_series->currentText().toStdString();
     const study::Study& study = m_session.study();
@@ -299,12 +346,10 @@ void ProbeDock::loadProbe() {
     if (stored != study.probes.rend()) {
         m_probe = *stored;
     } else {
-        std::vector<study::TaskInProbe> roles;
-        for (const study::Task& task : study.tasks) // those of suites are dear under noise: they wait for a click
-            if (isBase() || task.kind == study::TaskKind::TextLoss)
-                roles.push_back(
-                    {task.name, roles.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution});
-        m_probe = defaultProbe(m_kind->currentData().toString(), name, roles);
+        m_probe = defaultProbe(m_kind->currentData().toString(), name, firstRoles());
+        if (isKind(study::kFineTuning))
+            m_probe.settings = {{"data_task", m_data->currentData().toString().toStdString()},
+                                {"training", train::toJson(train::FineTuneSettings{})}};
         if (const series::Series* one = seriesNamed(m_session, name);
             one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
             m_probe.noiseScale = study::NoiseScale::TensorRms;
@@ -319,19 +364,25 @@ void ProbeDock::showProbe() {
     m_showing = true;
     const bool noise = isKind(study::kGaussianNoise);
     m_form->setRowVisible(m_strengths, !isBase());
-    m_form->setRowVisible(m_seeds, noise);
+    m_form->setRowVisible(m_seeds, isDrawn());
     m_form->setRowVisible(m_scale, noise);
     m_form->setRowVisible(m_scaleHelp, !isBase());
     m_form->setRowVisible(m_group, isKind(study::kQuantisation));
+    for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch)})
+        m_form->setRowVisible(row, isKind(study::kFineTuning));
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
+        if (auto* label = qobject_cast<QLabel*>(m_form->labelForField(m_seeds)))
+            label->setText(noise ? tr("&Draws") : tr("S&eeds"));
         if (m_strengths->strengths().values != m_probe.strengths)
             m_strengths->setStrengths(m_probe.strengths);
         if (m_probe.seeds > 0)
             m_seeds->setValue(static_cast<int>(m_probe.seeds));
         if (isKind(study::kQuantisation))
             m_group->setValue(m_probe.settings.value("group", 128));
+        if (isKind(study::kFineTuning))
+            showTuning();
         m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
     }
     m_compute->setCurrentIndex(m_compute->findData(static_cast<int>(m_probe.compute)));
@@ -340,7 +391,34 @@ void ProbeDock::showProbe() {
     m_showing = false;
 }
 
+void ProbeDock::showTuning() {
+    const QString data = toQString(m_probe.settings.value("data_task", std::string()));
+    if (const int at = m_data->findData(data); at >= 0)
+        m_data->setCurrentIndex(at);
+    const Json training = m_probe.settings.value("training", Json::object());
+    m_epochs->setValue(training.value("epochs", 1));
+    m_batch->setValue(training.value("batch_examples", 16));
+}
+
+/// What is trained on is measured as in-distribution.
+void ProbeDock::takeTuning(study::Probe& changed) const {
+    const std::string data = m_data->currentData().toString().toStdString();
+    changed.settings["data_task"] = data;
+    changed.settings["training"]["epochs"] = m_epochs->value();
+    changed.settings["training"]["batch_examples"] = m_batch->value();
+    if (data.empty())
+        return;
+    const auto at = std::find_if(changed.tasks.begin(), changed.tasks.end(),
+                                 [&](const study::TaskInProbe& one) { return one.task == data; });
+    if (at == changed.tasks.end())
+        changed.tasks.insert(changed.tasks.begin(), {data, study::Role::InDistribution});
+    else
+        at->role = study::Role::InDistribution;
+}
+
 QString ProbeDock::strengthsLabel() const {
+    if (isKind(study::kFineTuning))
+        return tr("&Rates");
     return isKind(study::kQuantisation) ? tr("&Bits") : isKind(study::kPruning) ? tr("&Share") : tr("&Gamma");
 }
 
@@ -348,6 +426,11 @@ void ProbeDock::showScaleHelp() {
     if (isKind(study::kQuantisation))
         return m_scaleHelp->setText(tr("Each matrix of the blocks is rounded to the nearest level, symmetric, one scale for "
                                        "each group. Embeddings, head, norms and biases are left alone."));
+    if (isKind(study::kFineTuning))
+        return m_scaleHelp->setText(
+            m_data->count() == 0
+                ? tr("Add data to fine-tune on first.")
+                : tr("Each checkpoint is trained on the same data (AdamW, linear to zero), once for each rate and seed."));
     if (isKind(study::kPruning))
         return m_scaleHelp->setText(tr("In each matrix of the blocks this share of the weights, the smallest, is set to "
                                        "zero. Embeddings, head, norms and biases are left alone."));
@@ -385,12 +468,15 @@ void ProbeDock::edited() {
             if (isKind(study::kQuantisation))
                 changed.settings["group"] = m_group->value();
         }
-        if (isKind(study::kGaussianNoise)) {
+        if (isDrawn())
             changed.seeds = m_seeds->value();
+        if (isKind(study::kGaussianNoise)) {
             changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
         }
         changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
         changed.tasks = m_tasks->roles();
+        if (isKind(study::kFineTuning))
+            takeTuning(changed);
         m_probe = changed;
         showScaleHelp();
     }
@@ -429,7 +515,12 @@ void ProbeDock::runsChanged() {
 
 bool ProbeDock::shownRunIsThisProbe() const {
     const auto& results = m_session.probeView().results;
-    if (!results || !(results->plan.probe == m_probe))
+    if (!results)
+        return false;
+    study::Probe planned = results->plan.probe;
+    if (planned.settings.is_object())
+        planned.settings.erase("data_hash"); // a plan knows the content, too
+    if (!(planned == m_probe))
         return false;
     for (const study::RunStatus& run : m_session.runs())
         if (run.id == m_session.shownRun().toStdString())
@@ -531,6 +622,31 @@ void ProbeDock::addPrompts() {
     auto* dialog = new PromptsDialog(file, m_session.study().tasks, this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe({dialog->task()}, study::Role::OutOfDistribution); });
+    dialog->open();
+}
+
+void ProbeDock::addTuning() {
+    const QString file = QFileDialog::getOpenFileName(
+        this, tr("Add fine-tuning data"), {},
+        tr("Data (*.jsonl *.json *.csv *.tsv *.parquet *.txt *.gz *.zip);;All files (*)"));
+    if (file.isEmpty())
+        return;
+    std::filesystem::path checkpoint;
+    for (const series::Series& one : m_session.series())
+        for (const series::Checkpoint& candidate : one.checkpoints)
+            if (checkpoint.empty() && candidate.state == series::CheckpointState::Ok)
+                checkpoint = candidate.path;
+    auto* dialog = new TuningDialog(file, m_session.study().tasks, checkpoint, contextOf(m_session), this);
+    dialog->setAttribute(Qt::WA_DeleteOnClose);
+    connect(dialog, &QDialog::accepted, this, [this, dialog] {
+        if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !isKind(study::kFineTuning)) {
+            m_kind->setCurrentIndex(at);
+            loadProbe();
+        }
+        const study::Task task = dialog->task();
+        m_probe.settings["data_task"] = task.name;
+        addToProbe({task}, study::Role::InDistribution);
+    });
     dialog->open();
 }
 

@@ -46,6 +46,7 @@ private:
     void chooseKind();
     bool isBase() const;
     bool isKind(const char* kind) const;
+    bool isDrawn() const;
     QString strengthsLabel() const;
     bool fieldsAreGood() const;
     void loadProbe();
@@ -64,6 +65,10 @@ private:
     void addText();
     void addSuite();
     void addPrompts();
+    void addTuning();
+    void showTuning();
+    void takeTuning(study::Probe& changed) const;
+    std::vector<study::TaskInProbe> firstRoles() const;
     void addToProbe(const std::vector<study::Task>& tasks, study::Role role);
 
     StudySession& m_session;
@@ -80,7 +85,9 @@ private:
     std::vector<study::Probe> m_seenProbes; ///< to follow an undo that concerns the other kind
     QComboBox *m_kind, *m_series, *m_scale, *m_compute, *m_device;
     QSpinBox* m_seeds;
-    QSpinBox* m_group; ///< of quantisation
+    QSpinBox* m_group;          ///< of quantisation
+    QComboBox* m_data;          ///< of fine-tuning, these three
+    QSpinBox *m_epochs, *m_batch;
     StrengthEdit* m_strengths;
     QLabel* m_strengthsLabel = nullptr;
     TaskRoles* m_tasks;

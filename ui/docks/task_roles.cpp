@@ -20,6 +20,8 @@ QString taskToolTip(const study::Task& task) {
             .arg(toQString(task.textsPath),
                  task.shots < 0 ? QObject::tr("the suite's number of shots") : QObject::tr("%1 shots").arg(task.shots),
                  task.limit > 0 ? QObject::tr("the first %1 items").arg(task.limit) : QObject::tr("all items"));
+    if (task.kind == study::TaskKind::TuningLoss)
+        return QObject::tr("%1\nThe held-out part of fine-tuning data: the loss of what would be learned").arg(toQString(task.textsPath));
     const QString count =
         task.maxWindows > 0 ? QObject::tr("the first %1 windows").arg(task.maxWindows) : QObject::tr("all windows");
     return QObject::tr("%1\n%2 of %3 tokens, stride %4")
@@ -50,7 +52,7 @@ TaskRoles::TaskRoles(QWidget* parent)
     for (const QString& title : {tr("ID"), tr("OOD")}) {
         auto* label = new QLabel(title);
         label->setAlignment(Qt::AlignCenter);
-        label->setToolTip(column == 1 ? tr("In-distribution: held-out text of the pretraining domain")
+        label->setToolTip(column == 1 ? tr("In-distribution: held-out text of the pretraining domain; for fine-tuning, of its data")
                                       : tr("Out-of-distribution: another domain, or a task"));
         m_grid->addWidget(label, 0, column++);
     }
@@ -93,8 +95,9 @@ void TaskRoles::addRow(const study::Task& task) {
     auto* preview = new QToolButton;
     preview->setIcon(icon(QStringLiteral("search")));
     preview->setAutoRaise(true);
-    preview->setToolTip(task.kind == study::TaskKind::Suite ? tr("See the first items as the model is asked")
-                                                            : tr("See the first window as the model sees it"));
+    preview->setToolTip(task.kind == study::TaskKind::Suite        ? tr("See the first items as the model is asked")
+                        : task.kind == study::TaskKind::TuningLoss ? tr("See the first rows as the model sees them")
+                                                                   : tr("See the first window as the model sees it"));
     preview->setAccessibleName(tr("Preview %1").arg(name));
     preview->setPopupMode(QToolButton::MenuButtonPopup);
     auto* menu = new QMenu(preview);

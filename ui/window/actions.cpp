@@ -44,6 +44,7 @@ const ActionSpec kActions[] = {
     {ActionId::AddText, "Add a &text...", "add", "", "Add a text file to measure the loss on"},
     {ActionId::AddSuite, "Add tasks of a &suite...", "add", "", "Add multiple choice, perplexity and other tasks"},
     {ActionId::AddPrompts, "Add &prompts...", "add", "", "Add prompts that every checkpoint continues"},
+    {ActionId::AddTuning, "Add fine-tuning &data...", "add", "", "Add data to fine-tune on; their held-out part is measured"},
     {ActionId::Undo, "&Undo", "undo", "Ctrl+Z", "Take back the last edit of the study"},
     {ActionId::Redo, "&Redo", "redo", "Ctrl+Shift+Z", "Do it again"},
     {ActionId::ShowCurves, "&Curves", "", "Ctrl+1", "Show the curves"},
@@ -79,6 +80,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::AddText:
     case ActionId::AddSuite:
     case ActionId::AddPrompts:
+    case ActionId::AddTuning:
     case ActionId::ImportOverlay:
         return state.writable;
     case ActionId::SaveAs:

@@ -36,6 +36,7 @@ enum class ActionId {
     AddText,
     AddSuite,
     AddPrompts,
+    AddTuning,
     Undo,
     Redo,
     ShowCurves,

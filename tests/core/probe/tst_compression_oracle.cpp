@@ -67,7 +67,7 @@ private Q_SLOTS:
         QCOMPARE(modification->members(), 1);
         // Beside a neighbour, and in stretches that no group ends at.
         const std::vector<double> strengths{kind == "prune" ? 0.3 : 5, strength};
-        const auto versions = modification->versions(strengths, 0);
+        const auto versions = modification->versions(strengths, 0, {});
         QVERIFY(versions);
         compareAll(**versions, out);
     }

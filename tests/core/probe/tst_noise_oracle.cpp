@@ -88,7 +88,7 @@ private Q_SLOTS:
         QVERIFY(probed);
         const auto noise = probe::makeGaussianNoise(*probed->reader, probed->std);
         const std::vector<double> gammas{0.1, kGamma};
-        const auto versions = noise->versions(gammas, kSeed);
+        const auto versions = noise->versions(gammas, kSeed, {});
         QVERIFY(versions);
         model::Decoder decoder(probed->tiny.spec, {});
         const auto sequences = probed->tiny.sequences();

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/crest-run/tuning_task.h"
+
+#include <cstdlib>
+#include <filesystem>
+#include <system_error>
+
+#include <CLI/CLI.hpp>
+
+#include "app/crest-run/probe_tasks.h"
+#include "core/data/tuning_settings.h"
+#include "core/train/fine_tune_settings.h"
+
+namespace crest {
+namespace {
+namespace fs = std::filesystem;
+
+/// Crest's resources: named, installed, or in the tree that this program was built in.
+fs::path resourcesFolder() {
+    std::error_code error;
+    const fs::path program = fs::read_symlink("/proc/self/exe", error).parent_path();
+    const char* named = std::getenv("CREST_RESOURCES");
+    for (const fs::path& folder :
+         {fs::path(named ? named : ""), program / "../share/crest", program / "../../resources", program / "../../../resources"})
+        if (!folder.empty() && fs::is_directory(folder / "tuning", error))
+            return folder;
+    return {};
+}
+
+struct NamedFile {
+    std::string name, file;
+};
+
+Result<NamedFile> namedFile(const std::string& text) {
+    const auto equals = text.find('=');
+    if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
+        return fail(ErrorKind::OutOfRange, "--tune must be NAME=FILE, but is \"" + text + "\".");
+    return NamedFile{text.substr(0, equals), absolutePath(text.substr(equals + 1))};
+}
+
+template<class T> void addKey(CLI::App& command, TuningOptions& options, const char* option, const char* key, const char* about) {
+    command.add_option_function<T>(option, [&options, key](const T& value) { options.training[key] = value; }, about);
+}
+
+} // namespace
+
+void addTuningOptions(CLI::App& command, TuningOptions& options) {
+    command.add_option("--tune", options.data, "NAME=FILE or NAME=FOLDER: what is trained on; its held-out part is the ID task")
+        ->required();
+    command.add_option("--form", options.form, "Form of its rows (resources/tuning), or auto")->capture_default_str();
+    command.add_option("--chat", options.chat, "How dialogues are written (resources/tuning); default: plain, as the form says");
+    command.add_flag("--learn-all", options.learnAll, "Learn prompts, too, not just what completes them");
+    command.add_flag("--drop-long", options.drop, "Leave out examples that are too long, instead of cutting their end");
+    command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512)");
+    command.add_option("--held-out", options.heldOutShare, "Share of the rows that is held out")->capture_default_str();
+    command.add_option("--held-out-rows", options.heldOutCount, "So many rows instead");
+    command.add_option("--split-seed", options.splitSeed, "Which rows are held out")->capture_default_str();
+    command.add_option("--train-rows", options.sampleCount, "So many of the other rows; 0 for all");
+    addKey<std::int64_t>(command, options, "--epochs", "epochs", "Passes over the data (default: 1)");
+    addKey<std::int64_t>(command, options, "--steps", "max_steps", "Optimiser steps instead of epochs");
+    addKey<std::int64_t>(command, options, "--batch", "batch_examples", "Examples of a step (default: 16)");
+    addKey<std::string>(command, options, "--schedule", "schedule", "linear, cosine or constant (default: linear)");
+    addKey<double>(command, options, "--warm-up", "warmup_share", "Share of the steps (default: 0.1)");
+    addKey<double>(command, options, "--weight-decay", "weight_decay", "(default: 0)");
+    addKey<double>(command, options, "--clip", "clip_norm", "Norm that gradients are clipped to; 0: never (default: 1)");
+    addKey<double>(command, options, "--l2-to-start", "l2_to_start",
+                   "Strength of the pull back to the pretrained weights (default: 0)");
+}
+
+Result<study::Task> tuningTask(const TuningOptions& options) {
+    CREST_TRY(named, namedFile(options.data));
+    data::TuningDataSettings settings;
+    settings.path = named.file;
+    settings.form = options.form;
+    settings.chat = options.chat;
+    settings.lossOn = options.learnAll ? data::LossOn::All : data::LossOn::Completions;
+    settings.tooLong = options.drop ? data::TooLong::Drop : data::TooLong::Truncate;
+    if (options.maxTokens > 0)
+        settings.maxTokens = options.maxTokens;
+    settings.split.heldOutShare = options.heldOutShare;
+    settings.split.heldOutCount = options.heldOutCount;
+    settings.split.splitSeed = static_cast<std::uint32_t>(options.splitSeed);
+    settings.split.sampleCount = options.sampleCount;
+    CREST_CHECK(data::checkTuningData(settings, "--tune " + options.data));
+    const fs::path resources = resourcesFolder();
+    if (resources.empty())
+        return fail(ErrorKind::NotFound,
+                    "Crest's resources folder, which holds the forms of fine-tuning data, is not there; set "
+                    "CREST_RESOURCES to it.");
+    CREST_TRY(resolved, data::resolveTuningData(settings, resources / "tuning"));
+    resolved.path.clear();
+    study::Task task;
+    task.name = named.name;
+    task.kind = study::TaskKind::TuningLoss;
+    task.textsPath = named.file;
+    task.definition = canonicalJson(data::tuningDataToJson(resolved));
+    return task;
+}
+
+Result<Json> tuningSettings(const TuningOptions& options) {
+    CREST_TRY(named, namedFile(options.data));
+    CREST_TRY(training, train::fineTuneSettingsFromJson(options.training, "options of the training"));
+    return Json{{"data_task", named.name}, {"training", train::toJson(training)}};
+}
+
+} // namespace crest

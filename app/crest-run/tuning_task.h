@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// From the options of crest-run probe finetune to the data it trains on and how.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/base/json.h"
+#include "core/base/result.h"
+#include "core/study/types.h"
+
+namespace CLI {
+class App;
+}
+
+namespace crest {
+
+struct TuningOptions {
+    std::string data; ///< NAME=FILE; "" for probes that train nothing
+    std::string form = "auto", chat;
+    bool learnAll = false, drop = false;
+    std::int64_t maxTokens = 0; ///< 0: 512
+    double heldOutShare = 0.1;
+    std::int64_t heldOutCount = 0, splitSeed = 1, sampleCount = 0;
+    Json training = Json::object(); ///< keys of core/train/fine_tune_settings.h that were given
+};
+
+void addTuningOptions(CLI::App& command, TuningOptions& options);
+
+/// The task that measures the held-out part; its other rows are trained on. Reads the first rows of the data.
+Result<study::Task> tuningTask(const TuningOptions& options);
+/// Study::Probe::settings: every setting of the training, said.
+Result<Json> tuningSettings(const TuningOptions& options);
+
+} // namespace crest

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/probe/pass_weights.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/probe/fine_tuning.h"
+#include "core/probe/gaussian_noise.h"
+#include "core/probe/measure.h"
+#include "core/probe/pruning.h"
+#include "core/probe/quantisation.h"
+#include "core/study/planner.h"
+
+namespace crest::probe {
+
+using study::Plan;
+
+namespace {
+
+constexpr double kLeastGammaInBFloat16 = 0.02; ///< below, rounding to bfloat16 adds a tenth to the noise
+constexpr const char* kSettings = "settings of the probe";
+
+Result<std::unique_ptr<Modification>> noiseOf(const Plan& plan, const LoadedCheckpoint& checkpoint) {
+    const double least = *std::ranges::min_element(plan.probe.strengths);
+    if (plan.probe.compute == study::ComputeType::BFloat16 && least < kLeastGammaInBFloat16)
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("gamma {} with bfloat16 compute: its rounding would add a tenth to "
+                                "noise below {}; use float32",
+                                least, kLeastGammaInBFloat16));
+    CREST_TRY(std, noiseTable(checkpoint, plan.probe.noiseScale));
+    return makeGaussianNoise(*checkpoint.reader, std);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Modification>> PassWeights::fineTuning(const Plan& plan, const LoadedCheckpoint& checkpoint,
+                                                              TaskInputs& inputs, const JobContext& job) const {
+    const Json& ofProbe = plan.probe.settings;
+    CREST_TRY(name, requireString(ofProbe, "data_task", kSettings));
+    const auto task = std::ranges::find(plan.tasks, name, &study::Task::name);
+    if (task == plan.tasks.end() || !ofProbe.contains("training"))
+        return fail(ErrorKind::Malformed, fmt::format("the plan has no fine-tuning data \"{}\"", name), kSettings);
+    FineTuningOptions options;
+    CREST_TRY(settings, train::fineTuneSettingsFromJson(ofProbe["training"], kSettings));
+    options.settings = settings;
+    options.threads = m_threads;
+    options.stateFolder = m_workFolder;
+    options.identity = checkpoint.planned.weights + "\n" + checkpoint.tokenizerHash + "\n" + task->dataHash;
+    CREST_TRY(data, inputs.tuning(*task, checkpoint, JobContext(job.token())));
+    return makeFineTuning(*checkpoint.reader, std::move(data), std::move(options));
+}
+
+Result<void> PassWeights::make(const Plan& plan, const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
+                               const JobContext& job) {
+    const study::Probe& probe = plan.probe;
+    std::string wanted = plan.id + "\n" + study::variantOf(probe) + "\n" + checkpoint.planned.weights;
+    if (m_modification && m_madeFor == wanted)
+        return {};
+    m_modification.reset();
+    if (probe.kind == study::kGaussianNoise) {
+        CREST_TRY(noise, noiseOf(plan, checkpoint));
+        m_modification = std::move(noise);
+    } else if (probe.kind == study::kFineTuning) {
+        CREST_TRY(tuning, fineTuning(plan, checkpoint, inputs, job));
+        m_modification = std::move(tuning);
+    } else if (probe.kind == study::kQuantisation) {
+        CREST_TRY(group, requireInt(probe.settings, "group", kSettings, 1, INT64_MAX));
+        m_modification = makeQuantisation(*checkpoint.reader, group);
+    } else if (probe.kind == study::kPruning) {
+        m_modification = makePruning(*checkpoint.reader);
+    } else {
+        return fail(ErrorKind::Unsupported,
+                    fmt::format("This runner cannot make a probe of the kind \"{}\".", probe.kind));
+    }
+    m_madeFor = std::move(wanted);
+    return {};
+}
+
+Result<MadeWeights> PassWeights::of(const Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint,
+                                    TaskInputs& inputs, const JobContext& job) {
+    const auto cellAt = [&](int index) -> const study::Cell& { return plan.cells[static_cast<std::size_t>(index)]; };
+    if (cellAt(pass.cells.front()).isBase())
+        return MadeWeights{std::make_unique<model::PristineWeights>(*checkpoint.reader), 1};
+    CREST_CHECK(make(plan, checkpoint, inputs, job));
+    std::vector<double> strengths;
+    for (const int cell : pass.cells)
+        strengths.push_back(cellAt(cell).strength);
+    CREST_TRY(versions, m_modification->versions(strengths, pass.seed, job));
+    return MadeWeights{std::move(versions), m_modification->members()};
+}
+
+} // namespace crest::probe

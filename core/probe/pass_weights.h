@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// The weights that a pass measures: the checkpoint's own, or what the plan's probe makes of them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "core/base/job_context.h"
+#include "core/base/result.h"
+#include "core/model/weight_source.h"
+#include "core/probe/loaded_checkpoint.h"
+#include "core/probe/modification.h"
+#include "core/probe/task_inputs.h"
+
+namespace crest::probe {
+
+struct Pass;
+
+/// As they are (one version), or `members` versions of every cell of the pass, in its order.
+struct MadeWeights {
+    std::unique_ptr<model::WeightSource> source;
+    int members = 1;
+};
+
+/// Keeps a probe's modification of a checkpoint from one pass to the next: a fine-tuned cell is trained once for all that
+/// is measured of it. One thread.
+class PassWeights {
+public:
+    /// `workFolder`: where unfinished trainings keep their state; "": nowhere.
+    PassWeights(int threads, std::filesystem::path workFolder)
+        : m_threads(threads)
+        , m_workFolder(std::move(workFolder)) {}
+
+    /// Valid until the next call. NonFinite where a training diverged: what that is measured with is not finite.
+    Result<MadeWeights> of(const study::Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint,
+                           TaskInputs& inputs, const JobContext& job);
+    /// Before a checkpoint goes: nothing of it is held any longer.
+    void forget() { m_modification.reset(); }
+
+private:
+    Result<void> make(const study::Plan& plan, const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
+                      const JobContext& job);
+    Result<std::unique_ptr<Modification>> fineTuning(const study::Plan& plan, const LoadedCheckpoint& checkpoint,
+                                                     TaskInputs& inputs, const JobContext& job) const;
+
+    int m_threads;
+    std::filesystem::path m_workFolder;
+    std::unique_ptr<Modification> m_modification;
+    std::string m_madeFor; ///< run and checkpoint
+};
+
+} // namespace crest::probe

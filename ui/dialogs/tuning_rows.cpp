@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/dialogs/tuning_rows.h"
+
+#include <QLabel>
+#include <QTextBrowser>
+#include <QVBoxLayout>
+
+#include "core/series/tokenizer_files.h"
+#include "core/text/tokenizer.h"
+#include "ui/data/format.h"
+#include "ui/window/theme.h"
+
+namespace crest::ui {
+namespace {
+
+constexpr std::int64_t kShownExamples = 12;
+
+QString escaped(const std::string& text) {
+    return toQString(text).toHtmlEscaped().replace(u'\n', QStringLiteral("&crarr;<br>"));
+}
+
+/// Learned text on a ground of its own, the rest muted, what is cut off struck through.
+QString exampleHtml(const data::PreviewExample& example, const QPalette& palette) {
+    const QString muted = palette.color(QPalette::PlaceholderText).name(), plain = palette.color(QPalette::Text).name();
+    const QString ground = palette.color(QPalette::AlternateBase).name();
+    QString html = QStringLiteral("<p style=\"margin:2px\"><b>%1</b> <span style=\"color:%2\">%3</span></p><p "
+                                  "style=\"white-space:pre-wrap; margin:2px\">")
+                       .arg(QObject::tr("Row %1").arg(example.row + 1), muted,
+                            example.leftOut ? QObject::tr("left out: too long, or nothing is left to learn")
+                                            : QObject::tr("%1 tokens, %2 learned").arg(example.tokens).arg(example.learnedTokens));
+    for (const data::PreviewSegment& segment : example.segments) {
+        const bool learned = segment.learned && !segment.truncated;
+        html += QStringLiteral("<span style=\"color:%1;%2%3\">%4</span>")
+                    .arg(learned ? plain : muted, learned ? QStringLiteral("background-color:%1;").arg(ground) : QString(),
+                         segment.truncated ? QStringLiteral("text-decoration:line-through;") : QString(),
+                         segment.isEndToken ? QStringLiteral("&lt;end&gt;") : escaped(segment.text));
+    }
+    return html + QStringLiteral("</p>");
+}
+
+QString headText(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
+    QString head = preview.whole ? QObject::tr("%1 rows.").arg(preview.counts.rows)
+                                 : QObject::tr("The first %1 rows.").arg(preview.counts.rows);
+    head += QObject::tr(" Form: %1. What is learned stands on a ground of its own; the rest is only read.").arg(toQString(settings.form));
+    const data::LengthHistogram& lengths = preview.lengths;
+    if (!lengths.counts.empty())
+        head += QObject::tr(" Tokens: %1 to %2, median %3.").arg(lengths.shortest).arg(lengths.longest).arg(lengths.median);
+    if (preview.tokenCounts.tooLong > 0)
+        head += settings.tooLong == data::TooLong::Drop
+                    ? QObject::tr(" %1 are longer than %2 and left out.").arg(preview.tokenCounts.tooLong).arg(settings.maxTokens)
+                    : QObject::tr(" %1 are longer than %2 and cut.").arg(preview.tokenCounts.tooLong).arg(settings.maxTokens);
+    if (preview.counts.blankRows > 0)
+        head += QObject::tr(" %1 teach nothing.").arg(preview.counts.blankRows);
+    if (preview.counts.badRows > 0) {
+        head += QObject::tr(" %1 cannot be used:").arg(preview.counts.badRows);
+        for (const std::string& example : preview.counts.badExamples)
+            head += u'\n' + toQString(example);
+    }
+    return head;
+}
+
+} // namespace
+
+TuningRows::TuningRows(QWidget* parent)
+    : QWidget(parent)
+    , m_head(new QLabel)
+    , m_text(new QTextBrowser)
+    , m_reading(this) {
+    m_head->setWordWrap(true);
+    m_head->setTextFormat(Qt::PlainText);
+    m_text->setOpenLinks(false);
+    m_text->setAccessibleName(tr("Rows as the model sees them"));
+    auto* column = new QVBoxLayout(this);
+    column->setContentsMargins(0, 0, 0, 0);
+    column->setSpacing(kRhythm);
+    column->addWidget(m_head);
+    column->addWidget(m_text, 1);
+}
+
+Result<TuningRows::Content> TuningRows::readContent(data::TuningDataSettings settings,
+                                                    const std::filesystem::path& templates,
+                                                    const std::filesystem::path& checkpoint, const JobContext& job) {
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint)));
+    CREST_TRY(resolved, data::resolveTuningData(std::move(settings), templates, job));
+    data::PreviewOptions options;
+    options.examples = kShownExamples;
+    CREST_TRY(preview, data::previewTuningRows(resolved, tokenizer, options, job));
+    return Content{std::move(resolved), std::move(preview)};
+}
+
+void TuningRows::read(const data::TuningDataSettings& settings, const std::filesystem::path& templates,
+                      const std::filesystem::path& checkpoint) {
+    m_head->setText(tr("Reading..."));
+    m_reading.start(
+        [settings, templates, checkpoint](const JobContext& job) {
+            return readContent(settings, templates, checkpoint, job);
+        },
+        [this](const Result<Content>& content) {
+            if (content)
+                show(*content);
+            else
+                m_head->setText(toQString(content.error().text()));
+            if (!content)
+                m_text->clear();
+            Q_EMIT settled(content ? content->resolved : data::TuningDataSettings(),
+                           content ? QString() : toQString(content.error().text()));
+        });
+}
+
+void TuningRows::show(const Content& content) {
+    m_head->setText(headText(content.preview, content.resolved));
+    QString html;
+    for (const data::PreviewExample& example : content.preview.examples)
+        html += (html.isEmpty() ? QString() : QStringLiteral("<hr>")) + exampleHtml(example, palette());
+    m_text->setHtml(html);
+}
+
+} // namespace crest::ui
