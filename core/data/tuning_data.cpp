@@ -34,6 +34,7 @@ public:
                 fmt::format("{}{} {}\n", segment.learned ? 1 : 0, segment.isEnd ? 1 : 0, segment.text.size()));
             m_hash.update(segment.text);
             bytes += sizeof segment + segment.text.size();
+            m_textBytes += static_cast<std::int64_t>(segment.text.size());
         }
         m_hash.update("\n");
         ++m_rows;
@@ -46,6 +47,7 @@ public:
             m_kept.push_back(std::move(segments));
     }
     std::int64_t rows() const { return m_rows; }
+    std::int64_t textBytes() const { return m_textBytes; }
     /// Null where there was too much.
     const std::vector<Segments>* kept() const { return m_keeps ? &m_kept : nullptr; }
     std::string finish() { return m_hash.finishHex(); }
@@ -54,7 +56,7 @@ private:
     Sha256 m_hash;
     std::vector<Segments> m_kept;
     std::size_t m_most, m_bytes = 0;
-    std::int64_t m_rows = 0;
+    std::int64_t m_rows = 0, m_textBytes = 0;
     bool m_keeps;
 };
 
@@ -244,7 +246,7 @@ Result<TuningDataPlan> planTuningData(const TuningDataSettings& settings, const 
     CREST_TRY(counts, scanRows(data, settings, job, scan));
     CREST_TRY(split, splitOf(scan.rows(), settings));
     return TuningDataPlan{scan.finish(), std::move(counts), static_cast<std::int64_t>(split.train.size()),
-                          static_cast<std::int64_t>(split.heldOut.size())};
+                          static_cast<std::int64_t>(split.heldOut.size()), scan.textBytes()};
 }
 
 Result<TuningSet> readTuningData(const TuningDataSettings& settings, const text::Tokenizer& tokenizer,

@@ -37,6 +37,7 @@ struct TuningDataPlan {
     std::string contentHash; ///< SHA-256 of `tuningIdentity` and the segments of every row that can be used
     TuningRowCounts counts;
     std::int64_t trainRows = 0, heldOutRows = 0;
+    std::int64_t textBytes = 0; ///< of all rows that can be used
 };
 
 struct TuningTokenCounts {

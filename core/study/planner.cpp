@@ -116,12 +116,23 @@ Result<void> checkText(const Task& task, const fs::path& file) {
 }
 
 Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint) {
-    for (const Task& task : plan.tasks)
+    for (const Task& task : plan.tasks) {
+        if (task.kind == TaskKind::TuningLoss) {
+            CREST_TRY(json, parseJson(task.definition, task.name));
+            CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
+            if (settings.maxTokens > checkpoint.spec->contextLength)
+                return fail(ErrorKind::OutOfRange,
+                            fmt::format("Task \"{}\": examples may be {} tokens, longer than this model's context of {}; "
+                                        "add the data again with shorter examples.",
+                                        task.name, settings.maxTokens, checkpoint.spec->contextLength),
+                            checkpoint.path.string());
+        }
         if (task.kind == TaskKind::TextLoss && task.windowTokens > checkpoint.spec->contextLength)
             return fail(ErrorKind::OutOfRange,
                         fmt::format("Task \"{}\": the window is {} tokens, longer than this model's context of {}.",
                                     task.name, task.windowTokens, checkpoint.spec->contextLength),
                         checkpoint.path.string());
+    }
     return {};
 }
 
@@ -146,7 +157,7 @@ Result<std::int64_t> pinTuningTask(Plan& plan, Task& task, const JobContext& job
     CREST_TRY(planned, data::planTuningData(settings, JobContext(job.token())));
     task.dataHash = planned.contentHash;
     const auto tokensOf = [&](std::int64_t rows) {
-        const double perRow = static_cast<double>(planned.segmentBytes) /
+        const double perRow = static_cast<double>(planned.textBytes) /
                               static_cast<double>(std::max<std::int64_t>(1, planned.trainRows + planned.heldOutRows)) /
                               kBytesPerToken;
         return static_cast<std::int64_t>(static_cast<double>(rows) *

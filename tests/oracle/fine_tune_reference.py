@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fine-tuning as PyTorch and transformers do it: the live reference for tests/core/train/tst_tuning_oracle.cpp.
+"""Fine-tuning as PyTorch and transformers do it: the live reference for tests/core/train/tst_fine_tune_oracle.cpp.
 
   fine_tune_reference.py gradients FOLDER
         tiny decoders of every family below FOLDER/NAME, each with tuning.json (documents, which tokens are learned, the loss, mean over
