@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -168,6 +169,11 @@ int evaluate(const EvalRequest& request) {
     const auto tasks = chosenTasks(request);
     if (!tasks) {
         complain(tasks.error());
+        return 1;
+    }
+    std::error_code error;
+    if (!std::filesystem::exists(request.data, error)) {
+        complain({ErrorKind::NotFound, "The folder of the tasks' data is not there.", request.data});
         return 1;
     }
     auto session = openSession(request);

@@ -21,6 +21,10 @@ int main(int argc, char** argv) {
     crest::addTokenizeCommand(app, exitCode);
     crest::addWorkCommand(app, exitCode);
     crest::addResultsCommand(app, exitCode);
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 1; // help and version are no errors
+    }
     return exitCode;
 }

@@ -102,7 +102,8 @@ void print(const ScoredText& text, bool json, std::int64_t number) {
     }
 }
 
-Result<void> score(const ScoreOptions& options) {
+/// How many texts were longer than the context, and have no score.
+Result<std::int64_t> score(const ScoreOptions& options) {
     CREST_CHECK(checkModelThere(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
@@ -120,7 +121,7 @@ Result<void> score(const ScoreOptions& options) {
     model::Decoder decoder(*checkpoint.spec, {device, compute});
     std::vector<ScoredText> waiting;
     std::size_t tokens = 0;
-    std::int64_t number = 0;
+    std::int64_t number = 0, tooLong = 0;
     const JobContext job({}, progressSink("scored", ::isatty(STDOUT_FILENO) != 1)); // the lines are progress enough
     for (std::size_t i = 0; i < lines.size(); ++i) {
         CREST_TRY(prepared, prepare(tokenizer, *checkpoint.spec, lines[i], options.stride));
@@ -129,13 +130,15 @@ Result<void> score(const ScoreOptions& options) {
         if (tokens < kTokensAtATime && i + 1 < lines.size())
             continue;
         CREST_CHECK(scoreTexts(decoder, source, waiting));
-        for (const ScoredText& text : waiting)
+        for (const ScoredText& text : waiting) {
             print(text, options.json, ++number);
+            tooLong += text.windows.empty() && !text.ids.empty() ? 1 : 0;
+        }
         job.report(number, static_cast<std::int64_t>(lines.size()), "texts");
         waiting.clear();
         tokens = 0;
     }
-    return {};
+    return tooLong;
 }
 
 } // namespace
@@ -155,7 +158,10 @@ void addScoreCommand(CLI::App& app, int& exitCode) {
         const auto done = score(*options);
         if (!done)
             fmt::print(stderr, "crest-run score: {}\n", done.error().text());
-        exitCode = done ? 0 : 1;
+        else if (*done > 0)
+            fmt::print(stderr, "crest-run score: {} longer than the model's context and not scored; --stride N scores by windows\n",
+                       *done == 1 ? "1 text is" : fmt::format("{} texts are", *done));
+        exitCode = done && *done == 0 ? 0 : 1;
     });
 }
 

@@ -107,17 +107,21 @@ void nameParts(std::vector<Series>& parts) {
     }
 }
 
-/// Splits a group by config. Checkpoints whose config cannot be read stay with the largest part.
+/// Splits a group by config. A checkpoint that is broken makes no part of its own: like those whose config cannot be
+/// read it stays with its siblings, since its config may be what is broken.
 std::vector<Series> splitByConfig(const std::string& name, std::vector<Checkpoint> checkpoints) {
+    const auto isSound = [](const Checkpoint& one) { return one.spec && one.state != CheckpointState::Broken; };
+    const bool anySound = std::any_of(checkpoints.begin(), checkpoints.end(), isSound);
+    std::stable_partition(checkpoints.begin(), checkpoints.end(), isSound);
     std::vector<Series> parts;
     std::vector<Checkpoint> unreadable;
     for (Checkpoint& checkpoint : checkpoints) {
-        if (!checkpoint.spec) {
+        const auto same = [&](const Series& part) { return part.checkpoints.front().spec == checkpoint.spec; };
+        auto part = checkpoint.spec ? std::find_if(parts.begin(), parts.end(), same) : parts.end();
+        if (part == parts.end() && (!checkpoint.spec || (anySound && !isSound(checkpoint)))) {
             unreadable.push_back(std::move(checkpoint));
             continue;
         }
-        const auto same = [&](const Series& part) { return *part.checkpoints.front().spec == *checkpoint.spec; };
-        auto part = std::find_if(parts.begin(), parts.end(), same);
         if (part == parts.end())
             part = parts.insert(parts.end(), Series{name, {}, {}});
         part->checkpoints.push_back(std::move(checkpoint));

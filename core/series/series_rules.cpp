@@ -100,8 +100,8 @@ void listGaps(const Line& line, std::vector<ScanIssue>& issues) {
         const bool geometric = steps[i - 1] > 0 && gap <= 2 * steps[i - 1] && steps[i - 1] < 2 * usual->first;
         if (gap >= 2 * usual->first && !geometric)
             issues.push_back({line.front()->path.parent_path().string(),
-                              fmt::format("Gap: no checkpoint between step {} and step {} (usually every {} steps).",
-                                          steps[i - 1], steps[i], usual->first)});
+                              fmt::format("Gap: no checkpoint between step {} and step {} (usually every {}).", steps[i - 1],
+                                          steps[i], usual->first == 1 ? "step" : fmt::format("{} steps", usual->first))});
     }
 }
 

@@ -64,6 +64,21 @@ private Q_SLOTS:
         QVERIFY(none && none->series.empty());
         QVERIFY(mentions(none->issues, "no checkpoints"));
     }
+    void aConfigThatContradictsItsTensorsStaysInItsSeries() {
+        for (int step = 1; step <= 6; ++step)
+            QVERIFY(makeCheckpoint(root() / "run" / ("step" + std::to_string(step))));
+        const fs::path config = root() / "run" / "step4" / "config.json";
+        Json changed = Json::parse(fileText(config));
+        changed["hidden_size"] = 2 * changed["hidden_size"].get<int>();
+        writeText(config, changed.dump());
+        const auto scan = scanFolder(root());
+        QVERIFY(scan);
+        QCOMPARE(scan->series.size(), std::size_t{1});
+        QCOMPARE(scan->series.front().name, std::string("run"));
+        QCOMPARE(names(scan->series.front()), std::string("step1 step2 step3 step4 step5 step6 "));
+        QCOMPARE(scan->series.front().checkpoints[3].state, CheckpointState::Broken);
+        QVERIFY(!mentions(scan->issues, "Gap"));
+    }
     void aFolderOfCheckpointsIsASeries() {
         for (const char* name : {"step1000", "step200", "step30"})
             QVERIFY(makeCheckpoint(root() / "run" / name));
