@@ -119,6 +119,46 @@ private Q_SLOTS:
         test::writeText(m_folder / "short.md", "One line.\n");
     }
 
+    /// Trained at every rate and seed, measured in and out of distribution, never trained twice.
+    void fineTuning() {
+        const fs::path study = m_folder / "tuned", rows = m_folder / "rows.jsonl";
+        const std::vector<std::string> documents = test::smallDocuments();
+        std::string text;
+        for (const std::string& document : documents)
+            text += Json{{"prompt", "It is written that"}, {"completion", document.substr(18, 60)}}.dump() + "\n";
+        test::writeText(rows, text);
+        const QStringList command = QStringList{"probe", "finetune", "--series", pathOf(m_series), "--study", pathOf(study),
+                                                "--tune", "rows=" + pathOf(rows), "--max-tokens", "48", "--held-out-rows", "10",
+                                                "--epochs", "4", "--batch", "10", "--rates", "0.003,1", "--seeds", "2",
+                                                "--max-windows", "4", "--json"} +
+                                    texts(QStringLiteral("ood"));
+        const Ended first = crestRun(command);
+        QVERIFY2(first.code == 0, first.err);
+        QCOMPARE(first.lines.front().at("cells").get<int>(), 2 * (1 + 2 * 2));
+        const Ended again = crestRun(command);
+        QVERIFY2(again.code == 0, again.err);
+        QCOMPARE(again.lines.front().at("new").get<int>(), 0);
+
+        const Ended results = crestRun({"results", pathOf(study), "--json"});
+        std::map<std::pair<double, std::int64_t>, double> heldOut; // of the first checkpoint, by rate and seed
+        int rowsOfText = 0;
+        for (const Json& row : results.lines) {
+            rowsOfText += row.at("task") == "words" ? 1 : 0;
+            if (row.at("tokens") == 1000 && row.at("task") == "rows" && row.at("value").is_number())
+                heldOut[{row.at("strength").get<double>(), row.at("seed").get<std::int64_t>()}] =
+                    row.at("value").get<double>();
+        }
+        QCOMPARE(rowsOfText, 10);
+        QVERIFY(heldOut.at({0.003, 1}) < heldOut.at({0, 0}));
+        QVERIFY(heldOut.at({0.003, 1}) != heldOut.at({0.003, 2}));
+        const bool diverged = !heldOut.contains({1, 1});
+        QVERIFY(diverged || heldOut.at({1, 1}) > heldOut.at({0.003, 1}));
+        QVERIFY(!fs::exists(study / "artifacts" / "unfinished") || fs::is_empty(study / "artifacts" / "unfinished"));
+        const Ended refused = crestRun(QStringList{"probe", "finetune", "--tune", "rows=" + pathOf(m_folder / "none.jsonl")} +
+                                       command.mid(2, 4) + texts());
+        QVERIFY(refused.code != 0 && refused.err.contains("none.jsonl"));
+    }
+
     /// Kinds that draw nothing: planned, run, found again, shown under their own names.
     void quantisationAndPruning() {
         const fs::path study = m_folder / "compressed";
