@@ -2,8 +2,11 @@
 #include "ui/data/sample_study.h"
 
 #include <filesystem>
+#include <tuple>
+#include <utility>
 
 #include "core/data/suite.h"
+#include "core/data/tuning_settings.h"
 #include "ui/data/places.h"
 #include "ui/data/prompts_task.h"
 
@@ -47,6 +50,31 @@ study::Probe defaultProbe(const QString& kind, const std::string& series, const 
 namespace {
 
 constexpr std::int64_t kSampleNewTokens = 40;
+constexpr std::int64_t kSampleContext = 128, kSampleHeldOut = 200, kSampleTrained = 1200; ///< a sweep takes minutes
+
+/// Data to fine-tune on; none where a resource is missing.
+std::vector<study::Task> sampleTuning(const std::filesystem::path& resources) {
+    std::vector<study::Task> tasks;
+    for (const auto& [name, file, form] : {std::tuple{"verses to tune on", "bible.jsonl", "text"},
+                                           std::tuple{"glosses to tune on", "glosses.jsonl", "prompt-completion"}}) {
+        data::TuningDataSettings settings;
+        settings.path = (resources / "sample" / "tuning" / file).string();
+        settings.form = form;
+        settings.maxTokens = kSampleContext;
+        settings.split.heldOutCount = kSampleHeldOut;
+        settings.split.sampleCount = kSampleTrained;
+        auto resolved = data::resolveTuningData(settings, resources / "tuning");
+        if (!resolved)
+            continue;
+        study::Task task;
+        task.name = name;
+        task.kind = study::TaskKind::TuningLoss;
+        task.textsPath = std::exchange(resolved->path, {});
+        task.definition = canonicalJson(data::tuningDataToJson(*resolved));
+        tasks.push_back(std::move(task));
+    }
+    return tasks;
+}
 
 /// Tasks for a base evaluation; none where a resource is missing, since the sample's own probe needs none of them.
 std::vector<study::Task> sampleTasks(const std::filesystem::path& resources) {
@@ -95,6 +123,8 @@ Result<study::Study> sampleStudy(const QString& resources) {
     }
     study.probes.push_back(defaultNoiseProbe("sample", roles));
     for (study::Task& task : sampleTasks(resources.toStdString()))
+        study.tasks.push_back(std::move(task));
+    for (study::Task& task : sampleTuning(resources.toStdString()))
         study.tasks.push_back(std::move(task));
     return study;
 }

@@ -70,6 +70,23 @@ int firstUsable(const std::vector<series::Series>& all) {
     return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
 }
 
+std::int64_t parametersOf(const StudySession& session) {
+    for (const series::Series& one : session.series())
+        for (const series::Checkpoint& checkpoint : one.checkpoints)
+            if (checkpoint.spec)
+                return series::parameterCount(*checkpoint.spec);
+    return 0;
+}
+
+/// Where fine-tuning begins to help and where it begins to harm: the smaller a model, the larger its rates. For large ones
+/// the grid of Springer et al. (from 4e-6, by doublings).
+std::vector<double> usualRates(std::int64_t parameters) {
+    if (parameters < 5'000'000)
+        return {1e-3, 2e-3, 4e-3, 8e-3, 1.2e-2};
+    return parameters < 200'000'000 ? std::vector<double>{3e-5, 1e-4, 3e-4, 1e-3}
+                                    : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
+}
+
 } // namespace
 
 ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
@@ -347,9 +364,11 @@ void ProbeDock::loadProbe() {
         m_probe = *stored;
     } else {
         m_probe = defaultProbe(m_kind->currentData().toString(), name, firstRoles());
-        if (isKind(study::kFineTuning))
+        if (isKind(study::kFineTuning)) {
+            m_probe.strengths = usualRates(parametersOf(m_session));
             m_probe.settings = {{"data_task", m_data->currentData().toString().toStdString()},
                                 {"training", train::toJson(train::FineTuneSettings{})}};
+        }
         if (const series::Series* one = seriesNamed(m_session, name);
             one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
             m_probe.noiseScale = study::NoiseScale::TensorRms;
