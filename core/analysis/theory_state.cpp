@@ -29,8 +29,8 @@ std::vector<TheoryPreset> makePresets() {
     aligned.model.target = {2.4, 2.2, 1, 0.8, 0.35, 0.25};
     aligned.tuning.rate = 0.02;
     aligned.rates = {0.002, 0.005, 0.01};
-    return {{"Noise", noise}, {"Fine-tuning on the reversed spectrum", reversed}, {"The same, pulled to the checkpoint", pulled},
-            {"Fine-tuning on a nearly aligned spectrum", aligned}};
+    return {{"Noise", noise}, {"Reversed spectrum", reversed}, {"Reversed, pulled", pulled},
+            {"Nearly aligned", aligned}};
 }
 
 std::string subscript(std::size_t number) {
@@ -172,8 +172,9 @@ TheoryReading readTheory(const TheoryState& state) {
     reading.turn = findTurn(losses);
     reading.computed = computedSentence(state, losses, reading.turn);
     reading.costly = costlyMode(state);
-    if (state.change != TheoryChange::Regularised)
-        reading.theory = state.change == TheoryChange::Noise ? noiseTheory(state, reading.costly) : tuningTheory(state, reading.costly);
+    reading.theory = state.change == TheoryChange::Noise        ? noiseTheory(state, reading.costly)
+                     : state.change == TheoryChange::FineTuning ? tuningTheory(state, reading.costly)
+                                                                : "Theory: a stronger pull turns later and learns the fine-tuning task less well.";
     return reading;
 }
 

@@ -63,7 +63,7 @@ std::optional<std::size_t> costlyMode(const TheoryState& state);
 struct TheoryReading {
     TheoryTurn turn;                   ///< of the computed losses at the stops
     std::optional<std::size_t> costly; ///< costlyMode
-    std::string theory, computed;      ///< a sentence each; theory is "" where it has no criterion (a pull)
+    std::string theory, computed;      ///< a sentence each
 };
 TheoryReading readTheory(const TheoryState& state);
 

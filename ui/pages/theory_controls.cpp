@@ -14,6 +14,7 @@
 #include <QSignalBlocker>
 #include <QSpinBox>
 
+#include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/pages/log_slider.h"
 #include "ui/pages/spectrum_edit.h"
@@ -38,7 +39,7 @@ QLabel* labelFor(const QString& text, QWidget* field) {
 QString ladderText(const std::vector<double>& ladder) {
     QStringList words;
     for (const double value : ladder)
-        words << QLocale::c().toString(value, 'g', QLocale::FloatingPointShortest);
+        words << toQString(formatNumber(value, 6));
     return words.join(u' ');
 }
 

@@ -93,7 +93,7 @@ void TheoryPage::showEvent(QShowEvent* event) {
 void TheoryPage::showState() {
     const analysis::TheoryState& state = m_controls->state();
     const analysis::TheoryReading reading = analysis::readTheory(state);
-    m_sentence->setText(toQString(reading.theory.empty() ? reading.computed : reading.theory + "\n" + reading.computed));
+    m_sentence->setText(toQString(reading.theory + "\n" + reading.computed));
     m_grid->showNow(analysis::theoryFigure(state, m_estimates));
     if (!analysis::missingGammas(state, m_estimates).empty())
         m_sampleTimer.start();
