@@ -7,6 +7,7 @@
 #include "core/base/version.h"
 #include "core/io/files.h"
 #include "core/io/safetensors.h"
+#include "core/train/publish_folder.h"
 #include "core/train/trainer.h"
 
 namespace crest::train {
@@ -92,29 +93,15 @@ fs::path checkpointFolder(const PretrainConfig& config, std::int64_t seed, std::
 Result<void> writeCheckpoint(const fs::path& folder, const PretrainConfig& config, const ParameterLayout& layout,
                              const at::Tensor& parameters, const CheckpointFacts& facts,
                              const fs::path& tokenizerFolder) {
-    const fs::path temporary = folder.string() + ".tmp";
-    std::error_code code;
-    fs::remove_all(temporary, code);
-    fs::create_directories(temporary, code);
-    if (code)
-        return fail(io::systemError(code.value(), "create", temporary));
-    Json modelConfig = series::configFromDecoderSpec(config.spec);
-    modelConfig["dtype"] = typeName(config.saveType);
-    CREST_CHECK(io::writeFileAtomic(temporary / "config.json", modelConfig.dump(2) + "\n"));
-    CREST_CHECK(writeWeights(temporary / "model.safetensors", config, layout, parameters));
-    for (const char* name : {"tokenizer.json", "tokenizer_config.json"}) {
-        if (!fs::exists(tokenizerFolder / name, code))
-            continue;
-        CREST_TRY(text, io::readTextFile(tokenizerFolder / name));
-        CREST_CHECK(io::writeFileAtomic(temporary / name, text));
-    }
-    CREST_CHECK(
-        io::writeFileAtomic(temporary / "crest.json", crestJson(config, layout, parameters, facts).dump(2) + "\n"));
-    CREST_CHECK(io::syncFolder(temporary));
-    fs::rename(temporary, folder, code);
-    if (code)
-        return fail(io::systemError(code.value(), "rename", folder));
-    return io::syncFolder(folder.parent_path());
+    return publishFolder(folder, [&](const fs::path& temporary) -> Result<void> {
+        Json modelConfig = series::configFromDecoderSpec(config.spec);
+        modelConfig["dtype"] = typeName(config.saveType);
+        CREST_CHECK(io::writeFileAtomic(temporary / "config.json", modelConfig.dump(2) + "\n"));
+        CREST_CHECK(writeWeights(temporary / "model.safetensors", config, layout, parameters));
+        CREST_CHECK(copyTokenizer(tokenizerFolder, temporary));
+        return io::writeFileAtomic(temporary / "crest.json",
+                                   crestJson(config, layout, parameters, facts).dump(2) + "\n");
+    });
 }
 
 std::string finishedConfigHash(const fs::path& folder) {

@@ -111,6 +111,17 @@ public:
         if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end())
             error(std::string("\"") + key + "\" holds a number twice");
     }
+    /// "betas" of Adam: two numbers from 0 to below 1.
+    void betas(double& first, double& second) {
+        const Json* value = find("betas");
+        if (!value)
+            return;
+        const auto isBeta = [](const Json& b) { return b.is_number() && b.get<double>() >= 0 && b.get<double>() < 1; };
+        if (!value->is_array() || value->size() != 2 || !isBeta((*value)[0]) || !isBeta((*value)[1]))
+            return error("\"betas\" must be two numbers from 0 to below 1");
+        first = (*value)[0].get<double>();
+        second = (*value)[1].get<double>();
+    }
     void error(const std::string& message) {
         if (!m_error)
             m_error = Error{ErrorKind::OutOfRange, message + ".", m_where};

@@ -130,14 +130,7 @@ void readOptimizer(KeyReader& keys, OptimizerConfig& o) {
     keys.number("epsilon", o.epsilon, 1e-20, 1);
     keys.number("weight_decay", o.weightDecay, 0, 10);
     keys.number("clip_norm", o.clipNorm, 0, 1e6);
-    const Json* betas = keys.find("betas");
-    if (!betas)
-        return;
-    const auto isBeta = [](const Json& b) { return b.is_number() && b.get<double>() >= 0 && b.get<double>() < 1; };
-    if (!betas->is_array() || betas->size() != 2 || !isBeta((*betas)[0]) || !isBeta((*betas)[1]))
-        return keys.error("\"betas\" must be two numbers from 0 to below 1");
-    o.beta1 = (*betas)[0].get<double>();
-    o.beta2 = (*betas)[1].get<double>();
+    keys.betas(o.beta1, o.beta2);
 }
 
 Result<void> checkWhole(const PretrainConfig& c, const std::string& where) {

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+// Fine-tuning of one checkpoint at one learning rate with one seed. Deterministic: the weights depend on the checkpoint,
+// the settings, the data, rate and seed, and the instruction set; not on threads, nor on where a run was interrupted.
+//
+// The loss of a step is the mean of nats over all learned tokens of its examples together (transformers 5 with
+// num_items_in_batch), so that it does not matter how they are cut into passes.
+//
+// No LibTorch in this header.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/base/result.h"
+#include "core/data/tuning_example.h"
+#include "core/model/weight_source.h"
+#include "core/train/fine_tune_settings.h"
+
+namespace crest::train {
+
+/// How far weights are from where they started: L2 norms.
+struct TensorDistance {
+    std::string tensor;
+    double distance = 0, start = 0; ///< of the difference, and of the start itself
+};
+struct WeightDistance {
+    double distance = 0, start = 0; ///< of all tensors together
+    std::vector<TensorDistance> tensors;
+};
+
+class FineTune {
+public:
+    /// `reader` and `examples` must live on. Errors: a setting or the rate out of range; ids that the model does not know;
+    /// nothing to learn; weights that are not finite; too little memory. `threads` of gradientLanes lanes run side by side.
+    static Result<std::unique_ptr<FineTune>> create(const model::WeightReader& reader, const FineTuneSettings& settings,
+                                                    double learningRate, std::int64_t seed,
+                                                    std::span<const data::TuningExample> examples, int threads);
+    ~FineTune();
+
+    /// One optimiser step. Where its loss or gradient is not finite, or the loss is above the bound, nothing is updated and
+    /// the run has diverged: the report says the loss. OutOfRange after the last step or after divergence.
+    Result<StepReport> step();
+
+    std::int64_t stepsDone() const;
+    std::int64_t stepsTotal() const;
+    bool diverged() const;
+    /// Examples that were cut to the longest row, and those that were left out for having nothing to learn.
+    std::int64_t truncatedExamples() const;
+    std::int64_t droppedExamples() const;
+    /// Indices of the examples of a step (0-based), in order.
+    std::vector<std::int64_t> examplesOfStep(std::int64_t step) const;
+    /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products").
+    std::string instructions() const;
+
+    /// Writes weights and moments as they are now, and takes them up again (run_state.h): training then goes on to the same
+    /// bits. `identity` names checkpoint and data; settings, rate, seed and instructions are added. load: false where the
+    /// folder has no state; Mismatch where it is another run's.
+    Result<void> saveState(const std::filesystem::path& folder, const std::string& identity) const;
+    Result<bool> loadState(const std::filesystem::path& folder, const std::string& identity);
+
+    /// The weights as they are now, for scoring; valid while this object lives, not while it steps.
+    model::WeightSource& weights();
+    WeightDistance distanceFromStart() const;
+
+    /// Writes the weights as they are now as a checkpoint that transformers loads: config.json and the tokenizer's files of
+    /// the folder `origin`, weights in float32, crest.json with `provenance`. Unsupported where `origin` is a single file.
+    Result<void> writeCheckpoint(const std::filesystem::path& origin, const std::filesystem::path& folder,
+                                 const Json& provenance) const;
+
+private:
+    struct Impl;
+    explicit FineTune(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> m_impl;
+};
+
+} // namespace crest::train
