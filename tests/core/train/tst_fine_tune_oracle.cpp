@@ -97,7 +97,7 @@ Difference compare(const model::WeightReader& reader, const ParameterLayout& lay
 
 } // namespace
 
-class TestTuningOracle : public QObject {
+class TestFineTuneOracle : public QObject {
     Q_OBJECT
     QTemporaryDir m_dir;
     fs::path m_folder{m_dir.path().toStdString()};
@@ -106,7 +106,7 @@ private Q_SLOTS:
     void initTestCase() {
         QVERIFY(m_dir.isValid());
         at::set_num_threads(1);
-        const auto made = test::runReference({"gradients", m_dir.filePath("families")}, "tuning_reference.py");
+        const auto made = test::runReference({"gradients", m_dir.filePath("families")}, "fine_tune_reference.py");
         QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 
@@ -180,7 +180,7 @@ private Q_SLOTS:
                                                      {"weight_decay", 0.1},
                                                      {"warmup", warmup},
                                                      {"steps", 100}}}};
-        const auto ran = test::runReference({"trainer", QString::fromStdString(folder.string())}, "tuning_reference.py");
+        const auto ran = test::runReference({"trainer", QString::fromStdString(folder.string())}, "fine_tune_reference.py");
         QVERIFY2(ran, ran ? "" : ran.error().text().c_str());
         const Json theirs = readJson(folder / "trainer.json");
         QCOMPARE(theirs["losses"].size(), std::size_t{100});
@@ -209,7 +209,7 @@ private Q_SLOTS:
         // What is written is loaded by transformers and gives the loss of its own tuned model.
         const auto written = (*tune)->writeCheckpoint(folder / "start", folder / "tuned", {{"made_by", "test"}});
         QVERIFY2(written, written ? "" : written.error().text().c_str());
-        const auto checked = test::runReference({"loss", QString::fromStdString(folder.string())}, "tuning_reference.py");
+        const auto checked = test::runReference({"loss", QString::fromStdString(folder.string())}, "fine_tune_reference.py");
         QVERIFY2(checked, checked ? "" : checked.error().text().c_str());
         const Json losses = Json::parse(*checked);
         QVERIFY2(std::abs(losses["tuned"].get<double>() / losses["trained"].get<double>() - 1) < 1e-3, checked->c_str());
@@ -219,5 +219,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_GUILESS_MAIN(TestTuningOracle)
-#include "tst_tuning_oracle.moc"
+QTEST_GUILESS_MAIN(TestFineTuneOracle)
+#include "tst_fine_tune_oracle.moc"

@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fine-tuning as PyTorch and transformers do it: the live reference for tests/core/train/tst_tuning_oracle.cpp.
+"""Fine-tuning as PyTorch and transformers do it: the live reference for tests/core/train/tst_fine_tune_oracle.cpp.
 
-  tuning_reference.py gradients FOLDER
+  fine_tune_reference.py gradients FOLDER
         tiny decoders of every family below FOLDER/NAME, each with tuning.json (documents, which tokens are learned, the loss, mean over
         the learned tokens of all documents) and, in NAME/gradient, a checkpoint whose weights are the gradients of that loss by autograd,
         one document at a time
-  tuning_reference.py trainer FOLDER
+  fine_tune_reference.py trainer FOLDER
         trains FOLDER/start by transformers' Trainer on FOLDER/run.json (examples in order, padded there, and settings) and writes the loss
         and gradient norm of each step to FOLDER/trainer.json, the tuned model to FOLDER/trained
-  tuning_reference.py loss FOLDER
+  fine_tune_reference.py loss FOLDER
         prints the loss of FOLDER/trained and FOLDER/tuned on the first examples of FOLDER/run.json
 """
 import json
