@@ -97,7 +97,7 @@ Difference compare(const model::WeightReader& reader, const ParameterLayout& lay
 
 } // namespace
 
-class TestTuningOracle : public QObject {
+class TestFineTuneOracle : public QObject {
     Q_OBJECT
     QTemporaryDir m_dir;
     fs::path m_folder{m_dir.path().toStdString()};
@@ -219,5 +219,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_GUILESS_MAIN(TestTuningOracle)
+QTEST_GUILESS_MAIN(TestFineTuneOracle)
 #include "tst_fine_tune_oracle.moc"
