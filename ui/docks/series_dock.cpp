@@ -132,7 +132,7 @@ void SeriesDock::setupTree() {
 
 /// The name has what the others leave, but never so little that rows cannot be told apart: then the tree scrolls.
 void SeriesDock::fitName() {
-    constexpr int kLeast = 15 * kRhythm;
+    constexpr int kLeast = 14 * kRhythm;
     const QHeaderView* header = m_tree->header();
     int others = 0;
     for (int column = 0; column < SeriesModel::ColumnCount; ++column)

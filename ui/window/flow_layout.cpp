@@ -117,7 +117,7 @@ int FlowLayout::layOut(const QRect& rect, bool place) const {
             row = 0;
         }
         row = std::max(row, piece.height);
-        const int next = x + piece.width + 2 * spacing(); // fields stand apart, labels beside their field
+        const int next = x + piece.width + spacing();
         for (QLayoutItem* item : piece.items) {
             const QSize size = item->sizeHint();
             const int width = std::min(size.width(), inner.right() + 1 - x);
