@@ -142,7 +142,7 @@ private Q_SLOTS:
         add(R"({"needs":[]})", "\"needs\" must list");
         add(R"({"completion":null})", "must have one of");
         add(R"({"text":"{{q}}"})", "must have one of");
-        add(R"({"prompt":"{{q"})", "prompt");
+        add("{\"prompt\":\"{% if q %}\"}", "prompt"); // no raw string: moc counts its braces
         add(R"({"turns":{"user":{"completion":"x"}}})", "no dialogues");
         add(R"({"prompt":null,"completion":null,"messages":{"list":"{{m}}"}})", "needs \"turns\"");
         add(R"({"prompt":null,"completion":null,"messages":{"list":"{{m}}"},"turns":{"user":{"prompt":"x"}}})",
