@@ -238,7 +238,7 @@ void ProbeDock::setupLayout(Actions& actions) {
     column->setSpacing(0);
     column->addWidget(scroll, 1);
     column->addLayout(foot);
-    content->setMinimumWidth(31 * kRhythm);
+    content->setMinimumWidth(33 * kRhythm); // with a scroll bar, too
     setWidget(content);
 }
 
