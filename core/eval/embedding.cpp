@@ -15,8 +15,8 @@ namespace {
 constexpr std::int64_t kReleased = 1 << 20; ///< elements of a table that leave memory together
 
 /// x[k] row n = (or +=) row rows[n] + offset of a table, each row made once and dealt out.
-void gather(const Decoder& decoder, WeightSource& source, int tensor, std::span<const std::int32_t> rows, std::int64_t offset, int firstVersion,
-            std::vector<at::Tensor>& x, bool add) {
+void gather(const Decoder& decoder, WeightSource& source, int tensor, std::span<const std::int32_t> rows,
+            std::int64_t offset, int firstVersion, std::vector<at::Tensor>& x, bool add) {
     const std::int64_t width = x[0].size(1);
     std::vector<std::int64_t> order(rows.size());
     std::iota(order.begin(), order.end(), std::int64_t{0});
