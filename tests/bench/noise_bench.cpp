@@ -115,7 +115,7 @@ Result<Json> noise(Bench& bench, std::int64_t first, std::int64_t seeds) {
     const auto modification = probe::makeGaussianNoise(*bench.reader, std);
     std::vector<std::vector<double>> values(bench.gammas.size());
     for (std::int64_t seed = first; seed < first + seeds; ++seed) {
-        CREST_TRY(versions, modification->versions(bench.gammas, seed));
+        CREST_TRY(versions, modification->versions(bench.gammas, seed, {}));
         CREST_TRY(losses, eval::sequenceLosses(*bench.decoder, *versions, bench.sequences, {}, {}));
         for (std::size_t g = 0; g < values.size(); ++g) {
             values[g].push_back(

@@ -470,7 +470,7 @@ private Q_SLOTS:
         QVERIFY(first);
         for (std::int64_t seed = 1; seed <= 1000; ++seed) {
             const std::vector<double> gammas{0.1};
-            const auto versions = noise->versions(gammas, seed);
+            const auto versions = noise->versions(gammas, seed, {});
             QVERIFY(versions && eval::sequenceLosses(decoder, **versions, sequences, {}, {}));
         }
         const auto last = eval::sequenceLosses(decoder, base, sequences, {}, {});
