@@ -116,7 +116,7 @@ at::Tensor lastStates(const test::TinyModel& tiny, std::int64_t chunkRows, std::
     std::vector<at::Tensor> x{at::empty({layout.rows(), tiny.spec.width}, at::kFloat)};
     eval::embed(decoder, source, layout.inputs, layout.positions, 0, x);
     for (int layer = 0; layer < tiny.spec.layers; ++layer) {
-        decoder.loadBlock(source, layer, 0, 1, x.size(0));
+        decoder.loadBlock(source, layer, 0, 1, layout.rows());
         for (const eval::RowChunk& chunk : eval::chunksOf(layout, chunkRows, longestPiece)) {
             at::Tensor part = x[0].narrow(0, chunk.begin, chunk.count);
             decoder.forwardBlock(0, part, chunk.pieces);
