@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostFiles = 300'000, kMostFolders = 30'000;
+constexpr std::size_t kMostFiles = 300'000, kMostLinks = 1'000;
 constexpr std::size_t kDeepest = 16;
 constexpr std::size_t kHubParts = 3; ///< datasets--org--name, snapshots, hash
 
@@ -159,8 +159,8 @@ Result<void> DataFolder::index(const fs::path& folder, std::vector<fs::path>& ab
     const fs::path real = fs::canonical(folder, problem);
     if (problem || above.size() > kDeepest || std::ranges::find(above, real) != above.end())
         return {};
-    if (++m_folders > kMostFolders)
-        return tooMany("folders", kMostFolders, m_root);
+    if (fs::is_symlink(folder, problem) && ++m_links > kMostLinks)
+        return tooMany("linked folders", kMostLinks, m_root);
     above.push_back(real);
     fs::path only; // of a hub cache's snapshots the one that main names
     if (folder.filename() == "snapshots" && folder.parent_path().filename().string().starts_with("datasets--"))

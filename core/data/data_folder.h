@@ -21,7 +21,7 @@ namespace crest::data {
 class DataFolder {
 public:
     /// Of a file it is a folder with this one. NotFound, or OutOfRange where it holds more than 300,000 files or
-    /// 30,000 folders.
+    /// leads through 1,000 linked folders.
     static Result<DataFolder> open(const std::filesystem::path& folder);
 
     /// Every file that matches, in order of their names; empty where none does. Mismatch where files of one pattern lie
@@ -43,7 +43,7 @@ private:
     std::vector<Entry> m_entries;
     std::map<std::string, std::vector<std::string>> m_members; ///< of archives that were looked into
 
-    std::size_t m_folders = 0; ///< that were searched
+    std::size_t m_links = 0; ///< to folders, that were followed: a few can lead through one another in very many ways
 
     Result<void> index(const std::filesystem::path& folder, std::vector<std::filesystem::path>& above);
     Result<void> indexFile(const std::filesystem::path& file);

@@ -21,14 +21,15 @@ namespace fs = std::filesystem;
 constexpr const char* kNamedTokens[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                         "pad_token", "cls_token", "mask_token"};
 
-constexpr std::size_t kMostAdded = 30'000; ///< each becomes an entry with flags; Gemma 3 has 6,242
+constexpr std::uint64_t kMaxCompanionBytes = 4'000'000; ///< of each file; Gemma 3 has 1.2 MB
+constexpr std::size_t kMostAdded = 15'000; ///< each becomes an entry with flags; Gemma 3 has 6,242
 
 /// "" where there is no such file.
 Result<std::string> readOptional(const fs::path& file) {
     std::error_code ignored;
     if (!fs::exists(file, ignored))
         return std::string();
-    return io::readTextFile(file, kMaxRestBytes);
+    return io::readTextFile(file, kMaxCompanionBytes);
 }
 
 /// An empty object for no text.
