@@ -74,6 +74,10 @@ Result<TuningTemplates> readTuningTemplates(const fs::path& folder) {
                         file.filename().string());
         templates.styles.push_back(std::move(style));
     }
+    // Files are in another order: "a-b.json" is before "a.json".
+    const auto byName = [](const auto& a, const auto& b) { return a.name() < b.name(); };
+    std::ranges::sort(templates.forms, byName);
+    std::ranges::sort(templates.styles, byName);
     if (templates.forms.empty())
         return fail(ErrorKind::NotFound, "there is no file of a form of rows (*.json)", folder.string());
     return templates;
