@@ -35,7 +35,14 @@ def documents(index, vocab):
 
 
 def fill_gradients(model, rows, masks):
-    """Leaves the gradients in the place of the weights; returns the loss."""
+    """Leaves the gradients in the place of the weights; returns the loss.
+
+    PyTorch gives the row of a padding token no gradient where it is looked up (padding_idx; OPT has one, id 1); Crest, which never pads,
+    trains a token of that id like any other. So the reference is the plain derivative.
+    """
+    for module in model.modules():
+        if isinstance(module, torch.nn.Embedding):
+            module.padding_idx = None
     learned = sum(map(sum, masks))
     total = 0.0
     for row, mask in zip(rows, masks):
