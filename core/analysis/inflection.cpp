@@ -210,7 +210,7 @@ Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
     result.tokens = table.budgets[lowest].tokens;
     result.low = result.bracketLow = table.budgets.front().tokens;
     result.high = result.bracketHigh = table.budgets.back().tokens;
-    if (isDrawn(table) && result.draws < 2)
+    if (table.strength != 0 && isDrawn(table) && result.draws < 2)
         return unsupported(result, InflectionVerdict::NoError,
                            fmt::format("one {} at a budget: at least two are needed to know their error", options.draw),
                            options);

@@ -161,6 +161,7 @@ private Q_SLOTS:
         analysis::InflectionRow found;
         found.task = "dictionary";
         found.strength = 0.1;
+        found.modified = "gamma 0.1";
         found.inflection.supported = true;
         found.inflection.verdict = analysis::InflectionVerdict::Supported;
         found.inflection.tokens = 8e6, found.inflection.low = 4e6, found.inflection.high = 16e6;
@@ -172,7 +173,7 @@ private Q_SLOTS:
         model.setRows({found, none});
         QCOMPARE(text(model, 0, InflectionModel::Task), QStringLiteral("dictionary"));
         QCOMPARE(text(model, 0, InflectionModel::Role), QStringLiteral("ID"));
-        QCOMPARE(text(model, 0, InflectionModel::Strength), QStringLiteral("0.1"));
+        QCOMPARE(text(model, 0, InflectionModel::Strength), QStringLiteral("gamma 0.1"));
         QCOMPARE(text(model, 0, InflectionModel::Point), QStringLiteral("8M"));
         QCOMPARE(text(model, 0, InflectionModel::Interval), QStringLiteral("4M to 16M"));
         QCOMPARE(text(model, 0, InflectionModel::Evidence), QStringLiteral("the numbers"));
