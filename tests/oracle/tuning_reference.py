@@ -72,6 +72,21 @@ def tokenizers_of(folder):
     return out
 
 
+def first_behind(tokenizer, text, whole, place, learned):
+    """The first token that reaches beyond a place of the text (`learned`), or that begins at or behind it. Where the normalizer draws
+    characters of both sides together (a letter and its accent), the library's offsets name one of them alone; the place is then
+    where the normalized whole leaves the normalized front, and the offsets are those in the normalized text."""
+    normalize = tokenizer.normalizer.normalize_str if tokenizer.normalizer else str
+    all_of_it, front = normalize(text), normalize(text[:place])
+    offsets = whole.offsets
+    if not all_of_it.startswith(front):
+        again = tokenizer.encode(all_of_it, add_special_tokens=False)
+        assert again.ids == whole.ids
+        offsets, place = again.offsets, len(os.path.commonprefix([all_of_it, front]))
+    fits = [i for i, (begin, end) in enumerate(offsets) if (end > place if learned else begin >= place)]
+    return fits[0] if fits else len(whole.ids)
+
+
 def by_offsets(tokenizer, eos, parts, prefix):
     """(text, learned) parts by the rule that Crest states: ids of the text before a border that begin the whole are all of it;
     else a token is learned where it reaches into a learned stretch. A begin token that the text has is not put there again."""
@@ -86,11 +101,8 @@ def by_offsets(tokenizer, eos, parts, prefix):
         if learned == following:
             continue
         before = tokenizer.encode(text[:place], add_special_tokens=False).ids
-        if whole.ids[: len(before)] == before:
-            first = len(before)
-        else:
-            fits = [i for i, (begin, end) in enumerate(whole.offsets) if (end > place if following else begin >= place)]
-            first = fits[0] if fits else len(whole.ids)
+        clean = whole.ids[: len(before)] == before
+        first = len(before) if clean else first_behind(tokenizer, text, whole, place, following)
         flags[first:] = [following] * (len(flags) - first)
     ids = prefix + whole.ids
     flags = [False] * len(prefix) + flags
