@@ -342,7 +342,7 @@ private Q_SLOTS:
         };
         QTRY_COMPARE(listed(), 6);
         QVERIFY(std::any_of(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
-            return issue.where.endsWith(QStringLiteral("tokens-2M, gamma 0.1, draw 4"));
+            return issue.where.endsWith(QStringLiteral("tokens-2M, gamma 0.1, noise draw 4"));
         }));
         fixture.useRunner(0);
         one.session.resume(toQString(one.session.runs()[0].id));
