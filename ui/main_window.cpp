@@ -11,6 +11,7 @@
 #include <QMessageBox>
 #include <QMimeData>
 #include <QScreen>
+#include <QScrollArea>
 #include <QStackedWidget>
 #include <QStatusBar>
 #include <QTabWidget>
@@ -101,7 +102,13 @@ void MainWindow::setupPages() {
     m_tabs->addTab(m_samples, tr("Samples"));
     m_tabs->addTab(m_theory, tr("Theory"));
     m_stack = new QStackedWidget;
-    m_stack->addWidget(m_start);
+    auto* start = new QScrollArea; // many recent studies must not make a small screen's window too high
+    start->setWidget(m_start);
+    start->setWidgetResizable(true);
+    start->setFrameShape(QFrame::NoFrame);
+    start->viewport()->setAutoFillBackground(false);
+    m_start->setAutoFillBackground(false);
+    m_stack->addWidget(start);
     m_stack->addWidget(m_tabs);
     m_message = new MessageBar;
     auto* central = new QWidget;
@@ -346,7 +353,7 @@ void MainWindow::showPages() {
 
 void MainWindow::studyClosed() {
     setWindowTitle(QString());
-    m_stack->setCurrentWidget(m_start);
+    m_stack->setCurrentIndex(0); // the start page
     showDocks(false);
     m_status->clear();
     if (m_painted)

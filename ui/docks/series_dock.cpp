@@ -132,13 +132,14 @@ void SeriesDock::setupTree() {
 
 /// The name has what the others leave, but never so little that rows cannot be told apart: then the tree scrolls.
 void SeriesDock::fitName() {
-    constexpr int kLeast = 14 * kRhythm;
+    const QAbstractItemView* view = m_tree;
+    const int least = std::clamp(view->sizeHintForColumn(SeriesModel::Name), 12 * kRhythm, 19 * kRhythm);
     const QHeaderView* header = m_tree->header();
     int others = 0;
     for (int column = 0; column < SeriesModel::ColumnCount; ++column)
         if (column != SeriesModel::Name)
             others += header->sectionSize(column); // 0 where it is hidden
-    const int width = std::max(kLeast, m_tree->viewport()->width() - others);
+    const int width = std::max(least, m_tree->viewport()->width() - others);
     if (width != header->sectionSize(SeriesModel::Name))
         m_tree->header()->resizeSection(SeriesModel::Name, width);
 }
