@@ -120,9 +120,16 @@ def by_trl(fast, rows, max_length=None):
     return [{"ids": row["input_ids"], "learned": [0] + [int(label != -100) for label in row["labels"][1:]]} for row in prepared]
 
 
-def by_chat_template(fast, style, turns):
+def by_chat_template(tokenizer, fast, style, turns):
+    """transformers' mask ends with the first token of the last character; the others of that character (its bytes, where the
+    vocabulary has no token for it) are learned as well, or a line feed would be half learned."""
     made = fast.apply_chat_template(turns, chat_template=GENERATION[style], tokenize=True, return_dict=True, return_assistant_tokens_mask=True)
     ids, mask = list(made["input_ids"]), list(made["assistant_masks"])
+    read = tokenizer.encode(fast.apply_chat_template(turns, chat_template=GENERATION[style], tokenize=False), add_special_tokens=False)
+    assert read.ids == ids
+    for i in range(1, len(ids)):
+        if mask[i - 1] and read.offsets[i] == read.offsets[i - 1]:
+            mask[i] = 1
     if ids[-1] != fast.eos_token_id:
         ids, mask = ids + [fast.eos_token_id], mask + [1]
     return {"ids": ids, "learned": [0] + mask[1:]}
@@ -330,7 +337,7 @@ def main():
                 add(name, file, form, [by_offsets(tokenizer, eos, p, [bos]) for p in parts], begin="begin_token")
             if file == "tulu.jsonl":
                 for style in GENERATION:
-                    chat = [by_chat_template(fast, style, answered(row["messages"])) for row in rows]
+                    chat = [by_chat_template(tokenizer, fast, style, answered(row["messages"])) for row in rows]
                     add(name, file, form, chat, chat=style, begin="nothing")
     with open(os.path.join(folder, "cases.json"), "w") as file:
         json.dump({"cases": out, "splits": list(splits()), "checked": checked}, file)
