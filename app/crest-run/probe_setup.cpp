@@ -141,6 +141,7 @@ Result<study::Probe> emptyProbe(const ProbeOptions& options) {
     if (options.kind == study::kFineTuning) {
         CREST_TRY(settings, tuningSettings(options.tuning));
         probe.settings = std::move(settings);
+        probe.settings["training"]["compute"] = study::computeTypeName(probe.compute);
     }
     if (!study::probeKind(options.kind).isDrawn())
         return probe;

@@ -53,14 +53,17 @@ Result<TextWindows> readTextWindows(const std::filesystem::path& file, const tex
     return result;
 }
 
-std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span<const float> tokenNats) {
+std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span<const float> tokenNats,
+                                  std::span<const std::span<const std::uint8_t>> counted) {
     std::vector<double> sums;
     sums.reserve(sequences.size());
     std::size_t next = 0;
-    for (const Sequence& sequence : sequences) {
+    for (std::size_t s = 0; s < sequences.size(); ++s) {
+        const auto scored = static_cast<std::size_t>(sequences[s].scored());
+        const bool all = counted.empty() || counted[s].empty();
         double sum = 0;
-        for (std::int64_t i = 0; i < sequence.scored(); ++i)
-            sum += static_cast<double>(tokenNats[next++]);
+        for (std::size_t i = 0; i < scored; ++i, ++next)
+            sum += all || counted[s][i] != 0 ? static_cast<double>(tokenNats[next]) : 0.0;
         sums.push_back(sum);
     }
     return sums;

@@ -47,7 +47,9 @@ struct LossSummary {
 };
 
 /// Sums token losses (in double) by sequence. `tokenNats` as in VersionLoss.
-std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span<const float> tokenNats);
+/// `counted`, where it is not empty: for each sequence which of its scored tokens count, all where that is empty.
+std::vector<double> sumBySequence(std::span<const Sequence> sequences, std::span<const float> tokenNats,
+                                  std::span<const std::span<const std::uint8_t>> counted = {});
 /// The standard error is that of a ratio of sums: sqrt(n / (n - 1) sum (nats - mean tokens)^2) / total tokens.
 LossSummary summarise(std::span<const double> sequenceNats, std::span<const Sequence> sequences);
 /// The same where not every scored token counts: `counts` of each sequence.

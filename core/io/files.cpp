@@ -152,6 +152,11 @@ void MappedFile::advise(std::uint64_t offset, std::uint64_t length, int advice) 
     ::madvise(const_cast<std::byte*>(m_data) + start, end - start, advice);
 }
 
+bool isThere(const fs::path& path) {
+    std::error_code error;
+    return fs::exists(fs::symlink_status(path, error));
+}
+
 Result<FileHead> readFileHead(const fs::path& file, std::uint64_t count) {
     const Descriptor descriptor(openRetrying(file, O_RDONLY | O_NONBLOCK));
     if (descriptor.get() < 0)

@@ -39,6 +39,9 @@ private:
     std::size_t m_size = 0;
 };
 
+/// Something of this name is there, were it a link whose target is not.
+bool isThere(const std::filesystem::path& path);
+
 /// The first `count` bytes of a file, fewer where it is shorter, and its whole size. Only regular files are opened.
 struct FileHead {
     std::string bytes;

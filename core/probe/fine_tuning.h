@@ -16,8 +16,8 @@ namespace crest::probe {
 struct FineTuningOptions {
     train::FineTuneSettings settings;
     int threads = 1;
-    /// Where an unfinished training keeps its state, so that a killed runner's work is taken up at the last save; "":
-    /// nowhere.
+    /// Where a training keeps its state until it is measured (Modification::done), so that what a stopped or killed runner
+    /// did is taken up at the last save; "": nowhere.
     std::filesystem::path stateFolder;
     std::string identity; ///< of weights, tokenizer and data
     double saveSeconds = 30;
@@ -28,8 +28,5 @@ struct FineTuningOptions {
 /// `reader` must outlive the result and its versions, whose weights are valid until the next training.
 std::unique_ptr<Modification> makeFineTuning(const model::WeightReader& reader,
                                              std::shared_ptr<const data::TuningSet> data, FineTuningOptions options);
-
-/// Forward passes that cost as much as one step of training on the same tokens.
-inline constexpr double kPassesOfTraining = 3;
 
 } // namespace crest::probe

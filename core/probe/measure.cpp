@@ -65,16 +65,9 @@ Result<TextBatch> textsOf(const Plan& plan, const Pass& pass, const LoadedCheckp
 std::vector<double> meanNats(const TextBatch& batch, std::span<const eval::VersionLoss> members) {
     std::vector<double> nats(batch.sequences.size(), 0.0);
     for (const eval::VersionLoss& member : members) {
-        std::size_t token = 0;
-        for (std::size_t s = 0; s < nats.size(); ++s) {
-            const auto scored = static_cast<std::size_t>(batch.sequences[s].scored());
-            double sum = 0;
-            for (std::size_t i = 0; i < scored; ++i)
-                if (batch.counted[s].empty() || batch.counted[s][i] != 0)
-                    sum += static_cast<double>(member.tokenNats[token + i]);
-            token += scored;
-            nats[s] += sum / static_cast<double>(members.size());
-        }
+        const std::vector<double> sums = eval::sumBySequence(batch.sequences, member.tokenNats, batch.counted);
+        for (std::size_t s = 0; s < nats.size(); ++s)
+            nats[s] += sums[s] / static_cast<double>(members.size());
     }
     return nats;
 }
@@ -114,12 +107,43 @@ run::Measurement textMeasurement(int cell, int task, eval::LossSummary summary) 
     return measurement;
 }
 
+data::TaskOutcome divergedOutcome(const study::Task& task, const std::string& cause) {
+    data::TaskOutcome outcome;
+    outcome.cause = cause;
+    const auto json = parseJson(task.definition, task.name);
+    const auto definition = json ? data::parseTask(*json, task.name) : fail(json.error());
+    if (definition)
+        for (const std::string& metric : definition->metrics)
+            outcome.metrics.push_back({metric, data::metricUnit(metric), std::numeric_limits<double>::quiet_NaN(),
+                                       std::numeric_limits<double>::quiet_NaN(), {}, {}});
+    return outcome;
+}
+
+/// Every task of the pass without a finite value, and why.
+std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass& pass, const std::string& cause) {
+    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+    std::vector<run::Measurement> measured;
+    for (const int cell : pass.cells)
+        for (const int task : pass.tasks) {
+            run::Measurement& one = measured.emplace_back();
+            one.cell = cell;
+            one.task = task;
+            one.value = one.stderr_ = kNone;
+            one.cause = cause;
+            if (taskAt(plan, task).kind == study::TaskKind::Suite)
+                one.outcome = divergedOutcome(taskAt(plan, task), cause);
+        }
+    return measured;
+}
+
 Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass& pass,
                                                    const LoadedCheckpoint& checkpoint, TaskInputs& inputs,
                                                    PassWeights& passWeights, model::Decoder& decoder,
                                                    double& tokensDone, const JobContext& job) {
     CREST_TRY(batch, textsOf(plan, pass, checkpoint, inputs, job));
     CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
+    if (!weights.source)
+        return divergedMeasurements(plan, pass, weights.cause);
     eval::LossOptions options;
     options.tokensDone = [&](double tokens) {
         tokensDone += tokens;
@@ -177,6 +201,8 @@ Result<std::vector<run::Measurement>> measureSuite(const Plan& plan, const Pass&
     const int task = pass.tasks.front();
     CREST_TRY(prepared, inputs.suite(taskAt(plan, task), checkpoint, JobContext(job.token())));
     CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
+    if (!weights.source)
+        return divergedMeasurements(plan, pass, weights.cause);
     TokenCount count(tokensDone, estimatedTokens(plan, task));
     const JobContext counting(job.token(), [&](const Progress& progress) {
         tokensDone = count.after(progress);
@@ -212,35 +238,6 @@ void addPass(std::vector<Pass>& passes, std::int64_t seed, bool base, const std:
         passes.push_back({seed, tasks, {cell}});
 }
 
-data::TaskOutcome divergedOutcome(const study::Task& task, const std::string& cause) {
-    data::TaskOutcome outcome;
-    outcome.cause = cause;
-    const auto json = parseJson(task.definition, task.name);
-    const auto definition = json ? data::parseTask(*json, task.name) : fail(json.error());
-    if (definition)
-        for (const std::string& metric : definition->metrics)
-            outcome.metrics.push_back({metric, data::metricUnit(metric), std::numeric_limits<double>::quiet_NaN(),
-                                       std::numeric_limits<double>::quiet_NaN(), {}, {}});
-    return outcome;
-}
-
-/// Every task of the pass without a finite value, and why.
-std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass& pass, const std::string& cause) {
-    constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
-    std::vector<run::Measurement> measured;
-    for (const int cell : pass.cells)
-        for (const int task : pass.tasks) {
-            run::Measurement& one = measured.emplace_back();
-            one.cell = cell;
-            one.task = task;
-            one.value = one.stderr_ = kNone;
-            one.cause = cause;
-            if (taskAt(plan, task).kind == study::TaskKind::Suite)
-                one.outcome = divergedOutcome(taskAt(plan, task), cause);
-        }
-    return measured;
-}
-
 } // namespace
 
 std::vector<Pass> passesOf(const run::BatchRequest& request) {
@@ -262,12 +259,7 @@ Result<std::vector<run::Measurement>> measure(const Plan& plan, const Pass& pass
                                               TaskInputs& inputs, PassWeights& weights, model::Decoder& decoder,
                                               double& tokensDone, const JobContext& job) {
     const bool suite = taskAt(plan, pass.tasks.front()).kind == study::TaskKind::Suite;
-    auto measured =
-        (suite ? measureSuite : measureTexts)(plan, pass, checkpoint, inputs, weights, decoder, tokensDone, job);
-    // Weights that are not to be had are a result: the training diverged.
-    if (!measured && measured.error().kind == ErrorKind::NonFinite)
-        return divergedMeasurements(plan, pass, measured.error().message);
-    return measured;
+    return (suite ? measureSuite : measureTexts)(plan, pass, checkpoint, inputs, weights, decoder, tokensDone, job);
 }
 
 } // namespace crest::probe

@@ -21,6 +21,8 @@ public:
 
     /// Forward passes whose mean is one result: 2 for an antithetic pair, else 1.
     virtual int members() const = 0;
+    /// What was asked for is measured and stored: what was kept so that others could go on with it may go.
+    virtual void done() {}
     /// The modified weights of every strength for one seed (0 where nothing is drawn): version i * members() + m is member
     /// m of strengths[i]. Long work reports tokens through `job`, counted as forward passes, and stops when asked.
     virtual Result<std::unique_ptr<model::WeightSource>> versions(std::span<const double> strengths, std::int64_t seed,

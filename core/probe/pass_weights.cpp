@@ -82,13 +82,18 @@ Result<MadeWeights> PassWeights::of(const Plan& plan, const Pass& pass, const Lo
                                     TaskInputs& inputs, const JobContext& job) {
     const auto cellAt = [&](int index) -> const study::Cell& { return plan.cells[static_cast<std::size_t>(index)]; };
     if (cellAt(pass.cells.front()).isBase())
-        return MadeWeights{std::make_unique<model::PristineWeights>(*checkpoint.reader), 1};
+        return MadeWeights{std::make_unique<model::PristineWeights>(*checkpoint.reader), 1, ""};
     CREST_CHECK(make(plan, checkpoint, inputs, job));
     std::vector<double> strengths;
     for (const int cell : pass.cells)
         strengths.push_back(cellAt(cell).strength);
-    CREST_TRY(versions, m_modification->versions(strengths, pass.seed, job));
-    return MadeWeights{std::move(versions), m_modification->members()};
+    const int members = m_modification->members();
+    auto versions = m_modification->versions(strengths, pass.seed, job);
+    if (!versions && versions.error().kind == ErrorKind::NonFinite)
+        return MadeWeights{nullptr, members, versions.error().message};
+    if (!versions)
+        return fail(versions.error());
+    return MadeWeights{std::move(*versions), members, ""};
 }
 
 } // namespace crest::probe

@@ -19,8 +19,9 @@ struct Pass;
 
 /// As they are (one version), or `members` versions of every cell of the pass, in its order.
 struct MadeWeights {
-    std::unique_ptr<model::WeightSource> source;
+    std::unique_ptr<model::WeightSource> source; ///< null where there are none to be had, which is a result
     int members = 1;
+    std::string cause; ///< why there are none: the training diverged
 };
 
 /// Keeps a probe's modification of a checkpoint from one pass to the next: a fine-tuned cell is trained once for all that
@@ -32,9 +33,14 @@ public:
         : m_threads(threads)
         , m_workFolder(std::move(workFolder)) {}
 
-    /// Valid until the next call. NonFinite where a training diverged: what that is measured with is not finite.
+    /// Valid until the next call.
     Result<MadeWeights> of(const study::Plan& plan, const Pass& pass, const LoadedCheckpoint& checkpoint,
                            TaskInputs& inputs, const JobContext& job);
+    /// Everything that was asked for is measured and stored.
+    void done() {
+        if (m_modification)
+            m_modification->done();
+    }
     /// Before a checkpoint goes: nothing of it is held any longer.
     void forget() { m_modification.reset(); }
 

@@ -121,9 +121,11 @@ Result<void> ProbeRunner::compute(const run::BatchRequest& request, const JobCon
         for (run::Measurement& measurement : *measured)
             CREST_CHECK(emit(std::move(measurement)));
     }
-    m_weights.forget(); // all that was asked for is measured and stored, or failed
-    if (failed)
+    if (failed) {
+        m_weights.forget();
         return fail(*failed);
+    }
+    m_weights.done();
     return {};
 }
 

@@ -21,14 +21,9 @@ namespace fs = std::filesystem;
 constexpr std::size_t kShortCommit = 12;
 constexpr std::size_t kNamedFiles = 3;
 
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
 bool holdsWeights(const fs::path& folder) {
-    return isThere(folder / "model.safetensors") || isThere(folder / "model.safetensors.index.json") ||
-           isThere(folder / "pytorch_model.bin") || isThere(folder / "pytorch_model.bin.index.json");
+    return io::isThere(folder / "model.safetensors") || io::isThere(folder / "model.safetensors.index.json") ||
+           io::isThere(folder / "pytorch_model.bin") || io::isThere(folder / "pytorch_model.bin.index.json");
 }
 
 void readNativeConfig(const fs::path& folder, Checkpoint& checkpoint) {
@@ -48,7 +43,7 @@ void readConfig(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "config.json";
     if (isNativeOlmo(folder))
         return readNativeConfig(folder, checkpoint);
-    if (!isThere(file))
+    if (!io::isThere(file))
         return mark(checkpoint, CheckpointState::Broken, file.string() + ": config.json is missing.");
     const auto config = readSmallJson(file);
     if (!config)
@@ -80,7 +75,7 @@ void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBl
             checkpoint, CheckpointState::Broken,
             "The download is not complete: the cache holds unfinished files (.incomplete); run the same download "
             "again.");
-    if (!files && files.error().kind == ErrorKind::NotFound && isNativeOlmo(path) && !isThere(path / "model.pt"))
+    if (!files && files.error().kind == ErrorKind::NotFound && isNativeOlmo(path) && !io::isThere(path / "model.pt"))
         return mark(checkpoint, CheckpointState::Broken,
                     "There is neither model.pt nor model.safetensors: a checkpoint of OLMo's trainer in parts is not "
                     "read. Put it together with its scripts/unshard.py.");

@@ -18,11 +18,6 @@ constexpr std::uint64_t kMaxRecordBytes = 2'000'000; // init_std names every ten
 constexpr std::uint64_t kMaxWholeState = 200'000;
 constexpr std::uint64_t kStateEnds = 32'768;
 
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
 std::optional<std::int64_t> optionalInt(const Json& object, const char* key, const std::string& where, std::int64_t low,
                                         Checkpoint& checkpoint) {
     if (!object.contains(key) || object[key].is_null())
@@ -138,7 +133,7 @@ Result<Json> readSmallJson(const fs::path& file, std::uint64_t maxBytes) {
 
 std::string readCrestRecord(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "crest.json";
-    if (!isThere(file))
+    if (!io::isThere(file))
         return {};
     const auto record = readSmallJson(file, kMaxRecordBytes);
     if (!record) {
@@ -166,7 +161,7 @@ std::string readCrestRecord(const fs::path& folder, Checkpoint& checkpoint) {
 
 void readTrainerState(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "trainer_state.json";
-    if (!isThere(file))
+    if (!io::isThere(file))
         return;
     const auto numbers = trainerNumbers(file);
     if (!numbers)
@@ -183,7 +178,7 @@ void readTrainerState(const fs::path& folder, Checkpoint& checkpoint) {
 }
 
 std::string adapterReason(const fs::path& folder) {
-    if (!isThere(folder / "adapter_config.json"))
+    if (!io::isThere(folder / "adapter_config.json"))
         return {};
     std::string base;
     if (const auto config = readSmallJson(folder / "adapter_config.json"); config && config->is_object())

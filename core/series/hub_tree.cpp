@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/base/json.h"
+#include "core/io/files.h"
 #include "core/series/checkpoint_records.h"
 #include "core/series/hub_cache.h"
 
@@ -14,11 +15,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxTreeBytes = kMaxConfigBytes;
 constexpr std::size_t kMaxNameBytes = 255;
-
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
 
 /// "model-00001-of-00003.safetensors" for "model" and ".safetensors".
 bool isShard(std::string_view name, std::string_view stem, std::string_view type) {
@@ -56,10 +52,10 @@ std::vector<std::string> weightFiles(const fs::path& folder, const std::set<std:
     std::vector<std::string> preferred;
     for (const WeightForm& form : forms) {
         const std::vector<std::string> files = filesOf(form, committed);
-        const bool begun = isThere(folder / form.whole()) || isThere(folder / form.index()) ||
-                           std::ranges::any_of(files, [&](const std::string& name) { return isThere(folder / name); });
+        const bool begun = io::isThere(folder / form.whole()) || io::isThere(folder / form.index()) ||
+                           std::ranges::any_of(files, [&](const std::string& name) { return io::isThere(folder / name); });
         if (begun)
-            return isThere(folder / form.whole()) ? std::vector<std::string>() : files;
+            return io::isThere(folder / form.whole()) ? std::vector<std::string>() : files;
         if (preferred.empty())
             preferred = files;
     }
@@ -68,7 +64,7 @@ std::vector<std::string> weightFiles(const fs::path& folder, const std::set<std:
 
 std::vector<std::string> tokenizerFiles(const fs::path& folder, const std::set<std::string>& committed) {
     const std::vector<std::string> forms[] = {{"tokenizer.json"}, {"vocab.json", "merges.txt"}, {"tokenizer.model"}};
-    const auto inFolder = [&](const std::string& name) { return isThere(folder / name); };
+    const auto inFolder = [&](const std::string& name) { return io::isThere(folder / name); };
     if (std::ranges::any_of(forms, [&](const auto& form) { return std::ranges::all_of(form, inFolder); }))
         return {};
     for (const auto& form : forms)
@@ -99,7 +95,7 @@ std::set<std::string> committedFiles(const fs::path& folder, const std::string& 
                                      const HubRepository* repository) {
     const fs::path home = repository != nullptr ? repository->folder : folder / ".cache/huggingface";
     const fs::path file = home / "trees" / (commit + ".json");
-    if (!isThere(file))
+    if (!io::isThere(file))
         return {};
     const auto text = readSmallText(file, kMaxTreeBytes);
     if (!text)
@@ -115,7 +111,7 @@ std::vector<std::string> missingFiles(const fs::path& folder, const std::set<std
         needed.push_back(std::move(name));
     for (std::string& name : tokenizerFiles(folder, committed))
         needed.push_back(std::move(name));
-    std::erase_if(needed, [&](const std::string& name) { return isThere(folder / name); });
+    std::erase_if(needed, [&](const std::string& name) { return io::isThere(folder / name); });
     return needed;
 }
 

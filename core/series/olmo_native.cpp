@@ -16,11 +16,6 @@ namespace fs = std::filesystem;
 
 constexpr std::int64_t kMaxFactor = std::int64_t{1} << 30;
 
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
 std::optional<std::int64_t> countOf(const Json& object, const char* key) {
     const auto value = requireInt(object, key, "", 1, kMaxFactor);
     return value ? std::optional(*value) : std::nullopt;
@@ -56,7 +51,7 @@ std::optional<std::string> nameInPickle(std::string_view bytes) {
 } // namespace
 
 bool isNativeOlmo(const fs::path& folder) {
-    return isThere(folder / "config.yaml") && !isThere(folder / "config.json");
+    return io::isThere(folder / "config.yaml") && !io::isThere(folder / "config.json");
 }
 
 Result<NativeOlmo> parseNativeOlmo(std::string_view yaml, const std::string& where) {

@@ -14,11 +14,6 @@ namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxTokenizerBytes = 256'000'000;
 
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
 /// A file that is really there: no dangling link, no pointer, not empty.
 Result<void> checkWhole(const fs::path& file) {
     std::error_code error;
@@ -36,8 +31,8 @@ Result<void> checkWhole(const fs::path& file) {
 }
 
 bool holdsTokenizer(const fs::path& folder) {
-    return isThere(folder / "tokenizer.json") || isThere(folder / "tokenizer.model") ||
-           (isThere(folder / "vocab.json") && isThere(folder / "merges.txt"));
+    return io::isThere(folder / "tokenizer.json") || io::isThere(folder / "tokenizer.model") ||
+           (io::isThere(folder / "vocab.json") && io::isThere(folder / "merges.txt"));
 }
 
 /// The folder that a checkpoint's folder lies in.
@@ -59,11 +54,11 @@ fs::path tokenizerFolder(const fs::path& checkpoint) {
 Result<std::vector<fs::path>> tokenizerFiles(const fs::path& checkpoint) {
     const fs::path folder = tokenizerFolder(checkpoint);
     std::vector<fs::path> files;
-    if (isThere(folder / "tokenizer.json"))
+    if (io::isThere(folder / "tokenizer.json"))
         files = {folder / "tokenizer.json"};
-    else if (isThere(folder / "vocab.json") && isThere(folder / "merges.txt"))
+    else if (io::isThere(folder / "vocab.json") && io::isThere(folder / "merges.txt"))
         files = {folder / "vocab.json", folder / "merges.txt"};
-    else if (isThere(folder / "tokenizer.model"))
+    else if (io::isThere(folder / "tokenizer.model"))
         files = {folder / "tokenizer.model"};
     if (files.empty() && folder != checkpoint)
         return fail(

@@ -121,11 +121,6 @@ Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index, W
     return files;
 }
 
-bool isThere(const fs::path& path) {
-    std::error_code error;
-    return fs::exists(fs::symlink_status(path, error));
-}
-
 /// Buffers that older versions saved beside the parameters (formats.md 2.1). Real parameters end in .bias, too.
 bool isBuffer(std::string_view name) {
     for (const std::string_view ending :
@@ -222,7 +217,7 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
         const char *single, *index;
         WeightFormat format;
     };
-    const bool ofOlmo = isThere(folder / "config.yaml"); // elsewhere model.pt may be anything
+    const bool ofOlmo = io::isThere(folder / "config.yaml"); // elsewhere model.pt may be anything
     // safetensors first where both are there.
     for (const Layout& layout :
          {Layout{kSingle, kIndex, WeightFormat::Safetensors}, Layout{kTorchSingle, kTorchIndex, WeightFormat::TorchZip},
@@ -230,7 +225,7 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
         if (layout.format == WeightFormat::OlmoTorch && !ofOlmo)
             continue;
         const fs::path single = folder / layout.single;
-        if (isThere(single)) {
+        if (io::isThere(single)) {
             std::error_code error;
             if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
                 return fail(danglingLink(single));
@@ -239,7 +234,7 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
             CREST_CHECK(addFile(files, single));
             return files;
         }
-        if (layout.index != nullptr && isThere(folder / layout.index))
+        if (layout.index != nullptr && io::isThere(folder / layout.index))
             return readSharded(folder, folder / layout.index, layout.format);
     }
     return fail(ErrorKind::NotFound,

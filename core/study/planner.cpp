@@ -25,7 +25,6 @@ constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a 
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
-constexpr std::int64_t kPassesOfTraining = 3; ///< forward, and twice as much backward
 constexpr double kMeanSpanOfExamples = 64;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
@@ -233,7 +232,8 @@ std::int64_t seedsPerBatch(const Plan& plan, double flopsPerPass) {
     if (probe.seeds == 0)
         return 1;
     // One seed is the whole ladder, both members of each pair.
-    const double secondsPerSeed = probeKind(probe.kind).members * flopsPerPass * static_cast<double>(probe.strengths.size()) / kFlopsPerThread;
+    const double passes = probeKind(probe.kind).members * static_cast<double>(probe.strengths.size());
+    const double secondsPerSeed = passes * flopsPerPass / kFlopsPerThread;
     const double perBatch =
         std::clamp(kBatchSeconds / std::max(secondsPerSeed, 1e-9), 1.0, static_cast<double>(probe.seeds));
     const auto workers = static_cast<std::int64_t>(std::max(1u, std::thread::hardware_concurrency()));
@@ -260,7 +260,8 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
         const std::int64_t group = cell.isBase()   ? 0
                                    : cell.seed == 0 ? 1
                                                     : 1 + (cell.seed - plan.probe.firstSeed) / seedsPerBatch;
-        if (placed.empty() || (kind.cellByCell && !cell.isBase()) || placed.back().group != group || placed.back().checkpoint != cell.checkpoint)
+        const bool alone = kind.cellByCell && !cell.isBase();
+        if (placed.empty() || alone || placed.back().group != group || placed.back().checkpoint != cell.checkpoint)
             placed.push_back({group, cell.checkpoint, {}});
         placed.back().cells.push_back(i);
     }
@@ -359,8 +360,9 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
     for (const series::DecoderSpec& spec : specs) {
         const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
         const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
-        cost.memoryBytes =
-            std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * (std::min(weights, block + kScratch)));
+        // A training holds weights, gradients and two moments; its activations come on top.
+        const double ofCell = std::min(weights, block + kScratch) + (plan.tuningTokens > 0 ? 4 * weights : 0.0);
+        cost.memoryBytes = std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * ofCell);
     }
     return cost;
 }

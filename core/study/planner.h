@@ -46,6 +46,9 @@ std::string initStdHash(const std::map<std::string, double>& initStd);
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 
+/// Forward passes that cost as much as training on the same tokens: forward, and twice as much backward.
+inline constexpr std::int64_t kPassesOfTraining = 3;
+
 /// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all.
 /// `tokensPerSecond` > 0: the rate last measured here.
 PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads);

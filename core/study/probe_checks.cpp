@@ -74,21 +74,22 @@ Result<void> checkTask(const Task& task) {
 
 std::string rangeText(const ProbeKind& kind) {
     if (kind.whole)
-        return fmt::format("it must be a whole number from {} to {}", formatNumber(kind.least), formatNumber(kind.most));
+        return fmt::format("it must be a whole number from {} to {}", formatNumber(kind.least),
+                           formatNumber(kind.most));
     return std::string_view(kind.id) == kPruning ? std::string("it must lie between 0 and 1")
                                                  : "it must be above 0 and at most " + formatNumber(kind.most);
 }
 
 Result<void> checkStrengths(const Probe& probe, const ProbeKind& kind) {
     if (probe.strengths.empty())
-        return outOfRange(kind.whole ? fmt::format("Give at least one {}.", kind.strength)
-                                     : fmt::format("Give at least one {}.", kind.strength));
+        return outOfRange(fmt::format("Give at least one {}.", kind.strength));
     const bool noise = probe.kind == kGaussianNoise;
     for (std::size_t i = 0; i < probe.strengths.size(); ++i) {
         const double strength = probe.strengths[i];
         if (!std::isfinite(strength) || strength < kind.least || strength > kind.most ||
             (kind.whole && strength != std::floor(strength)))
-            return outOfRange(fmt::format("{} is out of range as {}: {}.", formatNumber(strength), kind.strength, rangeText(kind)));
+            return outOfRange(fmt::format("{} is out of range as {}: {}.", formatNumber(strength), kind.strength,
+                                          rangeText(kind)));
         if (i > 0 && strength <= probe.strengths[i - 1])
             return outOfRange(fmt::format("The {} must ascend, each once; {} follows {}.", kind.strengths,
                                           formatNumber(strength), formatNumber(probe.strengths[i - 1])));

@@ -11,6 +11,7 @@ namespace crest::study {
 namespace {
 
 constexpr std::int64_t kMaxGroup = 1 << 20;
+constexpr std::int64_t kUsualGroup = 128;
 
 constexpr ProbeKind kKinds[] = {
     {.id = kGaussianNoise,
@@ -111,9 +112,9 @@ Result<Json> completeSettings(const ProbeKind& kind, const Json& settings) {
         return fail(ErrorKind::Malformed, fmt::format("The settings of {} must be a JSON object.", kind.name));
     if (id == kFineTuning)
         return checkTuning(settings);
-    Json complete = Json::object();
+    Json complete; // null where the kind has none
     if (id == kQuantisation)
-        complete["group"] = 128;
+        complete = {{"group", kUsualGroup}};
     if (settings.is_null())
         return complete;
     for (const auto& [key, value] : settings.items()) {

@@ -48,7 +48,7 @@ std::string strengthText(const ProbeKind& kind, double strength);
 /// "γ = 0.1", "4 bits", "50 % pruned": in legends.
 std::string strengthLabel(const ProbeKind& kind, double strength);
 
-/// What a kind has beside strengths and seeds, with everything said: Quantisation has {"group": N}, weights that share a
+/// What a kind has beside strengths and seeds, with everything said, null where it has nothing: Quantisation has {"group": N}, weights that share a
 /// scale, default 128. Fine-tuning has {"training": settings of core/train/fine_tune_settings.h, all of them, "data_task":
 /// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash. OutOfRange or
 /// Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.

@@ -226,6 +226,12 @@ Result<void> writeBase(io::Hdf5Writer& file, const std::string& group, const Axe
     return {};
 }
 
+/// What a number of the cube is, in words.
+std::string modifiedText(const CubeMetric& metric, const Rows& modified) {
+    const bool pairs = probeKind(modified.front()->modification).members == 2;
+    return metric.metric + " of the modified checkpoint" + (pairs ? ", mean of both members of an antithetic pair" : "");
+}
+
 Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const Axes& axes, const Rows& modified,
                            const std::vector<CubeMetric>& metrics) {
     const std::uint64_t strengths = axes.strengths.size(), seeds = axes.seeds.size();
@@ -253,9 +259,7 @@ Result<void> writeModified(io::Hdf5Writer& file, const std::string& group, const
         }
         CREST_CHECK(writeVariable(
             file, group,
-            {metric.name, metric.unit,
-             metric.metric + " of the modified checkpoint, mean of both members of an antithetic pair", dimensions},
-            values));
+            {metric.name, metric.unit, modifiedText(metric, modified), dimensions}, values));
         CREST_CHECK(writeVariable(
             file, group,
             {metric.errorName, metric.unit, "standard error of " + metric.name + " over " + metric.over, dimensions},

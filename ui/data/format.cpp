@@ -102,10 +102,6 @@ QString roleText(study::Role role) {
     return role == study::Role::InDistribution ? QStringLiteral("ID") : QStringLiteral("OOD");
 }
 
-QString gammaText(double gamma) {
-    return toQString(formatNumber(gamma));
-}
-
 QString durationText(double seconds) {
     return toQString(formatDuration(seconds));
 }

@@ -29,10 +29,9 @@ QString stateText(series::CheckpointState state); ///< "readable", "suspect", "b
 /// "noise, 2026-11-22 17:53:00" in local time, of a run's id; an id of another form as it is.
 QString runText(const std::string& id);
 QString runStateText(study::RunState state); ///< "queued", "running", ...
-/// "series/tokens-16M, gamma 0.1, draw 3", "..., base".
+/// "series/tokens-16M, gamma 0.1, noise draw 3", "..., base".
 QString failedCellText(const study::Plan& plan, int cell);
 QString roleText(study::Role role); ///< "ID", "OOD"
-QString gammaText(double gamma);
 QString durationText(double seconds);
 QString rateText(double tokensPerSecond); ///< "12.3k tok/s"
 /// "640 cells: 512 cached, 128 new; about 0:40, 310 MB".

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Edits of a study as undo commands: each holds the study before and after, which are small.
+// Edits of a study as undo commands: each holds what it changes before and after, which is small.
 #pragma once
 
 #include <functional>
@@ -13,10 +13,11 @@
 
 namespace crest::ui {
 
-class EditStudyCommand : public QUndoCommand {
+/// Something of the study before and after an edit; `apply` takes either.
+template<class Value> class ChangeCommand : public QUndoCommand {
 public:
-    using Apply = std::function<void(const study::Study&)>;
-    EditStudyCommand(const QString& text, study::Study before, study::Study after, Apply apply)
+    using Apply = std::function<void(const Value&)>;
+    ChangeCommand(const QString& text, Value before, Value after, Apply apply)
         : QUndoCommand(text)
         , m_before(std::move(before))
         , m_after(std::move(after))
@@ -25,25 +26,12 @@ public:
     void redo() override { m_apply(m_after); }
 
 private:
-    study::Study m_before, m_after;
+    Value m_before, m_after;
     Apply m_apply;
 };
 
-/// Where single checkpoints are (moved.json), before and after.
-class MoveCheckpointsCommand : public QUndoCommand {
-public:
-    using Apply = std::function<void(const MovedCheckpoints&)>;
-    MoveCheckpointsCommand(const QString& text, MovedCheckpoints before, MovedCheckpoints after, Apply apply)
-        : QUndoCommand(text)
-        , m_before(std::move(before))
-        , m_after(std::move(after))
-        , m_apply(std::move(apply)) {}
-    void undo() override { m_apply(m_before); }
-    void redo() override { m_apply(m_after); }
-
-private:
-    MovedCheckpoints m_before, m_after;
-    Apply m_apply;
-};
+using EditStudyCommand = ChangeCommand<study::Study>;
+/// Where single checkpoints are (moved.json).
+using MoveCheckpointsCommand = ChangeCommand<MovedCheckpoints>;
 
 } // namespace crest::ui

@@ -4,22 +4,15 @@
 #include <algorithm>
 
 #include <QComboBox>
-#include <QFileDialog>
 #include <QFormLayout>
 #include <QLabel>
 #include <QPushButton>
-#include <QScrollArea>
 #include <QSpinBox>
-#include <QToolButton>
-#include <QVBoxLayout>
 
+#include "core/study/study_json.h"
 #include "core/train/fine_tune_settings.h"
 #include "ui/data/format.h"
 #include "ui/data/sample_study.h"
-#include "ui/dialogs/prompts_dialog.h"
-#include "ui/dialogs/suite_dialog.h"
-#include "ui/dialogs/text_dialog.h"
-#include "ui/dialogs/tuning_dialog.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
 #include "ui/window/actions.h"
@@ -28,15 +21,6 @@
 
 namespace crest::ui {
 namespace {
-
-constexpr int kPlanDelayMs = 150; ///< after the last keystroke
-
-QFrame* line() {
-    auto* made = new QFrame;
-    made->setFrameShape(QFrame::HLine);
-    made->setFrameShadow(QFrame::Sunken);
-    return made;
-}
 
 const series::Series* seriesNamed(const StudySession& session, const std::string& name) {
     for (const series::Series& one : session.series())
@@ -48,14 +32,6 @@ const series::Series* seriesNamed(const StudySession& session, const std::string
 bool hasInitStd(const series::Series& one) {
     return std::any_of(one.checkpoints.begin(), one.checkpoints.end(),
                        [](const series::Checkpoint& c) { return !c.initStd.empty(); });
-}
-
-std::int64_t contextOf(const StudySession& session) {
-    for (const series::Series& one : session.series())
-        for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec)
-                return checkpoint.spec->contextLength;
-    return 0;
 }
 
 /// The first series of which something can be measured.
@@ -70,9 +46,9 @@ int firstUsable(const std::vector<series::Series>& all) {
     return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
 }
 
-std::int64_t parametersOf(const StudySession& session) {
-    for (const series::Series& one : session.series())
-        for (const series::Checkpoint& checkpoint : one.checkpoints)
+std::int64_t parametersOf(const series::Series* one) {
+    if (one)
+        for (const series::Checkpoint& checkpoint : one->checkpoints)
             if (checkpoint.spec)
                 return series::parameterCount(*checkpoint.spec);
     return 0;
@@ -114,179 +90,6 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     connectFields();
     connectSession(actions);
     loadStudy();
-}
-
-void ProbeDock::setupFields() {
-    const auto addKind = [this](const char* kind, const QString& name, const QString& about) {
-        m_kind->addItem(name, QString::fromLatin1(kind));
-        m_kind->setItemData(m_kind->count() - 1, about, Qt::ToolTipRole);
-    };
-    addKind(study::kGaussianNoise, tr("Gaussian noise"),
-            tr("How much worse do the checkpoints get under noise on their weights?"));
-    addKind(study::kFineTuning, tr("Fine-tuning"),
-            tr("What do they gain and lose by the same fine-tuning, at every learning rate?"));
-    addKind(study::kQuantisation, tr("Quantisation"),
-            tr("How much worse do they get when their matrices are rounded to few bits?"));
-    addKind(study::kPruning, tr("Pruning"),
-            tr("How much worse do they get when the smallest weights of their matrices are set to zero?"));
-    addKind(study::kBaseEvaluation, tr("Base evaluation"),
-            tr("The checkpoints as they are: tasks over pretraining, every answer kept"));
-    const auto setup = [](QSpinBox* box, int most) {
-        box->setRange(1, most);
-        box->setAlignment(Qt::AlignRight);
-        box->setKeyboardTracking(false);
-    };
-    setup(m_group, 1 << 20);
-    setup(m_epochs, 1000);
-    setup(m_batch, 4096);
-    m_data->setAccessibleName(tr("Fine-tuning data"));
-    m_data->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_data->setToolTip(tr("What is trained on; its held-out part is measured as in-distribution (ID)"));
-    m_epochs->setAccessibleName(tr("Epochs"));
-    m_epochs->setToolTip(tr("Passes over the data"));
-    m_batch->setAccessibleName(tr("Examples in a batch"));
-    m_batch->setToolTip(tr("Examples of one optimiser step"));
-    m_group->setAccessibleName(tr("Weights in a group"));
-    m_group->setToolTip(tr("So many weights along a matrix's input share one scale"));
-    m_kind->setAccessibleName(tr("Kind of probe"));
-    m_series->setAccessibleName(tr("Series"));
-    m_series->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    m_seeds->setRange(1, 100'000);
-    m_seeds->setAlignment(Qt::AlignRight);
-    m_seeds->setKeyboardTracking(false);
-    m_seeds->setAccessibleName(tr("Noise draws"));
-    m_seeds->setToolTip(
-        tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens."));
-    m_scale->addItem(tr("initialisation std"), static_cast<int>(study::NoiseScale::InitStd));
-    m_scale->addItem(tr("tensor RMS"), static_cast<int>(study::NoiseScale::TensorRms));
-    m_scale->setAccessibleName(tr("What gamma multiplies"));
-    m_compute->addItem(tr("float32"), static_cast<int>(study::ComputeType::Float32));
-    m_compute->addItem(tr("bfloat16"), static_cast<int>(study::ComputeType::BFloat16));
-    m_compute->setAccessibleName(tr("Number format"));
-    m_device->setAccessibleName(tr("Device"));
-    m_device->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
-    showDevices();
-    for (QLabel* label : {m_scaleHelp, m_cost, m_problem}) {
-        label->setWordWrap(true);
-        label->setTextFormat(Qt::PlainText);
-    }
-    QFont small = font();
-    small.setPointSizeF(small.pointSizeF() * 0.9);
-    m_scaleHelp->setFont(small);
-    m_scaleHelp->setForegroundRole(QPalette::PlaceholderText);
-    m_cost->setAccessibleName(tr("Cost of the probe"));
-    m_run->setMinimumHeight(4 * kRhythm);
-    m_planTimer.setSingleShot(true);
-    m_planTimer.setInterval(kPlanDelayMs);
-}
-
-QFormLayout* ProbeDock::formOfFields(Actions& actions) {
-    auto* add = new QVBoxLayout;
-    add->setSpacing(0);
-    for (const ActionId id : {ActionId::AddText, ActionId::AddSuite, ActionId::AddPrompts, ActionId::AddTuning}) {
-        auto* button = new QToolButton;
-        button->setDefaultAction(actions.at(id));
-        button->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-        button->setAutoRaise(true);
-        add->addWidget(button);
-    }
-    auto* form = new QFormLayout;
-    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
-    form->setHorizontalSpacing(kRhythm);
-    form->setVerticalSpacing(kRhythm);
-    form->addRow(tr("&Kind"), m_kind);
-    form->addRow(tr("Series"), m_series);
-    form->addRow(tr("Tuning d&ata"), m_data);
-    m_strengthsLabel = new QLabel;
-    m_strengthsLabel->setBuddy(m_strengths);
-    form->addRow(m_strengthsLabel, m_strengths);
-    form->addRow(tr("&Group"), m_group);
-    form->addRow(tr("&Draws"), m_seeds);
-    form->addRow(tr("&Epochs"), m_epochs);
-    form->addRow(tr("&Batch"), m_batch);
-    form->addRow(tr("S&cale"), m_scale);
-    form->addRow(m_scaleHelp);
-    form->addRow(tr("C&ompute"), m_compute);
-    form->addRow(tr("D&evice"), m_device);
-    form->addRow(line());
-    form->addRow(m_tasks);
-    form->addRow(add);
-    m_form = form;
-    return form;
-}
-
-void ProbeDock::setupLayout(Actions& actions) {
-    auto* fields = new QWidget;
-    auto* fieldColumn = new QVBoxLayout(fields);
-    fieldColumn->setContentsMargins(kRhythm, kRhythm, kRhythm, 0);
-    fieldColumn->addLayout(formOfFields(actions));
-    fieldColumn->addStretch(1);
-    auto* scroll = new QScrollArea;
-    scroll->setWidget(fields);
-    scroll->setWidgetResizable(true);
-    scroll->setFrameShape(QFrame::NoFrame);
-    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
-    auto* foot = new QVBoxLayout;
-    foot->setContentsMargins(kRhythm, 0, kRhythm, kRhythm);
-    foot->setSpacing(kRhythm);
-    for (QWidget* widget : {static_cast<QWidget*>(line()), static_cast<QWidget*>(m_cost),
-                            static_cast<QWidget*>(m_problem), static_cast<QWidget*>(m_run)})
-        foot->addWidget(widget);
-    auto* content = new QWidget;
-    auto* column = new QVBoxLayout(content);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(0);
-    column->addWidget(scroll, 1);
-    column->addLayout(foot);
-    content->setMinimumWidth(33 * kRhythm); // with a scroll bar, too
-    setWidget(content);
-}
-
-void ProbeDock::connectFields() {
-    connect(m_strengths, &StrengthEdit::strengthsEdited, this, &ProbeDock::edited);
-    connect(m_strengths, &QLineEdit::editingFinished, this, &ProbeDock::store); // one step of undo for a whole list
-    const auto editedAndStored = [this] {
-        edited();
-        store();
-    };
-    connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
-    for (const QSpinBox* box : {m_group, m_epochs, m_batch})
-        connect(box, &QSpinBox::valueChanged, this, editedAndStored);
-    connect(m_data, &QComboBox::activated, this, editedAndStored);
-    connect(m_scale, &QComboBox::activated, this, editedAndStored);
-    connect(m_compute, &QComboBox::activated, this, editedAndStored);
-    connect(m_device, &QComboBox::activated, this, [this] {
-        m_session.chooseDevice(m_device->currentData().toString());
-        showDevices();
-    });
-    connect(m_tasks, &TaskRoles::rolesEdited, this, editedAndStored);
-    connect(m_tasks, &TaskRoles::previewAsked, this, &ProbeDock::previewAsked);
-    connect(m_tasks, &TaskRoles::removeAsked, &m_session, &StudySession::removeTask);
-    connect(m_kind, &QComboBox::activated, this, &ProbeDock::loadProbe);
-    connect(m_series, &QComboBox::activated, this, &ProbeDock::loadProbe);
-    connect(&m_planTimer, &QTimer::timeout, this, &ProbeDock::askPlan);
-}
-
-void ProbeDock::connectSession(Actions& actions) {
-    connect(&m_session, &StudySession::studyChanged, this, &ProbeDock::loadStudy);
-    connect(&m_session, &StudySession::seriesChanged, this, &ProbeDock::loadStudy);
-    connect(&m_session, &StudySession::closed, this, &ProbeDock::loadStudy);
-    connect(&m_session, &StudySession::runsChanged, this, &ProbeDock::runsChanged);
-    connect(&m_session, &StudySession::probeChanged, this, &ProbeDock::showPlan);
-    connect(&m_session, &StudySession::planReady, this, &ProbeDock::takePlan);
-    connect(&m_session, &StudySession::devicesChanged, this, &ProbeDock::showDevices);
-    connect(&m_session, &StudySession::checkProgress, this, [this](int done, int total) {
-        if (!m_plan && total > 0)
-            m_cost->setText(tr("Checking weights: %1 of %2").arg(done).arg(total));
-    });
-    connect(m_run, &QPushButton::clicked, actions.at(ActionId::Run), &QAction::trigger);
-    connect(actions.at(ActionId::Run), &QAction::changed, this,
-            [this, action = actions.at(ActionId::Run)] { m_run->setEnabled(action->isEnabled()); });
-    connect(actions.at(ActionId::Run), &QAction::triggered, this, &ProbeDock::run);
-    connect(actions.at(ActionId::AddText), &QAction::triggered, this, &ProbeDock::addText);
-    connect(actions.at(ActionId::AddSuite), &QAction::triggered, this, &ProbeDock::addSuite);
-    connect(actions.at(ActionId::AddPrompts), &QAction::triggered, this, &ProbeDock::addPrompts);
-    connect(actions.at(ActionId::AddTuning), &QAction::triggered, this, &ProbeDock::addTuning);
 }
 
 void ProbeDock::loadStudy() {
@@ -365,7 +168,7 @@ void ProbeDock::loadProbe() {
     } else {
         m_probe = defaultProbe(m_kind->currentData().toString(), name, firstRoles());
         if (isKind(study::kFineTuning)) {
-            m_probe.strengths = usualRates(parametersOf(m_session));
+            m_probe.strengths = usualRates(parametersOf(seriesNamed(m_session, name)));
             m_probe.settings = {{"data_task", m_data->currentData().toString().toStdString()},
                                 {"training", train::toJson(train::FineTuneSettings{})}};
         }
@@ -394,6 +197,10 @@ void ProbeDock::showProbe() {
         m_strengthsLabel->setText(strengthsLabel());
         if (auto* label = qobject_cast<QLabel*>(m_form->labelForField(m_seeds)))
             label->setText(noise ? tr("&Draws") : tr("S&eeds"));
+        m_seeds->setAccessibleName(noise ? tr("Noise draws") : tr("Fine-tuning seeds"));
+        m_seeds->setToolTip(
+            noise ? tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens.")
+                  : tr("Trainings of each checkpoint at each rate, in different orders of the data."));
         if (m_strengths->strengths().values != m_probe.strengths)
             m_strengths->setStrengths(m_probe.strengths);
         if (m_probe.seeds > 0)
@@ -425,6 +232,7 @@ void ProbeDock::takeTuning(study::Probe& changed) const {
     changed.settings["data_task"] = data;
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
+    changed.settings["training"]["compute"] = study::computeTypeName(changed.compute);
     if (data.empty())
         return;
     const auto at = std::find_if(changed.tasks.begin(), changed.tasks.end(),
@@ -597,76 +405,6 @@ void ProbeDock::run() {
     m_plan.reset();
     m_session.run(plan);
     showPlan();
-}
-
-void ProbeDock::addText() {
-    const QString file = QFileDialog::getOpenFileName(this, tr("Add a text"), {},
-                                                      tr("Texts (*.jsonl *.json *.txt *.md);;All files (*)"));
-    if (file.isEmpty())
-        return;
-    QStringList taken;
-    for (const study::Task& task : m_session.study().tasks)
-        taken << toQString(task.name);
-    auto* dialog = new TextDialog(file, taken, contextOf(m_session), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog] {
-        addToProbe({dialog->task()}, m_probe.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution);
-    });
-    dialog->open();
-}
-
-/// Tasks into the study and into the probe as it stands, one step of undo.
-void ProbeDock::addToProbe(const std::vector<study::Task>& tasks, study::Role role) {
-    study::Probe changed = m_probe;
-    for (const study::Task& task : tasks) {
-        std::erase_if(changed.tasks, [&](const study::TaskInProbe& one) { return one.task == task.name; });
-        changed.tasks.push_back({task.name, role});
-    }
-    const bool known = !changed.series.empty();
-    m_session.addTasks(tasks, known ? std::optional(changed) : std::nullopt);
-}
-
-void ProbeDock::addSuite() {
-    auto* dialog = new SuiteDialog(m_session.study().tasks, this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe(dialog->tasks(), dialog->role()); });
-    dialog->open();
-}
-
-void ProbeDock::addPrompts() {
-    const QString file = QFileDialog::getOpenFileName(this, tr("Add prompts"), {},
-                                                      tr("Prompts (*.jsonl *.json *.txt);;All files (*)"));
-    if (file.isEmpty())
-        return;
-    auto* dialog = new PromptsDialog(file, m_session.study().tasks, this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe({dialog->task()}, study::Role::OutOfDistribution); });
-    dialog->open();
-}
-
-void ProbeDock::addTuning() {
-    const QString file = QFileDialog::getOpenFileName(
-        this, tr("Add fine-tuning data"), {},
-        tr("Data (*.jsonl *.json *.csv *.tsv *.parquet *.txt *.gz *.zip);;All files (*)"));
-    if (file.isEmpty())
-        return;
-    std::filesystem::path checkpoint;
-    for (const series::Series& one : m_session.series())
-        for (const series::Checkpoint& candidate : one.checkpoints)
-            if (checkpoint.empty() && candidate.state == series::CheckpointState::Ok)
-                checkpoint = candidate.path;
-    auto* dialog = new TuningDialog(file, m_session.study().tasks, checkpoint, contextOf(m_session), this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &QDialog::accepted, this, [this, dialog] {
-        if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !isKind(study::kFineTuning)) {
-            m_kind->setCurrentIndex(at);
-            loadProbe();
-        }
-        const study::Task task = dialog->task();
-        m_probe.settings["data_task"] = task.name;
-        addToProbe({task}, study::Role::InDistribution);
-    });
-    dialog->open();
 }
 
 } // namespace crest::ui

@@ -36,6 +36,7 @@ Q_SIGNALS:
     void previewAsked(const QString& task);
 
 private:
+    void setupKinds();
     void setupFields();
     void setupLayout(Actions& actions);
     QFormLayout* formOfFields(Actions& actions);

@@ -27,7 +27,7 @@ private Q_SLOTS:
         QCOMPARE(tokensText(std::nullopt), QString());
         QCOMPARE(stepText(std::int64_t{143000}), QStringLiteral("143000"));
         QCOMPARE(bytesText(3'000'000'000), QStringLiteral("3 GB"));
-        QCOMPARE(gammaText(0.05), QStringLiteral("0.05"));
+        QCOMPARE(toQString(study::strengthText(study::probeKind(study::kGaussianNoise), 0.05)), QStringLiteral("gamma 0.05"));
         QCOMPARE(durationText(24), QStringLiteral("0:24"));
         QCOMPARE(rateText(12'345), QStringLiteral("12.3k tok/s"));
         QCOMPARE(rateText(711'000), QStringLiteral("711k tok/s"));
@@ -59,7 +59,7 @@ private Q_SLOTS:
                 comma = name;
         if (!comma)
             qInfo("no locale with a decimal comma is installed: C.UTF-8 stands for it, and QLocale is German");
-        QCOMPARE(gammaText(0.15), QStringLiteral("0.15"));
+        QCOMPARE(toQString(study::strengthText(study::probeKind(study::kGaussianNoise), 0.15)), QStringLiteral("gamma 0.15"));
         QCOMPARE(rateText(1500), QStringLiteral("1.5k tok/s"));
         std::setlocale(LC_NUMERIC, "C");
     }

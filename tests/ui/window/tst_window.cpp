@@ -207,7 +207,8 @@ void WindowTest::aDecimalCommaChangesNothing() {
             const auto bytes = renderFigure(figure, options);
             out << (bytes ? QString::fromUtf8(*bytes) : toQString(bytes.error().text()));
         }
-        out << tokensText(1'500'000) << bytesText(2'500'000) << rateText(12'345) << gammaText(0.125);
+        out << tokensText(1'500'000) << bytesText(2'500'000) << rateText(12'345) 
+            << toQString(study::strengthText(study::probeKind(study::kGaussianNoise), 0.125));
         return out;
     };
     const QStringList plain = written();

@@ -139,7 +139,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QVERIFY(rates);
     rates->setText(QStringLiteral("0.002 0.004"));
     Q_EMIT rates->textEdited(rates->text());
-    named<QSpinBox>(m_window.get(), QStringLiteral("Noise draws"))->setValue(2);
+    named<QSpinBox>(m_window.get(), QStringLiteral("Fine-tuning seeds"))->setValue(2);
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 10 cells")), kLongMs);
     QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
     m_window->actions().at(ActionId::Run)->trigger();
