@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantised and pruned matrices by PyTorch alone: the live reference for tests/core/probe/tst_compression_oracle.cpp.
 
-  compressed_weights.py FOLDER OUT quantise BITS GROUP
-  compressed_weights.py FOLDER OUT prune SHARE 0
-writes OUT (safetensors, float32) with the changed matrices of FOLDER/model.safetensors by their names in that file. Matrices of gpt2's blocks
-stand as [in, out] in the file.
+  compressed_weights.py [FOLDER OUT quantise BITS GROUP | FOLDER OUT prune SHARE 0]...
+writes each OUT (safetensors, float32) with the changed matrices of FOLDER/model.safetensors by their names in that file. Matrices of gpt2's
+blocks stand as [in, out] in the file.
 """
 import json
 import os
@@ -48,4 +47,5 @@ def main(folder, out, kind, strength, group):
     save_file(changed, out)
 
 
-main(*sys.argv[1:])
+for job in zip(*[iter(sys.argv[1:])] * 5):
+    main(*job)
