@@ -67,7 +67,6 @@ void TheoryPage::setupLayout() {
     auto* right = new QVBoxLayout;
     right->setSpacing(0);
     right->addWidget(m_sentence);
-    m_grid->setMinimumHeight(20 * kRhythm); // a magnified screen is low
     right->addWidget(m_grid, 1);
     auto* row = new QHBoxLayout(this);
     row->setContentsMargins(0, 0, 0, 0);
