@@ -64,6 +64,8 @@ void linearBackwardWords(const at::Tensor& dy, const at::Tensor& x, const at::Te
         at::mm_out(product, rounded(0, dy), weight);
         cpuKernels().fromBFloat16(product.numel(), wordData(product), data(dx), accumulateDx);
     }
+    if (!dWeight.defined())
+        return;
     at::Tensor turned = words(2, out, rows), product = words(3, out, in);
     cpuKernels().toBFloat16Transposed(rows, out, data(dy), wordData(turned));
     at::mm_out(product, turned, rounded(0, x));
@@ -114,7 +116,8 @@ void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bia
 void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
                     at::Tensor& dWeight, at::Tensor& dBias, bool accumulateDx) {
     const std::int64_t in = weight.size(1), out = weight.size(0), rows = x.size(0);
-    const bool own = ownGemm(x, weight) && dy.is_contiguous() && dWeight.is_contiguous();
+    const bool wanted = dWeight.defined();
+    const bool own = ownGemm(x, weight) && dy.is_contiguous() && (!wanted || dWeight.is_contiguous());
     if (own) {
         const float* pdy = data(dy);
         const float* px = data(x);
@@ -124,10 +127,11 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
                 cpuKernels().gemm(end - begin, in, out, pdy + begin * out, out, 1, pw, in, 1, data(dx) + begin * in, in,
                                   accumulateDx);
             });
-        float* pdw = data(dWeight);
-        overRows(out, 16, [&](std::int64_t begin, std::int64_t end) {
-            cpuKernels().gemm(end - begin, in, rows, pdy + begin, 1, out, px, in, 1, pdw + begin * in, in, true);
-        });
+        if (wanted)
+            overRows(out, 16, [&](std::int64_t begin, std::int64_t end) {
+                cpuKernels().gemm(end - begin, in, rows, pdy + begin, 1, out, px, in, 1, data(dWeight) + begin * in, in,
+                                  true);
+            });
     } else if (wordProducts(x, weight) && dy.is_contiguous()) {
         linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
     } else {
@@ -135,7 +139,8 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
             dx.addmm_(dy, weight);
         else if (dx.defined())
             at::mm_out(dx, dy, weight);
-        dWeight.addmm_(dy.t(), x);
+        if (wanted)
+            dWeight.addmm_(dy.t(), x);
     }
     if (dBias.defined())
         dBias.add_(dy.sum(0));

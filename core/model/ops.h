@@ -34,7 +34,7 @@ void toPanels(at::Tensor& weight);
 /// linear() with a weight in panels; x and y may be columns of something wider. A row's bits do not depend on the others.
 void panelLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor& bias, at::Tensor& y,
                  bool accumulate = false);
-/// dx [N, in] is overwritten (undefined: not wanted; accumulateDx: +=); dWeight +=; dBias += (may be undefined).
+/// dx [N, in] is overwritten (accumulateDx: +=); dWeight +=; dBias +=. What is undefined is not wanted.
 void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
                     at::Tensor& dWeight, at::Tensor& dBias, bool accumulateDx = false);
 
@@ -95,7 +95,7 @@ void embeddingBackward(const at::Tensor& ids, const at::Tensor& dy, at::Tensor& 
 /// ignored, loss 0), loss [N] float32. `scratch` [rows, V], dtype of x, holds the logits of `rows` rows at a time.
 void headLoss(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets, at::Tensor& scratch,
               at::Tensor& loss);
-/// The same, with the gradients of gradScale * sum of losses: dx [N, E] overwritten, dWeight [V, E] +=.
+/// The same, with the gradients of gradScale * sum of losses: dx [N, E] overwritten, dWeight [V, E] += (may be undefined).
 void headLossBackward(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& targets, double gradScale,
                       at::Tensor& scratch, at::Tensor& loss, at::Tensor& dx, at::Tensor& dWeight);
 

@@ -14,7 +14,8 @@ void DecoderPass::normBackward(const at::Tensor& dy, const at::Tensor& x, const 
                                const at::Tensor& mean, const at::Tensor& rstd, at::Tensor& dx, at::Tensor& dGain,
                                at::Tensor& dBias) {
     const at::Tensor& factor = gain.defined() ? gain : m_ones;
-    at::Tensor& dFactor = gain.defined() ? dGain : m_unwanted;
+    at::Tensor unwanted = m_unwanted.narrow(0, 0, m_spec.width);
+    at::Tensor& dFactor = dGain.defined() ? dGain : unwanted;
     if (m_spec.norm == NormKind::RmsNorm)
         model::rmsNormBackward(dy, x, factor, rstd, dx, dFactor);
     else
@@ -36,7 +37,9 @@ void DecoderPass::normHeadsBackward(at::Tensor& dx, const at::Tensor& gain, cons
     at::Tensor dBefore = m_work.dHeads.flatten().narrow(0, 0, dx.numel()).view({-1, gain.size(0)});
     dNormed.view(dx.sizes()).copy_(dx);
     dBefore.zero_();
-    model::rmsNormBackward(dNormed, before.view({-1, gain.size(0)}), gain, rstd.flatten(), dBefore, dGain);
+    at::Tensor unwanted = m_unwanted.narrow(0, 0, gain.size(0));
+    model::rmsNormBackward(dNormed, before.view({-1, gain.size(0)}), gain, rstd.flatten(), dBefore,
+                           dGain.defined() ? dGain : unwanted);
     dx.copy_(dBefore.view(dx.sizes()));
 }
 
@@ -130,8 +133,10 @@ void DecoderPass::headBackward(const DecoderTensors& weights, DecoderTensors& gr
 
 void DecoderPass::embedBackward(const DecoderTensors& weights, DecoderTensors& gradients, const at::Tensor& ids) {
     at::Tensor none;
-    if (weights.position.defined())
+    if (gradients.position.defined())
         model::embeddingBackward(m_positions, m_work.dx, gradients.position);
+    if (!gradients.embedding.defined())
+        return;
     if (!weights.projectIn.defined()) {
         model::embeddingBackward(ids, m_work.dx, gradients.embedding);
         return;
@@ -149,6 +154,8 @@ const at::Tensor& DecoderPass::forwardBackward(const DecoderTensors& weights, De
     body(weights, ids);
     headBackward(weights, gradients, gradScale);
     spreadLosses();
+    if (!gradients.blocks.front().qkv.defined() && !gradients.embedding.defined())
+        return m_work.loss; // nothing below the head is asked for
     for (std::size_t layer = m_blocks.size(); layer-- > 0;)
         blockBackward(weights.blocks[layer], gradients.blocks[layer], m_blocks[layer],
                       static_cast<std::int64_t>(layer));

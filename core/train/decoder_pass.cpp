@@ -42,7 +42,9 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std
     const std::int64_t chunk = std::clamp<std::int64_t>(logitBytes / (4 * spec.vocabSize), 64, 512);
     m_logits = at::zeros({std::min(rows, chunk), spec.vocabSize}, options);
     if (!spec.normGain)
-        m_ones = at::ones({spec.width}, options), m_unwanted = at::zeros({spec.width}, options);
+        m_ones = at::ones({spec.width}, options);
+    if (withGradients)
+        m_unwanted = at::zeros({std::max(spec.width, spec.heads * spec.headSize)}, options);
     use(rows);
 }
 

@@ -29,7 +29,8 @@ public:
     /// of `longest` ids.
     const at::Tensor& forward(const DecoderTensors& weights, const at::Tensor& ids, const at::Tensor& targets,
                               std::span<const std::int64_t> documents = {});
-    /// The same, and gradients += d(gradScale * sum of losses).
+    /// The same, and gradients += d(gradScale * sum of losses). Those that are undefined (partOf) are not wanted, and not
+    /// computed where that saves a product; the matrices of blocks are wanted all or none.
     const at::Tensor& forwardBackward(const DecoderTensors& weights, DecoderTensors& gradients, const at::Tensor& ids,
                                       const at::Tensor& targets, double gradScale,
                                       std::span<const std::int64_t> documents = {});
@@ -89,7 +90,8 @@ private:
     DocumentAttention m_attention;
     std::vector<Saved> m_allBlocks, m_blocks; ///< as allocated, and their first m_rows rows
     Work m_allWork, m_work;
-    at::Tensor m_logits, m_ones, m_unwanted; ///< ones: gains of norms without weights, whose gradient nobody wants
+    at::Tensor m_logits, m_ones; ///< ones: gains of norms without weights
+    at::Tensor m_unwanted;       ///< takes the gradients of gains that nobody wants
     std::vector<DocumentGroup> m_groups;
     at::Tensor m_positions, m_learned, m_targets; ///< of the call: learned positions; rows with a target, their targets
     bool m_allLearned = true;

@@ -7,11 +7,13 @@
 
 #include <fmt/format.h>
 
+#include "core/base/hash.h"
 #include "core/io/files.h"
 #include "core/model/kernels.h"
 #include "core/model/pages.h"
 #include "core/train/decoder_pass.h"
 #include "core/train/gradient_lanes.h"
+#include "core/train/low_rank.h"
 #include "core/train/optimizer.h"
 #include "core/train/publish_folder.h"
 #include "core/train/run_state.h"
@@ -35,6 +37,47 @@ OptimizerConfig optimizerOf(const FineTuneSettings& s, double learningRate) {
     return o;
 }
 
+/// What a stretch of the steps trains: `part` are the weights whose gradients are wanted. Each stage has its own schedule
+/// and begins with moments of zero.
+struct Stage {
+    std::int64_t begin = 0, end = 0;
+    ParameterLayout part;
+    std::int64_t first = 0; ///< of the part within all weights; what is trained lies side by side
+};
+
+std::vector<Stage> stagesOf(const FineTuneSettings& settings, const series::DecoderSpec& spec, const ParameterLayout& all,
+                            std::int64_t steps) {
+    if (settings.loraRank > 0)
+        return {{0, steps, partOf(all, [](const auto& info) { return info.layer >= 0 && info.shape.size() == 2; }), 0}};
+    const std::int64_t ofHead =
+        std::min(std::llround(settings.headShare * static_cast<double>(steps)), static_cast<long long>(steps - 1));
+    if (ofHead < 1)
+        return {{0, steps, all, 0}};
+    const auto head = spec.tiedHead ? series::TensorSlot::Embedding : series::TensorSlot::Head;
+    Stage first{0, ofHead, partOf(all, [&](const auto& info) { return info.slot == head; }), 0};
+    first.first = std::ranges::find_if(all.slots, [&](const ParameterSlot& slot) {
+                      return slot.info.slot == head;
+                  })->offset;
+    return {std::move(first), {ofHead, steps, all, 0}};
+}
+
+/// The windows of pretraining text that go with each step.
+Result<std::optional<TuningBatches>> replayOf(const FineTuneSettings& settings, const series::DecoderSpec& spec,
+                                              std::span<const data::TuningExample> windows, std::int64_t steps,
+                                              std::int64_t seed) {
+    if (!(settings.replayShare > 0))
+        return std::optional<TuningBatches>();
+    if (windows.empty())
+        return fail(ErrorKind::OutOfRange, "There is no pretraining text to replay; name one, or set replay_share to 0.");
+    FineTuneSettings ofReplay;
+    ofReplay.batchExamples = std::max<std::int64_t>(
+        1, std::llround(settings.replayShare * static_cast<double>(settings.batchExamples)));
+    ofReplay.maxSteps = steps;
+    ofReplay.packing = settings.packing;
+    CREST_TRY(batches, TuningBatches::create(windows, ofReplay, spec.vocabSize, spec.contextLength, seed));
+    return std::optional<TuningBatches>(std::move(batches));
+}
+
 } // namespace
 
 struct FineTune::Impl {
@@ -44,30 +87,46 @@ struct FineTune::Impl {
     };
 
     Impl(const model::WeightReader& weights, const FineTuneSettings& fineTune, double rate, std::int64_t runSeed,
-         TuningBatches data, int threadCount)
+         TuningBatches data, std::optional<TuningBatches> ofReplay, int threadCount)
         : reader(weights)
         , settings(fineTune)
         , optimizer(optimizerOf(fineTune, rate))
         , seed(runSeed)
         , threads(threadCount)
         , batches(std::move(data))
+        , replay(std::move(ofReplay))
         , layout(parameterLayout(weights.spec()))
-        , lanes(weights.spec(), layout, fineTune.gradientLanes) {
-        state = model::zeroPages({3, layout.total}, at::kFloat);
-        at::Tensor flat = parameters();
-        fillFrom(reader, layout, flat);
+        , stages(stagesOf(fineTune, weights.spec(), layout, batches.steps())) {
+        makeState();
         current = stepWeights = decoderTensors(reader.spec(), layout, flat);
         if (settings.compute == ComputeType::BFloat16) {
             rounded = at::zeros({layout.total}, at::kBFloat16);
             stepWeights = withMatrices(current, decoderTensors(reader.spec(), layout, rounded));
         }
-        if (settings.l2ToStart > 0)
+        if (settings.l2ToStart > 0 && !lowRank)
             start = flat.clone();
-        passRows = std::max(batches.longest(), rowsOfPass(reader.spec(), layout.total));
+        longest = std::max(batches.longest(), replay ? replay->longest() : 0);
+        passRows = std::max(longest, rowsOfPass(reader.spec(), layout.total));
         source.emplace(reader, layout, flat);
     }
 
-    at::Tensor parameters() const { return state.select(0, 0); }
+    /// The weights, and what is trained of them or beside them, with its moments.
+    void makeState() {
+        if (settings.loraRank > 0) {
+            lowRank.emplace(reader, layout, stages.front().part, settings);
+            const std::int64_t adapters = lowRank->layout().total;
+            state = model::zeroPages({3, adapters}, at::kFloat);
+            ofAdapters = at::zeros({adapters}, at::kFloat);
+            at::Tensor trained = state.select(0, 0);
+            lowRank->begin(trained, seed);
+            flat = model::zeroPages({layout.total}, at::kFloat);
+        } else {
+            state = model::zeroPages({3, layout.total}, at::kFloat);
+            flat = state.select(0, 0);
+        }
+        fillFrom(reader, layout, flat);
+    }
+
     std::string instructions() const {
         return std::string(model::cpuKernels().isa) +
                (settings.compute == ComputeType::BFloat16 ? ", bfloat16 products" : "");
@@ -85,8 +144,11 @@ struct FineTune::Impl {
                                          : 2 * std::log(static_cast<double>(reader.spec().vocabSize));
     }
 
-    double runLane(Worker& worker, DecoderTensors& gradients, std::span<const std::int64_t> examples, double scale);
-    StepReport gradientOf(std::span<const std::int64_t> examples);
+    void enterStage();
+    double runLane(Worker& worker, DecoderTensors& gradients, const TuningBatches& from,
+                   std::span<const std::int64_t> examples, double scale);
+    StepReport gradientOf(std::span<const std::int64_t> examples, std::span<const std::int64_t> replayed);
+    at::Tensor& gradientOfTrained();
     StepReport step();
 
     const model::WeightReader& reader;
@@ -95,24 +157,41 @@ struct FineTune::Impl {
     std::int64_t seed;
     int threads;
     TuningBatches batches;
+    std::optional<TuningBatches> replay;
     ParameterLayout layout;
-    GradientLanes lanes;
-    at::Tensor state, rounded, start;
-    DecoderTensors current, stepWeights; ///< what is trained, and what a step multiplies with
+    std::vector<Stage> stages;
+    const Stage* stage = nullptr; ///< that `lanes` are of
+    std::optional<GradientLanes> lanes;
+    std::optional<LowRank> lowRank;
+    at::Tensor flat;                      ///< the weights as they are now; of full tuning the first row of `state`
+    at::Tensor state, ofAdapters;         ///< [3, trained]; the gradient of adapters
+    at::Tensor rounded, start;
+    DecoderTensors current, stepWeights;  ///< what is trained, and what a step multiplies with
     std::optional<FlatWeights> source;
     std::vector<Worker> workers;
-    std::int64_t done = 0, passRows = 0;
+    std::int64_t done = 0, passRows = 0, longest = 0;
     bool diverged = false;
 };
 
-double FineTune::Impl::runLane(Worker& worker, DecoderTensors& gradients, std::span<const std::int64_t> examples,
-                               double scale) {
+void FineTune::Impl::enterStage() {
+    const Stage& now = *std::ranges::find_if(stages, [&](const Stage& one) { return done < one.end; });
+    if (stage != &now) {
+        lanes.reset();
+        lanes.emplace(reader.spec(), now.part, settings.gradientLanes);
+        stage = &now;
+    }
+    if (done == now.begin && done > 0)
+        state.narrow(0, 1, 2).zero_();
+}
+
+double FineTune::Impl::runLane(Worker& worker, DecoderTensors& gradients, const TuningBatches& from,
+                               std::span<const std::int64_t> examples, double scale) {
     if (!worker.pass)
-        worker.pass = std::make_unique<DecoderPass>(reader.spec(), passRows, batches.longest(), at::kFloat, true);
+        worker.pass = std::make_unique<DecoderPass>(reader.spec(), passRows, longest, at::kFloat, true);
     double sum = 0;
     while (!examples.empty()) {
-        const std::size_t count = batches.passWithin(examples, passRows);
-        TuningRows rows = batches.rowsOf(examples.first(count));
+        const std::size_t count = from.passWithin(examples, passRows);
+        TuningRows rows = from.rowsOf(examples.first(count));
         const auto size = static_cast<std::int64_t>(rows.ids.size());
         const at::Tensor ids = at::from_blob(rows.ids.data(), {size}, at::kLong);
         const at::Tensor targets = at::from_blob(rows.targets.data(), {size}, at::kLong);
@@ -125,30 +204,58 @@ double FineTune::Impl::runLane(Worker& worker, DecoderTensors& gradients, std::s
 }
 
 /// Loss and gradient of a batch, which is left in the lanes' sum.
-StepReport FineTune::Impl::gradientOf(std::span<const std::int64_t> examples) {
-    const double scale = 1.0 / static_cast<double>(batches.learned(examples));
-    workers.resize(std::max(workers.size(), lanes.workers(threads)));
+StepReport FineTune::Impl::gradientOf(std::span<const std::int64_t> examples, std::span<const std::int64_t> replayed) {
+    const double share = replay ? settings.replayShare : 0.0;
+    const double scale = (1 - share) / static_cast<double>(batches.learned(examples));
+    const double ofReplay = replay ? share / static_cast<double>(replay->learned(replayed)) : 0.0;
+    workers.resize(std::max(workers.size(), lanes->workers(threads)));
     if (rounded.defined())
-        rounded.copy_(parameters());
+        rounded.copy_(flat);
     StepReport report;
-    report.tokens = batches.tokens(examples);
-    report.loss = lanes.run(threads, [&](std::size_t worker, std::size_t lane, DecoderTensors& gradients) {
-        const std::size_t begin = lane * examples.size() / lanes.count();
-        const std::size_t end = (lane + 1) * examples.size() / lanes.count();
-        return runLane(workers[worker], gradients, examples.subspan(begin, end - begin), scale);
+    report.tokens = batches.tokens(examples) + (replay ? replay->tokens(replayed) : 0);
+    report.learned = batches.learned(examples) + (replay ? replay->learned(replayed) : 0);
+    report.loss = lanes->run(threads, [&](std::size_t worker, std::size_t lane, DecoderTensors& gradients) {
+        const auto partOfLane = [&](std::span<const std::int64_t> all) {
+            const std::size_t begin = lane * all.size() / lanes->count(), end = (lane + 1) * all.size() / lanes->count();
+            return all.subspan(begin, end - begin);
+        };
+        double loss = runLane(workers[worker], gradients, batches, partOfLane(examples), scale);
+        if (replay)
+            loss += runLane(workers[worker], gradients, *replay, partOfLane(replayed), ofReplay);
+        return loss;
     });
-    if (start.defined())
-        lanes.sum().add_(parameters(), settings.l2ToStart).sub_(start, settings.l2ToStart);
     return report;
 }
 
+/// From the gradient of the weights to that of what is trained.
+at::Tensor& FineTune::Impl::gradientOfTrained() {
+    if (lowRank) {
+        lowRank->gradient(state.select(0, 0), lanes->sum(), settings.l2ToStart, ofAdapters);
+        return ofAdapters;
+    }
+    if (start.defined()) {
+        const std::int64_t first = stage->first, count = stage->part.total;
+        lanes->sum().add_(flat.narrow(0, first, count), settings.l2ToStart)
+            .sub_(start.narrow(0, first, count), settings.l2ToStart);
+    }
+    return lanes->sum();
+}
+
 StepReport FineTune::Impl::step() {
-    StepReport report = gradientOf(batches.examplesOf(done));
-    report.gradientNorm = clipGradients(lanes.sum(), optimizer.clipNorm);
-    report.learningRate = learningRateAt(optimizer, done, batches.steps());
+    enterStage();
+    StepReport report = gradientOf(batches.examplesOf(done), replay ? replay->examplesOf(done) : std::vector<std::int64_t>());
+    at::Tensor& gradient = gradientOfTrained();
+    report.gradientNorm = clipGradients(gradient, optimizer.clipNorm);
+    report.learningRate = learningRateAt(optimizer, done - stage->begin, stage->end - stage->begin);
     diverged = !std::isfinite(report.loss) || !std::isfinite(report.gradientNorm) || report.loss > lossBound();
-    if (!diverged)
-        updateAdamW(optimizer, layout, state, lanes.sum(), report.learningRate, ++done);
+    if (diverged)
+        return report;
+    ++done;
+    at::Tensor trained = lowRank ? state : state.narrow(1, stage->first, stage->part.total);
+    updateAdamW(optimizer, lowRank ? lowRank->layout() : stage->part, trained, gradient, report.learningRate,
+                done - stage->begin);
+    if (lowRank)
+        lowRank->merge(state.select(0, 0), flat);
     return report;
 }
 
@@ -158,15 +265,18 @@ FineTune::~FineTune() = default;
 
 Result<std::unique_ptr<FineTune>> FineTune::create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                    double learningRate, std::int64_t seed,
-                                                   std::span<const data::TuningExample> examples, int threads) {
+                                                   std::span<const data::TuningExample> examples, int threads,
+                                                   std::span<const data::TuningExample> replay) {
     if (!(learningRate > 0) || !(learningRate <= 10))
         return fail(ErrorKind::OutOfRange,
                     fmt::format("The learning rate {} is not above 0 and at most 10.", learningRate));
     const series::DecoderSpec& spec = reader.spec();
     CREST_TRY(batches, TuningBatches::create(examples, settings, spec.vocabSize, spec.contextLength, seed));
+    CREST_TRY(replayed, replayOf(settings, spec, replay, batches.steps(), seed));
     try {
-        auto impl = std::make_unique<Impl>(reader, settings, learningRate, seed, std::move(batches), threads);
-        if (!std::isfinite(impl->parameters().sum(at::kDouble).item<double>())) {
+        auto impl = std::make_unique<Impl>(reader, settings, learningRate, seed, std::move(batches), std::move(replayed),
+                                           threads);
+        if (!std::isfinite(impl->flat.sum(at::kDouble).item<double>())) {
             CREST_TRY(rms, reader.checkedRms()); // names the tensor
             (void)rms;
         }
@@ -206,6 +316,9 @@ std::int64_t FineTune::droppedExamples() const {
 std::vector<std::int64_t> FineTune::examplesOfStep(std::int64_t step) const {
     return m_impl->batches.examplesOf(step);
 }
+std::vector<std::int64_t> FineTune::replayOfStep(std::int64_t step) const {
+    return m_impl->replay ? m_impl->replay->examplesOf(step) : std::vector<std::int64_t>();
+}
 std::string FineTune::instructions() const {
     return m_impl->instructions();
 }
@@ -220,6 +333,8 @@ Result<bool> FineTune::loadState(const std::filesystem::path& folder, const std:
         return false;
     m_impl->done = *step;
     m_impl->diverged = false;
+    if (m_impl->lowRank)
+        m_impl->lowRank->merge(m_impl->state.select(0, 0), m_impl->flat);
     return true;
 }
 
@@ -238,36 +353,17 @@ Result<void> FineTune::writeCheckpoint(const std::filesystem::path& origin, cons
     config.erase("torch_dtype"); // the older name of the same
     return publishFolder(folder, [&](const std::filesystem::path& temporary) -> Result<void> {
         CREST_CHECK(io::writeFileAtomic(temporary / "config.json", config.dump(2) + "\n"));
-        CREST_CHECK(m_impl->source->writeFile(temporary / "model.safetensors"));
+        CREST_CHECK(m_impl->source->writeFile(temporary / kTunedWeightsFile));
         CREST_CHECK(copyTokenizer(origin, temporary));
-        return io::writeFileAtomic(temporary / "crest.json", provenance.dump(2) + "\n");
+        CREST_TRY(weights, io::MappedFile::open(temporary / kTunedWeightsFile));
+        Json facts = provenance;
+        facts[kTunedWeightsHash] = Sha256().update(weights.bytes()).finishHex();
+        return io::writeFileAtomic(temporary / "crest.json", facts.dump(2) + "\n");
     });
 }
 
 WeightDistance FineTune::distanceFromStart() const {
-    constexpr std::int64_t kStretch = 1 << 14;
-    std::vector<float> before(kStretch), after(kStretch);
-    WeightDistance all;
-    const model::WeightReader& reader = m_impl->reader;
-    for (std::size_t i = 0; i < reader.tensors().size(); ++i) {
-        const int tensor = static_cast<int>(i);
-        double difference = 0, start = 0;
-        for (std::int64_t first = 0; first < reader.elements(tensor); first += kStretch) {
-            const std::int64_t count = std::min(kStretch, reader.elements(tensor) - first);
-            float* const to[] = {after.data()};
-            reader.read(tensor, first, {before.data(), static_cast<std::size_t>(count)});
-            m_impl->source->make(tensor, first, count, 0, to);
-            for (std::int64_t j = 0; j < count; ++j) {
-                const double was = before[static_cast<std::size_t>(j)], moved = after[static_cast<std::size_t>(j)] - was;
-                difference += moved * moved;
-                start += was * was;
-            }
-        }
-        all.distance += difference, all.start += start;
-        all.tensors.push_back({reader.tensors()[i].name, std::sqrt(difference), std::sqrt(start)});
-    }
-    all.distance = std::sqrt(all.distance), all.start = std::sqrt(all.start);
-    return all;
+    return distanceBetween(m_impl->reader, *m_impl->source);
 }
 
 } // namespace crest::train

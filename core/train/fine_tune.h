@@ -19,26 +19,22 @@
 #include "core/data/tuning_example.h"
 #include "core/model/weight_source.h"
 #include "core/train/fine_tune_settings.h"
+#include "core/train/weight_distance.h"
 
 namespace crest::train {
 
-/// How far weights are from where they started: L2 norms.
-struct TensorDistance {
-    std::string tensor;
-    double distance = 0, start = 0; ///< of the difference, and of the start itself
-};
-struct WeightDistance {
-    double distance = 0, start = 0; ///< of all tensors together
-    std::vector<TensorDistance> tensors;
-};
+/// What writeCheckpoint makes: the file of weights, and the key of its SHA-256 in crest.json.
+inline constexpr const char *kTunedWeightsFile = "model.safetensors", *kTunedWeightsHash = "weights_sha256";
 
 class FineTune {
 public:
-    /// `reader` and `examples` must live on. Errors: a setting or the rate out of range; ids that the model does not know;
-    /// nothing to learn; weights that are not finite; too little memory. `threads` of gradientLanes lanes run side by side.
+    /// `reader`, `examples` and `replay` must live on. Errors: a setting or the rate out of range; ids that the model does
+    /// not know; nothing to learn; weights that are not finite; too little memory. `threads` of gradientLanes lanes run side
+    /// by side. `replay`: pretraining text, where settings.replayShare is above 0.
     static Result<std::unique_ptr<FineTune>> create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                     double learningRate, std::int64_t seed,
-                                                    std::span<const data::TuningExample> examples, int threads);
+                                                    std::span<const data::TuningExample> examples, int threads,
+                                                    std::span<const data::TuningExample> replay = {});
     ~FineTune();
 
     /// One optimiser step. Where its loss or gradient is not finite, or the loss is above the bound, nothing is updated and
@@ -51,8 +47,9 @@ public:
     /// Examples that were cut to the longest row, and those that were left out for having nothing to learn.
     std::int64_t truncatedExamples() const;
     std::int64_t droppedExamples() const;
-    /// Indices of the examples of a step (0-based), in order.
+    /// Indices of the examples of a step (0-based), in order; and of what of `replay` goes with them.
     std::vector<std::int64_t> examplesOfStep(std::int64_t step) const;
+    std::vector<std::int64_t> replayOfStep(std::int64_t step) const;
     /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products").
     std::string instructions() const;
 
@@ -67,7 +64,8 @@ public:
     WeightDistance distanceFromStart() const;
 
     /// Writes the weights as they are now as a checkpoint that transformers loads: config.json and the tokenizer's files of
-    /// the folder `origin`, weights in float32, crest.json with `provenance`. Unsupported where `origin` is a single file.
+    /// the folder `origin`, weights in float32, crest.json with `provenance` and the weights' hash. Unsupported where `origin`
+    /// is a single file.
     Result<void> writeCheckpoint(const std::filesystem::path& origin, const std::filesystem::path& folder,
                                  const Json& provenance) const;
 

@@ -8,11 +8,38 @@ namespace {
 
 constexpr const char* kSchedules[] = {"cosine", "linear", "constant"};
 constexpr const char* kComputeTypes[] = {"float32", "bfloat16"};
+constexpr const char* kLoraMatrices[] = {"all", "attention", "mlp"};
+
+void addWhatIsUsed(const FineTuneSettings& s, Json& json) {
+    if (s.loraRank > 0) {
+        json["lora_rank"] = s.loraRank;
+        json["lora_alpha"] = s.loraAlpha;
+        json["lora_matrices"] = kLoraMatrices[static_cast<int>(s.loraMatrices)];
+    }
+    if (s.headShare > 0)
+        json["head_share"] = s.headShare;
+    if (s.replayShare > 0) {
+        json["replay_share"] = s.replayShare;
+        json["replay_tokens"] = s.replayTokens;
+    }
+}
+
+void readWhatIsUsed(KeyReader& keys, FineTuneSettings& s) {
+    keys.integer("lora_rank", s.loraRank, 0, 1 << 16);
+    keys.number("lora_alpha", s.loraAlpha, 1e-6, 1e6);
+    keys.choice("lora_matrices", s.loraMatrices, {kLoraMatrices[0], kLoraMatrices[1], kLoraMatrices[2]});
+    keys.number("head_share", s.headShare, 0, 0.99);
+    keys.number("replay_share", s.replayShare, 0, 0.99);
+    keys.integer("replay_tokens", s.replayTokens, 2, 1 << 24);
+    if (s.loraRank > 0 && s.headShare > 0)
+        keys.error("\"head_share\" trains the head by itself at first, but with \"lora_rank\" only adapters of the blocks are "
+                   "trained; choose one of them");
+}
 
 } // namespace
 
 Json toJson(const FineTuneSettings& s) {
-    return {{"epochs", s.epochs},
+    Json json = {{"epochs", s.epochs},
             {"max_steps", s.maxSteps},
             {"batch_examples", s.batchExamples},
             {"row_tokens", s.rowTokens},
@@ -27,6 +54,8 @@ Json toJson(const FineTuneSettings& s) {
             {"l2_to_start", s.l2ToStart},
             {"diverged_loss", s.divergedLoss},
             {"gradient_lanes", s.gradientLanes}};
+    addWhatIsUsed(s, json);
+    return json;
 }
 
 Result<FineTuneSettings> fineTuneSettingsFromJson(const Json& json, const std::string& where) {
@@ -51,6 +80,7 @@ Result<FineTuneSettings> fineTuneSettingsFromJson(const Json& json, const std::s
     keys.integer("gradient_lanes", s.gradientLanes, 1, 256);
     if (s.gradientLanes > s.batchExamples)
         keys.error("\"gradient_lanes\" must not be above \"batch_examples\"");
+    readWhatIsUsed(keys, s);
     CREST_CHECK(keys.finish());
     return s;
 }

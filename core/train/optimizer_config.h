@@ -25,6 +25,7 @@ struct StepReport {
     double gradientNorm = 0; ///< before clipping
     double learningRate = 0; ///< of the update
     std::int64_t tokens = 0; ///< that the model read
+    std::int64_t learned = 0; ///< of these, what the loss is the mean of; 0 in pretraining, where all are
 };
 
 } // namespace crest::train

@@ -30,6 +30,20 @@ ParameterLayout parameterLayout(const series::DecoderSpec& spec) {
     return layout;
 }
 
+ParameterLayout partOf(const ParameterLayout& layout, const std::function<bool(const TensorInfo&)>& wanted) {
+    ParameterLayout part;
+    for (ParameterSlot slot : layout.slots) {
+        if (!wanted(slot.info))
+            continue;
+        const bool decays = slot.offset < layout.decayed;
+        slot.offset = part.total;
+        part.total += slot.elements;
+        part.decayed += decays ? slot.elements : 0;
+        part.slots.push_back(std::move(slot));
+    }
+    return part;
+}
+
 at::Tensor parameterView(const ParameterSlot& slot, const at::Tensor& flat) {
     return flat.narrow(0, slot.offset, slot.elements).view(slot.info.shape);
 }

@@ -4,6 +4,7 @@
 // matrices of q, k, v and of gate, up lie side by side, so that each group is one product.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -27,6 +28,9 @@ struct ParameterLayout {
     std::int64_t total = 0;
 };
 ParameterLayout parameterLayout(const series::DecoderSpec& spec);
+/// The slots that `wanted` takes, side by side in their order: gradients of a part of the weights. decoderTensors() leaves
+/// the others undefined.
+ParameterLayout partOf(const ParameterLayout& layout, const std::function<bool(const series::TensorInfo&)>& wanted);
 
 /// Views of one transformer block; undefined where the shape has no such tensor.
 struct BlockTensors {

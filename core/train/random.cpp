@@ -46,6 +46,15 @@ void fillNormal(at::Tensor& out, std::int64_t seed, std::string_view tensor, dou
     }
 }
 
+void fillUniform(at::Tensor& out, std::int64_t seed, std::string_view tensor, double bound) {
+    const std::uint64_t key = keyOf("uniform|" + std::string(tensor), seed);
+    float* values = out.mutable_data_ptr<float>();
+    for (std::int64_t i = 0; i < out.numel(); ++i) {
+        const PhiloxCounter bits = philox(key, static_cast<std::uint64_t>(i / 4), 0);
+        values[i] = static_cast<float>(bound * (1 - 2 * uniform(bits[static_cast<std::size_t>(i % 4)])));
+    }
+}
+
 KeyedPermutation::KeyedPermutation(std::int64_t size, std::int64_t seed, std::int64_t epoch)
     : m_size(size)
     , m_key(keyOf("order|" + std::to_string(epoch), seed)) {

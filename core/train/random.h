@@ -14,6 +14,9 @@ namespace crest::train {
 /// Philox4x32-10 (Salmon et al., "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011), Box-Muller.
 void fillNormal(at::Tensor& out, std::int64_t seed, std::string_view tensor, double std);
 
+/// Fills `out` with numbers that are uniform in [-bound, bound): element i is a function of (seed, tensor, i) alone.
+void fillUniform(at::Tensor& out, std::int64_t seed, std::string_view tensor, double bound);
+
 /// A permutation of [0, size) keyed by (seed, epoch): a Feistel network over the next power of four, walked until it
 /// falls into the range (Black and Rogaway, "Ciphers with Arbitrary Finite Domains", 2002). Thread-safe.
 class KeyedPermutation {

@@ -26,24 +26,25 @@ std::vector<ParameterSlot> slotsByTensor(const model::WeightReader& reader, cons
 
 } // namespace
 
+void fillSlot(const model::WeightReader& reader, int tensor, const ParameterSlot& slot, at::Tensor& flat) {
+    float* to = flat.mutable_data_ptr<float>() + slot.offset;
+    const std::int64_t half = slot.elements / 2;
+    if (slot.info.slot == TensorSlot::UpGate) {
+        reader.read(tensor, 0, {to + half, static_cast<std::size_t>(half)});
+        reader.read(tensor, half, {to, static_cast<std::size_t>(half)});
+    } else if (slot.info.transposed) {
+        at::Tensor stored = at::empty({slot.info.shape[1], slot.info.shape[0]}, at::kFloat);
+        reader.read(tensor, 0, {stored.mutable_data_ptr<float>(), static_cast<std::size_t>(slot.elements)});
+        parameterView(slot, flat).copy_(stored.t());
+    } else {
+        reader.read(tensor, 0, {to, static_cast<std::size_t>(slot.elements)});
+    }
+}
+
 void fillFrom(const model::WeightReader& reader, const ParameterLayout& layout, at::Tensor& flat) {
     const std::vector<ParameterSlot> slots = slotsByTensor(reader, layout);
-    for (std::size_t i = 0; i < slots.size(); ++i) {
-        const ParameterSlot& slot = slots[i];
-        const int tensor = static_cast<int>(i);
-        float* to = flat.mutable_data_ptr<float>() + slot.offset;
-        const std::int64_t half = slot.elements / 2;
-        if (slot.info.slot == TensorSlot::UpGate) {
-            reader.read(tensor, 0, {to + half, static_cast<std::size_t>(half)});
-            reader.read(tensor, half, {to, static_cast<std::size_t>(half)});
-        } else if (slot.info.transposed) {
-            at::Tensor stored = at::empty({slot.info.shape[1], slot.info.shape[0]}, at::kFloat);
-            reader.read(tensor, 0, {stored.mutable_data_ptr<float>(), static_cast<std::size_t>(slot.elements)});
-            parameterView(slot, flat).copy_(stored.t());
-        } else {
-            reader.read(tensor, 0, {to, static_cast<std::size_t>(slot.elements)});
-        }
-    }
+    for (std::size_t i = 0; i < slots.size(); ++i)
+        fillSlot(reader, static_cast<int>(i), slots[i], flat);
 }
 
 FlatWeights::FlatWeights(const model::WeightReader& reader, const ParameterLayout& layout, const at::Tensor& flat)

@@ -13,6 +13,9 @@
 
 namespace crest::train {
 
+/// Fills one slot of `flat` from tensor `tensor` of the reader, which is the slot's.
+void fillSlot(const model::WeightReader& reader, int tensor, const ParameterSlot& slot, at::Tensor& flat);
+
 /// Fills `flat` [layout.total] with a checkpoint's weights.
 void fillFrom(const model::WeightReader& reader, const ParameterLayout& layout, at::Tensor& flat);
 
