@@ -12,6 +12,9 @@
 namespace crest {
 namespace {
 
+constexpr std::size_t kLongestCause = 200; ///< of what the parser says
+constexpr std::size_t kLongestWord = 1000; ///< a number, true, false or null
+
 /// Builds the value while it checks what nlohmann's DOM parser lets pass.
 class StrictHandler final : public nlohmann::json_sax<Json> {
 public:
@@ -46,10 +49,12 @@ public:
     }
     bool parse_error(std::size_t at, const std::string&, const nlohmann::detail::exception& error) override {
         position = at;
-        const std::string what = error.what();
-        const auto colon = what.rfind("; ");
-        problem = "not valid JSON at byte " + std::to_string(at) + " (" +
-                  (colon == std::string::npos ? what : what.substr(colon + 2)) + ")";
+        const std::string what = error.what(); // it ends with all of the token that was read last
+        const auto colon = what.substr(0, kLongestCause).rfind("; ");
+        std::string cause = what.substr(colon == std::string::npos ? 0 : colon + 2, kLongestCause);
+        while (cause.size() == kLongestCause && (cause.back() & 0x80) != 0)
+            cause.pop_back(); // no half of a character
+        problem = "not valid JSON at byte " + std::to_string(at) + " (" + cause + ")";
         return false;
     }
 
@@ -90,12 +95,37 @@ private:
     }
 };
 
+/// Where a text begins that has no end, or a word or number that is none, being longer than any; npos where all is
+/// well. The parser would keep such a one eight times over to say what it had read.
+std::size_t endlessToken(std::string_view text) {
+    constexpr std::string_view kBetween = ",:[]{} \t\r\n";
+    bool quoted = false;
+    std::size_t begin = 0; ///< of a text, or where a word may begin
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '"') {
+            quoted = !quoted;
+            begin = quoted ? i : i + 1;
+        } else if (quoted) {
+            i += c == '\\' ? 1 : 0;
+        } else if (kBetween.find(c) != std::string_view::npos) {
+            begin = i + 1;
+        } else if (i - begin > kLongestWord) {
+            return begin;
+        }
+    }
+    return quoted ? begin : std::string_view::npos;
+}
+
 } // namespace
 
 Result<Json> parseJson(std::string_view text, const std::string& where, const JsonLimits& limits) {
     if (text.size() > limits.maxBytes)
         return fail(ErrorKind::Malformed,
                     fmt::format("{} bytes of JSON, the limit is {}", text.size(), limits.maxBytes), where);
+    if (const std::size_t at = endlessToken(text); at != std::string_view::npos)
+        return fail(ErrorKind::Malformed,
+                    fmt::format("not valid JSON: what begins at byte {} has no end", at + 1), where);
     StrictHandler handler(limits.maxDepth);
     if (!Json::sax_parse(text.begin(), text.end(), &handler))
         return fail(ErrorKind::Malformed, handler.problem, where);

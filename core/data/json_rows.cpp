@@ -10,10 +10,26 @@ namespace crest::data {
 namespace {
 
 /// Values that one row may hold: a line of brackets would else need a hundred times its size.
-constexpr std::ptrdiff_t kMostValues = 200'000;
+constexpr std::size_t kMostValues = 200'000;
 
 bool isBlank(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/// Commas and opening brackets outside of texts.
+std::size_t countValues(std::string_view json) {
+    std::size_t count = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < json.size(); ++i) {
+        const char c = json[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            i += c == '\\' ? 1 : 0;
+        else
+            count += c == ',' || c == '[' || c == '{' ? 1 : 0;
+    }
+    return count;
 }
 
 class JsonDecoder final : public LineDecoder {
@@ -99,13 +115,14 @@ private:
 } // namespace
 
 Result<Json> parseRow(std::string_view text) {
-    const auto values = std::ranges::count_if(text, [](char c) { return c == ',' || c == '[' || c == '{'; });
-    if (values > kMostValues)
-        return fail(ErrorKind::OutOfRange, fmt::format("more than {} values in one row", kMostValues));
-    CREST_TRY(row, parseJson(text, "", {kLongestRow, 32}));
-    if (!row.is_object())
+    const std::size_t first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");
+    if (first == std::string_view::npos || text[first] != '{')
         return fail(ErrorKind::Malformed, "is no JSON object");
-    return row;
+    if (text[last] != '}') // looked at first: there may be millions of such rows
+        return fail(ErrorKind::Malformed, "is no whole JSON object");
+    if (countValues(text) > kMostValues)
+        return fail(ErrorKind::OutOfRange, fmt::format("more than {} values in one row", kMostValues));
+    return parseJson(text, "", {kLongestRow, 32});
 }
 
 std::unique_ptr<RowDecoder> makeJsonDecoder(RowVisitor visit) {

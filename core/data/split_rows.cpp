@@ -144,6 +144,8 @@ Result<void> SplitRows::each(const std::string& split, const Json& part, std::in
             if (went.error().kind == ErrorKind::Stopped)
                 return fail(went.error());
             counts.addBad(file.name(), number, went.error().message);
+            if (counts.areHopeless())
+                return fail(checkShare(counts, 0, file.name()).error());
             return true;
         };
         CREST_CHECK(readRows(file, found.source->rows, take, m_job));

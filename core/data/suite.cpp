@@ -77,6 +77,8 @@ Result<SuiteFile> readFile(const fs::path& file, int depth, int& reads) {
     suite.description = std::move(description);
     if (!keys.has("tasks") || !keys.at("tasks").is_array())
         return keys.wrong("\"tasks\" must be a list");
+    if (keys.at("tasks").size() > kMostTasks)
+        return keys.wrong(fmt::format("more than {} tasks", kMostTasks));
     for (const Json& entry : keys.at("tasks")) {
         if (!entry.is_object() || !entry.contains("use")) {
             suite.tasks.push_back(entry);

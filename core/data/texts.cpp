@@ -8,6 +8,7 @@
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
+#include "core/data/row_decoder.h"
 #include "core/io/files.h"
 #include "core/text/unicode.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 1'000'000'000;
 constexpr std::size_t kBadExamples = 10;
+constexpr std::int64_t kLinesBeforeJudged = 10'000;
 constexpr std::size_t kDocumentsPerReport = 500;
 constexpr std::uint64_t kLongestHead = 64'000'000;
 
@@ -41,41 +43,48 @@ TextFormat formatOf(const std::filesystem::path& file) {
 
 /// The document of a JSONL line, or why it has none.
 Result<std::string> documentOf(std::string_view line, const ReadOptions& options) {
-    CREST_TRY(object, parseJson(line, ""));
-    if (!object.is_object())
-        return fail(ErrorKind::Malformed, "is no JSON object");
+    CREST_TRY(object, parseRow(line));
     return requireString(object, options.field.c_str(), "");
+}
+
+Error tooManyBadLines(const Texts& texts, std::int64_t lines, const ReadOptions& options) {
+    return {ErrorKind::Malformed,
+            fmt::format("{} of {} lines are no JSON object with a text \"{}\" (line {}: {}); at most {} % may be left "
+                        "out",
+                        texts.badLines, lines, options.field, texts.badExamples.front().line,
+                        texts.badExamples.front().reason, formatNumber(100 * options.maxBadShare)),
+            texts.name};
+}
+
+/// Whether more of `lines` and of those that `rest` can hold are bad than may be.
+bool areTooManyBad(const Texts& texts, std::int64_t lines, std::string_view rest, const ReadOptions& options) {
+    const double shortest = 8 + static_cast<double>(options.field.size()); // {"text":""} and the line end
+    return static_cast<double>(texts.badLines) >
+           options.maxBadShare * (static_cast<double>(lines) + 1 + static_cast<double>(rest.size()) / shortest);
 }
 
 Result<void> parseJsonl(std::string_view content, const ReadOptions& options, Texts& texts) {
     std::int64_t lineNumber = 0;
-    std::int64_t used = 0;
+    std::int64_t lines = 0; ///< that are not blank
     while (!content.empty()) {
         const std::string_view line = takeLine(content);
         ++lineNumber;
         if (isBlank(line))
             continue;
+        ++lines;
         auto document = documentOf(line, options);
         if (document) {
-            ++used;
             if (!document->empty())
                 texts.documents.push_back(std::move(*document));
             continue;
         }
         if (++texts.badLines <= static_cast<std::int64_t>(kBadExamples))
             texts.badExamples.push_back({lineNumber, document.error().message});
+        if (lines > kLinesBeforeJudged && areTooManyBad(texts, lines, content, options))
+            break; // the rest cannot mend it
     }
-    const double share = used + texts.badLines == 0
-                             ? 0
-                             : static_cast<double>(texts.badLines) / static_cast<double>(used + texts.badLines);
-    if (share > options.maxBadShare)
-        return fail(
-            ErrorKind::Malformed,
-            fmt::format(
-                "{} of {} lines are no JSON object with a text \"{}\" (line {}: {}); at most {} % may be left out",
-                texts.badLines, used + texts.badLines, options.field, texts.badExamples.front().line,
-                texts.badExamples.front().reason, formatNumber(100 * options.maxBadShare)),
-            texts.name);
+    if (static_cast<double>(texts.badLines) > options.maxBadShare * static_cast<double>(lines))
+        return fail(tooManyBadLines(texts, lines, options));
     return {};
 }
 

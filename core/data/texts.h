@@ -20,7 +20,8 @@ namespace crest::data {
 
 enum class TextFormat {
     ByName,     ///< .jsonl, .json and .ndjson are JSONL, all else is Paragraphs
-    Jsonl,      ///< one JSON object per line, the document in its text field; other fields are ignored, empty lines too
+    Jsonl,      ///< one JSON object per line of at most 8 MB, the document in its text field; other fields are ignored,
+                ///< empty lines too
     Paragraphs, ///< documents are separated by one or more empty (or blank) lines; line ends inside a document stay as
                 ///< \n
     WholeFile   ///< the file is one document

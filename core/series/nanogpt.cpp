@@ -49,17 +49,20 @@ bool mayBeNanoGpt(const std::filesystem::path& file) {
     return true;
 }
 
+std::optional<NanoGptFile> parseNanoGpt(const Json& values) {
+    if (!values.is_object() || !values.contains("model_args") || !values["model_args"].is_object())
+        return std::nullopt;
+    NanoGptFile out;
+    out.config = values["model_args"];
+    out.config["model_type"] = "nanogpt";
+    out.iteration = countOf(values, "iter_num", 0);
+    out.tokensPerStep = tokensPerStep(values.value("config", Json()), values["model_args"]);
+    return out;
+}
+
 Result<std::optional<NanoGptFile>> readNanoGpt(const std::filesystem::path& path) {
     CREST_TRY(file, io::readTorchFile(path));
-    const Json& root = file.values;
-    if (!root.is_object() || !root.contains("model_args") || !root["model_args"].is_object())
-        return std::optional<NanoGptFile>();
-    NanoGptFile out;
-    out.config = root["model_args"];
-    out.config["model_type"] = "nanogpt";
-    out.iteration = countOf(root, "iter_num", 0);
-    out.tokensPerStep = tokensPerStep(root.value("config", Json()), root["model_args"]);
-    return std::optional(std::move(out));
+    return parseNanoGpt(file.values);
 }
 
 } // namespace crest::series

@@ -25,7 +25,9 @@ struct NanoGptFile {
 /// ...).
 bool mayBeNanoGpt(const std::filesystem::path& file);
 
-/// Reads the pickle, never a tensor. Nothing where it is another kind of file of torch.save.
+/// From what the pickle holds beside tensors. Nothing where it is another kind of file of torch.save.
+std::optional<NanoGptFile> parseNanoGpt(const Json& values);
+/// Reads the pickle, never a tensor. Nothing as above.
 Result<std::optional<NanoGptFile>> readNanoGpt(const std::filesystem::path& file);
 
 } // namespace crest::series

@@ -5,6 +5,7 @@
 #include <QTest>
 
 #include "core/data/texts.h"
+#include "tests/support/spent.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -92,6 +93,51 @@ private Q_SLOTS:
         QCOMPARE(texts.error().kind, ErrorKind::Malformed);
         QCOMPARE(texts.error().where, std::string("some/file"));
         QVERIFY2(texts.error().message.find(says) != std::string::npos, texts.error().message.c_str());
+    }
+
+    void hostile_data() {
+        QTest::addColumn<std::string>("content");
+        const auto many = [](const char* unit, std::size_t size) {
+            std::string text;
+            while (text.size() < size)
+                text += unit;
+            return text;
+        };
+        QTest::newRow("one endless line") << std::string(40'000'000, 'a');
+        QTest::newRow("a text without end") << "{\"text\":\"" + std::string(7'900'000, 'a');
+        QTest::newRow("a text beyond all length") << "{\"text\":\"" + std::string(40'000'000, 'a') + "\"}";
+        QTest::newRow("objects") << "{\"text\":[" + many("{},", 7'900'000) + "0]}";
+        QTest::newRow("brackets") << std::string(7'900'000, '[');
+        QTest::newRow("names") << "{\"" + std::string(7'900'000, 'x');
+        QTest::newRow("a number without end") << "{\"text\":" + std::string(7'900'000, '1');
+        QTest::newRow("short broken lines") << many("{}}\n", 8'000'000);
+        QTest::newRow("broken lines after good ones")
+            << many("{\"text\":\"x\"}\n", 4'000'000) + many("{}}\n", 12'000'000);
+        QTest::newRow("empty lines") << std::string(40'000'000, '\n');
+        QTest::newRow("empty texts") << many("{\"text\":\"\"}\n", 10'000'000);
+        QTest::newRow("zeros") << std::string(40'000'000, '\0');
+    }
+    void hostile() {
+        QFETCH(std::string, content);
+        QTemporaryDir folder;
+        const std::filesystem::path file = folder.path().toStdString() + "/x.jsonl";
+        std::ofstream(file, std::ios::binary) << content;
+        const std::size_t size = content.size();
+        content = std::string();
+        Result<Texts> texts = fail(ErrorKind::Internal, "not tried");
+        const std::string over = test::beyondLimits(test::spentBy([&] { texts = readTexts(file); }), size);
+        QVERIFY2(over.empty(), over.c_str());
+        QVERIFY(!texts);
+        QVERIFY2(texts.error().message.size() < 500, texts.error().message.substr(0, 500).c_str());
+    }
+
+    void longTextsHaveCommas() {
+        std::string text;
+        while (text.size() < 2'000'000)
+            text += "one, two; [three], {four}, \\\"five\\\", ";
+        const auto texts = parseTexts("{\"text\":\"" + text + "\"}", "a.jsonl", TextFormat::Jsonl);
+        QVERIFY2(texts, texts ? "" : texts.error().text().c_str());
+        QCOMPARE(texts->documents.size(), std::size_t{1});
     }
 
     void hashFollowsDocumentsOnly() {

@@ -11,6 +11,8 @@
 #include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/data/tuning_preview.h"
+#include "core/data/tuning_template.h"
+#include "tests/support/spent.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -160,6 +162,50 @@ private Q_SLOTS:
         const auto parsed = TuningTemplate::parse(form(change.toUtf8().constData()), "f.json");
         QVERIFY(!parsed);
         QVERIFY2(QString::fromStdString(parsed.error().text()).contains(says), parsed.error().text().c_str());
+    }
+
+    /// Each as a form of rows and as a way of writing dialogues.
+    void hostileForms_data() {
+        QTest::addColumn<std::string>("content");
+        const auto many = [](const std::string& unit, std::size_t size) {
+            std::string text;
+            while (text.size() < size)
+                text += unit;
+            return text;
+        };
+        constexpr std::size_t kMost = 900'000;
+        const auto with = [&](const char* key, Json value) {
+            Json changed = form();
+            changed[key] = std::move(value);
+            return changed.dump();
+        };
+        QTest::newRow("beyond all size") << many(" ", 60'000'000);
+        QTest::newRow("of empty objects") << "{\"a\":[" + many("{},", kMost) + "{}]}";
+        QTest::newRow("nested deep") << many("[", kMost);
+        QTest::newRow("a text without end") << "{\"name\":\"" + many("x", kMost);
+        QTest::newRow("a number without end") << "{\"format\":" + many("7", kMost);
+        QTest::newRow("a long name") << with("name", std::string(kMost, 'n'));
+        QTest::newRow("needs without end") << with("needs", std::vector<std::string>(100'000, "q"));
+        QTest::newRow("one long template") << with("prompt", many("{{q}}", kMost));
+        QTest::newRow("one deep template") << with("prompt", many("{% if q %}", kMost));
+        QTest::newRow("brackets") << with("prompt", "{{" + many("(", kMost));
+        QTest::newRow("a key twice") << std::string("{\"format\":\"crest tuning 1\",\"format\":\"crest tuning 1\"}");
+        QTest::newRow("not UTF-8") << std::string("{\"name\":\"\xFF\"}");
+        QTest::newRow("zeros") << std::string(1000, '\0');
+        QTest::newRow("nothing") << std::string();
+    }
+    void hostileForms() {
+        QFETCH(std::string, content);
+        const std::string file = write("hostile/f.json", content);
+        std::string said;
+        const auto use = [&] {
+            const auto asForm = readTuningTemplate(file);
+            const auto asStyle = readChatStyle(file);
+            said = asForm || asStyle ? "" : asForm.error().text() + asStyle.error().text();
+        };
+        const std::string over = test::beyondLimits(test::spentBy(use), content.size());
+        QVERIFY2(over.empty(), over.c_str());
+        QVERIFY2(!said.empty() && said.size() < 1500, said.substr(0, 1500).c_str());
     }
 
     void whatIsLearned() {

@@ -97,11 +97,14 @@ inline void writeConfig(const std::filesystem::path& folder, const series::Decod
     writeText(folder / "config.json", canonicalJson(series::configFromDecoderSpec(spec)));
 }
 
+/// A tokenizer of one token.
+inline constexpr const char* kTinyTokenizer = R"({"model":{"type":"BPE","vocab":{"a":0},"merges":[]}})";
+
 /// Config, weights and a tokenizer file.
 inline bool makeCheckpoint(const std::filesystem::path& folder, const series::DecoderSpec& spec = tinySpec(),
                            unsigned seed = 1) {
     writeConfig(folder, spec);
-    writeText(folder / "tokenizer.json", "{}");
+    writeText(folder / "tokenizer.json", kTinyTokenizer);
     return writeTensors(folder / "model.safetensors", randomTensors(spec, seed));
 }
 

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // Hand-made hostile files of a checkpoint's folder: each makes a row with a reason, within 2 s and within the file's
 // size and 64 MB of memory.
-#include <cstdlib>
 #include <fstream>
 #include <functional>
+#include <limits>
 #include <set>
 
 #include <fmt/format.h>
-#include <malloc.h>
-
 #include <QtTest>
 
 #include "core/series/end_tokens.h"
 #include "core/series/series.h"
 #include "core/series/shard_index.h"
+#include "tests/core/io/hostile_torch.h"
 #include "tests/core/series/make_checkpoint.h"
+#include "tests/support/spent.h"
 
 using namespace crest;
 using namespace crest::series;
@@ -22,17 +22,6 @@ using namespace crest::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr qint64 kMaxMilliseconds = 2000;
-constexpr double kMaxMegabytesBeside = 64;
-
-double statusMegabytes(const std::string& name) {
-    std::ifstream status("/proc/self/status");
-    for (std::string line; std::getline(status, line);)
-        if (line.starts_with(name + ":"))
-            return std::strtod(line.c_str() + name.size() + 1, nullptr) * 1024e-6;
-    return -1;
-}
 
 std::string repeated(const std::string& unit, std::size_t size) {
     std::string text;
@@ -123,18 +112,6 @@ class TestSeriesHostile : public QObject {
     std::unique_ptr<QTemporaryDir> m_folder;
     fs::path root() const { return fs::canonical(m_folder->path().toStdString()); }
 
-    /// Runs with the peak of memory reset before; gives megabytes above the start.
-    template<class Work> static double peakOf(Work work, qint64& milliseconds) {
-        ::malloc_trim(0);
-        std::ofstream("/proc/self/clear_refs") << "5";
-        const double before = statusMegabytes("VmRSS");
-        QElapsedTimer timer;
-        timer.start();
-        work();
-        milliseconds = timer.elapsed();
-        return statusMegabytes("VmHWM") - before;
-    }
-
 private Q_SLOTS:
     void init() { m_folder = std::make_unique<QTemporaryDir>(); }
 
@@ -156,10 +133,8 @@ private Q_SLOTS:
                 fs::remove(root() / "config.json");
         }
         Checkpoint read;
-        qint64 milliseconds = 0;
-        const double peak = peakOf([&] { read = readCheckpoint(root()).checkpoint; }, milliseconds);
-        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(size) * 1e-6, qPrintable(QString::number(peak)));
-        QVERIFY2(milliseconds < kMaxMilliseconds, qPrintable(QString::number(milliseconds)));
+        const std::string over = beyondLimits(spentBy([&] { read = readCheckpoint(root()).checkpoint; }), size);
+        QVERIFY2(over.empty(), over.c_str());
         if (*hostile.part == '\0') {
             QVERIFY2(read.state == CheckpointState::Ok, read.reason.c_str());
             return;
@@ -195,12 +170,10 @@ private Q_SLOTS:
         QFETCH(QByteArray, index);
         QFETCH(QByteArray, part);
         Result<ShardIndex> parsed;
-        qint64 milliseconds = 0;
         const std::string text = index.toStdString();
-        const double peak = peakOf([&] { parsed = parseShardIndex(text, "x/index.json"); }, milliseconds);
-        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(text.size()) * 1e-6,
-                 qPrintable(QString::number(peak)));
-        QVERIFY(milliseconds < kMaxMilliseconds);
+        const std::string over =
+            beyondLimits(spentBy([&] { parsed = parseShardIndex(text, "x/index.json"); }), text.size());
+        QVERIFY2(over.empty(), over.c_str());
         QVERIFY(!parsed);
         QCOMPARE(parsed.error().where, std::string("x/index.json"));
         QVERIFY2(parsed.error().message.find(part.toStdString()) != std::string::npos, parsed.error().message.c_str());
@@ -233,11 +206,9 @@ private Q_SLOTS:
         writeText(home / "refs/main", commit);
         writeText(home / "trees" / (commit + ".json"), tree.toStdString());
         Checkpoint read;
-        qint64 milliseconds = 0;
-        const double peak = peakOf([&] { read = readCheckpoint(snapshot).checkpoint; }, milliseconds);
-        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(tree.size()) * 1e-6,
-                 qPrintable(QString::number(peak)));
-        QVERIFY2(milliseconds < kMaxMilliseconds, qPrintable(QString::number(milliseconds)));
+        const std::string over = beyondLimits(spentBy([&] { read = readCheckpoint(snapshot).checkpoint; }),
+                                              static_cast<std::size_t>(tree.size()));
+        QVERIFY2(over.empty(), over.c_str());
         QVERIFY2(read.state == CheckpointState::Ok, read.reason.c_str());
     }
 
@@ -261,11 +232,9 @@ private Q_SLOTS:
         QFETCH(QByteArray, part);
         writeText(root() / "generation_config.json", text.toStdString());
         Result<std::vector<std::int32_t>> ids;
-        qint64 milliseconds = 0;
-        const double peak = peakOf([&] { ids = recordedEndTokens(root()); }, milliseconds);
-        QVERIFY2(peak <= kMaxMegabytesBeside + static_cast<double>(text.size()) * 1e-6,
-                 qPrintable(QString::number(peak)));
-        QVERIFY(milliseconds < kMaxMilliseconds);
+        const std::string over =
+            beyondLimits(spentBy([&] { ids = recordedEndTokens(root()); }), static_cast<std::size_t>(text.size()));
+        QVERIFY2(over.empty(), over.c_str());
         if (part.isEmpty()) {
             QVERIFY(ids && ids->empty());
             return;
@@ -280,6 +249,65 @@ private Q_SLOTS:
         QVERIFY(recordedEndTokens(root()) == (std::vector<std::int32_t>{2, 3}));
         writeText(root() / "generation_config.json", R"({"eos_token_id":null})");
         QVERIFY(recordedEndTokens(root()) == std::vector<std::int32_t>{7});
+    }
+
+    /// nanoGPT's ckpt.pt, whose pickle says what a config.json would.
+    void torchFiles_data() {
+        QTest::addColumn<QByteArray>("pickle");
+        QTest::addColumn<QByteArray>("part");
+        const auto row = [](const char* name, const std::string& pickle, const char* part) {
+            QTest::newRow(name) << QByteArray::fromStdString(pickle) << QByteArray(part);
+        };
+        using Pairs = std::vector<std::pair<std::string, std::string>>;
+        const auto dict = [](const Pairs& pairs) {
+            std::string out = "}(";
+            for (const auto& [key, value] : pairs)
+                out += text(key) + value;
+            return out + "u";
+        };
+        const auto file = [&](const Pairs& arguments, const Pairs& more = {}) {
+            Pairs all{{"n_layer", number(1)}, {"n_head", number(1)},     {"n_embd", number(4)},
+                      {"block_size", number(8)}, {"vocab_size", number(8)}, {"bias", "\x88"}};
+            for (const auto& [key, value] : arguments)
+                for (auto& [name, usual] : all)
+                    if (name == key)
+                        usual = value;
+            Pairs root{{"model_args", dict(all)}, {"model", dict({{"a", tensor()}})}};
+            root.insert(root.end(), more.begin(), more.end());
+            return kProto + dict(root) + ".";
+        };
+        const std::int64_t most = std::numeric_limits<std::int64_t>::max();
+        row("2^63 - 1 layers", file({{"n_layer", number(most)}}), "n_layer");
+        row("layers below 0", file({{"n_layer", number(-1)}}), "n_layer");
+        row("layers a text", file({{"n_layer", text("12")}}), "n_layer");
+        row("layers none", file({{"n_layer", "N"}}), ""); // the usual number: of another model
+        row("a large width", file({{"n_embd", number(1 << 24)}, {"n_layer", number(1024)}}), "");
+        row("heads that do not divide", file({{"n_head", number(3)}}), "head");
+        row("no heads", file({{"n_head", number(0)}}), "head");
+        row("a vocabulary of 2^40", file({{"vocab_size", number(std::int64_t{1} << 40)}}), "vocab_size");
+        row("tensors of another model", file({}), "");
+        row("iterations without end", file({}, {{"iter_num", number(-7)}}), "");
+        row("arguments a list", kProto + dict({{"model_args", "]"}}) + ".", "no \"model_args\"");
+        row("a class that is called", kProto + dict({{"model_args", global("os", "system") + "(" + text("true") + "tR"}}) + ".",
+            "which no file of weights needs");
+        std::string deep = kProto + dict({{"model_args", std::string(200'000, ']')}});
+        row("lists without end", deep + ".", "");
+        row("a long text", file({}, {{"config", text(std::string(7'000'000, 'x'))}}), "");
+    }
+    void torchFiles() {
+        QFETCH(QByteArray, pickle);
+        QFETCH(QByteArray, part);
+        const std::string bytes = torchFile(pickle.toStdString());
+        writeText(root() / "ckpt.pt", bytes);
+        writeText(root() / "tokenizer.json", kTinyTokenizer);
+        Checkpoint read;
+        const std::string over =
+            beyondLimits(spentBy([&] { read = readCheckpoint(root() / "ckpt.pt").checkpoint; }), bytes.size());
+        QVERIFY2(over.empty(), over.c_str());
+        QVERIFY(read.state == CheckpointState::Broken);
+        QVERIFY2(read.reason.find(part.toStdString()) != std::string::npos && !read.reason.empty(),
+                 read.reason.substr(0, 300).c_str());
+        QVERIFY(read.reason.size() < 1000 && read.step.value_or(0) >= 0);
     }
 
     void aSoundIndexIsRead() {
