@@ -41,8 +41,9 @@ struct SafetensorsHeader {
 };
 
 /// Parses and checks a header. `head` is the beginning of the file (at least 8 bytes + header; more is ignored),
-/// `fileSize` the size of the whole file. A header of more than 100 MB, or larger than the file, is refused before it
-/// is read.
+/// `fileSize` the size of the whole file. A header of more than 50 MB, or larger than the file, is refused before it
+/// is read; one of more than 131,072 tensors or that holds texts of megabytes while it is. So it takes its own size
+/// and less than 64 MB.
 Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> head, std::uint64_t fileSize,
                                                  const std::string& where);
 /// Reads just the header of a file (no map of the data).

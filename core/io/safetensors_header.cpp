@@ -3,7 +3,6 @@
 #include <bit>
 #include <cstring>
 #include <limits>
-#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -17,8 +16,13 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "tensor data is read in place as little-endian");
 
-constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;
-constexpr std::size_t kMaxTensors = 1'000'000;
+constexpr std::uint64_t kMaxHeaderBytes = 50'000'000; ///< the library's limit is twice that, the hub's half of it
+constexpr std::size_t kMaxTensors = 131'072;         ///< the largest models have 100,000, over many files
+constexpr std::size_t kMaxNameBytes = 16'000'000;    ///< of all names
+constexpr std::size_t kMaxMetadata = 32'768;         ///< entries
+constexpr std::size_t kMaxMetadataBytes = 8'000'000; ///< keys and values
+constexpr std::size_t kMaxTokenBytes = 4'000'000;    ///< a text, or what is between two
+constexpr std::size_t kMaxTexts = 1'000'000;
 constexpr std::size_t kMaxRank = 16;
 constexpr std::size_t kMaxDepth = 6; ///< of unknown keys inside an entry
 
@@ -44,7 +48,7 @@ std::string shown(const std::string& text) {
     return text.size() > 80 ? out + "..." : out;
 }
 
-/// Reads the header without a tree of it in memory: a file of 100 MB of nested JSON costs no more than its own size.
+/// Reads the header without a tree of it in memory: megabytes of nested JSON cost no more than their own size.
 class HeaderHandler final : public nlohmann::json_sax<nlohmann::json> {
 public:
     SafetensorsHeader header;
@@ -80,7 +84,7 @@ private:
     bool m_hasShape = false, m_hasOffsets = false, m_hasDType = false;
     TensorEntry m_entry;
     std::vector<std::uint64_t> m_offsets;
-    std::set<std::string> m_names;
+    std::size_t m_nameBytes = 0, m_metadataBytes = 0;
     std::string m_key;
 
     bool refuse(std::string why) {
@@ -122,11 +126,15 @@ bool HeaderHandler::number(std::uint64_t value, bool outside) {
 
 bool HeaderHandler::string(string_t& value) {
     if (m_state == State::Metadata) {
+        m_metadataBytes += m_key.size() + value.size();
+        if (m_metadataBytes > kMaxMetadataBytes || header.metadata.size() == kMaxMetadata)
+            return refuse(fmt::format("__metadata__ has more than {} entries or {} bytes", kMaxMetadata,
+                                      kMaxMetadataBytes));
         header.metadata[m_key] = std::move(value);
         return true;
     }
     if (m_state == State::Entry && m_field == Field::DType) {
-        m_entry.dtypeText = value;
+        m_entry.dtypeText = value.substr(0, 100);
         return true;
     }
     return scalar("a text");
@@ -165,8 +173,10 @@ bool HeaderHandler::start_object(std::size_t) {
 bool HeaderHandler::key(string_t& name) {
     if (m_state == State::Root) {
         m_nextIsMetadata = name == "__metadata__";
-        if (m_nextIsMetadata ? std::exchange(m_metadataSeen, true) : !m_names.insert(name).second)
+        if (m_nextIsMetadata && std::exchange(m_metadataSeen, true))
             return refuse(fmt::format("the name {} occurs twice", shown(name)));
+        if ((m_nameBytes += name.size()) > kMaxNameBytes)
+            return refuse(fmt::format("its names have more than {} bytes", kMaxNameBytes));
         m_entry = TensorEntry{};
         m_entry.name = name;
         m_offsets.clear();
@@ -259,6 +269,38 @@ bool HeaderHandler::finishEntry() {
     return true;
 }
 
+/// The parser keeps what it reads until the next text begins, and a text twice over. A header of names and numbers has
+/// texts everywhere, none of them long, and no more than its tensors need.
+std::string oddTexts(std::string_view text) {
+    bool quoted = false;
+    std::size_t marks = 0;
+    for (std::size_t i = 0, last = 0; i < text.size(); ++i) {
+        if (quoted && text[i] == '\\') {
+            ++i;
+        } else if (text[i] == '"') {
+            quoted = !quoted;
+            last = i;
+            if (++marks > 2 * kMaxTexts)
+                return fmt::format("its header has more than {} texts", kMaxTexts);
+        }
+        if (i - last > kMaxTokenBytes)
+            return fmt::format("its header has more than {} bytes without a quotation mark", kMaxTokenBytes);
+    }
+    return {};
+}
+
+/// Two tensors of one name. (The library keeps the last without a word.)
+const std::string* nameThatOccursTwice(const std::vector<TensorEntry>& tensors) {
+    std::vector<const std::string*> names;
+    names.reserve(tensors.size());
+    for (const TensorEntry& tensor : tensors)
+        names.push_back(&tensor.name);
+    std::sort(names.begin(), names.end(), [](const auto* a, const auto* b) { return *a < *b; });
+    const auto twice =
+        std::adjacent_find(names.begin(), names.end(), [](const auto* a, const auto* b) { return *a == *b; });
+    return twice == names.end() ? nullptr : *twice;
+}
+
 /// The data part must be covered once: no hole, no overlap, nothing before, nothing after.
 std::string coverageProblem(const std::vector<TensorEntry>& tensors, std::uint64_t dataBytes) {
     std::uint64_t next = 0;
@@ -322,10 +364,14 @@ Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> head
         return malformed(fmt::format("its header claims {} bytes, the file has only {}: truncated or another format",
                                      length, fileSize));
     const std::string_view text(reinterpret_cast<const char*>(head.data()) + 8, length);
+    if (const std::string odd = oddTexts(text); !odd.empty())
+        return malformed(odd);
     HeaderHandler handler;
     if (!nlohmann::json::sax_parse(text.begin(), text.end(), &handler))
         return malformed(handler.problem.empty() ? "its header is not valid JSON" : handler.problem);
     SafetensorsHeader header = std::move(handler.header);
+    if (const std::string* name = nameThatOccursTwice(header.tensors))
+        return malformed(fmt::format("the name {} occurs twice", shown(*name)));
     header.dataStart = 8 + length;
     std::sort(header.tensors.begin(), header.tensors.end(), [](const TensorEntry& a, const TensorEntry& b) {
         return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);

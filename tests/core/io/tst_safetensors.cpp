@@ -2,11 +2,13 @@
 #include <QtTest>
 
 #include <fstream>
+#include <functional>
 #include <numeric>
 
 #include "core/io/files.h"
 #include "core/io/safetensors.h"
 #include "tests/core/io/hostile_safetensors.h"
+#include "tests/support/spent.h"
 
 using namespace crest;
 using namespace crest::io;
@@ -32,7 +34,12 @@ private Q_SLOTS:
     void handMade() {
         QFETCH(int, row);
         const auto file = test::handMadeFiles()[static_cast<std::size_t>(row)];
-        const auto header = parseSafetensorsHeader(bytesOf(file.bytes), file.bytes.size(), "odd.safetensors");
+        Result<SafetensorsHeader> header = fail(ErrorKind::Internal, "not tried");
+        const auto parse = [&] {
+            header = parseSafetensorsHeader(bytesOf(file.bytes), file.bytes.size(), "odd.safetensors");
+        };
+        const std::string over = test::beyondLimits(test::spentBy(parse), file.bytes.size());
+        QVERIFY2(over.empty(), over.c_str());
         if (!file.message) {
             QVERIFY2(header, header ? "" : header.error().text().c_str());
             return;
@@ -62,6 +69,92 @@ private Q_SLOTS:
         QVERIFY(parseSafetensorsHeader(bytesOf(whole), whole.size(), "x"));
         for (std::size_t size = 0; size < whole.size(); ++size)
             QVERIFY2(!parseSafetensorsHeader(bytesOf(whole.substr(0, size)), size, "x"), std::to_string(size).c_str());
+    }
+    void bombsWithinMemoryAndTime_data() {
+        QTest::addColumn<std::function<std::string()>>("make");
+        QTest::addColumn<QString>("says");
+        const auto row = [](const char* name, std::function<std::string()> make, const char* says) {
+            QTest::newRow(name) << std::move(make) << QString::fromLatin1(says);
+        };
+        constexpr std::size_t kMost = 49'000'000;
+        const auto tensors = [](std::size_t count, const std::string& nameTail, const char* shape) {
+            std::string text = "{";
+            for (std::size_t i = 0; i < count && text.size() < kMost; ++i)
+                text += (i > 0 ? ",\"" : "\"") + std::to_string(i) + nameTail +
+                        "\":{\"dtype\":\"F32\",\"shape\":" + shape + ",\"data_offsets\":[0,0]}";
+            return text + "}";
+        };
+        row("tensors without end", [=] { return tensors(140'000, "", "[0]"); }, "more than 131072 tensors");
+        row("as many tensors as may be", [=] { return tensors(131'072, std::string(80, 'n'), "[0,1,1,1,1,1,1,1]"); },
+            "");
+        row("long names", [=] { return tensors(131'072, std::string(250, 'n'), "[0]"); }, "its names have more");
+        row("one name many times", [] {
+            std::string text = "{";
+            for (int i = 0; i < 131'072; ++i)
+                text += std::string(i > 0 ? "," : "") + R"("n":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+            return text + "}";
+        }, "occurs twice");
+        row("a name of 49 MB", [] { return "{\"" + std::string(kMost, 'n') + "\":{}}"; }, "without a quotation mark");
+        row("a dtype of 49 MB", [] { return "{\"a\":{\"dtype\":\"" + std::string(kMost, 'n') + "\"}}"; },
+            "without a quotation mark");
+        row("dtypes", [] {
+            std::string text = "{\"a\":{";
+            while (text.size() < kMost - 4'000'000)
+                text += "\"x\":\"" + std::string(3'900'000, 'n') + "\",";
+            return text + "\"x\":0}}";
+        }, "needs dtype");
+        row("a number of 49 MB", [] { return "{\"a\":{\"shape\":[" + std::string(kMost, '1') + "]}}"; },
+            "without a quotation mark");
+        row("white space", [] { return "{" + std::string(kMost, ' ') + "}"; }, "without a quotation mark");
+        row("a metadata value of 49 MB", [] { return "{\"__metadata__\":{\"k\":\"" + std::string(kMost, 'n') + "\"}}"; },
+            "without a quotation mark");
+        row("metadata values", [] {
+            std::string text = "{\"__metadata__\":{\"k\":\"\"";
+            for (int i = 0; text.size() < kMost; ++i)
+                text += ",\"" + std::to_string(i) + "\":\"" + std::string(900'000, 'n') + "\"";
+            return text + "}}";
+        }, "__metadata__ has more than");
+        row("metadata keys", [] {
+            std::string text = "{\"__metadata__\":{\"k\":\"\"";
+            for (int i = 0; i < 100'000; ++i)
+                text += ",\"" + std::to_string(i) + "\":\"\"";
+            return text + "}}";
+        }, "__metadata__ has more than");
+        const auto extra = [](const std::string& unit) {
+            std::string text = "{\"a\":{\"x\":[";
+            while (text.size() + unit.size() < kMost)
+                text += unit;
+            return text + "0]}}";
+        };
+        row("empty lists", [=] { return extra("[],"); }, "without a quotation mark");
+        row("empty texts", [=] { return extra("\"\","); }, "more than 1000000 texts");
+        row("lists and texts", [=] { return extra("[\"" + std::string(60, 'x') + "\"],{},{},"); }, "needs dtype");
+        row("lists, now and then a text", [=] { return extra("\"x\"," + std::string(1'000'000, '[') + ","); },
+            "nested too deep");
+        row("white space, now and then a text", [=] { return extra("\"x\"," + std::string(3'600'000, ' ')); },
+            "needs dtype");
+        row("a text without end", [] { return "{\"a" + std::string(3'900'000, '\\'); }, "not valid JSON");
+    }
+    void bombsWithinMemoryAndTime() {
+        QFETCH(std::function<std::string()>, make);
+        QFETCH(QString, says);
+        QTemporaryDir folder;
+        const std::string path = folder.filePath("bomb.safetensors").toStdString();
+        std::size_t size = 0;
+        {
+            const std::string bytes = test::safetensorsFile(make(), 0);
+            size = bytes.size();
+            std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(size));
+        }
+        Result<SafetensorsHeader> header = fail(ErrorKind::Internal, "not tried");
+        const test::Spent spent = test::spentBy([&] { header = readSafetensorsHeader(path); });
+        qInfo("%.0f ms, %.0f MB for a header of %.0f MB", 1e3 * spent.seconds, spent.megabytes,
+              1e-6 * static_cast<double>(size));
+        const std::string over = test::beyondLimits(spent, size);
+        QVERIFY2(over.empty(), over.c_str());
+        QCOMPARE(header.has_value(), says.isEmpty());
+        const std::string said = header ? "" : header.error().message;
+        QVERIFY2(QString::fromStdString(said).contains(says) && said.size() < 400, said.substr(0, 400).c_str());
     }
     void hugeHeaderIsRefusedWithoutReadingIt() {
         QTemporaryDir folder;
