@@ -12,6 +12,8 @@
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/series/series.h"
+#include "core/series/series_rules.h"
+#include "core/series/tokenizer_check.h"
 
 namespace crest {
 namespace {
@@ -77,17 +79,20 @@ void printTable(const series::ScanResult& scan) {
 }
 
 int inspect(const std::string& path, bool json) {
-    const auto scan = series::scanFolder(path);
+    auto scan = series::findSeries(path);
     if (!scan) {
         fmt::print(stderr, "crest-run inspect: {}\n", scan.error().text());
         return 1;
     }
+    series::checkTokenizers(scan->series);
+    for (series::Series& one : scan->series)
+        series::judgeSeries(one, scan->issues);
     if (json)
         fmt::print("{}\n", canonicalJson(toJson(*scan)));
     else
         printTable(*scan);
     for (const series::ScanIssue& issue : scan->issues)
-        fmt::print(stderr, "{}: {}\n", issue.where, issue.message);
+        fmt::print(stderr, "crest-run inspect: {}: {}\n", issue.where, issue.message);
     return scan->series.empty() ? 1 : 0;
 }
 

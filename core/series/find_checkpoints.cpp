@@ -25,12 +25,6 @@ bool saysStep(const std::string& name) {
     return parsed.step || parsed.tokens;
 }
 
-/// A file whose name says that it is a checkpoint: ckpt.pt, ckpt_20000.pt, run-step5.pt.
-bool isNamedCheckpoint(const fs::path& file) {
-    const std::string name = file.filename().string();
-    return name.starts_with("ckpt") || name.starts_with("checkpoint") || saysStep(name);
-}
-
 bool holdsText(const fs::path& file, std::string_view part) {
     const auto head = io::readFileHead(file, 1'000'000);
     return head && head->bytes.find(part) != std::string::npos;
@@ -147,6 +141,11 @@ private:
 };
 
 } // namespace
+
+bool isNamedCheckpoint(const fs::path& file) {
+    const std::string name = file.filename().string();
+    return name.starts_with("ckpt") || name.starts_with("checkpoint") || saysStep(name);
+}
 
 FoundCheckpoint placeOf(const fs::path& path) {
     FoundCheckpoint place;

@@ -22,6 +22,9 @@ struct FoundCheckpoint {
     std::shared_ptr<const HubRepository> repository; ///< where it is a snapshot in the hub's cache
 };
 
+/// A file whose name says that it is a checkpoint: ckpt.pt, ckpt_20000.pt, run-step5.pt.
+bool isNamedCheckpoint(const std::filesystem::path& file);
+
 /// What one place is, looked at alone.
 FoundCheckpoint placeOf(const std::filesystem::path& path);
 

@@ -2,7 +2,7 @@
 """nanogpt_files.py FOLDER: what a user of nanoGPT keeps, made by torch.save.
 
   FOLDER/copies/ckpt_20000.pt, ckpt_40000.pt   renamed copies of one run; iteration and tokens inside
-  FOLDER/copies/tokenizer.json                 GPT-2's would lie here; an empty one stands for it
+  FOLDER/copies/tokenizer.json                 GPT-2's would lie here; one of a single token stands for it
   FOLDER/bare/ckpt.pt                          one file, no tokenizer beside it
   FOLDER/folders/iter_100/ckpt.pt, iter_200    a folder for each copy
   FOLDER/finetuned/ckpt.pt                     started from gpt2: its tokens are not all
@@ -26,7 +26,7 @@ for index, (name, iteration, settings) in enumerate([
          os.path.join(root, name), iteration, **settings)
 for name in ("copies", "folders/iter_100", "folders/iter_200", "finetuned"):
     with open(os.path.join(root, name, "tokenizer.json"), "w") as file:
-        file.write("{}")
+        file.write('{"model":{"type":"BPE","vocab":{"a":0},"merges":[]}}')
 os.makedirs(os.path.join(root, "other"))
 torch.save(NanoGpt(n_layer=1, n_head=2, n_embd=16).state_dict(), os.path.join(root, "other/step5.pt"))
 torch.save({"loss": [1.0, 2.0]}, os.path.join(root, "other/notes.pt"))

@@ -10,6 +10,7 @@
 
 #include "core/analysis/score_jumps.h"
 #include "core/base/units.h"
+#include "core/series/tokenizer_check.h"
 #include "core/series/weights.h"
 #include "ui/data/places.h"
 
@@ -85,6 +86,20 @@ void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
             return;
         done(one.path.string(), fingerprint ? *fingerprint : std::string());
     }
+}
+
+std::optional<std::map<std::string, std::string>> unreadableTokenizers(const std::vector<std::filesystem::path>& paths,
+                                                                       const JobContext& job) {
+    yieldToOthers();
+    series::TokenizerChecks checks;
+    std::map<std::string, std::string> out;
+    for (const std::filesystem::path& path : paths) {
+        if (job.stopRequested())
+            return std::nullopt;
+        if (std::string problem = checks.problemOf(path); !problem.empty())
+            out.emplace(path.string(), std::move(problem));
+    }
+    return out;
 }
 
 std::map<std::string, std::string> suspectScores(const std::vector<study::ResultRow>& rows) {

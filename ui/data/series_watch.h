@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What is learned of a series after it was listed: fingerprints of its weights, and scores that jump.
+// What is learned of a series after it was listed: fingerprints of its weights, tokenizers that cannot be read, and
+// scores that jump.
 #pragma once
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +29,11 @@ std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
 /// series; stops within 8 MB.
 void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
                     const std::function<void(const std::string& path, const std::string& fingerprint)>& done);
+
+/// Why tokenizers cannot be used, by path of the checkpoint; of those that can be there is no entry. With the lowest
+/// priority; nothing where it was asked to stop.
+std::optional<std::map<std::string, std::string>> unreadableTokenizers(const std::vector<std::filesystem::path>& paths,
+                                                                       const JobContext& job);
 
 /// Why base scores make a checkpoint suspect, by "series/checkpoint": the task, its value and those of its neighbours,
 /// and the fingerprints that were measured (analysis::findScoreJumps over each task and pretraining seed).

@@ -131,6 +131,7 @@ void StudySession::close() {
     d->scanning.cancel();
     ++d->scanNumber;
     d->fingerprinting.cancel();
+    d->checking.cancel();
     d->judgeSoon.stop();
     d->planning.cancel();
     d->adding.cancel();

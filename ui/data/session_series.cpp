@@ -57,6 +57,22 @@ void StudySession::Private::takeScan(StudyScan found) {
         count += static_cast<int>(one.checkpoints.size());
     Q_EMIT q->scanProgress(count, true);
     startFingerprints();
+    checkTokenizers();
+}
+
+/// What was found by the scan before holds until this is done.
+void StudySession::Private::checkTokenizers() {
+    std::vector<std::filesystem::path> paths;
+    for (const ScannedSeries& one : scanned.series)
+        for (const series::Checkpoint& checkpoint : one.found.checkpoints)
+            paths.push_back(checkpoint.path);
+    checking.start([paths = std::move(paths)](const JobContext& job) { return unreadableTokenizers(paths, job); },
+                   [this](std::optional<std::map<std::string, std::string>> found) {
+                       if (!found || *found == facts.unreadable)
+                           return;
+                       facts.unreadable = std::move(*found);
+                       judge();
+                   });
 }
 
 /// Puts together what files, study and results say.

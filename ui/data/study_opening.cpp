@@ -13,6 +13,8 @@
 #include <QThread>
 
 #include "core/series/find_checkpoints.h"
+#include "core/series/nanogpt.h"
+#include "core/series/tokenizer_check.h"
 #include "core/study/planner.h"
 #include "core/study/study_series.h"
 #include "ui/data/format.h"
@@ -119,11 +121,15 @@ QString seriesFolderOf(const QDir& checkpoint) {
     return name.step || name.tokens ? above.absolutePath() : checkpoint.absolutePath();
 }
 
+/// A whole checkpoint in one file: its name says so, or its content. A folder that holds one may hold anything else, so
+/// nothing is concluded from that.
 bool isTorchCheckpoint(const QFileInfo& file) {
-    const QString kind = file.suffix().toLower();
-    if (kind != QStringLiteral("pt") && kind != QStringLiteral("pth"))
+    const std::filesystem::path path = file.absoluteFilePath().toStdString();
+    if (!series::mayBeNanoGpt(path))
         return false;
-    return !series::readPlace(series::placeOf(file.absoluteFilePath().toStdString())).isNone;
+    series::FoundCheckpoint place = series::placeOf(path);
+    place.maybe = !series::isNamedCheckpoint(path);
+    return !series::readPlace(place).isNone;
 }
 
 } // namespace
@@ -137,8 +143,11 @@ Result<QString> folderToOpen(const QString& path) {
     const QDir folder = info.absoluteDir();
     if (folder.exists(QStringLiteral("study.json")))
         return folder.absolutePath();
-    if (looksLikeCheckpoint(folder) || isTorchCheckpoint(info))
-        return seriesFolderOf(folder);
+    const QString series = seriesFolderOf(folder);
+    if (isTorchCheckpoint(info)) // alone, unless its folder is named as one of several
+        return series == folder.absolutePath() ? info.absoluteFilePath() : series;
+    if (looksLikeCheckpoint(folder))
+        return series;
     return fail(ErrorKind::Malformed,
                 "This file is no part of a checkpoint or study. Open a folder of checkpoints, a study, a file in a "
                 "checkpoint's folder (such as model.safetensors or config.json) or nanoGPT's ckpt.pt.",
@@ -147,8 +156,8 @@ Result<QString> folderToOpen(const QString& path) {
 
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
     const QFileInfo info(QDir::cleanPath(folder)); // without a slash at the end, which would take the name away
-    if (!info.isDir())
-        return fail(ErrorKind::NotFound, "There is no such folder.", folder.toStdString());
+    if (!info.exists())
+        return fail(ErrorKind::NotFound, "There is no such file or folder.", folder.toStdString());
     if (QFileInfo::exists(folder + QStringLiteral("/study.json")))
         return study::StudyFolder::open(info.absoluteFilePath().toStdString());
     // Looks before a study is made: a folder without checkpoints gets none.
@@ -156,7 +165,8 @@ Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder) {
         if (!holdsCheckpoint(info.absoluteFilePath().toStdString()))
             return fail(noCheckpoint(folder));
         study::Study study;
-        study.name = info.fileName().toStdString();
+        const bool saysNothing = info.isFile() && info.completeBaseName() == QStringLiteral("ckpt");
+        study.name = (saysNothing ? info.absoluteDir().dirName() : info.fileName()).toStdString();
         return study;
     });
 }
@@ -343,9 +353,13 @@ StudiedSeries studiedSeries(const StudyScan& scan, const study::Study& study, co
     out.issues = scan.issues;
     for (std::size_t i = 0; i < scan.series.size() && i < study.series.size(); ++i) {
         series::Series found = scan.series[i].found;
-        for (series::Checkpoint& checkpoint : found.checkpoints)
-            if (const auto known = facts.fingerprints.find(checkpoint.path.string()); known != facts.fingerprints.end())
+        for (series::Checkpoint& checkpoint : found.checkpoints) {
+            const std::string path = checkpoint.path.string();
+            if (const auto known = facts.fingerprints.find(path); known != facts.fingerprints.end())
                 checkpoint.fingerprint = known->second;
+            if (const auto why = facts.unreadable.find(path); why != facts.unreadable.end())
+                series::markUnreadable(checkpoint, why->second);
+        }
         std::vector<series::ScanIssue> issues;
         series::Series judged = study::asStudied(std::move(found), study.series[i], issues);
         for (series::Checkpoint& checkpoint : judged.checkpoints)

@@ -30,12 +30,13 @@ struct StudyScan {
 };
 /// Tells checkpoints as they come, with the study's name of their series where it is known already.
 using FoundInStudy = std::function<void(const std::string& series, const series::Checkpoint& checkpoint)>;
-/// The folder that a path stands for which was dropped or named: of a file in a checkpoint's folder the folder of its
-/// series, of nanoGPT's ckpt.pt the one it lies in, of study.json the study. A sentence for any other file.
+/// What a path stands for which was dropped or named: a file in a checkpoint's folder for the folder of its series,
+/// study.json for the study; nanoGPT's ckpt.pt is a checkpoint alone, unless its folder's name says that it is one of
+/// several (iter_100/ckpt.pt). A sentence for any other file.
 Result<QString> folderToOpen(const QString& path);
-/// A study folder as it is; a folder of checkpoints in its untitled study, which is made on the first call and found
-/// again later. It has no series at first: listFolder() finds them, with rows appearing as they come. NotFound where
-/// the folder holds no checkpoint.
+/// A study folder as it is; a folder of checkpoints, or a checkpoint that is a file, in its untitled study, which is
+/// made on the first call and found again later. It has no series at first: listFolder() finds them, with rows
+/// appearing as they come. NotFound where the folder holds no checkpoint.
 Result<study::StudyFolder> openStudyOrCheckpoints(const QString& folder);
 Result<study::StudyFolder> openSampleStudy();
 /// Moves a study to `target`, which must not exist or be empty, and opens it there. Within a file system a rename, else
@@ -55,6 +56,7 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
 /// What is known of checkpoints beyond a scan.
 struct CheckpointFacts {
     std::map<std::string, std::string> fingerprints; ///< by path
+    std::map<std::string, std::string> unreadable;   ///< why its tokenizer cannot be used, by path
     std::map<std::string, std::string> suspicions;   ///< why its scores are suspect, by "series/checkpoint"
 };
 struct StudiedSeries {

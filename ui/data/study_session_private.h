@@ -53,6 +53,7 @@ struct StudySession::Private {
         , opening(session)
         , scanning(session)
         , fingerprinting(session)
+        , checking(session)
         , planning(session)
         , adding(session)
         , locating(session)
@@ -89,8 +90,8 @@ struct StudySession::Private {
     StudyReader* reader = nullptr; ///< lives on readingThread
     quint64 planRequest = 0;
     std::optional<analysis::ItemTableOptions> wantedItems, wantedSamples;
-    Background opening, scanning, fingerprinting, planning, adding, locating, importing, queueing, controlling, searching,
-        remembering;
+    Background opening, scanning, fingerprinting, checking, planning, adding, locating, importing, queueing, controlling,
+        searching, remembering;
 
     /// `checkpoints`: the folder whose series a study that has none gets; `work` may find it out.
     void openAt(std::function<Result<study::StudyFolder>()> work, std::function<void()> otherwise = {},
@@ -102,6 +103,7 @@ struct StudySession::Private {
     void takeScan(StudyScan found);
     void judge();
     void startFingerprints();
+    void checkTokenizers();
     void takeFingerprint(const std::string& path, const std::string& fingerprint);
     void takeScores();
     void editSeries(const QString& text, const QString& series, const std::function<void(study::StudySeries&)>& change);

@@ -42,7 +42,11 @@ private Q_SLOTS:
         const std::filesystem::path root = dir.path().toStdString();
         QVERIFY(test::makeCheckpoint(root / "run/step1000") && test::makeCheckpoint(root / "alone"));
         const std::filesystem::path snapshot = test::makeSnapshot(root / "hub", "a--tiny", "step1", 3);
+        // A checkpoint in one file is opened alone, whatever else its folder holds.
         test::writeText(root / "nano/ckpt.pt", "no zip at all");
+        test::writeText(root / "nano/notes.pt", "no zip at all");
+        test::writeText(root / "nano/config.json", "{}");
+        test::writeText(root / "folders/iter_100/ckpt.pt", "no zip at all");
         test::writeText(root / "study/study.json", "{}");
         test::writeText(root / "notes/notes.txt", "hello");
         const auto opened = [&](const std::filesystem::path& path) {
@@ -54,7 +58,9 @@ private Q_SLOTS:
         QCOMPARE(opened(root / "run/step1000/tokenizer.json"), (root / "run").string());
         QCOMPARE(opened(root / "alone/config.json"), (root / "alone").string()); // its name says no step
         QCOMPARE(opened(snapshot / "config.json"), (root / "hub/models--a--tiny").string());
-        QCOMPARE(opened(root / "nano/ckpt.pt"), (root / "nano").string());
+        QCOMPARE(opened(root / "nano/ckpt.pt"), (root / "nano/ckpt.pt").string());
+        QCOMPARE(opened(root / "nano/notes.pt"), (root / "nano").string()); // no checkpoint: its folder is one
+        QCOMPARE(opened(root / "folders/iter_100/ckpt.pt"), (root / "folders").string());
         QCOMPARE(opened(root / "study/study.json"), (root / "study").string());
         const std::string notes = opened(root / "notes/notes.txt");
         QVERIFY2(notes.find("no part of a checkpoint or study") != std::string::npos &&
