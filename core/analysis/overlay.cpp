@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/overlay_rows.h"
+#include "core/base/ascii.h"
 #include "core/base/hash.h"
 #include "core/base/units.h"
 #include "core/io/files.h"
@@ -93,7 +94,7 @@ std::optional<double> tokensFromText(std::string_view text) {
 std::string comparableTaskName(std::string_view name) {
     std::string out;
     for (const char c : name) {
-        const char lower = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+        const char lower = lowerCase(c);
         out += lower == '-' || lower == ' ' ? '_' : lower;
     }
     return out;

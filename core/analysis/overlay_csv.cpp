@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/overlay_rows.h"
+#include "core/base/ascii.h"
 
 namespace crest::analysis {
 namespace {
@@ -112,13 +113,6 @@ char separatorOf(std::string_view titles) {
             best = candidate;
         }
     return best;
-}
-
-std::string lowerCase(std::string text) {
-    for (char& c : text)
-        if (c >= 'A' && c <= 'Z')
-            c = static_cast<char>(c - 'A' + 'a');
-    return text;
 }
 
 /// Where each column stands; -1 where it does not.

@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/base/ascii.h"
+
 namespace crest::series {
 namespace {
 
@@ -35,12 +37,6 @@ constexpr KnownShape kPythiaShapes[] = {
     {128, 6, 4, 512},    {256, 6, 8, 1024},    {512, 6, 8, 2048},     {768, 12, 12, 3072},   {1024, 24, 16, 4096},
     {2048, 16, 8, 8192}, {2048, 24, 16, 8192}, {2560, 32, 32, 10240}, {4096, 32, 32, 16384}, {5120, 36, 40, 20480}};
 constexpr KnownShape kTinyLlamaShapes[] = {{2048, 22, 32, 5632}};
-
-std::string lowerCase(std::string text) {
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
-    return text;
-}
 
 /// The last folders of a path, lower case, separators as "-", each with a "-" on both sides:
 /// "-pythia-160m-/-step1000-".

@@ -6,6 +6,7 @@
 #include <regex>
 #include <string>
 
+#include "core/base/ascii.h"
 #include "core/series/names.h"
 #include "core/series/series.h"
 
@@ -80,9 +81,7 @@ const std::regex& branchLabel() {
 
 /// Lower case, without the ending of a weights file. File names have at most 255 bytes; longer texts are not names.
 std::string plainName(std::string_view name) {
-    std::string text(name.substr(0, 255));
-    std::transform(text.begin(), text.end(), text.begin(),
-                   [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; });
+    std::string text = lowerCase(std::string(name.substr(0, 255)));
     for (const std::string_view ending : {".pt", ".pth", ".bin", ".safetensors"})
         if (text.ends_with(ending)) {
             text.resize(text.size() - ending.size());
