@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/series/tokenizer_check.h"
 
-#include <functional>
+#include <algorithm>
+#include <cstring>
 
 #include <sys/stat.h>
 
 #include <fmt/format.h>
 
-#include "core/io/files.h"
 #include "core/series/checkpoint_records.h"
 #include "core/series/end_tokens.h"
 #include "core/series/tokenizer_files.h"
@@ -17,8 +17,6 @@ namespace crest::series {
 namespace {
 
 namespace fs = std::filesystem;
-
-constexpr std::uint64_t kLargest = 64'000'000; ///< of a tokenizer; a larger one is refused by its size
 
 /// All that a tokenizer is made from: its own files and those beside it.
 std::vector<fs::path> allFiles(const fs::path& folder, std::vector<fs::path> files) {
@@ -41,25 +39,39 @@ std::string identityOf(const std::vector<fs::path>& files) {
     return all;
 }
 
-/// Names, sizes and 64-bit hashes: a check is no key of results, which have SHA-256. "" where one cannot be read.
-std::string contentOf(const std::vector<fs::path>& files) {
-    std::string all;
+struct Content {
+    std::string names; ///< and sizes
+    std::vector<io::MappedFile> files;
+};
+
+/// Nothing where a file cannot be mapped: then what reads it says why.
+std::optional<Content> contentOf(const std::vector<fs::path>& files) {
+    Content content;
     for (const fs::path& file : files) {
-        const auto text = io::readTextFile(file, kLargest);
-        if (!text)
-            return {};
-        all += fmt::format("{} {}:{:x}\n", file.filename().string(), text->size(),
-                           std::hash<std::string_view>()(*text));
+        auto map = io::MappedFile::open(file);
+        if (!map)
+            return std::nullopt;
+        content.names += fmt::format("{} {}\n", file.filename().string(), map->bytes().size());
+        content.files.push_back(std::move(*map));
     }
-    return all;
+    return content;
+}
+
+bool isSame(const std::vector<io::MappedFile>& some, const std::vector<io::MappedFile>& others) {
+    return std::ranges::equal(some, others, [](const io::MappedFile& one, const io::MappedFile& other) {
+        const auto a = one.bytes(), b = other.bytes();
+        return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+    });
 }
 
 } // namespace
 
 TokenizerChecks::Problem TokenizerChecks::read(const fs::path& folder, const std::vector<fs::path>& files) {
-    const std::string content = contentOf(files);
-    if (const auto known = m_byContent.find(content); known != m_byContent.end() && !content.empty())
-        return known->second;
+    auto content = contentOf(files);
+    if (content)
+        for (const Known& known : m_bySize[content->names])
+            if (isSame(known.files, content->files))
+                return known.problem;
     Problem problem;
     if (const auto tokenizer = text::Tokenizer::load(folder); !tokenizer) {
         problem = tokenizer.error();
@@ -69,8 +81,8 @@ TokenizerChecks::Problem TokenizerChecks::read(const fs::path& folder, const std
         if (problem->where == ".")
             problem->where = files.front().filename().string();
     }
-    if (!content.empty())
-        m_byContent.emplace(content, problem);
+    if (content)
+        m_bySize[content->names].push_back({std::move(content->files), problem});
     return problem;
 }
 

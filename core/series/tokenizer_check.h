@@ -11,6 +11,7 @@
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
+#include "core/io/files.h"
 #include "core/series/series.h"
 
 namespace crest::series {
@@ -26,8 +27,13 @@ public:
 
 private:
     using Problem = std::optional<Error>; ///< `where` relative to the tokenizer's folder
+    struct Known {
+        std::vector<io::MappedFile> files;
+        Problem problem;
+    };
     Problem read(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& files);
-    std::map<std::string, Problem> m_byFile, m_byContent;
+    std::map<std::string, Problem> m_byFile;           ///< by device, inode, size and time
+    std::map<std::string, std::vector<Known>> m_bySize; ///< by names and sizes: what another one is compared with
 };
 
 /// The checkpoint is Broken for this reason, unless it is already; an empty problem changes nothing.
