@@ -12,7 +12,7 @@
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
 #include "core/analysis/figure_view.h"
-#include "core/analysis/probe_figures.h"
+#include "core/analysis/probe_figure_list.h"
 #include "core/study/study_folder.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/study_opening.h"
@@ -21,7 +21,8 @@ namespace crest::app {
 namespace {
 
 struct ExportArguments {
-    std::string study, run, figure = "curves", output, x = "tokens", y = "value", spread = "ci95", metric;
+    std::string study, run, figure = "curves", output, x = "tokens", y, spread = "ci95", metric;
+    double strength = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     std::vector<std::string> hide;
     std::vector<double> xRange, yRange;
@@ -35,11 +36,17 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     options.x = arguments.x == "tokens"  ? XQuantity::Tokens
                 : arguments.x == "flops" ? XQuantity::Flops
                                          : XQuantity::TokensPerParameter;
-    options.y = arguments.y == "value"    ? YQuantity::Value
+    options.y = arguments.y.empty()       ? defaultsOf(arguments.figure).y
+                : arguments.y == "value"  ? YQuantity::Value
                 : arguments.y == "change" ? YQuantity::Change
                                           : YQuantity::Both;
-    options.xScale = arguments.linearX ? AxisScale::Linear : AxisScale::Log;
-    options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
+    if (arguments.linearX || arguments.logX)
+        options.xScale = arguments.linearX ? AxisScale::Linear : AxisScale::Log;
+    if (arguments.linearY || arguments.logY)
+        options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
+    if (arguments.strength > 0)
+        options.strength = arguments.strength;
+    options.quickExponent = arguments.quickExponent;
     options.spread = arguments.spread == "sd" ? Spread::Deviation : Spread::Confidence95;
     options.inflections = !arguments.noInflections;
     options.metric = arguments.metric;
@@ -92,7 +99,7 @@ Result<void> exportStudyFigure(const ExportArguments& arguments) {
         CREST_TRY(table, analysis::inflectionTable(results, options.metric));
         inflections = std::move(table);
     }
-    CREST_TRY(figure, analysis::curvesFigure(results, options, inflections));
+    CREST_TRY(figure, analysis::makeFigure(arguments.figure, results, options, inflections));
     CREST_CHECK(applyView(arguments, figure));
     return writeFigureFile(figure, arguments.size, arguments.output);
 }
@@ -111,20 +118,26 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     CLI::App* command =
         app.add_subcommand("export", "Draw a figure of a study into a file: pdf, svg, png, csv or tex, by its name");
     command->add_option("study", arguments->study, "The study folder")->required();
-    command->add_option("--figure", arguments->figure, "Which figure")->check(CLI::IsMember({"curves"}));
+    command->add_option("--figure", arguments->figure, "Which figure; figure-1 to figure-6 are laid out as in Springer et al. (2025)")
+        ->check(CLI::IsMember(analysis::figureNames()));
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
     command->add_option("--x", arguments->x, "Horizontal axis")
         ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
-    command->add_option("--y", arguments->y, "Loss, its change from the base, or both")
+    command->add_option("--y", arguments->y, "Loss, its change from the base, or both; default: value, of the map change")
         ->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--metric", arguments->metric,
                         "Metric of the tasks of suites that have it (acc_norm, ...); default: the first of each");
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
-    CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis");
-    command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default")->excludes(linearX);
-    CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis");
-    command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default")->excludes(logY);
+    command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition; default: the middle one")
+        ->check(CLI::PositiveNumber);
+    command->add_option("--quick-exponent", arguments->quickExponent,
+                        "The chosen rate falls quickly where it goes as tokens to minus this, or faster")
+        ->check(CLI::PositiveNumber);
+    CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis; the default of figure-1 and figure-2");
+    command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default of the others")->excludes(linearX);
+    CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis; the default of chosen-rate and rate-map");
+    command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default of the others")->excludes(logY);
     command->add_flag("--no-inflections", arguments->noInflections, "Leave the inflection marks out");
     command->add_option("--hide", arguments->hide, "A curve to leave out: base, gamma=0.1, ...")
         ->take_all()

@@ -76,6 +76,16 @@ struct FigureBorder {
     std::string detail; ///< where exactly it is known to lie: "stage 2 begins between 7B and 9B tokens"
 };
 
+/// A field of a heat map.
+struct FigureCell {
+    double left = 0, right = 0, bottom = 0, top = 0; ///< its borders; one that is not finite cannot be shown
+    /// x, y: what it stands for (budget, strength), within the borders; band, N, hover and recipe are those of `value`.
+    FigurePoint point;
+    std::optional<double> value; ///< its colour, by FigurePanel::color; absent: the ground is seen
+    bool crossed = false;        ///< with a cross: values that are not finite are left out of it
+    std::string state;           ///< why there is no value, or what is left out of it: "not measured"
+};
+
 struct FigurePanel {
     std::string title;
     std::string badge; ///< "ID", "OOD" or ""; ID panels are faintly tinted
@@ -87,11 +97,14 @@ struct FigurePanel {
     std::vector<std::string>
         notes; ///< in words below the title: "band: 95 % CI, 3 pretraining seeds"; "no inflection supported: ..."
     int hiddenNonFinite = 0; ///< points left out as gaps; said in the panel
+    std::vector<FigureCell> cells; ///< below the curves; with any, the panel is a heat map
+    /// What the colours of cells stand for (figure_colors.h): a scale of its own at the right of the panel.
+    Axis color;
 };
 
-/// What the legend says beside the curves: what a band, or a bar at the foot of a panel, stands for.
+/// What the legend says beside the curves: what a band, a bar at the foot of a panel, or a cross in a field stands for.
 struct FigureKey {
-    enum class Symbol { Band, Interval } symbol = Symbol::Band;
+    enum class Symbol { Band, Interval, Cross } symbol = Symbol::Band;
     std::string text; ///< "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences"
     bool operator==(const FigureKey&) const = default;
 };
@@ -107,7 +120,8 @@ struct Figure {
 };
 
 /// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y,
-/// low, high, n; absent numbers are empty. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
+/// low, high, n; absent numbers are empty. With a heat map two columns more, value and state; its rows have the curve "map",
+/// and low and high are the band of the value. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
 /// lines.
 std::string figureToCsv(const Figure& figure);
 /// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the

@@ -21,18 +21,29 @@ constexpr std::array<Rgb, 7> kOkabeIto{rgb(0x0072b2), rgb(0xd55e00), rgb(0x009e7
 constexpr std::array<Rgb, 7> kOkabeItoDark{rgb(0x56b4e9), rgb(0xe69f00), rgb(0x2fc29a), rgb(0xe29ac4),
                                            rgb(0xf0e442), rgb(0x4a9fd4), rgb(0xea8048)};
 
-} // namespace
+using Stops = std::array<Rgb, 4>;
+constexpr Stops kWarm{rgb(0xf3f0e8), rgb(0xf2b866), rgb(0xd9681a), rgb(0x9e3308)};
+constexpr Stops kCool{rgb(0xf3f0e8), rgb(0x93c4e2), rgb(0x2f86be), rgb(0x0a4f82)};
+constexpr Stops kWarmDark{rgb(0x353a3e), rgb(0x85561c), rgb(0xe0941a), rgb(0xffdf9c)};
+constexpr Stops kCoolDark{rgb(0x353a3e), rgb(0x2c668c), rgb(0x52b0e2), rgb(0xc6e7fb)};
 
-Rgb orderedColor(double position, bool dark) {
-    const double clamped = std::clamp(std::isfinite(position) ? position : 0.0, 0.0, 1.0);
-    const double at = (dark ? 0.38 + 0.62 * clamped : 0.10 + 0.77 * clamped) * (kViridis.size() - 1);
-    const auto index = std::min(static_cast<std::size_t>(at), kViridis.size() - 2);
+/// `position` in 0..1 over evenly spaced stops.
+template<std::size_t N> Rgb between(const std::array<Rgb, N>& stops, double position) {
+    const double at = std::clamp(std::isfinite(position) ? position : 0.0, 0.0, 1.0) * (N - 1);
+    const auto index = std::min(static_cast<std::size_t>(at), N - 2);
     const double t = at - static_cast<double>(index);
-    const Rgb &a = kViridis[index], &b = kViridis[index + 1];
+    const Rgb &a = stops[index], &b = stops[index + 1];
     const auto mix = [t](std::uint8_t u, std::uint8_t v) {
         return static_cast<std::uint8_t>(std::lround(u + t * (v - u)));
     };
     return {mix(a.red, b.red), mix(a.green, b.green), mix(a.blue, b.blue)};
+}
+
+} // namespace
+
+Rgb orderedColor(double position, bool dark) {
+    const double clamped = std::clamp(std::isfinite(position) ? position : 0.0, 0.0, 1.0);
+    return between(kViridis, dark ? 0.38 + 0.62 * clamped : 0.10 + 0.77 * clamped);
 }
 
 Rgb categoryColor(int index, bool dark) {
@@ -51,6 +62,16 @@ Rgb curveColor(const FigureCurve& curve, bool dark) {
         break;
     }
     return categoryColor(static_cast<int>(std::lround(curve.colorPosition)), dark);
+}
+
+Rgb cellColor(const Axis& scale, double value, bool dark) {
+    const Stops &warm = dark ? kWarmDark : kWarm, &cool = dark ? kCoolDark : kCool;
+    if (scale.low >= 0)
+        return between(warm, (value - scale.low) / (scale.high - scale.low));
+    if (scale.high <= 0)
+        return between(cool, (scale.high - value) / (scale.high - scale.low));
+    const double most = std::max(-scale.low, scale.high);
+    return between(value < 0 ? cool : warm, std::abs(value) / most);
 }
 
 } // namespace crest::analysis

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_figure_list.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
 
@@ -55,7 +56,8 @@ Zoom zoomOf(const Figure& figure, Dimension dimension) {
     return zoom;
 }
 
-/// As it is where a shell takes it so, else in single quotes.
+} // namespace
+
 std::string shellQuoted(const std::string& text) {
     constexpr const char* kPlain = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%=,";
     if (!text.empty() && text.find_first_not_of(kPlain) == std::string::npos)
@@ -66,20 +68,22 @@ std::string shellQuoted(const std::string& text) {
     return quoted + "'";
 }
 
-} // namespace
-
-std::string makingOptions(const FigureOptions& options) {
+std::string makingOptions(const std::string& figure, const FigureOptions& options) {
     std::string text;
     if (options.x != XQuantity::Tokens)
         text += options.x == XQuantity::Flops ? " --x flops" : " --x tokens-per-parameter";
-    if (options.y != YQuantity::Value)
-        text += options.y == YQuantity::Change ? " --y change" : " --y both";
+    if (options.y != defaultsOf(figure).y)
+        text += options.y == YQuantity::Value ? " --y value" : options.y == YQuantity::Change ? " --y change" : " --y both";
     if (options.spread == Spread::Deviation)
         text += " --spread sd";
     if (!options.metric.empty())
         text += " --metric " + shellQuoted(options.metric);
     if (!options.inflections)
         text += " --no-inflections";
+    if (options.strength)
+        text += fmt::format(" --strength {}", *options.strength);
+    if (options.quickExponent != FigureOptions{}.quickExponent)
+        text += fmt::format(" --quick-exponent {}", options.quickExponent);
     return text;
 }
 
@@ -87,10 +91,11 @@ std::string viewOptions(const Figure& figure) {
     if (figure.panels.empty())
         return {};
     std::string text;
-    if (figure.panels.front().x.scale == AxisScale::Linear)
-        text += " --linear-x";
-    if (figure.panels.front().y.scale == AxisScale::Log)
-        text += " --log-y";
+    const FigureDefaults usual = defaultsOf(figure.name);
+    if (const AxisScale x = figure.panels.front().x.scale; x != usual.xScale)
+        text += x == AxisScale::Linear ? " --linear-x" : " --log-x";
+    if (const AxisScale y = figure.panels.front().y.scale; y != usual.yScale)
+        text += y == AxisScale::Linear ? " --linear-y" : " --log-y";
     for (const FigureCurve& curve : distinctCurves(figure))
         if (!curve.visible)
             text += " --hide " + shellQuoted(curve.id);

@@ -10,8 +10,11 @@
 
 namespace crest::analysis {
 
-/// What the figure is made of: " --x flops --y change --spread sd --no-inflections".
-std::string makingOptions(const FigureOptions& options);
+/// As it is where a shell takes it so, else in single quotes.
+std::string shellQuoted(const std::string& text);
+
+/// What the figure of this name is made of: " --x flops --y change --spread sd --no-inflections".
+std::string makingOptions(const std::string& figure, const FigureOptions& options);
 /// How it is looked at: scales of the axes, hidden curves, a zoom. Ends in a shell comment where a zoom differs from
 /// panel to panel, which no option can say.
 std::string viewOptions(const Figure& figure);

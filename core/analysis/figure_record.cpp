@@ -18,6 +18,18 @@ Json axisJson(const Axis& axis) {
             {"high", numberToJson(axis.high)}};
 }
 
+Json mapJson(const FigurePanel& panel) {
+    std::int64_t fields = 0, crossed = 0, empty = 0;
+    for (const FigureCell& cell : panel.cells)
+        if (inRange(panel.x, cell.point.x) && inRange(panel.y, cell.point.y)) {
+            ++fields;
+            crossed += cell.crossed;
+            empty += !cell.value && !cell.crossed;
+        }
+    return {{"title", panel.color.title},  {"low", numberToJson(panel.color.low)}, {"high", numberToJson(panel.color.high)},
+            {"fields", fields}, {"not_finite", crossed},          {"not_measured", empty}};
+}
+
 Json panelJson(const FigurePanel& panel) {
     Json curves = Json::array(), marks = Json::array();
     for (const FigureCurve& curve : panel.curves) {
@@ -36,6 +48,8 @@ Json panelJson(const FigurePanel& panel) {
                  {"curves", curves},     {"notes", panelNotes(panel)}, {"marks", marks}};
     for (const FigureLine& line : panel.lines)
         json["lines"].push_back({{"y", numberToJson(line.y)}, {"label", line.label}});
+    if (!panel.cells.empty())
+        json["map"] = mapJson(panel);
     return json;
 }
 

@@ -11,7 +11,7 @@
 namespace crest::analysis {
 
 /// One line of JSON: {"crest_figure": 1, "crest": version, "figure": {name, title, panels: [{title, role, x, y, curves,
-/// notes, marks}]}, "provenance": ...}. The provenance is the figure's own JSON (a string where it is not valid JSON).
+/// notes, marks, map}]}, "provenance": ...}. The provenance is the figure's own JSON (a string where it is not valid JSON).
 /// Curves are the visible ones, with the number of points in the visible range.
 std::string figureRecord(const Figure& figure);
 

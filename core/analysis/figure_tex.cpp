@@ -157,6 +157,47 @@ void appendLines(std::string& out, const FigurePanel& panel) {
                                number(panel.x.high), number(line.y), braced(line.label));
 }
 
+std::string fillOf(const Rgb& color) {
+    return fmt::format("fill={{rgb,255:red,{};green,{};blue,{}}}", color.red, color.green, color.blue);
+}
+
+/// Fields of a heat map, below the curves; a cross where values are not finite.
+void appendCells(std::string& out, const FigurePanel& panel) {
+    for (const CellGeometry& at : cellGeometry(panel)) {
+        const std::string left = number(axisValue(panel.x, at.left)), right = number(axisValue(panel.x, at.right)),
+                          bottom = number(axisValue(panel.y, at.bottom)), top = number(axisValue(panel.y, at.top));
+        if (at.cell->value)
+            out += fmt::format("\\fill[{}] (axis cs:{},{}) rectangle (axis cs:{},{});\n",
+                               fillOf(cellColor(panel.color, *at.cell->value, false)), left, bottom, right, top);
+        if (at.cell->crossed)
+            out += fmt::format("\\node[font=\\footnotesize, inner sep=0pt] at (axis cs:{},{}) {{$\\times$}};\n",
+                               number(axisValue(panel.x, (at.left + at.right) / 2)),
+                               number(axisValue(panel.y, (at.bottom + at.top) / 2)));
+    }
+}
+
+/// What the colours of a panel's fields stand for, at its right.
+void appendColorBar(std::string& out, const Figure& figure, std::size_t index, int columns, double plotMm) {
+    constexpr int kSteps = 40;
+    const FigurePanel& panel = figure.panels[index];
+    if (panel.cells.empty() || !isDrawable(panel.color))
+        return;
+    const std::string corner = fmt::format("group c{}r{}.south east", index % static_cast<std::size_t>(columns) + 1,
+                                           index / static_cast<std::size_t>(columns) + 1);
+    const double step = plotMm / kSteps;
+    int k = 0;
+    for (const double value : colorSteps(panel.color, kSteps)) // a little overlap, so that no gap shows
+        out += fmt::format("\\fill[{}] ([xshift=2mm, yshift={}mm]{}) rectangle ++(2.5mm,{}mm);\n",
+                           fillOf(cellColor(panel.color, value, false)), number(step * k++), corner, number(step * 1.05));
+    for (const Tick& tick : visibleTicks(panel.color, 6))
+        out += fmt::format("\\node[anchor=west, font=\\scriptsize, inner sep=1pt] at ([xshift=4.7mm, yshift={}mm]{}) {};\n",
+                           number(plotMm * (tick.value - panel.color.low) / (panel.color.high - panel.color.low)), corner,
+                           braced(tick.label));
+    out += fmt::format("\\node[rotate=90, anchor=north, font=\\scriptsize, inner sep=1pt] at ([xshift=11.5mm, "
+                       "yshift={}mm]{}) {};\n",
+                       number(plotMm / 2), corner, braced(panel.color.title));
+}
+
 /// Behind the curves, with its label beside the top.
 void appendBorders(std::string& out, const FigurePanel& panel) {
     for (const FigureBorder& border : panel.borders)
@@ -220,6 +261,7 @@ void appendPanel(std::string& out, const Figure& figure, std::size_t index, doub
     if (panel.badge == "ID")
         out += "  axis background/.style={fill=crestTint},\n";
     out += "]\n";
+    appendCells(out, panel);
     appendLines(out, panel);
     appendBorders(out, panel);
     for (const FigureCurve& curve : panel.curves)
@@ -273,7 +315,9 @@ std::string figureToTex(const Figure& figure, double widthMm, double panelHeight
     const int count = static_cast<int>(figure.panels.size()),
               columns = std::clamp(figure.columns, 1, std::max(1, count));
     const int rows = std::max(1, (count + columns - 1) / columns);
-    const double gapMm = 16, plotMm = std::max(15.0, (widthMm - gapMm * columns) / columns);
+    const bool map = std::any_of(figure.panels.begin(), figure.panels.end(),
+                                 [](const FigurePanel& panel) { return !panel.cells.empty(); });
+    const double gapMm = map ? 30 : 16, plotMm = std::max(15.0, (widthMm - gapMm * columns) / columns);
     std::size_t notes = 0;
     for (const FigurePanel& panel : figure.panels)
         notes = std::max(notes, panelNotes(panel).size());
@@ -295,6 +339,8 @@ std::string figureToTex(const Figure& figure, double widthMm, double panelHeight
     for (std::size_t i = 0; i < figure.panels.size(); ++i)
         appendPanel(out, figure, i, heightMm, colors);
     out += "\\end{groupplot}\n";
+    for (std::size_t i = 0; i < figure.panels.size(); ++i)
+        appendColorBar(out, figure, i, columns, heightMm);
     appendKeys(out, figure, rows, widthMm);
     return out + kTail;
 }

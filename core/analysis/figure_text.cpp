@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // A figure as CSV: exactly what is plotted.
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "core/analysis/figure_record.h"
@@ -37,6 +39,10 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
            "\n";
     for (const std::string& note : panelNotes(panel))
         out += oneLine(fmt::format("# panel {}: note: {}", number, note)) + "\n";
+    if (!panel.cells.empty())
+        out += oneLine(fmt::format("# panel {}: map: {}, {} to {}", number, panel.color.title, exact(panel.color.low),
+                                   exact(panel.color.high))) +
+               "\n";
     for (const FigureLine& line : panel.lines)
         out += oneLine(fmt::format("# panel {}: line at y {}: {}", number, exact(line.y), line.label)) + "\n";
     for (const FigureBorder& border : panel.borders)
@@ -51,6 +57,17 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
                        "\n";
 }
 
+/// What the colours stand for, and every field in range.
+void appendCells(std::string& out, const FigurePanel& panel, std::size_t number) {
+    for (const FigureCell& cell : panel.cells)
+        if (inRange(panel.x, cell.point.x) && inRange(panel.y, cell.point.y))
+            out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}\n", number, quoted(panel.title), quoted(panel.badge),
+                               exact(cell.point.x), exact(cell.point.y), cell.point.low ? exact(*cell.point.low) : "",
+                               cell.point.high ? exact(*cell.point.high) : "",
+                               cell.point.n > 0 ? std::to_string(cell.point.n) : "",
+                               cell.value ? exact(*cell.value) : "", quoted(cell.state));
+}
+
 } // namespace
 
 std::string figureToCsv(const Figure& figure) {
@@ -59,9 +76,12 @@ std::string figureToCsv(const Figure& figure) {
         out += oneLine("# " + keyText(key)) + "\n";
     for (std::size_t p = 0; p < figure.panels.size(); ++p)
         appendAbout(out, figure.panels[p], p + 1);
-    out += "panel,title,role,curve,x,y,low,high,n\n";
+    const bool map = std::ranges::any_of(figure.panels, [](const auto& panel) { return !panel.cells.empty(); });
+    const char* end = map ? ",,\n" : "\n"; // of a row of a curve
+    out += map ? "panel,title,role,curve,x,y,low,high,n,value,state\n" : "panel,title,role,curve,x,y,low,high,n\n";
     for (std::size_t p = 0; p < figure.panels.size(); ++p) {
         const FigurePanel& panel = figure.panels[p];
+        appendCells(out, panel, p + 1);
         for (const FigureCurve& curve : panel.curves) {
             if (!curve.visible)
                 continue;
@@ -70,9 +90,10 @@ std::string figureToCsv(const Figure& figure) {
             for (const auto& segment : curve.segments)
                 for (const FigurePoint& point : segment)
                     if (inRange(panel.x, point.x) && inRange(panel.y, point.y))
-                        out += fmt::format("{},{},{},{},{},{}\n", head, exact(point.x), exact(point.y),
+                        out += fmt::format("{},{},{},{},{},{}", head, exact(point.x), exact(point.y),
                                            point.low ? exact(*point.low) : "", point.high ? exact(*point.high) : "",
-                                           point.n > 0 ? std::to_string(point.n) : "");
+                                           point.n > 0 ? std::to_string(point.n) : "") +
+                               end;
         }
     }
     return out;

@@ -211,6 +211,15 @@ void appendBands(const DrawableRun& run, const Box& box, std::size_t maxPoints, 
     flush();
 }
 
+/// The whole field; without a cell where the axes cannot show it.
+CellGeometry positionsOf(const FigurePanel& panel, const FigureCell& cell) {
+    CellGeometry at{&cell, axisPosition(panel.x, cell.left), axisPosition(panel.x, cell.right),
+                    axisPosition(panel.y, cell.bottom), axisPosition(panel.y, cell.top)};
+    if (!(at.left < at.right && at.bottom < at.top))
+        at.cell = nullptr;
+    return at;
+}
+
 } // namespace
 
 double axisPosition(const Axis& axis, double value) {
@@ -258,6 +267,10 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
     if (dimension == Dimension::Y && range.low <= range.high)
         for (const FigureLine& line : panel.lines)
             range.add(axisPosition(axis, line.y));
+    for (const FigureCell& cell : panel.cells) {
+        range.add(axisPosition(axis, dimension == Dimension::X ? cell.left : cell.bottom));
+        range.add(axisPosition(axis, dimension == Dimension::X ? cell.right : cell.top));
+    }
     if (range.low > range.high) {
         axis.low = axis.scale == AxisScale::Log ? 1 : 0;
         axis.high = axis.scale == AxisScale::Log ? 10 : 1;
@@ -265,7 +278,7 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
     }
     const double width = range.high - range.low;
     const double about = axis.scale == AxisScale::Log ? 1 : std::max(1e-6, std::abs(range.high));
-    const double margin = width > about * 1e-12 ? 0.05 * width : 0.1 * about;
+    const double margin = !panel.cells.empty() ? 0 : width > about * 1e-12 ? 0.05 * width : 0.1 * about;
     axis.low = axisValue(axis, range.low - margin);
     axis.high = axisValue(axis, range.high + margin);
 }
@@ -317,7 +330,10 @@ std::vector<FigureCurve> distinctCurves(const Figure& figure) {
 }
 
 std::string keyText(const FigureKey& key) {
-    return (key.symbol == FigureKey::Symbol::Band ? "band: " : "bar: ") + key.text;
+    const char* symbol = key.symbol == FigureKey::Symbol::Band    ? "band: "
+                         : key.symbol == FigureKey::Symbol::Cross ? "cross: "
+                                                                  : "bar: ";
+    return symbol + key.text;
 }
 
 int undrawablePoints(const FigurePanel& panel) {
@@ -330,6 +346,8 @@ int undrawablePoints(const FigurePanel& panel) {
                         const XY at = positionOf(panel, point.x, point.y);
                         count += !std::isfinite(at.x) || !std::isfinite(at.y);
                     }
+    for (const FigureCell& cell : panel.cells)
+        count += !positionsOf(panel, cell).cell;
     return count;
 }
 
@@ -361,6 +379,29 @@ CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, 
                                        run.line.size() == 1 ? errorBar(run, box) : std::vector<XY>{}});
     }
     return out;
+}
+
+std::vector<CellGeometry> cellGeometry(const FigurePanel& panel) {
+    std::vector<CellGeometry> out;
+    if (!isDrawable(panel.x) || !isDrawable(panel.y))
+        return out;
+    for (const FigureCell& cell : panel.cells) {
+        CellGeometry at = positionsOf(panel, cell);
+        at.left = std::max(at.left, axisPosition(panel.x, panel.x.low));
+        at.right = std::min(at.right, axisPosition(panel.x, panel.x.high));
+        at.bottom = std::max(at.bottom, axisPosition(panel.y, panel.y.low));
+        at.top = std::min(at.top, axisPosition(panel.y, panel.y.high));
+        if (at.cell && at.left < at.right && at.bottom < at.top)
+            out.push_back(at);
+    }
+    return out;
+}
+
+std::vector<double> colorSteps(const Axis& color, int count) {
+    std::vector<double> values;
+    for (int i = 0; i < count; ++i)
+        values.push_back(color.low + (color.high - color.low) * (i + 0.5) / count);
+    return values;
 }
 
 std::vector<PointAt> pointsAt(const FigurePanel& panel, double x) {

@@ -22,8 +22,8 @@ bool isDrawable(const Axis& axis);
 /// Whether value lies in [low, high] (with a tolerance of 1e-9 of the drawn width) and can be shown.
 bool inRange(const Axis& axis, double value);
 
-/// Sets low and high so that the points and bands of the visible curves, and the lines, are in range, with a margin of 5 %. Without a
-/// drawable point the range is 0..1, or 1..10 on a log axis.
+/// Sets low and high so that the points and bands of the visible curves, and the lines, are in range, with a margin of 5 %; of a heat
+/// map its borders, without a margin. Without a drawable point the range is 0..1, or 1..10 on a log axis.
 void fitAxis(FigurePanel& panel, Dimension dimension);
 /// The ticks to draw: the axis's own where at least two of them are in range, else new ones (tokens or numbers; powers
 /// of ten as 10⁻² on a long log axis). At most `most`.
@@ -38,7 +38,7 @@ std::vector<FigureCurve> distinctCurves(const Figure& figure);
 /// A key of the legend in words alone: "band: 95 % CI over ...", "bar: inflection ...".
 std::string keyText(const FigureKey& key);
 
-/// Points of visible curves that a log axis cannot show (<= 0); they are left out and said.
+/// Points of visible curves, and fields, that a log axis cannot show (<= 0); they are left out and said.
 int undrawablePoints(const FigurePanel& panel);
 /// The panel's notes and, where points are left out, how many and why.
 std::vector<std::string> panelNotes(const FigurePanel& panel);
@@ -62,6 +62,16 @@ struct CurveGeometry {
 /// Lines of more than `maxPoints` points are thinned to the least and greatest of each column first. The curve's
 /// visible flag is not looked at. Empty where an axis is not drawable.
 CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, std::size_t maxPoints = 2000);
+
+/// A field of a heat map cut to the visible ranges, in axis positions. Valid as long as the panel.
+struct CellGeometry {
+    const FigureCell* cell = nullptr;
+    double left = 0, right = 0, bottom = 0, top = 0;
+};
+/// Those that can be shown and have any area in range. Empty where an axis is not drawable.
+std::vector<CellGeometry> cellGeometry(const FigurePanel& panel);
+/// The scale of a heat map's colours as so many equal steps from low to high: the value in the middle of each.
+std::vector<double> colorSteps(const Axis& color, int count);
 
 /// The points of all visible curves at one x (equal within 1e-9 relative), in order of the curves: what a hover lists.
 struct PointAt {

@@ -113,7 +113,7 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
     }
     out.n = bandCount(point);
     out.detail = pointDetail(kindOf(results), label, curve, point, out, content);
-    out.recipe = pointRecipe(results, curve.task, curve.strength, point.tokens);
+    out.recipe = pointRecipe(results, curve.task, modificationText(results, curve.strength), point.tokens);
     return out;
 }
 

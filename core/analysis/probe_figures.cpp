@@ -2,230 +2,12 @@
 #include "core/analysis/probe_figures.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
-#include <set>
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include "core/analysis/figure_view.h"
-#include "core/analysis/probe_curves.h"
-#include "core/analysis/probe_measures.h"
-#include "core/analysis/probe_overlays.h"
-#include "core/analysis/probe_provenance.h"
-#include "core/analysis/probe_stages.h"
-#include "core/base/units.h"
+#include "core/analysis/probe_panels.h"
 
 namespace crest::analysis {
-namespace {
 
 using study::Role;
-
-void setAxes(FigurePanel& panel, const ProbeResults& results, bool change, const FigureOptions& options,
-             const Measure& measure) {
-    panel.x.title = xTitle(results, options.x);
-    panel.x.scale = options.xScale;
-    panel.x.format = panel.x.title == kTokensTitle ? TickFormat::Tokens : TickFormat::Number;
-    panel.y.title = change ? measure.changeTitle : measure.axisTitle;
-    panel.y.scale = options.yScale;
-    fitAxis(panel, Dimension::X);
-    fitAxis(panel, Dimension::Y);
-}
-
-/// The kind of band that most points have, and the most runs, draws and sequences behind any of them.
-struct BandSummary {
-    BandKind kind = BandKind::None;
-    std::int64_t runs = 0, draws = 0, sequences = 0;
-};
-
-BandSummary summarizeBands(const std::vector<const Curve*>& curves) {
-    std::map<BandKind, int> kinds;
-    BandSummary summary;
-    for (const Curve* curve : curves)
-        for (const CurvePoint& point : curve->points)
-            if (point.band != BandKind::None) {
-                ++kinds[point.band];
-                summary.runs = std::max(summary.runs, point.seeds);
-                summary.draws = std::max(summary.draws, point.draws);
-                summary.sequences = std::max(summary.sequences, point.sequences);
-            }
-    for (const auto& [kind, count] : kinds)
-        if (summary.kind == BandKind::None || count > kinds[summary.kind])
-            summary.kind = kind;
-    return summary;
-}
-
-/// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover
-/// says more. Without a kind: of a base.
-std::string bandText(const BandSummary& band, const study::ProbeKind* kind, const std::string& item) {
-    const bool deviation = band.kind == BandKind::SeedSd || band.kind == BandKind::DrawSd;
-    const bool runs = band.kind == BandKind::SeedSd || band.kind == BandKind::SeedCi95;
-    std::vector<std::string> over;
-    if (runs)
-        over.push_back(counted(band.runs, "pretraining run"));
-    if (kind && kind->isDrawn() && band.kind != BandKind::SeedSd && band.kind != BandKind::SequenceCi95)
-        over.push_back(drawsText(*kind, band.draws));
-    if (!deviation && band.sequences > 0)
-        over.push_back(counted(band.sequences, item.c_str()));
-    return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "),
-                       runs ? "" : ", for these checkpoints");
-}
-
-/// What the band of a panel is, "" without one; the legend says it where all panels agree (shareBands).
-std::string addBandNotes(FigurePanel& panel, const std::vector<const StrengthCurves*>& curves, bool change,
-                         const std::string& item, const study::ProbeKind& kind) {
-    std::vector<const Curve*> modified, base;
-    for (const StrengthCurves* curve : curves)
-        (curve->strength == 0 ? base : modified).push_back(change ? &curve->sensitivity : &curve->value);
-    const BandSummary band = summarizeBands(modified), ofBase = summarizeBands(base);
-    if (modified.empty()) // a base evaluation
-        return ofBase.kind == BandKind::None ? std::string() : bandText(ofBase, nullptr, item);
-    if (change && band.kind != BandKind::None)
-        panel.notes.push_back("paired with the base");
-    if (!change && ofBase.kind != BandKind::None && ofBase.kind != band.kind)
-        panel.notes.push_back("base: " + bandText(ofBase, nullptr, item));
-    return band.kind == BandKind::None ? std::string() : bandText(band, &kind, item);
-}
-
-/// One band for all panels goes into the legend; where they differ, each says its own.
-void shareBands(Figure& figure, const std::vector<std::string>& bands) {
-    std::set<std::string> distinct(bands.begin(), bands.end());
-    distinct.erase("");
-    if (distinct.size() == 1)
-        figure.keys.push_back({FigureKey::Symbol::Band, *distinct.begin()});
-    else
-        for (std::size_t i = 0; i < figure.panels.size(); ++i)
-            if (!bands[i].empty())
-                figure.panels[i].notes.insert(figure.panels[i].notes.begin(), "band: " + bands[i]);
-    if (std::any_of(figure.panels.begin(), figure.panels.end(), [](const auto& panel) { return !panel.marks.empty(); }))
-        figure.keys.push_back({FigureKey::Symbol::Interval, "inflection with its 95 % interval"});
-}
-
-/// False while results of the plan are to come, or failed.
-bool isComplete(const ProbeResults& results) {
-    std::size_t wanted = 0;
-    for (const study::Cell& cell : results.plan.cells)
-        wanted += cell.keys.size();
-    return results.rows.size() >= wanted;
-}
-
-void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
-                    const std::vector<InflectionRow>& rows, const FigureOptions& options) {
-    for (const InflectionRow& row : rows) {
-        if (row.task != task || !row.inflection.supported)
-            continue;
-        FigureMark mark;
-        mark.curve = looksOf(results, row.strength, 0).id;
-        mark.x = xOf(row.inflection.tokens, results, options.x);
-        mark.low = xOf(row.inflection.low, results, options.x);
-        mark.high = xOf(row.inflection.high, results, options.x);
-        mark.label = inflectionLabel(row.inflection);
-        panel.marks.push_back(std::move(mark));
-    }
-    if (panel.marks.empty() && std::any_of(rows.begin(), rows.end(), [&](const auto& row) { return row.task == task; }))
-        panel.notes.push_back(isComplete(results) ? "no inflection is supported by these data"
-                                                  : "no inflection is supported by the results so far");
-}
-
-/// What else a reader must know of these results.
-void addCautions(FigurePanel& panel, const ProbeResults& results) {
-    if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
-        panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
-    const auto& checkpoints = results.plan.checkpoints;
-    if (const auto unknown =
-            std::count_if(checkpoints.begin(), checkpoints.end(), [](const auto& one) { return !one.tokens; });
-        unknown > 0)
-        panel.notes.push_back(counted(unknown, "checkpoint") + " without a token count left out");
-    for (const std::vector<std::string>& names : chooseCheckpoints(results.plan).ambiguous)
-        panel.notes.push_back(fmt::format("left out: {} stand at one budget; exclude all but one, or give their seeds",
-                                          fmt::join(names, ", ")));
-    if (const std::set<std::string> devices = devicesOf(results); devices.size() > 1)
-        panel.notes.push_back(fmt::format("measured on different devices: {}", fmt::join(devices, ", ")));
-}
-
-/// By task: how many checkpoints with a place on the token axis have no result at all. They would vanish without a
-/// word.
-std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
-                                                  const std::vector<Observation>& observations) {
-    using Place = std::pair<double, std::int64_t>;
-    std::map<std::string, std::set<Place>> measured;
-    for (const Observation& one : observations)
-        measured[one.task].insert({one.tokens, one.pretrainSeed});
-    const std::vector<char> counted = chooseCheckpoints(results.plan).counted;
-    std::map<std::string, std::int64_t> missing;
-    for (const auto& [task, places] : measured)
-        for (std::size_t i = 0; i < counted.size(); ++i) {
-            const study::PlannedCheckpoint& one = results.plan.checkpoints[i];
-            if (counted[i] && !places.contains({static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)}))
-                ++missing[task];
-        }
-    return missing;
-}
-
-/// The base evaluations of other series on the same task, a colour for each.
-Result<void> addOtherSeries(FigurePanel& panel, const ProbeResults& results, const std::string& task,
-                            const Measure& measure, const FigureOptions& options) {
-    std::size_t number = 0;
-    for (const ProbeResults& other : results.others) {
-        ++number;
-        std::vector<Observation> some = observationsOf(other, measure.metric);
-        std::erase_if(some, [&](const Observation& one) { return one.task != task || one.strength != 0; });
-        CREST_TRY(curves, buildCurves(some, {options.spread}));
-        const CurveLooks looks{"series=" + other.plan.probe.series, other.plan.probe.series, number, 0, true};
-        for (const StrengthCurves& curve : curves)
-            panel.curves.push_back(
-                makeFigureCurve(other, curve, {measure, options.x, false}, looks, panel.hiddenNonFinite));
-    }
-    return {};
-}
-
-/// Accuracy by guessing, as a level across the panel.
-void addChance(FigurePanel& panel, const ResultIndex& index, std::size_t task, const Measure& measure) {
-    if (const double chance = chanceOf(index, task, measure); std::isfinite(chance))
-        panel.lines.push_back({chance, "chance " + formatNumber(chance, 3)});
-}
-
-struct PanelInput {
-    const ProbeResults& results;
-    const ResultIndex& index;
-    const FigureOptions& options;
-    const std::vector<InflectionRow>& inflections;
-};
-
-Result<FigurePanel> makePanel(const PanelInput& input, const study::TaskInProbe& task, std::size_t taskIndex,
-                              const std::vector<const StrengthCurves*>& curves, bool change, std::string& band) {
-    const ProbeResults& results = input.results;
-    const std::vector<double>& ladder = results.plan.probe.strengths;
-    const Measure measure = measureOfTask(results, input.index, taskIndex, input.options.metric);
-    FigurePanel panel;
-    panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : measure.title);
-    panel.badge = task.role == Role::InDistribution ? "ID" : "OOD";
-    for (const StrengthCurves* curve : curves) {
-        if (change && curve->strength == 0)
-            continue;
-        const auto at =
-            static_cast<std::size_t>(std::find(ladder.begin(), ladder.end(), curve->strength) - ladder.begin());
-        panel.curves.push_back(makeFigureCurve(results, *curve, {measure, input.options.x, change},
-                                               looksOf(results, curve->strength, at), panel.hiddenNonFinite));
-    }
-    if (ladder.empty())
-        CREST_CHECK(addOtherSeries(panel, results, task.task, measure, input.options));
-    if (!change) {
-        addChance(panel, input.index, taskIndex, measure);
-        if (xTitle(results, input.options.x) == kTokensTitle)
-            addOverlays(panel, results, task.task, measure);
-    }
-    setAxes(panel, results, change, input.options, measure);
-    band = addBandNotes(panel, curves, change, measure.item, kindOf(results));
-    addCautions(panel, results);
-    addStageBorders(panel, results, input.options.x);
-    if (input.options.inflections && !change)
-        addInflections(panel, results, task.task, input.inflections, input.options);
-    return panel;
-}
-
-} // namespace
 
 std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
     std::vector<study::TaskInProbe> tasks = probe.tasks;
@@ -235,52 +17,17 @@ std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
     return tasks;
 }
 
-namespace {
-
-std::size_t indexOfTask(const study::Plan& plan, const std::string& name) {
-    std::size_t index = 0;
-    while (index + 1 < plan.tasks.size() && plan.tasks[index].name != name)
-        ++index;
-    return index;
-}
-
-} // namespace
-
 Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& wanted,
                             const std::vector<InflectionRow>& inflections) {
     FigureOptions options = wanted;
-    if (results.plan.probe.strengths.empty())
+    const std::vector<double>& ladder = results.plan.probe.strengths;
+    if (ladder.empty())
         options.y = YQuantity::Value; // a base evaluation has nothing that changed
-    const std::vector<Observation> observations = observationsOf(results, options.metric);
-    CREST_TRY(curves, buildCurves(observations, {options.spread}));
-    const ResultIndex index(results);
-    const PanelInput input{results, index, options, inflections};
-    Figure figure;
-    figure.name = "curves";
-    figure.title = results.plan.probe.name;
-    const std::map<std::string, std::int64_t> missing = withoutResult(results, observations);
-    std::vector<std::string> bands; ///< of each panel
-    for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
-        const std::size_t at = indexOfTask(results.plan, task.task);
-        if (!canHaveCurve(index, at))
-            continue;
-        std::vector<const StrengthCurves*> own;
-        for (const StrengthCurves& curve : curves)
-            if (curve.task == task.task)
-                own.push_back(&curve);
-        for (const bool change : {false, true})
-            if (change ? options.y != YQuantity::Value : options.y != YQuantity::Change) {
-                CREST_TRY(panel, makePanel(input, task, at, own, change, bands.emplace_back()));
-                figure.panels.push_back(std::move(panel));
-                if (const auto none = missing.find(task.task); none != missing.end())
-                    figure.panels.back().notes.push_back(counted(none->second, "checkpoint") +
-                                                         " without a result: failed, or still to come");
-            }
-    }
-    shareBands(figure, bands);
-    figure.columns = figure.panels.size() <= 1 ? 1 : figure.panels.size() <= 4 || options.y == YQuantity::Both ? 2 : 3;
-    figure.provenance = figureProvenance(results, figure.name, options);
-    return figure;
+    const auto looks = [&](double strength) {
+        const auto at = std::find(ladder.begin(), ladder.end(), strength) - ladder.begin();
+        return looksOf(results, strength, static_cast<std::size_t>(at));
+    };
+    return taskFigure({results, "curves", options, observationsOf(results, options.metric), looks, inflections});
 }
 
 } // namespace crest::analysis

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ struct ProbeResults {
     std::vector<study::Overlay> overlays; ///< points of others
     /// Base evaluations of other series that measure the same tasks: drawn in the same panels, a colour for each.
     std::vector<ProbeResults> others;
-    std::string studyName, studyCommand; ///< studyCommand: what draws it again, without options
+    std::string studyName, studyCommand; ///< studyCommand: what draws it again, without figure and options
 };
 
 enum class XQuantity { Tokens, TokensPerParameter, Flops };
@@ -34,19 +35,21 @@ enum class YQuantity { Value, Change, Both };
 
 struct FigureOptions {
     XQuantity x = XQuantity::Tokens;
-    YQuantity y = YQuantity::Value;
-    AxisScale xScale = AxisScale::Log;
-    AxisScale yScale = AxisScale::Linear;
+    YQuantity y = YQuantity::Value; ///< defaultsOf (probe_figure_list.h) has what a figure is usually made with
+    /// Absent: as the figure has it; of curves a logarithmic token axis and a linear vertical one.
+    std::optional<AxisScale> xScale = {}, yScale = {};
     Spread spread = Spread::Confidence95;
     bool inflections = true; ///< draw them where the data support one
-    std::string metric;      ///< of the tasks of suites that have it; "": the first of each
+    std::string metric = {}; ///< of the tasks of suites that have it; "": the first of each
+    std::optional<double> strength = {}; ///< of a figure of one strength; absent: the middle of the grid
+    double quickExponent = 0.5; ///< the chosen rate falls quickly where it is ~ tokens^-this or faster (probe_rate_trend.h)
 };
 
 /// One task at one strength.
 struct InflectionRow {
     std::string task;
     study::Role role = study::Role::InDistribution;
-    double strength = 0;
+    double strength = 0; ///< 0: the base; kEnvelopeStrength (probe_envelope.h): each checkpoint at its tuned rate
     Inflection inflection;
     std::string metric = "loss"; ///< that was looked at
     std::string modified = {};   ///< in words: "base", "gamma 0.1", "4 bits"
@@ -63,8 +66,8 @@ std::vector<Observation> observationsOf(const ProbeResults& results, const std::
 std::vector<std::string> metricsOf(const ProbeResults& results);
 
 /// The inflection of every task and strength (of the base only where there is nothing else), ID tasks first: the budget
-/// after which the metric gets worse, which for an accuracy is a fall. Takes some 10 ms a row: not for the
-/// thread that draws.
+/// after which the metric gets worse, which for an accuracy is a fall; where learning rates are varied, then those of the
+/// envelope. Takes some 10 ms a row: not for the thread that draws.
 Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, const std::string& metric = {});
 
 /// The curves page: one panel per task (two with YQuantity::Both), ID first. Base dashed, strengths on the ordered

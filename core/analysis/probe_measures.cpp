@@ -7,6 +7,8 @@
 #include <map>
 #include <set>
 
+#include "core/analysis/probe_envelope.h"
+
 namespace crest::analysis {
 
 using study::ResultRow;
@@ -191,6 +193,8 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, 
                                            : study::strengthText(study::probeKind(results.plan.probe.kind), strength)});
         }
     }
+    CREST_TRY(envelope, envelopeInflections(results, all, metric));
+    std::ranges::move(envelope, std::back_inserter(table));
     return table;
 }
 

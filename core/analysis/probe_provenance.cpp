@@ -116,9 +116,9 @@ void addGuests(Json& object, const ProbeResults& results, const FigureOptions& o
 }
 
 /// Of every kind but noise.
-std::string modificationText(const study::Probe& probe, double strength) {
+std::string kindText(const study::Probe& probe, const std::string& strength) {
     const study::ProbeKind& kind = study::probeKind(probe.kind);
-    std::string text = fmt::format("modification: {}, {}\n", kind.name, study::strengthText(kind, strength));
+    std::string text = fmt::format("modification: {}, {}\n", kind.name, strength);
     if (kind.isDrawn())
         text += fmt::format("seeds {} to {}\n", probe.firstSeed, probe.firstSeed + probe.seeds - 1);
     if (probe.settings.is_object() && !probe.settings.empty())
@@ -128,20 +128,29 @@ std::string modificationText(const study::Probe& probe, double strength) {
 
 } // namespace
 
-std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens) {
+std::string modificationText(const ProbeResults& results, double strength) {
+    const study::Probe& probe = results.plan.probe;
+    if (strength == 0)
+        return "modification: none (the base)\n";
+    if (probe.kind != study::kGaussianNoise)
+        return kindText(probe, study::strengthText(study::probeKind(probe.kind), strength));
+    return fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n",
+                       formatNumber(strength, 6),
+                       probe.noiseScale == study::NoiseScale::InitStd ? "the std each tensor was initialised with"
+                                                                      : "the RMS of each tensor (fallback)",
+                       probe.firstSeed, probe.firstSeed + probe.seeds - 1);
+}
+
+std::string chosenText(const ProbeResults& results, const std::string& strengths) {
+    return kindText(results.plan.probe, strengths);
+}
+
+std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
+                        double tokens, const std::string& figure) {
     const study::Probe& probe = results.plan.probe;
     std::string text =
         fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, tokensWithCount(tokens), task);
-    if (strength == 0)
-        text += "modification: none (the base)\n";
-    else if (probe.kind != study::kGaussianNoise)
-        text += modificationText(probe, strength);
-    else
-        text += fmt::format("modification: Gaussian noise, gamma {} x {}\nseeds {} to {}, antithetic pairs\n",
-                            formatNumber(strength, 6),
-                            probe.noiseScale == study::NoiseScale::InitStd ? "the std each tensor was initialised with"
-                                                                           : "the RMS of each tensor (fallback)",
-                            probe.firstSeed, probe.firstSeed + probe.seeds - 1);
+    text += modification;
     for (const study::Task& one : results.plan.tasks)
         if (one.name == task && one.kind == study::TaskKind::Suite)
             text += fmt::format("task of a suite, {}, {}\ndata {}\n",
@@ -153,7 +162,8 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, do
                                 one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",
                                 one.dataHash.substr(0, 16));
     text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
-                        version(), results.studyCommand + " -o curves.pdf");
+                        version(),
+                        fmt::format("{} --figure {} -o {}.pdf", results.studyCommand, figure, figure));
     return text;
 }
 
@@ -191,7 +201,7 @@ std::string figureProvenance(const ProbeResults& results, const std::string& fig
                          {"x", xText(options.x)},
                          {"y", yText(options.y)},
                          {"spread", options.spread == Spread::Confidence95 ? "95 % confidence" : "standard deviation"},
-                         {"command", results.studyCommand + makingOptions(options)}};
+                         {"command", fmt::format("{} --figure {}{}", results.studyCommand, figure, makingOptions(figure, options))}};
     addGuests(object, results, options);
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }

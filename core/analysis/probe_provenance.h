@@ -10,8 +10,13 @@
 
 namespace crest::analysis {
 
+/// The modification with its seeds and settings, as lines of a recipe.
+std::string modificationText(const ProbeResults& results, double strength);
+/// The same where strengths were chosen, in words: "learning rate 0.004 (best in ID)".
+std::string chosenText(const ProbeResults& results, const std::string& strengths);
 /// Settings, seeds, data, versions and the command behind one point, several lines for people.
-std::string pointRecipe(const ProbeResults& results, const std::string& task, double strength, double tokens);
+std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
+                        double tokens, const std::string& figure = "curves");
 
 /// The devices that measured results of this probe ("cpu", "cuda:0 ..."), without threads.
 std::set<std::string> devicesOf(const ProbeResults& results);

@@ -14,6 +14,7 @@
 #include <QWheelEvent>
 
 #include "ui/charts/hover_text.h"
+#include "ui/charts/panel_cells.h"
 #include "ui/charts/panel_items.h"
 
 namespace crest::ui {
@@ -54,6 +55,8 @@ QSize CurvePanel::minimumSizeHint() const {
 }
 
 void CurvePanel::setPanel(const analysis::FigurePanel& panel) {
+    if (m_home.x.title != panel.x.title || m_home.y.title != panel.y.title)
+        m_zooms.clear();
     m_home = panel;
     analysis::FigurePanel shown = panel;
     if (isZoomed()) {
@@ -173,6 +176,9 @@ CurvePanel::Hit CurvePanel::nearestPoint(const QPointF& at, double within) const
                 }
             }
     }
+    if (!best.point)
+        if (const analysis::FigureCell* cell = cellAt(*m_chart, at))
+            best.point = &cell->point;
     return best;
 }
 
@@ -187,9 +193,12 @@ const analysis::FigureMark* CurvePanel::markAt(const QPointF& at) const {
 }
 
 void CurvePanel::showHover(const Hit& hit) {
-    m_cursorCurve = hit.curve->id;
+    const ChartTheme& theme = m_chart->style().theme;
+    m_cursorCurve = hit.curve ? hit.curve->id : std::string();
     m_cursorX = hit.point->x;
-    m_chart->highlight(hit.point, curveColor(*hit.curve, m_chart->style().theme));
+    m_cursorY = hit.point->y;
+    m_onPoint = true;
+    m_chart->highlight(hit.point, hit.curve ? curveColor(*hit.curve, theme) : theme.accent);
     m_hoverText = ui::hoverText(panel(), hit.point->x, hit.point);
     const QPointF place =
         m_chart->toItem({axisPosition(panel().x, hit.point->x), axisPosition(panel().y, hit.point->y)});
@@ -197,14 +206,27 @@ void CurvePanel::showHover(const Hit& hit) {
                        hoverHtml(panel(), hit.point->x, hit.point, themeFor(QToolTip::palette())), viewport());
 }
 
-/// The same point with its numbers of now. A layout that changed has hidden the tip: it is shown again.
-void CurvePanel::refreshHover() {
-    if (m_hoverText.isEmpty() || m_cursorCurve.empty())
-        return;
+CurvePanel::Hit CurvePanel::hitAtCursor() const {
+    if (m_hoverText.isEmpty() || !m_onPoint)
+        return {};
+    if (m_cursorCurve.empty()) {
+        const analysis::FigureCell* cell = cellFor(panel(), m_cursorX, m_cursorY);
+        return {nullptr, cell ? &cell->point : nullptr};
+    }
     for (const auto& [curve, point] : analysis::pointsAt(panel(), m_cursorX))
         if (curve->id == m_cursorCurve)
-            return showHover({curve, point});
-    hideHover();
+            return {curve, point};
+    return {};
+}
+
+/// The same point with its numbers of now. A layout that changed has hidden the tip: it is shown again.
+void CurvePanel::refreshHover() {
+    if (m_hoverText.isEmpty() || !m_onPoint)
+        return;
+    if (const Hit hit = hitAtCursor(); hit.point)
+        showHover(hit);
+    else
+        hideHover();
 }
 
 void CurvePanel::hideHover() {
@@ -275,6 +297,7 @@ void CurvePanel::mouseMoveEvent(QMouseEvent* event) {
     const QPointF at = mapToScene(event->pos());
     if (const analysis::FigureMark* mark = markAt(at)) {
         m_cursorCurve.clear(); // no point is looked at
+        m_onPoint = false;
         m_hoverText = QString::fromStdString(mark->label);
         QToolTip::showText(event->globalPosition().toPoint(), m_hoverText.toHtmlEscaped(), viewport());
         return;
@@ -335,66 +358,6 @@ void CurvePanel::wheelEvent(QWheelEvent* event) {
 void CurvePanel::leaveEvent(QEvent* event) {
     hideHover();
     QGraphicsView::leaveEvent(event);
-}
-
-void CurvePanel::walk(int key) {
-    std::vector<Hit> column, row; // the points at the cursor's x, and those of its curve
-    for (const analysis::FigureCurve& curve : panel().curves)
-        if (curve.visible)
-            for (const auto& segment : curve.segments)
-                for (const analysis::FigurePoint& point : segment)
-                    if (analysis::inRange(panel().x, point.x) && analysis::inRange(panel().y, point.y)) {
-                        if (curve.id == m_cursorCurve || m_cursorCurve.empty() || m_hoverText.isEmpty())
-                            row.push_back({&curve, &point});
-                        if (point.x == m_cursorX)
-                            column.push_back({&curve, &point});
-                    }
-    const bool sideways = key == Qt::Key_Left || key == Qt::Key_Right;
-    const std::vector<Hit>& list = sideways || column.empty() ? row : column;
-    if (list.empty())
-        return;
-    const auto now = std::find_if(list.begin(), list.end(), [&](const Hit& hit) {
-        return hit.curve->id == m_cursorCurve && hit.point->x == m_cursorX && !m_hoverText.isEmpty();
-    });
-    if (now == list.end()) {
-        showHover(list.front());
-        return;
-    }
-    const int step = key == Qt::Key_Left || key == Qt::Key_Up ? -1 : 1, last = static_cast<int>(list.size()) - 1;
-    showHover(list[static_cast<std::size_t>(std::clamp(static_cast<int>(now - list.begin()) + step, 0, last))]);
-}
-
-void CurvePanel::keyPressEvent(QKeyEvent* event) {
-    switch (event->key()) {
-    case Qt::Key_Left:
-    case Qt::Key_Right:
-    case Qt::Key_Up:
-    case Qt::Key_Down:
-        walk(event->key());
-        return;
-    case Qt::Key_Return:
-    case Qt::Key_Enter:
-        for (const auto& [curve, point] : analysis::pointsAt(panel(), m_cursorX))
-            if (curve->id == m_cursorCurve)
-                pinHit({curve, point});
-        return;
-    case Qt::Key_Escape:
-        hideHover();
-        pinHit({});
-        return;
-    case Qt::Key_R:
-        previousZoom();
-        return;
-    case Qt::Key_0:
-        if (event->modifiers().testFlag(Qt::ControlModifier)) {
-            resetZoom();
-            return;
-        }
-        break;
-    default:
-        break;
-    }
-    QWidget::keyPressEvent(event); // the page's own keys
 }
 
 } // namespace crest::ui

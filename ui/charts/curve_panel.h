@@ -21,7 +21,7 @@ public:
     explicit CurvePanel(QWidget* parent = nullptr);
     ~CurvePanel() override;
 
-    /// Replaces the data in place. A zoom the user has made is kept.
+    /// Replaces the data in place. A zoom the user has made is kept, unless the axes show something else now.
     void setPanel(const analysis::FigurePanel& panel);
     /// The panel as it is seen now: visible range, visible curves, scales.
     const analysis::FigurePanel& panel() const { return m_chart->panel(); }
@@ -70,7 +70,7 @@ private:
         double xLow, xHigh, yLow, yHigh;
     };
     struct Hit {
-        const analysis::FigureCurve* curve = nullptr;
+        const analysis::FigureCurve* curve = nullptr; ///< null where the point is a field's
         const analysis::FigurePoint* point = nullptr;
     };
     Zoom currentZoom() const;
@@ -81,7 +81,9 @@ private:
     void refreshHover();
     void hideHover();
     void pinHit(const Hit& hit);
+    Hit hitAtCursor() const;
     void walk(int key);
+    void walkFields(int key);
     void restyle();
     void dragTo(const QPoint& at);
 
@@ -92,8 +94,9 @@ private:
     QPoint m_pressed;
     bool m_pressing = false;
     QString m_hoverText;
-    std::string m_cursorCurve; ///< the hovered point, for walking by keys
-    double m_cursorX = 0;
+    std::string m_cursorCurve; ///< the hovered point, for walking by keys; "": of a field
+    double m_cursorX = 0, m_cursorY = 0;
+    bool m_onPoint = false; ///< what is hovered is a point or a field, not a mark
     bool m_restyling = false, m_ownMargins = true;
 };
 

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/figure_record.h"
+#include "core/base/units.h"
 
 namespace crest::ui {
 namespace {
@@ -46,6 +47,11 @@ std::string text(const Json& object, const char* key) {
                                                                                  : std::string();
 }
 
+/// A number in words; "?" where it is none.
+std::string count(const Json& object, const char* key) {
+    return object.contains(key) && object[key].is_number() ? formatNumber(object[key].get<double>(), 5) : "?";
+}
+
 std::string joined(const Json& list, const char* key) {
     std::string out;
     if (list.is_array())
@@ -62,8 +68,12 @@ void appendPanel(std::string& out, const Json& panel) {
     if (panel.contains("x") && panel.contains("y"))
         out += fmt::format("    {} ({}) over {} ({})\n", text(panel["y"], "title"), text(panel["y"], "scale"),
                            text(panel["x"], "title"), text(panel["x"], "scale"));
-    if (panel.contains("curves"))
+    if (panel.contains("curves") && !panel["curves"].empty())
         out += "    curves: " + joined(panel["curves"], "label") + "\n";
+    if (panel.contains("map") && panel["map"].is_object())
+        out += fmt::format("    map: {}, {} to {}; {} fields, {} of them with values that are not finite, {} not measured\n",
+                           text(panel["map"], "title"), count(panel["map"], "low"), count(panel["map"], "high"),
+                           count(panel["map"], "fields"), count(panel["map"], "not_finite"), count(panel["map"], "not_measured"));
     if (panel.contains("lines") && panel["lines"].is_array())
         for (const Json& line : panel["lines"])
             out += fmt::format("    line: {}\n", text(line, "label"));

@@ -100,6 +100,11 @@ void paintLegendKey(QPainter* painter, const LegendLayout::Key& key, const Chart
     if (key.symbol == analysis::FigureKey::Symbol::Band) {
         soft.setAlphaF(0.35F);
         painter->fillRect(sample, soft);
+    } else if (key.symbol == analysis::FigureKey::Symbol::Cross) {
+        painter->setPen(QPen(style.theme.text, 0.11 * em));
+        const QPointF arm(0.35 * em, 0.35 * em), other(0.35 * em, -0.35 * em);
+        painter->drawLine(sample.center() - arm, sample.center() + arm);
+        painter->drawLine(sample.center() - other, sample.center() + other);
     } else {
         soft.setAlphaF(0.6F);
         painter->fillRect(QRectF(sample.left(), middle - 0.2 * em, sample.width(), 0.4 * em), soft);

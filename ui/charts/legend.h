@@ -30,7 +30,7 @@ struct LegendLayout {
 };
 LegendLayout layOutLegend(const std::vector<analysis::FigureCurve>& curves,
                           const std::vector<analysis::FigureKey>& keys, const ChartStyle& style, double width);
-/// A swatch of the band or of an inflection's mark, and what it stands for.
+/// A swatch of the band, of an inflection's mark or of a cross, and what it stands for.
 void paintLegendKey(QPainter* painter, const LegendLayout::Key& key, const ChartStyle& style);
 
 /// For exports: the visible curves only.

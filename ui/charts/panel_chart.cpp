@@ -10,6 +10,7 @@
 #include <QPen>
 #include <QtCharts/QLegend>
 
+#include "ui/charts/panel_cells.h"
 #include "ui/charts/panel_items.h"
 
 namespace crest::ui {
@@ -97,7 +98,7 @@ PanelMargins PanelChart::neededMargins() const {
     for (const analysis::Tick& tick : ticksForLength(m_panel.y, height, em))
         widest = std::max(widest, metrics.horizontalAdvance(QString::fromStdString(tick.label)));
     margins.left = widest + 2.4 * em;
-    margins.right = 1.3 * em;
+    margins.right = 1.3 * em + colorBarWidth(m_panel, m_style, height);
     const double width = std::max(4 * em, m_size.width() - margins.left - margins.right);
     margins.top = panelHeading(m_panel, m_style, width).height() + 0.8 * em;
     margins.bottom = 0.7 * em + (m_labels.xTicks ? 1.3 * em : 0.2 * em) + (m_labels.xTitle ? 1.55 * em : 0);

@@ -104,7 +104,8 @@ void PanelGrid::takeNext() {
 
 /// Makes m_figure from m_source and what the user has chosen, and has all panels updated.
 void PanelGrid::applyUserState() {
-    const analysis::Figure before = std::move(m_figure);
+    if (m_figure.name != m_source.name) // another figure has other axes
+        m_flipX = m_flipY = false;
     m_figure = m_source;
     for (std::size_t i = 0; i < m_figure.panels.size(); ++i) {
         analysis::FigurePanel& panel = m_figure.panels[i];

@@ -7,6 +7,8 @@
 #include <QFontMetricsF>
 #include <QPainter>
 
+#include "ui/charts/panel_cells.h"
+
 namespace crest::ui {
 namespace {
 
@@ -96,8 +98,10 @@ void PanelGround::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWid
     const QRectF plot = m_chart->plotRect();
     if (m_chart->panel().badge == "ID")
         painter->fillRect(plot, style.theme.tint);
-    painter->setFont(style.font);
     painter->setBrush(Qt::NoBrush);
+    paintCells(painter, *m_chart);
+    paintColorBar(painter, *m_chart);
+    painter->setFont(style.font);
     paintY(painter);
     paintX(painter);
     paintLines(painter);
@@ -232,7 +236,8 @@ void PanelGround::paintY(QPainter* painter) const {
     for (const Tick& tick : ticksForLength(axis, plot.height(), em)) {
         const double y = positionOnY(*m_chart, tick.value);
         painter->setPen(thinPen(style.theme.grid, 0.07 * em));
-        painter->drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y));
+        if (m_chart->panel().cells.empty())
+            painter->drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y));
         painter->setPen(thinPen(style.theme.axis, 0.08 * em));
         painter->drawLine(QPointF(plot.left() - kTick * em, y), QPointF(plot.left(), y));
         const QString label = QString::fromStdString(tick.label);

@@ -95,7 +95,7 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
     std::string quoted;
     for (const char c : path)
         quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId + " --figure curves";
+    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId;
 }
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {

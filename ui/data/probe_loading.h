@@ -23,7 +23,7 @@ study::ResultRow rowForFigures(const study::ResultRow& row);
 /// series, with a task that measures the same; of each series the newest. None where `shown` is no base evaluation.
 std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const std::vector<study::Plan>& plans);
 
-/// The command line that draws the curves of a run again, quoted for a shell; `options` goes in before the output.
+/// The command line that draws a run again, quoted for a shell, without figure, options and output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);
 
 /// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities, and

@@ -275,6 +275,7 @@ void StudyReader::publishShown() {
         view->metric = m_metric;
     }
     view->metrics = analysis::metricsOf(*results);
+    view->figures = analysis::figuresOf(*results);
     view->textTasks = textTasks(*m_plan);
     if (auto table = analysis::inflectionTable(*results, view->metric))
         view->inflections = std::move(*table);

@@ -13,6 +13,7 @@
 
 #include "core/analysis/item_table.h"
 #include "core/analysis/overlay.h"
+#include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_figures.h"
 #include "core/analysis/sample_table.h"
 #include "core/series/series.h"
@@ -46,6 +47,7 @@ struct ProbeView {
     std::vector<analysis::InflectionRow> inflections; ///< of `metric`
     std::string metric;                               ///< of the tasks of suites; "": the first of each
     std::vector<std::string> metrics;                 ///< that there are
+    std::vector<analysis::NamedFigure> figures;       ///< that these results can give, "curves" first
     std::vector<std::string> textTasks;               ///< of which texts are stored
 };
 

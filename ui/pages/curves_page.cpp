@@ -34,6 +34,8 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_making(this)
     , m_bar(new QWidget)
     , m_run(choiceBox(tr("Run whose curves are shown")))
+    , m_figure(choiceBox(tr("Figure that is shown")))
+    , m_strength(choiceBox(tr("Strength that is decomposed")))
     , m_metric(choiceBox(tr("Metric of the tasks of suites")))
     , m_x(choiceBox(tr("Quantity on the x axis")))
     , m_spread(choiceBox(tr("What the band shows")))
@@ -63,12 +65,14 @@ void CurvesPage::setupBar() {
     m_inflections->setToolTip(tr("Draw the inflection point with its interval where the data support one"));
     auto* row = new FlowLayout(m_bar);
     m_runLabel = row->addField(tr("R&un"), m_run);
+    m_figureLabel = row->addField(tr("&Figure"), m_figure);
+    m_strengthLabel = row->addField(tr("a&t"), m_strength);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
     row->addField(tr("&x axis"), m_x);
     row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
-    for (QWidget* later : {static_cast<QWidget*>(m_run), static_cast<QWidget*>(m_runLabel),
-                           static_cast<QWidget*>(m_metric), static_cast<QWidget*>(m_metricLabel)})
+    for (QWidget* later : std::initializer_list<QWidget*>{m_run, m_runLabel, m_figure, m_figureLabel, m_strength,
+                                                          m_strengthLabel, m_metric, m_metricLabel})
         later->hide();
 }
 
@@ -137,7 +141,16 @@ void CurvesPage::connectSession() {
     connect(&m_session, &StudySession::runsChanged, this, &CurvesPage::fillRuns);
     connect(&m_session, &StudySession::probeChanged, this, [this] {
         fillRuns();
+        fillFigures();
         fillMetrics();
+        requestFigure();
+    });
+    connect(m_figure, &QComboBox::activated, this, [this] {
+        chooseFigure(m_figure->currentData().toString().toStdString());
+        requestFigure();
+    });
+    connect(m_strength, &QComboBox::activated, this, [this] {
+        m_options.strength = m_strength->currentData().toDouble();
         requestFigure();
     });
     connect(m_metric, &QComboBox::activated, this,
@@ -165,7 +178,7 @@ void CurvesPage::connectSession() {
 
 void CurvesPage::connectView(Actions& actions) {
     const auto showY = [this](analysis::YQuantity wanted) {
-        m_options.y = wanted;
+        m_options.y = m_y[m_name] = wanted;
         requestFigure();
     };
     connect(actions.at(ActionId::ShowValue), &QAction::triggered, this, [showY] { showY(analysis::YQuantity::Value); });
@@ -224,6 +237,47 @@ void CurvesPage::fillMetrics() {
     m_metricLabel->setVisible(view.metrics.size() > 1);
 }
 
+/// Those that the shown run can give: one that it cannot gives way to the curves.
+void CurvesPage::fillFigures() {
+    const ProbeView& view = m_session.probeView();
+    Choices figures;
+    for (const analysis::NamedFigure& figure : view.figures)
+        figures.append({toQString(figure.label), toQString(figure.name)});
+    refill(m_figure, figures);
+    m_figure->setVisible(figures.size() > 1);
+    m_figureLabel->setVisible(figures.size() > 1);
+    const int at = m_figure->findData(toQString(m_name));
+    m_figure->setCurrentIndex(std::max(0, at));
+    if (at < 0 && m_name != "curves")
+        chooseFigure("curves");
+    Choices strengths;
+    if (view.results)
+        for (const double strength : view.results->plan.probe.strengths)
+            strengths.append({toQString(study::strengthLabel(study::probeKind(view.results->plan.probe.kind), strength)),
+                              strength});
+    refill(m_strength, strengths);
+    const int kept = m_options.strength ? m_strength->findData(*m_options.strength) : -1;
+    if (kept < 0)
+        m_options.strength.reset();
+    // Where none was chosen, the one that decompositionFigure takes.
+    m_strength->setCurrentIndex(kept >= 0 ? kept : static_cast<int>(strengths.size() / 2));
+    m_strength->setVisible(m_name == "decomposition");
+    m_strengthLabel->setVisible(m_name == "decomposition");
+}
+
+/// Each figure keeps what its vertical axis showed last.
+void CurvesPage::chooseFigure(const std::string& name) {
+    m_name = name;
+    const auto chosen = m_y.find(name);
+    m_options.y = chosen == m_y.end() ? analysis::defaultsOf(name).y : chosen->second;
+    m_actions.at(m_options.y == analysis::YQuantity::Value    ? ActionId::ShowValue
+                 : m_options.y == analysis::YQuantity::Change ? ActionId::ShowChange
+                                                              : ActionId::ShowBoth)
+        ->setChecked(true);
+    m_strength->setVisible(name == "decomposition");
+    m_strengthLabel->setVisible(name == "decomposition");
+}
+
 /// One figure is made at a time; what came in meanwhile makes one more.
 void CurvesPage::requestFigure() {
     if (m_busy) {
@@ -234,8 +288,9 @@ void CurvesPage::requestFigure() {
     if (!view.results)
         return;
     m_busy = true;
-    m_making.start([view, options = m_options](
-                       const JobContext&) { return analysis::curvesFigure(*view.results, options, view.inflections); },
+    m_making.start([view, name = m_name, options = m_options](const JobContext&) {
+                       return analysis::makeFigure(name, *view.results, options, view.inflections);
+                   },
                    [this](Result<analysis::Figure> figure) { takeFigure(std::move(figure)); });
 }
 

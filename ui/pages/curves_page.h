@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The curves of one run: small multiples, what the axes show, and the recipe of a pinned point.
+// The curves of one run, or another figure of it: small multiples, what the axes show, and the recipe of a pinned point.
 #pragma once
+
+#include <map>
+#include <string>
 
 #include <QWidget>
 
@@ -44,6 +47,8 @@ private:
 
     void fillRuns();
     void fillMetrics();
+    void fillFigures();
+    void chooseFigure(const std::string& name);
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
     void moveNotes(analysis::Figure& figure);
@@ -56,11 +61,13 @@ private:
     analysis::FigureOptions m_options;
     Background m_making;
     bool m_busy = false, m_again = false;
+    std::string m_name = "curves"; ///< of the figure: one of those that the shown run can give
+    std::map<std::string, analysis::YQuantity> m_y; ///< what was chosen for each figure
     QString m_figureRun; ///< the run whose curves are shown
 
     QWidget* m_bar;
-    QComboBox *m_run, *m_metric, *m_x, *m_spread;
-    QLabel *m_runLabel = nullptr, *m_metricLabel = nullptr;
+    QComboBox *m_run, *m_figure, *m_strength, *m_metric, *m_x, *m_spread;
+    QLabel *m_runLabel = nullptr, *m_figureLabel = nullptr, *m_strengthLabel = nullptr, *m_metricLabel = nullptr;
     QCheckBox* m_inflections;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;

@@ -83,7 +83,7 @@ ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<dou
                     budgets[b].draws[d] + static_cast<double>(s));
     }
     results.studyName = "my study";
-    results.studyCommand = "crest export my-study --figure curves";
+    results.studyCommand = "crest export my-study";
     return results;
 }
 
@@ -394,7 +394,7 @@ private Q_SLOTS:
         const auto text = [&](const char* pointer) { return first.value(Json::json_pointer(pointer), Json()).dump(); };
         QCOMPARE(text("/run"), std::string("\"run-1\""));
         QCOMPARE(text("/study"), std::string("\"my study\""));
-        QCOMPARE(text("/command"), '"' + results.studyCommand + '"');
+        QCOMPARE(text("/command"), '"' + results.studyCommand + " --figure curves\"");
         QCOMPARE(text("/probe/gammas"), std::string("[0.1]"));
         QCOMPARE(text("/probe/seeds"), std::string("2"));
         QCOMPARE(text("/probe/noise_scale"), std::string("\"init-std\""));

@@ -59,7 +59,7 @@ ProbeResults probeOf(const std::string& task, const std::string& series, std::ve
     one.definition = "{}";
     one.limit = 4;
     results.plan.tasks = {one};
-    results.studyCommand = "crest export study --figure curves";
+    results.studyCommand = "crest export study";
     return results;
 }
 

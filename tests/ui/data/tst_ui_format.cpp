@@ -121,7 +121,7 @@ private Q_SLOTS:
         QVERIFY(folder.has_value());
         const std::string command = exportCommand(*folder, "run-1");
         QCOMPARE(command, "crest export '" + dir.path().toStdString() +
-                              "/it'\\''s mine' --run run-1 --figure curves");
+                              "/it'\\''s mine' --run run-1");
     }
 };
 

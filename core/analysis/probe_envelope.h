@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+// The tuned learning rate: for each checkpoint the one with the best ID score, and what every task measures there. Pure
+// functions; any thread.
+#pragma once
+
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/analysis/measure.h"
+#include "core/analysis/probe_figures.h"
+
+namespace crest::analysis {
+
+/// Whether a kind's strength is something one tunes: a learning rate.
+bool isTuned(const study::ProbeKind& kind);
+
+/// The strength under which the envelope stands where curves and rows have one; no strength of any kind.
+inline constexpr double kEnvelopeStrength = -1;
+inline constexpr const char* kEnvelopeCurve = "envelope"; ///< FigureCurve::id
+
+/// What was chosen for one checkpoint.
+struct RateChoice {
+    double tokens = 0;
+    std::int64_t pretrainSeed = -1;
+    std::optional<double> rate; ///< nothing: no rate has a finite ID score
+    double score = 0;           ///< its ID score (the metric's ratio) over the seeds that all candidates have
+    std::int64_t seeds = 0;     ///< how many these are
+    std::vector<double> diverged;   ///< rates with a score that is not finite at some seed: no candidates
+    std::vector<double> unmeasured; ///< rates without any ID score: failed, or still to come
+    bool isLowest = false, isHighest = false; ///< at an edge of the grid: what is best may lie beyond
+    /// Rates not significantly worse than any other (inflection.h's comparison with rates in the place of budgets, paired over
+    /// seeds and sequences, 95 % for all together): first and last. Absent where no error is known.
+    std::optional<double> low, high;
+    /// How much worse the score is where each seed's rate is chosen by the other seeds: what choosing by luck adds. In the
+    /// metric's ratio, positive is worse. Absent with fewer than two common seeds.
+    std::optional<double> favour;
+};
+
+struct Envelope {
+    std::vector<std::string> idTasks; ///< whose mean is the ID score
+    Measure measure;                  ///< of the ID score
+    std::vector<double> grid;         ///< rates, ascending
+    std::vector<RateChoice> choices;  ///< ascending in tokens, then pretraining seed
+    std::vector<std::string> notes;   ///< what a reader must know of the choice
+    std::string favourNote;           ///< of ID panels: by how much choosing by these scores favours them; "": not known
+};
+
+/// Of observations of one "task", the ID score (strength 0, the base, is not looked at). The best is the lowest, or highest,
+/// mean over the seeds that all candidates have; of equal ones the smallest rate, which changes the model least.
+std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
+                                    const Measure& measure);
+
+/// Each checkpoint (budget and pretraining seed) has its own choice. The ID score is that of the probe's ID tasks, their plain
+/// mean where they measure in one unit; where they do not, that of the first of them, which `notes` says.
+/// Errors: Mismatch where the probe varies no learning rate or has no ID task.
+Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observation> observations,
+                            const std::string& metric);
+
+/// The choices at one budget.
+std::vector<RateChoice> choicesAt(const Envelope& envelope, double tokens);
+/// "0.004", or "0.004 (pretraining seed 1), 0.008 (pretraining seed 2)".
+std::string ratesText(const std::vector<RateChoice>& choices);
+
+/// The bases, and what was measured at the chosen rate under kEnvelopeStrength, of checkpoints that have one.
+std::vector<Observation> envelopeObservations(std::span<const Observation> observations, const Envelope& envelope);
+
+/// The inflection of the envelope for each task, ID tasks first; empty where the kind has none.
+Result<std::vector<InflectionRow>> envelopeInflections(const ProbeResults& results,
+                                                       std::span<const Observation> observations,
+                                                       const std::string& metric);
+
+} // namespace crest::analysis

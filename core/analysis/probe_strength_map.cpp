@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: Apache-2.0
+// A field for every budget and strength.
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/analysis/figure_view.h"
+#include "core/analysis/probe_panels.h"
+#include "core/analysis/probe_provenance.h"
+#include "core/analysis/probe_stages.h"
+#include "core/analysis/probe_tuning_figures.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+namespace {
+
+/// The borders of fields around `values` (ascending): half-way between neighbours on the axis, as far beyond the ends.
+std::vector<double> bordersOf(const std::vector<double>& values, AxisScale scale) {
+    const Axis axis{"", scale, 0, 1, {}, TickFormat::Number};
+    std::vector<double> at, borders;
+    for (const double value : values)
+        at.push_back(axisPosition(axis, value));
+    const std::size_t n = at.size();
+    const double usual = scale == AxisScale::Log ? 0.15 : std::max(0.5, 0.1 * std::abs(at.front()));
+    const auto gap = [&](std::size_t i) { // to the right of the i-th; beyond the ends that of the neighbour
+        if (n < 2)
+            return usual;
+        const std::size_t k = std::min(i, n - 2);
+        const double half = (at[k + 1] - at[k]) / 2;
+        return std::isfinite(half) ? half : usual; // 0 tokens have no place on a log axis
+    };
+    borders.push_back(axisValue(axis, at.front() - gap(0)));
+    for (std::size_t i = 0; i < n; ++i)
+        borders.push_back(axisValue(axis, std::isfinite(at[i]) ? at[i] + gap(i) : at[std::min(i + 1, n - 1)] - gap(i + 1)));
+    return borders;
+}
+
+struct Grid {
+    std::vector<double> tokens, strengths; ///< ascending
+    std::vector<double> columns, rows;     ///< borders: one more of each
+};
+
+Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
+    std::set<double> tokens;
+    const CheckpointChoice choice = chooseCheckpoints(results.plan);
+    for (std::size_t i = 0; i < results.plan.checkpoints.size(); ++i)
+        if (choice.counted[i])
+            tokens.insert(static_cast<double>(*results.plan.checkpoints[i].tokens));
+    Grid grid{{tokens.begin(), tokens.end()}, results.plan.probe.strengths, {}, {}};
+    std::vector<double> x;
+    for (const double one : grid.tokens)
+        x.push_back(xOf(one, results, options.x));
+    if (!x.empty())
+        grid.columns = bordersOf(x, options.xScale.value_or(AxisScale::Log));
+    grid.rows = bordersOf(grid.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
+    return grid;
+}
+
+/// What a curve says of one field; the mean's place is taken by the strength.
+void fill(FigureCell& cell, const FigurePoint& point, const CurvePoint& source) {
+    const double strength = cell.point.y;
+    cell.value = point.y;
+    cell.point = point;
+    cell.point.y = strength;
+    cell.crossed = source.nonFinite > 0;
+    if (cell.crossed)
+        cell.state = counted(source.nonFinite, "value") + " not finite and left out";
+}
+
+const CurvePoint* pointAt(const Curve& curve, double tokens) {
+    const auto at = std::ranges::find(curve.points, tokens, &CurvePoint::tokens);
+    return at == curve.points.end() ? nullptr : &*at;
+}
+
+const FigurePoint* shownAt(const FigureCurve& curve, double x) {
+    for (const auto& segment : curve.segments)
+        for (const FigurePoint& point : segment)
+            if (point.x == x)
+                return &point;
+    return nullptr;
+}
+
+struct RowInput {
+    const ProbeResults& results;
+    const Grid& grid;
+    const std::string& task;
+    CurveContent content;
+};
+
+/// The fields of one strength. `curves` is null where nothing of it is stored.
+void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const StrengthCurves* curves) {
+    const ProbeResults& results = input.results;
+    const double strength = input.grid.strengths[row];
+    const std::string label = study::strengthLabel(kindOf(results), strength);
+    int hidden = 0;
+    const FigureCurve shown = curves ? makeFigureCurve(results, *curves, input.content, {"", label, row, 1, false}, hidden)
+                                     : FigureCurve();
+    for (std::size_t i = 0; i < input.grid.tokens.size(); ++i) {
+        const double tokens = input.grid.tokens[i];
+        FigureCell& cell = panel.cells.emplace_back();
+        cell.left = input.grid.columns[i];
+        cell.right = input.grid.columns[i + 1];
+        cell.bottom = input.grid.rows[row];
+        cell.top = input.grid.rows[row + 1];
+        cell.point.x = xOf(tokens, results, input.content.x);
+        cell.point.y = strength;
+        const CurvePoint* source = !curves ? nullptr : pointAt(input.content.change ? curves->sensitivity : curves->value, tokens);
+        if (const FigurePoint* point = shownAt(shown, cell.point.x); source && point) {
+            fill(cell, *point, *source);
+            continue;
+        }
+        cell.crossed = source != nullptr;
+        cell.state = source ? "no finite value" : "not measured";
+        cell.point.detail = fmt::format("{}, {} tokens\n{}", label, formatTokens(tokens), cell.state);
+        cell.point.recipe = pointRecipe(results, input.task, modificationText(results, strength), tokens, "rate-map");
+    }
+}
+
+void setColors(FigurePanel& panel, const std::string& title) {
+    panel.color.title = title;
+    double low = 0, high = 0;
+    bool any = false;
+    for (const FigureCell& cell : panel.cells)
+        if (cell.value) {
+            low = any ? std::min(low, *cell.value) : *cell.value;
+            high = any ? std::max(high, *cell.value) : *cell.value;
+            any = true;
+        }
+    const double about = std::max(1e-6, 0.05 * std::abs(high));
+    panel.color.low = any && high > low ? low : low - about;
+    panel.color.high = any && high > low ? high : high + about;
+}
+
+/// The tuned rate, where one is chosen: geometric means of the runs.
+void addChosen(FigurePanel& panel, const ProbeResults& results, const std::vector<Observation>& observations,
+               const FigureOptions& options) {
+    const auto envelope = envelopeOf(results, observations, options.metric);
+    if (!envelope)
+        return;
+    FigureCurve curve;
+    curve.id = "chosen";
+    curve.label = "rate best in ID";
+    curve.color = CurveColor::Base;
+    curve.segments.emplace_back();
+    std::map<double, std::vector<double>> logs;
+    for (const RateChoice& one : envelope->choices)
+        if (one.rate)
+            logs[one.tokens].push_back(std::log(*one.rate));
+    for (const auto& [tokens, rates] : logs) {
+        FigurePoint point;
+        double sum = 0;
+        for (const double rate : rates)
+            sum += rate;
+        point.x = xOf(tokens, results, options.x);
+        point.y = std::exp(sum / static_cast<double>(rates.size()));
+        point.n = static_cast<std::int64_t>(rates.size());
+        point.detail = fmt::format("{} tokens\nbest in ID: {}", formatTokens(tokens), ratesText(choicesAt(*envelope, tokens)));
+        curve.segments.back().push_back(std::move(point));
+    }
+    if (!curve.segments.back().empty())
+        panel.curves.push_back(std::move(curve));
+}
+
+void setMapAxes(FigurePanel& panel, const ProbeResults& results, const FigureOptions& options) {
+    const bool whole = kindOf(results).whole;
+    setAxes(panel, results, options, kindOf(results).strength, whole ? AxisScale::Linear : AxisScale::Log);
+    for (const double strength : results.plan.probe.strengths)
+        panel.y.ticks.push_back({strength, formatNumber(strength)});
+}
+
+bool hasCrosses(const Figure& figure) {
+    return std::ranges::any_of(figure.panels, [](const FigurePanel& panel) {
+        return std::ranges::any_of(panel.cells, &FigureCell::crossed);
+    });
+}
+
+} // namespace
+
+Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOptions& options) {
+    if (results.plan.probe.strengths.empty())
+        return fail(ErrorKind::Mismatch, "A base evaluation varies nothing: there is no map of it.", results.plan.probe.name);
+    const std::vector<Observation> observations = observationsOf(results, options.metric);
+    CREST_TRY(curves, buildCurves(observations, {options.spread}));
+    const ResultIndex index(results);
+    const Grid grid = gridOf(results, options);
+    Figure figure;
+    figure.name = "rate-map";
+    figure.title = results.plan.probe.name;
+    for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
+        const std::size_t at = indexOfTask(results.plan, task.task);
+        if (!canHaveCurve(index, at))
+            continue;
+        const Measure measure = measureOfTask(results, index, at, options.metric);
+        for (const bool change : {false, true}) {
+            if (change ? options.y == YQuantity::Value : options.y == YQuantity::Change)
+                continue;
+            FigurePanel& panel = figure.panels.emplace_back();
+            panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : measure.title);
+            panel.badge = task.role == study::Role::InDistribution ? "ID" : "OOD";
+            for (std::size_t row = 0; row < grid.strengths.size(); ++row) {
+                const auto own = std::ranges::find_if(curves, [&](const StrengthCurves& one) {
+                    return one.task == task.task && one.strength == grid.strengths[row];
+                });
+                addRow(panel, {results, grid, task.task, {measure, options.x, change}}, row,
+                       own == curves.end() ? nullptr : &*own);
+            }
+            setColors(panel, change ? measure.changeTitle : measure.axisTitle);
+            addChosen(panel, results, observations, options);
+            setMapAxes(panel, results, options);
+            addCautions(panel, results);
+            addStageBorders(panel, results, options.x);
+        }
+    }
+    if (hasCrosses(figure))
+        figure.keys.push_back({FigureKey::Symbol::Cross, "values that are not finite (diverged); an empty field is not measured"});
+    figure.columns = figure.panels.size() <= 1 ? 1 : 2;
+    figure.provenance = figureProvenance(results, figure.name, options);
+    return figure;
+}
+
+} // namespace crest::analysis

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/analysis/probe_tuning_figures.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "core/analysis/figure_view.h"
+#include "core/analysis/probe_panels.h"
+#include "core/analysis/probe_provenance.h"
+#include "core/analysis/probe_rate_trend.h"
+#include "core/analysis/probe_stages.h"
+#include "core/analysis/statistics.h"
+#include "core/base/units.h"
+
+namespace crest::analysis {
+namespace {
+
+constexpr const char* kChosen = "chosen";
+
+/// "learning rate 0.004, best in ID": hover and recipe of a point of the envelope.
+void sayRates(FigurePanel& panel, const ProbeResults& results, const Envelope& envelope, const std::string& task,
+              XQuantity x) {
+    std::map<double, double> tokensAt;
+    for (const RateChoice& one : envelope.choices)
+        tokensAt[xOf(one.tokens, results, x)] = one.tokens;
+    for (FigureCurve& curve : panel.curves)
+        if (curve.id == kEnvelopeCurve)
+            for (auto& segment : curve.segments)
+                for (FigurePoint& point : segment) {
+                    const double tokens = tokensAt.at(point.x);
+                    const std::string rates = fmt::format("{} {}, best in ID", kindOf(results).strength,
+                                                          ratesText(choicesAt(envelope, tokens)));
+                    point.detail += "\n" + rates;
+                    point.recipe = pointRecipe(results, task, chosenText(results, rates), tokens, "envelope");
+                }
+}
+
+// ---- the chosen rate
+
+double widestStep(const std::vector<double>& grid) {
+    double widest = 1;
+    for (std::size_t i = 1; i < grid.size(); ++i)
+        widest = std::max(widest, grid[i] / grid[i - 1]);
+    return widest;
+}
+
+std::string choiceDetail(const RateChoice& choice, const Envelope& envelope) {
+    std::string text = fmt::format("pretraining seed {}, {} tokens\nrate {}, ID score {} {} over {}",
+                                   choice.pretrainSeed, formatTokens(choice.tokens), formatNumber(*choice.rate),
+                                   formatNumber(envelope.measure.shown(choice.score), 5), envelope.measure.valueUnit,
+                                   counted(choice.seeds, "fine-tuning seed"));
+    if (choice.low && choice.high)
+        text += fmt::format("\nnot clearly worse: {} to {}", formatNumber(*choice.low), formatNumber(*choice.high));
+    if (choice.isLowest || choice.isHighest)
+        text += fmt::format("\nthe {} of the grid", choice.isLowest ? "smallest" : "largest");
+    for (const double rate : choice.diverged)
+        text += fmt::format("\ndiverged at {}", formatNumber(rate));
+    return text;
+}
+
+FigurePoint choicePoint(const RateChoice& choice, const ProbeResults& results, const Envelope& envelope, XQuantity x) {
+    FigurePoint point;
+    point.x = xOf(choice.tokens, results, x);
+    point.y = *choice.rate;
+    point.n = choice.seeds;
+    point.detail = choiceDetail(choice, envelope);
+    point.recipe = pointRecipe(results, envelope.idTasks.front(),
+                               chosenText(results, fmt::format("{} {}, best in ID", kindOf(results).strength,
+                                                               formatNumber(*choice.rate))),
+                               choice.tokens, "chosen-rate");
+    return point;
+}
+
+/// One run: a line, with the rates that are not clearly worse as its band.
+FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
+    FigureCurve curve;
+    curve.id = kChosen;
+    curve.label = "rate best in ID";
+    curve.color = CurveColor::Category;
+    bool open = false;
+    for (const RateChoice& one : envelope.choices) {
+        if (!one.rate) {
+            open = false;
+            continue;
+        }
+        if (!open)
+            curve.segments.emplace_back();
+        open = true;
+        FigurePoint point = choicePoint(one, results, envelope, x);
+        point.low = one.low;
+        point.high = one.high;
+        curve.segments.back().push_back(std::move(point));
+    }
+    return curve;
+}
+
+/// The geometric mean over runs, its interval by Student's t of the logarithms.
+FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
+    FigureCurve curve;
+    curve.id = kChosen;
+    curve.label = "geometric mean of the runs";
+    curve.color = CurveColor::Category;
+    curve.segments.emplace_back();
+    std::set<double> budgets;
+    for (const RateChoice& one : envelope.choices)
+        budgets.insert(one.tokens);
+    for (const double tokens : budgets) {
+        std::vector<double> logs;
+        for (const RateChoice& one : choicesAt(envelope, tokens))
+            if (one.rate)
+                logs.push_back(std::log(*one.rate));
+        if (logs.empty()) {
+            if (!curve.segments.back().empty())
+                curve.segments.emplace_back();
+            continue;
+        }
+        const Summary summary = summarize(logs);
+        FigurePoint point;
+        point.x = xOf(tokens, results, x);
+        point.y = std::exp(summary.mean);
+        point.n = summary.n;
+        if (summary.n > 1) {
+            const Interval interval = studentInterval(summary.mean, summary.se, static_cast<double>(summary.n - 1));
+            point.low = std::exp(interval.low);
+            point.high = std::exp(interval.high);
+        }
+        const std::string rates = ratesText(choicesAt(envelope, tokens));
+        point.detail = fmt::format("{} tokens\nchosen: {}", formatTokens(tokens), rates);
+        point.recipe = pointRecipe(results, envelope.idTasks.front(),
+                                   chosenText(results, fmt::format("{} {}, best in ID", kindOf(results).strength, rates)),
+                                   tokens, "chosen-rate");
+        curve.segments.back().push_back(std::move(point));
+    }
+    std::erase_if(curve.segments, [](const auto& segment) { return segment.empty(); });
+    return curve;
+}
+
+/// Each run's choices as markers without a line, since they lie on each other.
+void addRuns(FigurePanel& panel, const ProbeResults& results, const Envelope& envelope,
+             const std::set<std::int64_t>& runs, XQuantity x) {
+    constexpr Marker kMarkers[] = {Marker::Square, Marker::Diamond, Marker::TriangleUp, Marker::Plus, Marker::Cross};
+    std::size_t number = 0;
+    for (const std::int64_t run : runs) {
+        FigureCurve curve;
+        curve.id = fmt::format("run={}", run);
+        curve.label = fmt::format("pretraining seed {}", run);
+        curve.color = CurveColor::Category;
+        curve.colorPosition = static_cast<double>(number + 1);
+        curve.marker = kMarkers[number++ % std::size(kMarkers)];
+        for (const RateChoice& one : envelope.choices)
+            if (one.rate && one.pretrainSeed == run)
+                curve.segments.push_back({choicePoint(one, results, envelope, x)});
+        panel.curves.push_back(std::move(curve));
+    }
+}
+
+void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& envelope, const FigureOptions& options) {
+    if (envelope.grid.size() < 2) {
+        panel.notes.push_back("no trend: the grid has one rate");
+        return;
+    }
+    std::vector<RatePoint> points;
+    for (const RateChoice& one : envelope.choices)
+        if (one.rate)
+            points.push_back({one.tokens, one.pretrainSeed, *one.rate});
+    const RateTrendResult trend = rateTrend(points, widestStep(envelope.grid), options.quickExponent);
+    if (!trend.known) {
+        panel.notes.push_back("no trend: three budgets with a chosen rate are the least");
+        return;
+    }
+    panel.notes.push_back("trend: " + trend.text);
+    panel.notes.push_back(fmt::format("constant: less than one step of the grid over these budgets (exponent within -+{}); "
+                                      "quickly: exponent {} or below",
+                                      formatNumber(trend.constantWithin, 2), formatNumber(trend.quickBelow, 2)));
+    if (std::ranges::any_of(envelope.choices, [](const auto& one) { return one.isLowest || one.isHighest; }))
+        panel.notes.push_back("rates at an edge of the grid count as they are: the trend may be stronger");
+    FigureCurve line;
+    line.id = "trend";
+    line.label = fmt::format("tokens^{}: {}", formatNumber(trend.exponent, 2), rateTrendName(trend.trend));
+    line.color = CurveColor::Base;
+    line.dashed = true;
+    line.marker = Marker::None;
+    line.segments.emplace_back();
+    const auto [least, most] = std::ranges::minmax_element(points, {}, &RatePoint::tokens);
+    for (const double tokens : {least->tokens, most->tokens}) {
+        FigurePoint point;
+        point.x = xOf(tokens, results, options.x);
+        point.y = trend.rateAtCentre * std::pow(tokens / trend.centre, trend.exponent);
+        point.detail = "trend: " + trend.text;
+        line.segments.back().push_back(std::move(point));
+    }
+    panel.curves.push_back(std::move(line));
+}
+
+} // namespace
+
+Result<Figure> envelopeFigure(const ProbeResults& results, const FigureOptions& options,
+                              const std::vector<InflectionRow>& inflections) {
+    const std::vector<Observation> observations = observationsOf(results, options.metric);
+    CREST_TRY(envelope, envelopeOf(results, observations, options.metric));
+    const auto looks = [&](double strength) {
+        return strength == 0 ? looksOf(results, 0, 0)
+                             : CurveLooks{kEnvelopeCurve, "tuned, rate best in ID", 0, 1, false};
+    };
+    CREST_TRY(figure, taskFigure({results, "envelope", options, envelopeObservations(observations, envelope), looks,
+                                  inflections}));
+    const std::vector<study::TaskInProbe> tasks = orderedTasks(results.plan.probe);
+    for (FigurePanel& panel : figure.panels) {
+        for (const study::TaskInProbe& task : tasks)
+            if (panel.title.starts_with(task.task + ": "))
+                sayRates(panel, results, envelope, task.task, options.x);
+        panel.notes.insert(panel.notes.end(), envelope.notes.begin(), envelope.notes.end());
+        if (panel.badge == "ID" && !envelope.favourNote.empty())
+            panel.notes.push_back(envelope.favourNote);
+    }
+    return figure;
+}
+
+Result<Figure> chosenRateFigure(const ProbeResults& results, const FigureOptions& options) {
+    const std::vector<Observation> observations = observationsOf(results, options.metric);
+    CREST_TRY(envelope, envelopeOf(results, observations, options.metric));
+    std::set<std::int64_t> runs;
+    for (const RateChoice& one : envelope.choices)
+        runs.insert(one.pretrainSeed);
+    Figure figure;
+    figure.name = "chosen-rate";
+    figure.title = results.plan.probe.name;
+    figure.columns = 1;
+    FigurePanel& panel = figure.panels.emplace_back();
+    panel.title = fmt::format("chosen {}", kindOf(results).strength);
+    if (runs.size() > 1) {
+        panel.curves.push_back(meanOfRuns(results, envelope, options.x));
+        addRuns(panel, results, envelope, runs, options.x);
+        figure.keys.push_back({FigureKey::Symbol::Band, fmt::format("95 % CI over {}, of the logarithm",
+                                                                    counted(static_cast<std::int64_t>(runs.size()), "pretraining run"))});
+    } else {
+        panel.curves.push_back(ofOneRun(results, envelope, options.x));
+        figure.keys.push_back({FigureKey::Symbol::Band, "rates whose ID score is not clearly worse (95 %), for these checkpoints"});
+    }
+    addTrend(panel, results, envelope, options);
+    panel.notes.insert(panel.notes.end(), envelope.notes.begin(), envelope.notes.end());
+    if (envelope.grid.size() > 1) {
+        panel.lines.push_back({envelope.grid.front(), "smallest tried"});
+        panel.lines.push_back({envelope.grid.back(), "largest tried"});
+    }
+    setAxes(panel, results, options, fmt::format("{} best in ID", kindOf(results).strength), AxisScale::Log);
+    for (const double rate : envelope.grid)
+        panel.y.ticks.push_back({rate, formatNumber(rate)});
+    addCautions(panel, results);
+    addStageBorders(panel, results, options.x);
+    figure.provenance = figureProvenance(results, figure.name, options);
+    return figure;
+}
+
+} // namespace crest::analysis

@@ -1,0 +1,444 @@
+// SPDX-License-Identifier: Apache-2.0
+// Figures of a fine-tuning sweep from stored rows: envelope, chosen rate, decomposition, map, the paper's layouts; through CSV,
+// TeX and the record. Numbers are worked by hand from the formulas of scoreOf.
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+
+#include <QTest>
+
+#include "core/analysis/figure_command.h"
+#include "core/analysis/figure_record.h"
+#include "core/analysis/figure_view.h"
+#include "core/analysis/probe_figure_list.h"
+#include "core/analysis/probe_tuning_figures.h"
+
+using namespace crest;
+using namespace crest::analysis;
+
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+const std::vector<double> kRates{0.001, 0.002, 0.004};
+constexpr int kBudgets = 4, kRuns = 2, kSeeds = 2;
+
+bool near(double a, double b, double tolerance = 1e-9) {
+    return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
+}
+double tokensOf(int budget) {
+    return 1e6 * (1 << budget);
+}
+
+/// ID ("set"): a parabola in log2 of the rate, least at 0.004, 0.004, 0.002, 0.001 for the budgets; OOD ("c4"): the base falls by
+/// 0.5 a budget, tuning adds 100 x rate x (budget + 1). Runs differ by 0.1, seeds by 0.02.
+double scoreOf(const std::string& task, int budget, int run, double rate, int seed) {
+    constexpr int kBest[] = {2, 2, 1, 0};
+    const double luck = 0.1 * run + (seed > 0 ? 0.02 * seed : 0);
+    const double base = (task == "set" ? 4 : 6) - 0.5 * budget;
+    if (rate == 0)
+        return base + 0.1 * run;
+    if (task != "set")
+        return base + 100 * rate * (budget + 1) + luck;
+    const double away = std::log2(rate / 0.001) - kBest[budget];
+    return base - 1 + 0.25 * away * away + luck;
+}
+
+using Change = std::function<std::optional<double>(int budget, int run, double rate, int seed, double value)>;
+
+ProbeResults sweep(const std::string& kind = study::kFineTuning, const Change& change = {}) {
+    ProbeResults results;
+    study::Plan& plan = results.plan;
+    plan.id = "run-1";
+    plan.probe.name = "tuning on set";
+    plan.probe.kind = kind;
+    plan.probe.series = "s";
+    plan.probe.strengths = kRates;
+    plan.probe.seeds = kSeeds;
+    plan.probe.tasks = {{"c4", study::Role::OutOfDistribution}, {"set", study::Role::InDistribution}};
+    for (const char* name : {"c4", "set"})
+        plan.tasks.push_back({.name = name, .textsPath = "x", .dataHash = std::string(64, 'd')});
+    for (int budget = 0; budget < kBudgets; ++budget)
+        for (int run = 1; run <= kRuns; ++run) {
+            study::PlannedCheckpoint checkpoint;
+            checkpoint.name = std::to_string(budget) + "-" + std::to_string(run);
+            checkpoint.weights = "weights " + checkpoint.name;
+            checkpoint.tokens = static_cast<std::int64_t>(tokensOf(budget));
+            checkpoint.pretrainSeed = run;
+            plan.checkpoints.push_back(checkpoint);
+            const auto add = [&](double rate, int seed) {
+                study::Cell cell{static_cast<int>(plan.checkpoints.size()) - 1, rate, seed, {}, {0, 0}};
+                for (const study::Task& task : plan.tasks) {
+                    study::ResultRow row;
+                    row.key = checkpoint.name + task.name + std::to_string(rate) + std::to_string(seed);
+                    cell.keys.push_back(row.key);
+                    row.strength = rate;
+                    row.seed = seed;
+                    row.task = task.name;
+                    row.device = "cpu";
+                    row.value = scoreOf(task.name, budget, run, rate, seed);
+                    const auto kept = change ? change(budget, run, rate, seed, row.value) : std::optional(row.value);
+                    row.value = kept.value_or(0);
+                    if (kept)
+                        results.rows.push_back(row);
+                }
+                plan.cells.push_back(cell);
+            };
+            add(0, 0);
+            for (const double rate : kRates)
+                for (int seed = 1; seed <= kSeeds; ++seed)
+                    add(rate, seed);
+        }
+    results.studyCommand = "crest export study";
+    return results;
+}
+
+Figure made(const std::string& name, const ProbeResults& results, const FigureOptions& options = {}) {
+    const auto rows = inflectionTable(results);
+    auto figure = makeFigure(name, results, options, rows.value_or(std::vector<InflectionRow>{}));
+    if (!figure)
+        qWarning("%s", figure.error().text().c_str());
+    return figure.value_or(Figure{});
+}
+FigureOptions showing(YQuantity y) {
+    FigureOptions options;
+    options.y = y;
+    return options;
+}
+
+const FigureCurve& curveOf(const FigurePanel& panel, const std::string& id) {
+    static const FigureCurve kNone;
+    const auto at = std::ranges::find(panel.curves, id, &FigureCurve::id);
+    return at == panel.curves.end() ? kNone : *at;
+}
+std::vector<FigurePoint> pointsOf(const FigurePanel& panel, const std::string& id) {
+    std::vector<FigurePoint> points;
+    for (const auto& segment : curveOf(panel, id).segments)
+        points.insert(points.end(), segment.begin(), segment.end());
+    return points;
+}
+bool says(const std::vector<std::string>& notes, const std::string& part) {
+    return std::ranges::any_of(notes, [&](const std::string& note) { return note.find(part) != std::string::npos; });
+}
+std::string commandOf(const Figure& figure) {
+    return parseJson(figure.provenance, "").value_or(Json::object()).value("command", "");
+}
+std::vector<std::string> namesOf(const ProbeResults& results) {
+    std::vector<std::string> names;
+    for (const NamedFigure& figure : figuresOf(results))
+        names.push_back(figure.name);
+    return names;
+}
+
+} // namespace
+
+class TestTuningFigures : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void envelopeFollowsTheIdScore() {
+        const Figure figure = made("envelope", sweep());
+        QCOMPARE(figure.panels.size(), 2u);
+        QCOMPARE(figure.panels[0].badge, std::string("ID"));
+        const auto id = pointsOf(figure.panels[0], "envelope"), ood = pointsOf(figure.panels[1], "envelope"),
+                   base = pointsOf(figure.panels[1], "base");
+        QCOMPARE(id.size(), 4u);
+        QCOMPARE(ood.size(), 4u);
+        QCOMPARE(base.size(), 4u);
+        constexpr double kChosen[] = {0.004, 0.004, 0.002, 0.001};
+        for (int b = 0; b < kBudgets; ++b) {
+            const auto at = static_cast<std::size_t>(b);
+            // Over the runs 1, 2 and the seeds 1, 2: 0.15 and 0.03.
+            QVERIFY(near(id[at].y, 3 - 0.5 * b + 0.18));
+            QVERIFY(near(ood[at].y, 6 - 0.5 * b + 100 * kChosen[b] * (b + 1) + 0.18));
+            QVERIFY(near(base[at].y, 6 - 0.5 * b + 0.15));
+            QVERIFY(ood[at].detail.find("learning rate " + std::string(b < 2 ? "0.004" : b == 2 ? "0.002" : "0.001") + ", best in ID") != std::string::npos);
+            QVERIFY(ood[at].recipe.find("learning rate -1") == std::string::npos);
+            QVERIFY(ood[at].recipe.find("best in ID\n") != std::string::npos);
+        }
+        QVERIFY(curveOf(figure.panels[1], "base").dashed && !curveOf(figure.panels[1], "envelope").dashed);
+        QCOMPARE(figure.panels[1].curves.front().id, std::string("base"));
+        // Pretraining runs and tuning seeds are in the band; 0.004 is the largest and 0.001 the smallest rate of the grid.
+        QVERIFY(!figure.keys.empty() && figure.keys[0].text == "95 % CI over 2 pretraining runs, 2 fine-tuning seeds");
+        QVERIFY(says(figure.panels[1].notes, "4 checkpoints: the largest rate of the grid is best"));
+        QVERIFY(says(figure.panels[1].notes, "2 checkpoints: the smallest rate of the grid is best"));
+        QVERIFY(says(figure.panels[0].notes, "chosen by the other seeds they are 0 nats/token worse"));
+        QVERIFY(!says(figure.panels[1].notes, "chosen by the other seeds"));
+        // The change is paired with the base of the same run: 0.03 of the seeds, the best's -1.
+        const Figure change = made("envelope", sweep(), showing(YQuantity::Change));
+        for (const FigurePoint& point : pointsOf(change.panels[0], "envelope"))
+            QVERIFY(near(point.y, -1 + 0.03));
+        QCOMPARE(commandOf(change), std::string("crest export study --figure envelope --y change"));
+    }
+
+    void envelopeHasItsInflection() {
+        // OOD at the chosen rates: 6.4, 6.3, 5.6, 4.9: falls. With a rate that cannot fall (0.004 alone) it is 6.4, 6.3, 6.2, 6.1.
+        const auto rows = inflectionTable(sweep());
+        QVERIFY(rows.has_value());
+        QCOMPARE(rows->size(), 8u); // two tasks at three rates, and the envelope of both
+        QCOMPARE(rows->back().strength, kEnvelopeStrength);
+        QCOMPARE(rows->back().modified, std::string("envelope: rate best in ID"));
+        QCOMPARE(rows->back().task, std::string("c4"));
+        QVERIFY(!rows->back().inflection.supported);
+        QCOMPARE(rows->back().inflection.tokens, tokensOf(3));
+        // An OOD loss that turns at the second budget, whatever the rate.
+        const ProbeResults turned = sweep(study::kFineTuning, [](int budget, int, double rate, int, double value) {
+            return std::optional(value > 4.5 && rate > 0 ? 6 + std::abs(budget - 1) + 0.1 * value : value);
+        });
+        const auto turn = inflectionTable(turned);
+        QVERIFY(turn.has_value());
+        QVERIFY2(turn->back().inflection.supported, turn->back().inflection.evidence.c_str());
+        QCOMPARE(turn->back().inflection.tokens, tokensOf(1));
+        const Figure figure = made("envelope", turned);
+        QCOMPARE(figure.panels[1].marks.size(), 1u);
+        QCOMPARE(figure.panels[1].marks[0].curve, std::string("envelope"));
+        QCOMPARE(figure.panels[1].marks[0].x, tokensOf(1));
+        const Figure curves = made("curves", turned);
+        QVERIFY(!curves.panels[1].marks.empty());
+        for (const FigureMark& mark : curves.panels[1].marks) // there it has no curve
+            QVERIFY(mark.curve != "envelope" && mark.curve.starts_with("rate="));
+        QCOMPARE(inflectionTable(sweep(study::kGaussianNoise))->size(), 6u); // nothing is tuned
+    }
+
+    void chosenRateWithItsTrend() {
+        const Figure figure = made("chosen-rate", sweep());
+        QCOMPARE(figure.panels.size(), 1u);
+        const FigurePanel& panel = figure.panels[0];
+        QVERIFY(panel.y.scale == AxisScale::Log && panel.x.scale == AxisScale::Log);
+        const auto mean = pointsOf(panel, "chosen");
+        QCOMPARE(mean.size(), 4u);
+        for (std::size_t b = 0; b < 4; ++b)
+            QVERIFY(near(mean[b].y, std::vector{0.004, 0.004, 0.002, 0.001}[b]));
+        QCOMPARE(mean[0].n, 2);
+        QCOMPARE(pointsOf(panel, "run=1").size(), 4u);
+        QCOMPARE(curveOf(panel, "run=1").segments.size(), 4u); // markers without a line
+        // log2 of the rate 2, 2, 1, 0 over 0..3: slope -3.5 / 5. Both runs alike: only the grid's rounding, 1.96 / sqrt(12 x 5).
+        QVERIFY(says(panel.notes, "trend: quickly decreasing: rate ~ tokens^-0.7 (95 %: -0.95 to -0.45); not told from slowly decreasing"));
+        QVERIFY(says(panel.notes, "exponent within -+0.33"));
+        QVERIFY(says(panel.notes, "rates at an edge of the grid count as they are"));
+        const auto line = pointsOf(panel, "trend");
+        QCOMPARE(line.size(), 2u);
+        QVERIFY(near(line[1].y / line[0].y, std::pow(8.0, -0.7)));
+        QCOMPARE(panel.lines.size(), 2u);
+        QVERIFY(inRange(panel.y, 0.001) && inRange(panel.y, 0.004));
+        FigureOptions options;
+        options.quickExponent = 1.5;
+        const Figure other = made("chosen-rate", sweep(), options);
+        QVERIFY(says(other.panels[0].notes, "trend: slowly decreasing"));
+        QCOMPARE(commandOf(other), std::string("crest export study --figure chosen-rate --quick-exponent 1.5"));
+        QCOMPARE(viewOptions(other), std::string()); // both axes are logarithmic as they are
+    }
+
+    void oneRunHasTheRatesThatMayBeBest() {
+        ProbeResults results = sweep();
+        for (study::PlannedCheckpoint& checkpoint : results.plan.checkpoints)
+            if (checkpoint.pretrainSeed == 2)
+                checkpoint.tokens.reset();
+        const Figure figure = made("chosen-rate", results);
+        const auto points = pointsOf(figure.panels[0], "chosen");
+        QCOMPARE(points.size(), 4u);
+        QVERIFY(points[0].low && near(*points[0].low, 0.004) && near(*points[0].high, 0.004)); // seeds agree exactly
+        QVERIFY(curveOf(figure.panels[0], "run=1").id.empty());
+        QVERIFY(figure.keys[0].text.starts_with("rates whose ID score is not clearly worse"));
+    }
+
+    void decompositionAddsUp() {
+        FigureOptions options;
+        options.strength = 0.004;
+        // At the last budget run 2 has no base: what is left is run 1 alone, in all three.
+        const ProbeResults results = sweep(study::kFineTuning, [](int budget, int run, double rate, int, double value) {
+            return budget == 3 && run == 2 && rate == 0 ? std::nullopt : std::optional(value);
+        });
+        const Figure figure = made("decomposition", results, options);
+        QCOMPARE(figure.panels.size(), 2u);
+        for (const FigurePanel& panel : figure.panels) {
+            const auto base = pointsOf(panel, "base"), part = pointsOf(panel, "sensitivity"), sum = pointsOf(panel, "rate=0.004");
+            QCOMPARE(base.size(), 4u);
+            QCOMPARE(part.size(), 4u);
+            QCOMPARE(sum.size(), 4u);
+            for (std::size_t b = 0; b < 4; ++b)
+                QVERIFY(near(base[b].y + part[b].y, sum[b].y));
+            QVERIFY(says(panel.notes, "1 checkpoint left out"));
+        }
+        const auto ood = pointsOf(figure.panels[1], "sensitivity");
+        QVERIFY(near(ood[1].y, 100 * 0.004 * 2 + 0.03) && near(pointsOf(figure.panels[1], "base")[3].y, 4.5 + 0.1));
+        QCOMPARE(commandOf(figure), std::string("crest export study --figure decomposition --strength 0.004"));
+        QVERIFY(!curveOf(made("decomposition", results).panels[0], "rate=0.002").id.empty()); // the middle one
+        options.strength = 0.003;
+        const auto missing = makeFigure("decomposition", results, options, {});
+        QVERIFY(!missing && missing.error().message.find("no learning rate 0.003; there are 0.001, 0.002, 0.004") != std::string::npos);
+    }
+
+    void mapHasAFieldForEachBudgetAndRate() {
+        // 0.004 at the last budget diverged wholly in both runs, 0.002 there at one seed of one run; 0.001 at the first is not there.
+        const ProbeResults results = sweep(study::kFineTuning, [](int budget, int run, double rate, int seed, double value) {
+            if (budget == 3 && (rate == 0.004 || (rate == 0.002 && run == 1 && seed == 2)))
+                return std::optional(kNan);
+            return budget == 0 && rate == 0.001 ? std::nullopt : std::optional(value);
+        });
+        const Figure figure = made("rate-map", results, showing(YQuantity::Change));
+        QCOMPARE(figure.panels.size(), 2u);
+        const FigurePanel& panel = figure.panels[1];
+        QCOMPARE(panel.cells.size(), 12u);
+        const auto cell = [&](int budget, double rate) {
+            return *std::ranges::find_if(panel.cells, [&](const FigureCell& one) {
+                return one.point.x == tokensOf(budget) && one.point.y == rate;
+            });
+        };
+        QVERIFY(near(cell(1, 0.002).value.value_or(0), 100 * 0.002 * 2 + 0.03) && !cell(1, 0.002).crossed);
+        QVERIFY(!cell(3, 0.004).value && cell(3, 0.004).crossed && cell(3, 0.004).state == "no finite value");
+        QVERIFY(!cell(0, 0.001).value && !cell(0, 0.001).crossed && cell(0, 0.001).state == "not measured");
+        QVERIFY(cell(3, 0.002).value && cell(3, 0.002).crossed); // the others', and said
+        QVERIFY(cell(3, 0.002).point.detail.find("1 value not finite and left out") != std::string::npos);
+        // Half-way to the neighbours on the log axes, as far beyond the ends; no margin.
+        const double root = std::sqrt(2.0);
+        QVERIFY(near(cell(1, 0.002).left, 2e6 / root) && near(cell(1, 0.002).right, 2e6 * root));
+        QVERIFY(near(cell(0, 0.004).bottom, 0.004 / root) && near(cell(0, 0.004).top, 0.004 * root));
+        QVERIFY(near(panel.x.low, 1e6 / root) && near(panel.x.high, 8e6 * root) && near(panel.y.low, 0.001 / root));
+        // Least and greatest of what has a value: 0.23 at the first budget, 0.83 at 0.001 to 0.002 of the last and 1.2 of the third.
+        QVERIFY(near(panel.color.low, 100 * 0.002 + 0.03) && near(panel.color.high, 100 * 0.004 * 3 + 0.03));
+        // The chosen rate on it; with what diverged or is missing left out of the choice.
+        QCOMPARE(pointsOf(panel, "chosen").size(), 4u);
+        QVERIFY(near(pointsOf(panel, "chosen")[3].y, 0.001));
+        QCOMPARE(figure.keys.back().symbol, FigureKey::Symbol::Cross);
+        QCOMPARE(commandOf(figure), std::string("crest export study --figure rate-map"));
+        QCOMPARE(made("rate-map", results, showing(YQuantity::Both)).panels.size(), 4u);
+    }
+
+    void mapGoesThroughCsvTexAndRecord() {
+        const ProbeResults results = sweep(study::kFineTuning, [](int budget, int, double rate, int, double value) {
+            return budget == 3 && rate == 0.004 ? std::optional(kNan) : std::optional(value);
+        });
+        Figure figure = made("rate-map", results, showing(YQuantity::Change));
+        const QStringList lines = QString::fromStdString(figureToCsv(figure)).split(u'\n', Qt::SkipEmptyParts);
+        QVERIFY(lines.contains(QStringLiteral("panel,title,role,curve,x,y,low,high,n,value,state")));
+        int fields = 0, empty = 0, rows = 0;
+        for (const QString& line : lines) {
+            if (line.startsWith(u'#') || line.startsWith(QStringLiteral("panel,")))
+                continue;
+            const QStringList parts = line.split(u',');
+            QCOMPARE(parts.size(), 11);
+            rows += parts[0] == QStringLiteral("2");
+            if (parts[0] != QStringLiteral("2") || parts[3] != QStringLiteral("map"))
+                continue;
+            ++fields;
+            const FigurePanel& panel = figure.panels[1];
+            const auto cell = std::ranges::find_if(panel.cells, [&](const FigureCell& one) {
+                return one.point.x == parts[4].toDouble() && one.point.y == parts[5].toDouble();
+            });
+            QVERIFY(cell != panel.cells.end());
+            QCOMPARE(parts[9].isEmpty(), !cell->value);
+            if (cell->value) // reads back as the same double
+                QVERIFY(parts[9].toDouble() == *cell->value && parts[6].toDouble() == *cell->point.low);
+            empty += parts[10] == QStringLiteral("no finite value");
+        }
+        QCOMPARE(fields, 12);
+        QCOMPARE(rows, 12 + 4); // and the chosen rates
+        QCOMPARE(empty, 1);
+
+        const QString tex = QString::fromStdString(figureToTex(figure, 174));
+        QCOMPARE(tex.count(QStringLiteral("rectangle (axis cs:")), 22); // 11 fields with a value in each panel
+        QCOMPARE(tex.count(QStringLiteral("{$\\times$};")), 2);
+        QVERIFY(tex.contains(QStringLiteral("group c2r1.south east")) && tex.contains(QStringLiteral("{increase (nats/token)}")));
+
+        const auto record = parseFigureRecord(recordFromText(figureToCsv(figure), "").value_or(""), "");
+        QVERIFY(record.has_value());
+        const Json map = (*record)["figure"]["panels"][1]["map"];
+        QCOMPARE(map["fields"].get<int>(), 12);
+        QCOMPARE(map["not_finite"].get<int>(), 1);
+        QCOMPARE(map["title"].get<std::string>(), std::string("increase (nats/token)"));
+
+        figure.panels[1].x.low = 2.5e6; // a zoom: two budgets are left
+        QCOMPARE(cellGeometry(figure.panels[1]).size(), 9u); // and a strip of the second
+        QVERIFY(QString::fromStdString(figureToCsv(figure)).count(QStringLiteral("\n2,c4: change from base,OOD,map,")) == 6);
+    }
+
+    void figuresOfThePaper() {
+        const ProbeResults results = sweep();
+        const Figure four = made("figure-4", results), five = made("figure-5", results);
+        for (const Figure& figure : {four, five}) { // OOD alone, a curve for each rate
+            QCOMPARE(figure.panels.size(), 1u);
+            QCOMPARE(figure.panels[0].badge, std::string("OOD"));
+            QVERIFY(!curveOf(figure.panels[0], "rate=0.001").id.empty());
+        }
+        QVERIFY(near(pointsOf(four.panels[0], "rate=0.004")[2].y, 100 * 0.004 * 3 + 0.03));
+        QVERIFY(near(pointsOf(five.panels[0], "rate=0.004")[2].y, 5 + 100 * 0.004 * 3 + 0.18));
+        QCOMPARE(commandOf(four), std::string("crest export study --figure figure-4"));
+
+        const Figure six = made("figure-6", results, showing(YQuantity::Both)); // one layout only
+        QCOMPARE(six.panels.size(), 2u);
+        QCOMPARE(six.columns, 1);
+        QCOMPARE(six.panels[0].badge, std::string("OOD")); // above
+        QVERIFY(curveOf(six.panels[0], "base").id.empty() && pointsOf(six.panels[1], "envelope").size() == 4);
+        FigurePanel fitted = six.panels[1]; // to what is left
+        fitAxis(fitted, Dimension::Y);
+        QCOMPARE(six.panels[1].y.high, fitted.y.high);
+
+        const Figure two = made("figure-2", results);
+        QVERIFY(two.panels[0].x.scale == AxisScale::Linear && viewOptions(two).empty());
+        const Figure three = made("figure-3", sweep(study::kGaussianNoise));
+        QCOMPARE(three.panels.size(), 4u);
+        QCOMPARE(commandOf(three), std::string("crest export study --figure figure-3"));
+    }
+
+    void figureOneIsTheMeanOfTheBenchmarks() {
+        // Two benchmarks of 4 items beside the ID task; "c4" is a loss and stays out.
+        ProbeResults results = sweep();
+        const std::vector<std::string> without = namesOf(results);
+        QVERIFY(std::ranges::find(without, "figure-1") == without.end());
+        for (const char* name : {"arc", "piqa"}) {
+            results.plan.probe.tasks.push_back({name, study::Role::OutOfDistribution});
+            results.plan.tasks.push_back({.name = name, .kind = study::TaskKind::Suite, .textsPath = "x", .dataHash = std::string(64, 'd'), .definition = "{}"});
+        }
+        int number = 0;
+        for (study::Cell& cell : results.plan.cells)
+            for (const int right : {cell.strength == 0 ? 2 : 1, 3}) {
+                study::ResultRow row;
+                row.key = "suite" + std::to_string(number++);
+                row.strength = cell.strength;
+                row.seed = cell.seed;
+                row.metric = "acc";
+                row.unit = "accuracy";
+                data::MetricValue metric{"acc", "accuracy", right / 4.0, 0, {1, 0, 0, 0}, {}};
+                for (int i = 1; i < right; ++i)
+                    metric.itemValues[static_cast<std::size_t>(i)] = 1;
+                row.value = metric.value;
+                row.outcome.metrics = {metric};
+                cell.keys.push_back(row.key);
+                cell.cached.push_back(0);
+                results.rows.push_back(row);
+            }
+        const Figure figure = made("figure-1", results);
+        QCOMPARE(figure.panels.size(), 2u);
+        QCOMPARE(figure.panels[0].title, std::string("mean of 2 benchmarks: base"));
+        QVERIFY(near(pointsOf(figure.panels[0], "base")[0].y, 0.625) && near(pointsOf(figure.panels[1], "envelope")[0].y, 0.5));
+        QVERIFY(curveOf(figure.panels[1], "base").id.empty());
+        QVERIFY(figure.panels[0].y.low == figure.panels[1].y.low && figure.panels[0].y.high == figure.panels[1].y.high);
+        QVERIFY(says(figure.panels[0].notes, "arc, piqa"));
+        QVERIFY(says(figure.panels[1].notes, "no inflection is supported"));
+    }
+
+    void onlyWhatARunCanGive() {
+        QCOMPARE(namesOf(sweep()), (std::vector<std::string>{"curves", "envelope", "chosen-rate", "decomposition", "rate-map",
+                                                             "figure-2", "figure-4", "figure-5", "figure-6"}));
+        QCOMPARE(namesOf(sweep(study::kGaussianNoise)),
+                 (std::vector<std::string>{"curves", "decomposition", "rate-map", "figure-3"}));
+        ProbeResults base = sweep();
+        base.plan.probe.strengths.clear();
+        base.plan.probe.kind = study::kBaseEvaluation;
+        QCOMPARE(namesOf(base), std::vector<std::string>{"curves"});
+        const auto wrong = makeFigure("envelope", sweep(study::kGaussianNoise), {}, {});
+        QVERIFY(!wrong && wrong.error().kind == ErrorKind::Mismatch);
+        QCOMPARE(wrong.error().message, std::string("The figure \"envelope\" needs a fine-tuning probe with an ID task; this run "
+                                                    "can give curves, decomposition, rate-map, figure-3."));
+        QVERIFY(!makeFigure("figure-7", sweep(), {}, {}));
+        for (const std::string& name : namesOf(sweep())) { // nothing stored yet: empty, and no failure
+            ProbeResults empty = sweep();
+            empty.rows.clear();
+            QVERIFY2(makeFigure(name, empty, {}, {}).has_value(), name.c_str());
+        }
+        QVERIFY(defaultsOf("rate-map-2").y == YQuantity::Change && defaultsOf("figure-1-1").xScale == AxisScale::Linear);
+    }
+};
+
+QTEST_APPLESS_MAIN(TestTuningFigures)
+#include "tst_tuning_figures.moc"
