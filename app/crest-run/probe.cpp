@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run probe base, noise, finetune, quantise, prune: plan a probe on a series, say what it costs, run it.
+// crest-run probe base, noise, finetune, interpolate, quantise, prune: plan a probe on a series, say what it costs, run it.
 #include <chrono>
 #include <cstdio>
 #include <memory>
@@ -34,12 +34,16 @@ void printCost(const study::PlanCost& cost, bool json) {
         fmt::print("{}\n", canonicalJson({{"cells", cost.cells},
                                           {"cached", cost.cached},
                                           {"new", cost.fresh},
+                                          {"trainings", cost.trainings},
+                                          {"kept_trainings", cost.keptTrainings},
                                           {"forward_tokens", cost.forwardTokens},
                                           {"seconds", cost.seconds},
                                           {"memory_bytes", cost.memoryBytes}}));
     else
         fmt::print("{} cells: {} cached, {} new; about {} and {} of memory\n", cost.cells, cost.cached, cost.fresh,
                    formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
+    if (!json && cost.trainings + cost.keptTrainings > 0)
+        fmt::print("{} trainings are needed, the tuned weights of {} are kept\n", cost.trainings, cost.keptTrainings);
     std::fflush(stdout);
 }
 
@@ -62,7 +66,7 @@ Result<int> runProbe(ProbeRequest request) {
     printCost(planned.cost, request.work.json);
     for (const study::Task& task : planned.plan.tasks)
         if (const std::string leftOut = study::rowsLeftOut(task, JobContext(signals.token())); !leftOut.empty())
-            fmt::print(stderr, "{}\n", leftOut);
+            fmt::print(stderr, "crest-run probe: {}\n", leftOut);
     if (request.planOnly)
         return 0;
     CREST_TRY(folder, keepInStudy(request.probe, planned));
@@ -140,6 +144,20 @@ void addFineTuningOptions(CLI::App& command, ProbeRequest& request) {
     addTuningOptions(command, options.tuning);
 }
 
+void addInterpolationOptions(CLI::App& command, ProbeRequest& request) {
+    ProbeOptions& options = request.probe;
+    options.strengths = {0.25, 0.5, 0.75, 1};
+    options.seeds = 3;
+    command.add_option("--alphas", options.strengths, "Shares of the tuned weights, above 0 and at most 1")
+        ->delimiter(',')
+        ->capture_default_str();
+    command.add_option("--rate", options.tuning.interpolatedRate, "Peak learning rate of the training")->required();
+    command.add_option("--seeds", options.seeds, "Trainings of each checkpoint, in different orders of the data")
+        ->capture_default_str();
+    command.add_option("--first-seed", options.firstSeed, "The first training's seed")->capture_default_str();
+    addTuningOptions(command, options.tuning);
+}
+
 void addQuantisationOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
     options.strengths = {3, 4, 8};
@@ -188,6 +206,9 @@ void addProbeCommand(CLI::App& app, int& exitCode) {
         {"finetune", study::kFineTuning,
          "Fine-tuning: tasks on each checkpoint after training it on the same data, at every learning rate and seed",
          addFineTuningOptions},
+        {"interpolate", study::kInterpolation,
+         "Interpolation: tasks on mixtures of each checkpoint with its tuned weights, trained once for all of them",
+         addInterpolationOptions},
         {"quantise", study::kQuantisation,
          "Weight quantisation: tasks on each checkpoint with its matrices rounded to few bits, group by group",
          addQuantisationOptions},

@@ -10,6 +10,8 @@
 
 #include <fmt/format.h>
 
+#include "core/series/tokenizer_check.h"
+#include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -35,13 +37,14 @@ std::string listed(const std::vector<series::Series>& all) {
 
 void printIssues(const std::vector<series::ScanIssue>& issues) {
     for (const series::ScanIssue& issue : issues)
-        fmt::print(stderr, "{}: {}\n", issue.where, issue.message);
+        fmt::print(stderr, "crest-run probe: {}: {}\n", issue.where, issue.message);
 }
 
 /// The one series below `path`, or the one of this name, as it was found. Of checkpoints that cannot be read there is
 /// none.
 Result<series::Series> findSeries(const std::string& path, const std::string& name) {
     CREST_TRY(scan, series::findSeries(path));
+    series::checkTokenizers(scan.series);
     printIssues(scan.issues);
     if (scan.series.empty())
         return fail(ErrorKind::NotFound, "There is no series of checkpoints below this folder.", path);
@@ -138,7 +141,7 @@ Result<study::Probe> emptyProbe(const ProbeOptions& options) {
     probe.strengths = options.strengths;
     std::ranges::sort(probe.strengths);
     probe.settings = options.settings;
-    if (options.kind == study::kFineTuning) {
+    if (study::probeKind(options.kind).trains) {
         CREST_TRY(settings, tuningSettings(options.tuning));
         probe.settings = std::move(settings);
         probe.settings["training"]["compute"] = study::computeTypeName(probe.compute);
@@ -219,7 +222,7 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     study::ResultReader reader(draft);
     CREST_CHECK(reader.poll());
     for (const study::ReadProblem& problem : reader.problems())
-        fmt::print(stderr, "{}: {}\n", problem.where, problem.message);
+        fmt::print(stderr, "crest-run probe: {}: {}\n", problem.where, problem.message);
     CREST_TRY(plan, study::planProbe(
                         draft, probe, planned.series, [&](const std::string& key) { return reader.has(key); }, job));
     planned.plan = std::move(plan);
@@ -229,7 +232,9 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
             if (checkpoint.path == pinned.path)
                 specs.push_back(*checkpoint.spec);
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    planned.cost = study::planCost(planned.plan, specs, study::measuredRate(draft), threads);
+    const study::KeptWeights kept(draft.keptFolder());
+    planned.cost = study::planCost(planned.plan, specs, study::measuredRate(draft), threads,
+                                   [&](const std::string& training) { return kept.has(training); });
     return planned;
 }
 

@@ -65,6 +65,18 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     addKey<double>(command, options, "--clip", "clip_norm", "Norm that gradients are clipped to; 0: never (default: 1)");
     addKey<double>(command, options, "--l2-to-start", "l2_to_start",
                    "Strength of the pull back to the pretrained weights (default: 0)");
+    addKey<std::int64_t>(command, options, "--lora-rank", "lora_rank",
+                         "Train low-rank adapters of this rank, not the weights themselves (default: 0, the weights)");
+    addKey<double>(command, options, "--lora-alpha", "lora_alpha", "Adapters count alpha / rank times (default: 16)");
+    addKey<std::string>(command, options, "--lora-matrices", "lora_matrices",
+                        "all, attention or mlp: matrices of the blocks that get one (default: all)");
+    addKey<double>(command, options, "--head-first", "head_share",
+                   "Share of the steps, at first, in which only the head is trained (default: 0)");
+    command.add_option("--replay", options.replay, "File of pretraining text that is mixed into every step");
+    addKey<double>(command, options, "--replay-share", "replay_share", "Weight of that text in the loss");
+    addKey<std::int64_t>(command, options, "--replay-tokens", "replay_tokens", "Tokens of a window of that text (default: 128)");
+    command.add_option("--keep-gb", options.keepGigabytes,
+                       "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB");
 }
 
 Result<study::Task> tuningTask(const TuningOptions& options) {
@@ -100,7 +112,14 @@ Result<study::Task> tuningTask(const TuningOptions& options) {
 Result<Json> tuningSettings(const TuningOptions& options) {
     CREST_TRY(named, namedFile(options.data));
     CREST_TRY(training, train::fineTuneSettingsFromJson(options.training, "options of the training"));
-    return Json{{"data_task", named.name}, {"training", train::toJson(training)}};
+    Json settings = {{"data_task", named.name}, {"training", train::toJson(training)}};
+    if (!options.replay.empty())
+        settings["replay"] = absolutePath(options.replay);
+    if (options.keepGigabytes > 0)
+        settings["keep_bytes"] = static_cast<std::int64_t>(options.keepGigabytes * 1e9);
+    if (options.interpolatedRate > 0)
+        settings["learning_rate"] = options.interpolatedRate;
+    return settings;
 }
 
 } // namespace crest

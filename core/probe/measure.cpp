@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -107,6 +108,13 @@ run::Measurement textMeasurement(int cell, int task, eval::LossSummary summary) 
     return measurement;
 }
 
+/// What is known of the weights that cell `i` of the pass was measured with; what is to be said of them is said once.
+void takeFacts(MadeWeights& weights, std::size_t i, run::Measurement& measurement) {
+    if (i < weights.changes.size())
+        measurement.change = weights.changes[i];
+    measurement.note = std::exchange(weights.note, {});
+}
+
 data::TaskOutcome divergedOutcome(const study::Task& task, const std::string& cause) {
     data::TaskOutcome outcome;
     outcome.cause = cause;
@@ -160,6 +168,7 @@ Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass&
             measured.push_back(textMeasurement(pass.cells[i], pass.tasks[t],
                                                eval::summarise(std::span(nats).subspan(begin, count),
                                                                std::span(counted).subspan(begin, count))));
+            takeFacts(weights, i, measured.back());
         }
     }
     return measured;
@@ -217,6 +226,7 @@ Result<std::vector<run::Measurement>> measureSuite(const Plan& plan, const Pass&
         measurement.cell = pass.cells[i];
         measurement.task = task;
         measurement.outcome = std::move(outcomes.front()[i]);
+        takeFacts(weights, i, measurement);
         CREST_CHECK(study::checkOutcome(measurement.outcome));
         measured.push_back(std::move(measurement));
     }

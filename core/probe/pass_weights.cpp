@@ -8,6 +8,7 @@
 
 #include "core/probe/fine_tuning.h"
 #include "core/probe/gaussian_noise.h"
+#include "core/probe/interpolation.h"
 #include "core/probe/measure.h"
 #include "core/probe/pruning.h"
 #include "core/probe/quantisation.h"
@@ -33,7 +34,56 @@ Result<std::unique_ptr<Modification>> noiseOf(const Plan& plan, const LoadedChec
     return makeGaussianNoise(*checkpoint.reader, std);
 }
 
+/// Where tuned weights of this checkpoint are kept, and what is said of them there.
+KeepOptions keepOptionsOf(const Plan& plan, const LoadedCheckpoint& checkpoint, const std::filesystem::path& folder) {
+    const study::PlannedCheckpoint& planned = checkpoint.planned;
+    KeepOptions keep;
+    keep.kept = study::KeptWeights(folder);
+    keep.bytes = plan.probe.settings.value("keep_bytes", std::int64_t{0});
+    keep.origin = planned.path;
+    keep.provenance = {{"format", 1},
+                       {"tuned_from", planned.series + "/" + planned.name},
+                       {"tuned_from_weights", planned.weights},
+                       {"training", plan.probe.settings.value("training", Json())},
+                       {"data", plan.probe.settings.value("data_hash", "")}};
+    if (planned.tokens)
+        keep.provenance["tokens"] = *planned.tokens;
+    if (planned.step)
+        keep.provenance["step"] = *planned.step;
+    if (planned.pretrainSeed)
+        keep.provenance["pretrain_seed"] = *planned.pretrainSeed;
+    if (!folder.empty())
+        keep.key = [planned, probe = plan.probe](double rate, std::int64_t seed) {
+            return study::trainingKey(planned, probe, rate, seed);
+        };
+    return keep;
+}
+
 } // namespace
+
+/// Null where nothing is replayed.
+Result<std::shared_ptr<const std::vector<data::TuningExample>>>
+PassWeights::replayOf(const Plan& plan, const train::FineTuneSettings& training, const LoadedCheckpoint& checkpoint,
+                      TaskInputs& inputs, const JobContext& job) const {
+    if (!(training.replayShare > 0))
+        return nullptr;
+    study::Task task;
+    task.name = "replay";
+    CREST_TRY(file, requireString(plan.probe.settings, "replay", kSettings));
+    task.textsPath = std::move(file);
+    task.dataHash = plan.probe.settings.value("replay_hash", "");
+    task.windowTokens = task.strideTokens = training.replayTokens;
+    task.maxWindows = 0;
+    CREST_TRY(text, inputs.text(task, checkpoint, JobContext(job.token())));
+    auto windows = std::make_shared<std::vector<data::TuningExample>>();
+    for (const eval::Sequence& sequence : text->sequences()) {
+        data::TuningExample& one = windows->emplace_back();
+        one.ids.assign(sequence.ids.begin(), sequence.ids.end());
+        one.learned.assign(one.ids.size(), 1);
+        one.learned.front() = 0;
+    }
+    return windows;
+}
 
 Result<std::unique_ptr<Modification>> PassWeights::fineTuning(const Plan& plan, const LoadedCheckpoint& checkpoint,
                                                               TaskInputs& inputs, const JobContext& job) const {
@@ -45,9 +95,19 @@ Result<std::unique_ptr<Modification>> PassWeights::fineTuning(const Plan& plan, 
     FineTuningOptions options;
     CREST_TRY(settings, train::fineTuneSettingsFromJson(ofProbe["training"], kSettings));
     options.settings = settings;
-    options.threads = m_threads;
-    options.stateFolder = m_workFolder;
+    options.threads = m_options.threads;
+    options.stateFolder = m_options.workFolder;
+    if (!m_options.trainingsFolder.empty())
+        options.logPlace = [folder = m_options.trainingsFolder, planned = checkpoint.planned, probe = plan.probe](
+                               double rate, std::int64_t seed) {
+            return study::trainingPlace(folder, planned, probe, rate, seed);
+        };
     options.identity = checkpoint.planned.weights + "\n" + checkpoint.tokenizerHash + "\n" + task->dataHash;
+    CREST_TRY(replay, replayOf(plan, settings, checkpoint, inputs, job));
+    if (replay)
+        options.identity += "\n" + ofProbe.value("replay_hash", "");
+    options.replay = std::move(replay);
+    options.keep = keepOptionsOf(plan, checkpoint, m_options.keptFolder);
     CREST_TRY(data, inputs.tuning(*task, checkpoint, JobContext(job.token())));
     return makeFineTuning(*checkpoint.reader, std::move(data), std::move(options));
 }
@@ -65,6 +125,9 @@ Result<void> PassWeights::make(const Plan& plan, const LoadedCheckpoint& checkpo
     } else if (probe.kind == study::kFineTuning) {
         CREST_TRY(tuning, fineTuning(plan, checkpoint, inputs, job));
         m_modification = std::move(tuning);
+    } else if (probe.kind == study::kInterpolation) {
+        CREST_TRY(tuning, fineTuning(plan, checkpoint, inputs, job));
+        m_modification = makeInterpolation(*checkpoint.reader, std::move(tuning), study::tuningRate(probe, 1));
     } else if (probe.kind == study::kQuantisation) {
         CREST_TRY(group, requireInt(probe.settings, "group", kSettings, 1, INT64_MAX));
         m_modification = makeQuantisation(*checkpoint.reader, group);
@@ -82,7 +145,7 @@ Result<MadeWeights> PassWeights::of(const Plan& plan, const Pass& pass, const Lo
                                     TaskInputs& inputs, const JobContext& job) {
     const auto cellAt = [&](int index) -> const study::Cell& { return plan.cells[static_cast<std::size_t>(index)]; };
     if (cellAt(pass.cells.front()).isBase())
-        return MadeWeights{std::make_unique<model::PristineWeights>(*checkpoint.reader), 1, ""};
+        return MadeWeights{std::make_unique<model::PristineWeights>(*checkpoint.reader), 1, "", {}, ""};
     CREST_CHECK(make(plan, checkpoint, inputs, job));
     std::vector<double> strengths;
     for (const int cell : pass.cells)
@@ -90,10 +153,13 @@ Result<MadeWeights> PassWeights::of(const Plan& plan, const Pass& pass, const Lo
     const int members = m_modification->members();
     auto versions = m_modification->versions(strengths, pass.seed, job);
     if (!versions && versions.error().kind == ErrorKind::NonFinite)
-        return MadeWeights{nullptr, members, versions.error().message};
+        return MadeWeights{nullptr, members, versions.error().message, {}, ""};
     if (!versions)
         return fail(versions.error());
-    return MadeWeights{std::move(*versions), members, ""};
+    MadeWeights made{std::move(*versions), members, "", {}, m_modification->takeNote()};
+    for (std::size_t i = 0; i < strengths.size(); ++i)
+        made.changes.push_back(m_modification->change(i));
+    return made;
 }
 
 } // namespace crest::probe

@@ -19,7 +19,7 @@ public:
     ProbeRunner(const run::RunnerOptions& options, at::Device device)
         : m_options(options)
         , m_device(device)
-        , m_weights(options.threads, options.workFolder) {}
+        , m_weights(options) {}
 
     Result<void> run(const run::BatchRequest& request, const JobContext& job,
                      const std::function<Result<void>(run::Measurement)>& emit) override {

@@ -33,6 +33,8 @@ struct Measurement {
     std::vector<float> sequenceNats;
     std::vector<std::int32_t> sequenceTokens;
     data::TaskOutcome outcome; ///< Suite tasks
+    std::optional<study::WeightChange> change; ///< of weights that were trained
+    std::string note = {};                     ///< for the run's log: tuned weights could not be kept, say; "": nothing
 };
 
 /// Computes batches, one at a time per object; the executor makes one object per worker thread.
@@ -56,6 +58,8 @@ struct RunnerOptions {
     int threads = 1;            ///< threads inside one batch
     std::filesystem::path workFolder = {}; ///< of the study: what unfinished cells keep for whoever goes on with them; "":
                                            ///< nothing is kept
+    std::filesystem::path keptFolder = {};      ///< of the study: where tuned weights are kept (study::KeptWeights); "": nowhere
+    std::filesystem::path trainingsFolder = {}; ///< of the study: where trainings log their steps; "": nowhere
 };
 using BatchRunnerFactory = std::function<Result<std::unique_ptr<BatchRunner>>(const RunnerOptions&)>;
 

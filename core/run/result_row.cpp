@@ -66,6 +66,7 @@ study::ResultRow makeRow(const study::Plan& plan, Measurement measurement, const
     if (!std::isfinite(row.value) && row.cause.empty())
         row.cause = "the " + row.metric + " is not finite";
     row.outcome.cause = row.hasOutcome() ? row.cause : "";
+    row.change = std::move(measurement.change);
     row.sequenceNats = std::move(measurement.sequenceNats);
     row.sequenceTokens = std::move(measurement.sequenceTokens);
     return row;

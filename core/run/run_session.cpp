@@ -205,7 +205,9 @@ Result<BatchRunner*> RunSession::runnerOf(int worker) {
     auto& runner = m_runner.runners[static_cast<std::size_t>(worker)];
     if (!runner) {
         CREST_TRY(made, m_runner.factory(RunnerOptions{m_runner.options.device, m_runner.threads,
-                                                          m_runner.folder.path() / "artifacts" / "unfinished"}));
+                                                          m_runner.folder.path() / "artifacts" / "unfinished",
+                                                          m_runner.folder.keptFolder(),
+                                                          m_runner.folder.trainingsFolder()}));
         runner = std::move(made);
     }
     return runner.get();

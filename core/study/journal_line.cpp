@@ -101,6 +101,32 @@ Result<void> readOutcome(const Json& json, const std::string& where, JournalLine
     return {};
 }
 
+void addChange(Json& line, const ResultRow& row, const ChangeRefs& refs) {
+    if (row.change)
+        line["change"] = {{"distance", numberToJson(row.change->distance)},
+                          {"start", numberToJson(row.change->start)},
+                          {"tensors", toJson(refs.tensors)},
+                          {"distances", toJson(refs.distances)},
+                          {"starts", toJson(refs.starts)}};
+}
+
+Result<void> readChange(const Json& json, const std::string& where, JournalLine& line) {
+    WeightChange change;
+    ChangeRefs refs;
+    JsonFields fields(json, where);
+    fields.number("distance", change.distance);
+    fields.number("start", change.start);
+    fields.object("tensors", refs.tensors, arrayFromJson);
+    fields.object("distances", refs.distances, arrayFromJson);
+    fields.object("starts", refs.starts, arrayFromJson);
+    CREST_CHECK(fields.finish());
+    if (refs.distances.count != refs.starts.count)
+        return fail(ErrorKind::Malformed, "the norms of this result's tensors differ in number", where);
+    line.row.change = std::move(change);
+    line.change = refs;
+    return {};
+}
+
 Result<JournalLine> parseHeader(const Json& json, const std::string& where) {
     CREST_TRY(format, requireInt(json, "format", where, 1, INT64_MAX));
     if (format > kJournalFormat)
@@ -144,16 +170,21 @@ Result<JournalLine> parseJournalLine(std::string_view text, const std::string& w
     fields.text("type", type);
     fields.integer("seq", line.sequence, 0);
     fields.object("result", line.row, rowFromJson);
+    Result<void> change;
+    if (fields.has("change"))
+        fields.any("change", [&](const Json& value) { change = readChange(value, where + ": change", line); });
     if (fields.has("outcome")) {
         Result<void> outcome;
         fields.any("outcome", [&](const Json& value) { outcome = readOutcome(value, where + ": outcome", line); });
         CREST_CHECK(fields.finish());
         CREST_CHECK(outcome);
+        CREST_CHECK(change);
         return line;
     }
     fields.object("nats", line.nats, arrayFromJson);
     fields.object("tokens", line.tokens, arrayFromJson);
     CREST_CHECK(fields.finish());
+    CREST_CHECK(change);
     if (line.nats.count != line.tokens.count)
         return fail(ErrorKind::Malformed, "the result's two arrays differ in length", where);
     return line;
@@ -169,17 +200,21 @@ std::string formatHeaderLine(const std::string& runner) {
 }
 
 std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats,
-                             const ArrayRef& tokens) {
-    return formatLine({{"type", "result"},
-                       {"seq", sequence},
-                       {"result", toJson(row)},
-                       {"nats", toJson(nats)},
-                       {"tokens", toJson(tokens)}});
+                             const ArrayRef& tokens, const ChangeRefs& change) {
+    Json line = {{"type", "result"},
+                 {"seq", sequence},
+                 {"result", toJson(row)},
+                 {"nats", toJson(nats)},
+                 {"tokens", toJson(tokens)}};
+    addChange(line, row, change);
+    return formatLine(line);
 }
 
-std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome) {
-    return formatLine(
-        {{"type", "result"}, {"seq", sequence}, {"result", toJson(row)}, {"outcome", toJson(row, outcome)}});
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome,
+                             const ChangeRefs& change) {
+    Json line = {{"type", "result"}, {"seq", sequence}, {"result", toJson(row)}, {"outcome", toJson(row, outcome)}};
+    addChange(line, row, change);
+    return formatLine(line);
 }
 
 } // namespace crest::study

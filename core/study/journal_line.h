@@ -43,6 +43,12 @@ struct OutcomeRefs {
     bool operator==(const OutcomeRefs&) const = default;
 };
 
+/// Where the arrays of a row's WeightChange are; names of tensors lie one after the other, each with a newline.
+struct ChangeRefs {
+    ArrayRef tensors, distances, starts;
+    bool operator==(const ChangeRefs&) const = default;
+};
+
 /// A parsed line of a journal.
 struct JournalLine {
     std::int64_t sequence = 0;
@@ -51,12 +57,16 @@ struct JournalLine {
     ResultRow row;      ///< Result, without its arrays
     ArrayRef nats, tokens;
     std::optional<OutcomeRefs> outcome; ///< instead of `nats` and `tokens`; the row's metrics have their numbers then
+    std::optional<ChangeRefs> change;   ///< the row's change has its numbers then
 };
 Result<JournalLine> parseJournalLine(std::string_view line, const std::string& where);
 
 std::string formatHeaderLine(const std::string& runner);
-std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats, const ArrayRef& tokens);
-std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome);
+/// `change`: where row.change is, if it has one.
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const ArrayRef& nats, const ArrayRef& tokens,
+                             const ChangeRefs& change = {});
+std::string formatResultLine(std::int64_t sequence, const ResultRow& row, const OutcomeRefs& outcome,
+                             const ChangeRefs& change = {});
 
 /// The bytes of an array as <writer>.bin holds them. Only on little-endian machines, which is all Crest runs on.
 template<class T> std::string_view arrayBytes(const std::vector<T>& values) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/study/journal_reader.h"
 
+#include <algorithm>
 #include <system_error>
 #include <type_traits>
 
@@ -65,6 +66,23 @@ Result<void> readOutcome(const ReadDescriptor& file, const OutcomeRefs& refs, co
     return checkOutcome(outcome);
 }
 
+Result<void> readChange(const ReadDescriptor& file, const ChangeRefs& refs, const std::string& where,
+                        WeightChange& change) {
+    CREST_TRY(names, readArray<char>(file, refs.tensors, where));
+    CREST_TRY(distances, readArray<float>(file, refs.distances, where));
+    CREST_TRY(starts, readArray<float>(file, refs.starts, where));
+    for (auto at = names.begin(); at != names.end();) {
+        const auto end = std::find(at, names.end(), '\n');
+        change.tensors.emplace_back(at, end);
+        at = end == names.end() ? end : end + 1;
+    }
+    if (change.tensors.size() != distances.size())
+        return fail(ErrorKind::Malformed, "the names of this result's tensors do not fit their norms", where);
+    change.distances = std::move(distances);
+    change.starts = std::move(starts);
+    return {};
+}
+
 } // namespace
 
 JournalReader::JournalReader(fs::path journalFolder, fs::path runnersFolder)
@@ -125,6 +143,8 @@ void JournalReader::readLine(std::string_view text, const std::string& name, Jou
             journal.runner = line.runner;
             return {};
         }
+        if (line.change)
+            CREST_CHECK(readChange(arrays, *line.change, where, *line.row.change));
         if (line.outcome) {
             CREST_CHECK(readOutcome(arrays, *line.outcome, where, line.row.outcome));
             rows.push_back(std::move(line.row));

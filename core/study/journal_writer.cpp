@@ -75,15 +75,31 @@ Result<void> JournalWriter::appendPending() {
     return {};
 }
 
-Result<ArrayRef> JournalWriter::writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known) {
+Result<ArrayRef> JournalWriter::writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known,
+                                            std::size_t elementBytes) {
     std::string content(bytes);
     if (const auto at = known.find(content); at != known.end())
         return at->second;
-    CREST_TRY(array, writeArray(content));
+    CREST_TRY(array, writeArray(content, elementBytes));
     if (known.size() > kMostKnown) // many tasks, or counts that always differ: the map must not grow with them
         known.clear();
     known.emplace(std::move(content), array);
     return array;
+}
+
+/// Names and starts are those of many cells, all of it that of a cell's tasks.
+Result<ChangeRefs> JournalWriter::writeChange(const ResultRow& row, std::map<std::string, ArrayRef>& known) {
+    ChangeRefs refs;
+    if (!row.change)
+        return refs;
+    std::string names;
+    for (const std::string& name : row.change->tensors)
+        names += name + "\n";
+    CREST_TRY(tensors, writeShared(names, known, 1));
+    CREST_TRY(distances, writeShared(arrayBytes(row.change->distances), known));
+    CREST_TRY(starts, writeShared(arrayBytes(row.change->starts), known));
+    refs.tensors = tensors, refs.distances = distances, refs.starts = starts;
+    return refs;
 }
 
 Result<OutcomeRefs> JournalWriter::writeOutcome(const data::TaskOutcome& outcome,
@@ -122,14 +138,15 @@ Result<void> JournalWriter::write(std::span<const ResultRow> rows) {
         std::string text;
         std::int64_t sequence = m_files->nextSequence;
         for (const ResultRow& row : rows) {
+            CREST_TRY(change, writeChange(row, known));
             if (row.hasOutcome()) {
                 CREST_TRY(outcome, writeOutcome(row.outcome, known));
-                text += formatResultLine(sequence++, row, outcome);
+                text += formatResultLine(sequence++, row, outcome, change);
                 continue;
             }
             CREST_TRY(nats, writeArray(arrayBytes(row.sequenceNats)));
             CREST_TRY(tokens, writeShared(arrayBytes(row.sequenceTokens), known));
-            text += formatResultLine(sequence++, row, nats, tokens);
+            text += formatResultLine(sequence++, row, nats, tokens, change);
         }
         CREST_CHECK(appendPending());
         CREST_CHECK(m_files->arrays.sync());

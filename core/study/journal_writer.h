@@ -47,7 +47,9 @@ private:
     Result<void> write(std::span<const ResultRow> rows);
     Result<ArrayRef> writeArray(std::string_view bytes, std::size_t elementBytes = 4);
     Result<void> appendPending();
-    Result<ArrayRef> writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known);
+    Result<ArrayRef> writeShared(std::string_view bytes, std::map<std::string, ArrayRef>& known,
+                                 std::size_t elementBytes = 4);
+    Result<ChangeRefs> writeChange(const ResultRow& row, std::map<std::string, ArrayRef>& known);
     Result<OutcomeRefs> writeOutcome(const data::TaskOutcome& outcome, std::map<std::string, ArrayRef>& known);
 };
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <fstream>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -42,6 +43,24 @@ Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
     if (in.bad())
         return fail(ErrorKind::Io, "This file cannot be read to its end.", file.string());
     return hash.finishHex();
+}
+
+/// Of pretraining text that goes with so many examples (train::FineTuneSettings::replayShare).
+std::int64_t replayedTokens(const Json& training, std::int64_t examples) {
+    const double share = training.value("replay_share", 0.0);
+    return static_cast<std::int64_t>(share * static_cast<double>(examples)) * training.value("replay_tokens", std::int64_t{128});
+}
+
+/// The pretraining text that a training replays: a runner knows no study folder, and its content is part of the key.
+Result<void> pinReplay(const StudyFolder& folder, Plan& plan, const JobContext& job) {
+    Json& settings = plan.probe.settings;
+    if (!settings.is_object() || !settings.contains("replay"))
+        return {};
+    const fs::path file = folder.resolve(settings["replay"].get<std::string>());
+    CREST_TRY(hash, hashFile(file, job));
+    settings["replay"] = file.string();
+    settings["replay_hash"] = hash;
+    return {};
 }
 
 /// Where fingerprints of unchanged checkpoints are remembered, over all studies of the user.
@@ -163,13 +182,14 @@ Result<std::int64_t> pinTuningTask(Plan& plan, Task& task, const JobContext& job
                                          std::clamp(perRow, 1.0, static_cast<double>(settings.maxTokens)));
     };
     Json& ofProbe = plan.probe.settings;
-    if (plan.probe.kind == kFineTuning && ofProbe.at("data_task") == task.name) {
+    if (probeKind(plan.probe.kind).trains && ofProbe.at("data_task") == task.name) {
         ofProbe["data_hash"] = taskHash(task);
         const Json& training = ofProbe.at("training");
         const std::int64_t epochs = training.value("epochs", std::int64_t{1}),
                            steps = training.value("max_steps", std::int64_t{0}),
                            batch = training.value("batch_examples", std::int64_t{16});
-        plan.tuningTokens = tokensOf(steps > 0 ? steps * batch : planned.trainRows * epochs);
+        const std::int64_t examples = steps > 0 ? steps * batch : planned.trainRows * epochs;
+        plan.tuningTokens = tokensOf(examples) + replayedTokens(training, examples);
     }
     return tokensOf(planned.heldOutRows);
 }
@@ -229,7 +249,7 @@ double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
 
 std::int64_t seedsPerBatch(const Plan& plan, double flopsPerPass) {
     const Probe& probe = plan.probe;
-    if (probe.seeds == 0)
+    if (probe.seeds == 0 || probeKind(probe.kind).trains)
         return 1;
     // One seed is the whole ladder, both members of each pair.
     const double passes = probeKind(probe.kind).members * static_cast<double>(probe.strengths.size());
@@ -277,6 +297,29 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
         plan.batches.push_back(std::move(batch.cells));
 }
 
+/// How often a training holds the weights: themselves, gradients and two moments; of adapters the first two. Activations come
+/// on top.
+double copiesOfTraining(const Plan& plan) {
+    if (plan.tuningTokens == 0)
+        return 0;
+    const Json training = plan.probe.settings.is_object() ? plan.probe.settings.value("training", Json()) : Json();
+    return training.is_object() && training.value("lora_rank", 0) > 0 ? 2 : 4;
+}
+
+/// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
+bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings,
+                   const std::function<bool(const std::string&)>& isKept, PlanCost& cost) {
+    if (plan.tuningTokens == 0 || cell.isBase() || isCached(cell))
+        return false;
+    const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
+                                        cell.strength, cell.seed);
+    if (!trainings.insert(key).second)
+        return false;
+    const bool kept = isKept && isKept(key);
+    ++(kept ? cost.keptTrainings : cost.trainings);
+    return !kept;
+}
+
 } // namespace
 
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
@@ -289,6 +332,7 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
         CREST_TRY(settings, completeSettings(*kind, probe.settings));
         plan.probe.settings = std::move(settings);
     }
+    CREST_CHECK(pinReplay(folder, plan, job));
     CREST_CHECK(addTasks(folder, plan, job));
 
     const StudySeries& known = *std::ranges::find(folder.study().series, probe.series, &StudySeries::name);
@@ -325,15 +369,16 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
 }
 
 PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads) {
+                  int threads, const std::function<bool(const std::string&)>& isKept) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
     cost.fresh = cost.cells - cost.cached;
     double flops = 0;
     const int members = probeKind(plan.probe.kind).members;
+    std::set<std::string> trainings;
     for (const Cell& cell : plan.cells) {
-        if (plan.tuningTokens > 0 && !cell.isBase() && !isCached(cell)) {
+        if (needsTraining(plan, cell, trainings, isKept, cost)) {
             const std::int64_t tokens = kPassesOfTraining * plan.tuningTokens;
             cost.forwardTokens += tokens;
             if (!specs.empty())
@@ -360,8 +405,7 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
     for (const series::DecoderSpec& spec : specs) {
         const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
         const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
-        // A training holds weights, gradients and two moments; its activations come on top.
-        const double ofCell = std::min(weights, block + kScratch) + (plan.tuningTokens > 0 ? 4 * weights : 0.0);
+        const double ofCell = std::min(weights, block + kScratch) + copiesOfTraining(plan) * weights;
         cost.memoryBytes = std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * ofCell);
     }
     return cost;

@@ -31,8 +31,14 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
 /// without name, about, source and chance, shots, limit and the scoring version (ResultRow::taskHash).
 std::string taskHash(const Task& task);
 
+/// What decides the weights that a cell trains: SHA-256 of weights, tokenizer, settings of the training, its data, rate and
+/// seed. `strength`: of the cell. "" where the probe trains nothing, or the cell is the base. Probes that train alike share it.
+std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed);
+/// The learning rate of a cell of this strength.
+double tuningRate(const Probe& probe, double strength);
+
 /// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
-/// the SHA-256 of the settings without "data_task".
+/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", the path of "replay").
 std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.
@@ -50,7 +56,9 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
 inline constexpr std::int64_t kPassesOfTraining = 3;
 
 /// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all.
-/// `tokensPerSecond` > 0: the rate last measured here.
-PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads);
+/// `tokensPerSecond` > 0: the rate last measured here. `isKept` says of a trainingKey that its weights are there, so that
+/// nothing has to be trained (KeptWeights::has).
+PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads,
+                  const std::function<bool(const std::string&)>& isKept = {});
 
 } // namespace crest::study

@@ -164,7 +164,7 @@ Result<void> checkProbe(const Probe& probe, const Study& study) {
         return fail(ErrorKind::NotFound, fmt::format("The study has no series \"{}\".", probe.series));
     CREST_CHECK(kind ? checkGrid(probe, *kind) : checkNoGrid(probe));
     CREST_CHECK(checkTasks(probe, study));
-    return probe.kind == kFineTuning ? checkTuningData(probe, study) : Result<void>();
+    return kind && kind->trains ? checkTuningData(probe, study) : Result<void>();
 }
 
 } // namespace crest::study

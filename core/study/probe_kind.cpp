@@ -37,7 +37,21 @@ constexpr ProbeKind kKinds[] = {
      .most = 1,
      .whole = false,
      .members = 1,
-     .cellByCell = true},
+     .cellByCell = true,
+     .trains = true},
+    {.id = kInterpolation,
+     .name = "interpolation",
+     .strength = "share of the tuned weights",
+     .strengths = "shares of the tuned weights",
+     .symbol = "\u03b1",
+     .curve = "alpha",
+     .draw = "fine-tuning seed",
+     .least = 1e-6,
+     .most = 1,
+     .whole = false,
+     .members = 1,
+     .cellByCell = false,
+     .trains = true},
     {.id = kQuantisation,
      .name = "weight quantisation",
      .strength = "number of bits",
@@ -64,14 +78,38 @@ constexpr ProbeKind kKinds[] = {
      .cellByCell = false},
 };
 
-Result<Json> checkTuning(const Json& settings) {
+/// Text is named where, and only where, the training replays some.
+Result<void> checkReplay(const Json& settings) {
+    const Json& training = settings["training"];
+    const Json share = training.value("replay_share", Json(0));
+    const bool replays = share.is_number() && share.get<double>() > 0;
+    const bool named = settings.contains("replay");
+    if (named && (!settings["replay"].is_string() || settings["replay"] == ""))
+        return fail(ErrorKind::Malformed, "\"replay\" must name a file of pretraining text.");
+    if (replays && !named)
+        return fail(ErrorKind::OutOfRange, "Name the pretraining text that is replayed, or set its share to 0.");
+    if (!replays && named)
+        return fail(ErrorKind::OutOfRange, "Pretraining text is named, but its share (replay_share) is 0.");
+    return {};
+}
+
+Result<Json> checkTuning(const Json& settings, bool interpolates) {
     if (settings.is_null() || !settings.contains("data_task") || !settings["data_task"].is_string() ||
         settings["data_task"] == "")
         return fail(ErrorKind::OutOfRange, "Choose the data to fine-tune on.");
     if (!settings.contains("training") || !settings["training"].is_object())
         return fail(ErrorKind::Malformed, "The settings of fine-tuning have no \"training\".");
+    CREST_CHECK(checkReplay(settings));
+    if (settings.contains("keep_bytes"))
+        CREST_CHECK(requireInt(settings, "keep_bytes", "fine-tuning", 0, INT64_MAX).map([](std::int64_t) {}));
+    if (interpolates) {
+        const Json rate = settings.value("learning_rate", Json());
+        if (!rate.is_number() || !(rate.get<double>() > 0) || !(rate.get<double>() <= 1))
+            return fail(ErrorKind::OutOfRange, "Give the learning rate of the tuned weights, above 0 and at most 1.");
+    }
     for (const auto& [key, value] : settings.items())
-        if (key != "training" && key != "data_task" && key != "data_hash")
+        if (key != "training" && key != "data_task" && key != "data_hash" && key != "replay" && key != "replay_hash" &&
+            key != "keep_bytes" && !(interpolates && key == "learning_rate"))
             return fail(ErrorKind::Malformed, fmt::format("Fine-tuning has no setting \"{}\".", key));
     return settings;
 }
@@ -110,8 +148,8 @@ Result<Json> completeSettings(const ProbeKind& kind, const Json& settings) {
     const std::string_view id = kind.id;
     if (!settings.is_null() && !settings.is_object())
         return fail(ErrorKind::Malformed, fmt::format("The settings of {} must be a JSON object.", kind.name));
-    if (id == kFineTuning)
-        return checkTuning(settings);
+    if (kind.trains)
+        return checkTuning(settings, id == kInterpolation);
     Json complete; // null where the kind has none
     if (id == kQuantisation)
         complete = {{"group", kUsualGroup}};

@@ -14,6 +14,7 @@ namespace crest::study {
 
 inline constexpr const char* kGaussianNoise = "gaussian-noise";
 inline constexpr const char* kFineTuning = "fine-tuning";
+inline constexpr const char* kInterpolation = "interpolation";
 inline constexpr const char* kQuantisation = "quantisation";
 inline constexpr const char* kPruning = "pruning";
 /// The checkpoints as they are: no strengths, no seeds (0), no noise scale. Not in probeKinds().
@@ -33,6 +34,7 @@ struct ProbeKind {
     bool whole;             ///< whole numbers only
     int members;            ///< forward passes behind one value: 2 for an antithetic pair
     bool cellByCell;        ///< a cell is long work of its own; else all strengths of a seed share a pass
+    bool trains = false;    ///< weights are fine-tuned: the settings name data and training
 
     bool isDrawn() const { return *draw != 0; }
 };
@@ -50,8 +52,10 @@ std::string strengthLabel(const ProbeKind& kind, double strength);
 
 /// What a kind has beside strengths and seeds, with everything said, null where it has nothing: Quantisation has {"group": N}, weights that share a
 /// scale, default 128. Fine-tuning has {"training": settings of core/train/fine_tune_settings.h, all of them, "data_task":
-/// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash. OutOfRange or
-/// Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.
+/// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash; where pretraining
+/// text is replayed, "replay", its file, and in a plan "replay_hash"; where tuned weights are kept, "keep_bytes", how much
+/// room all of the study may take (kept_weights.h; part of no key). Interpolation has the same and "learning_rate". OutOfRange
+/// or Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.
 Result<Json> completeSettings(const ProbeKind& kind, const Json& settings);
 
 } // namespace crest::study

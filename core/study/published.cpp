@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "core/base/version.h"
+#include "core/study/published_distances.h"
 #include "core/study/published_items.h"
 #include "core/study/study_json.h"
 #include "core/study/task_outcome.h"
@@ -62,7 +63,8 @@ public:
     TableWriter() { add({}, nullptr, false); } // the columns of an empty table
 
     /// A result's rows: one, or one for each metric.
-    void add(const ResultRow& row, ItemsWriter& items) {
+    void add(const ResultRow& row, ItemsWriter& items, DistancesWriter& distances) {
+        m_change = row.change ? distances.add(*row.change) : std::pair<std::int64_t, std::int64_t>(-1, 0);
         if (!row.hasOutcome()) {
             addPlaced(row, nullptr, m_sequences, {}, -1);
             m_sequences += static_cast<std::int64_t>(row.sequenceNats.size());
@@ -79,6 +81,7 @@ public:
 private:
     Table m_table;
     std::int64_t m_sequences = 0;
+    std::pair<std::int64_t, std::int64_t> m_change{-1, 0}; ///< of the result that is added
 
     template<class List, class Value> void put(const char* name, Value&& value, bool real) {
         List& column = m_table.column<List>(name);
@@ -116,6 +119,11 @@ private:
         eachInt(row, [&](const char* name, std::int64_t number) { put<Ints>(name, number, real); });
         put<Ints>("threads", row.threads, real);
         put<Ints>("numerics", row.numerics, real);
+        constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+        put<Reals>("distance", row.change ? row.change->distance : kNone, real);
+        put<Reals>("distance_start", row.change ? row.change->start : kNone, real);
+        put<Ints>("distance_first", m_change.first, real);
+        put<Ints>("distance_tensors", m_change.second, real);
         if (!real)
             for (const char* name : {"sequences_first", "items_first", "weights_first", "details"})
                 put<Ints>(name, 0, false);
@@ -127,6 +135,7 @@ struct StoredArrays {
     std::vector<float> nats;
     std::vector<std::int32_t> tokens;
     std::optional<ItemsReader> items; ///< not before format 2
+    DistancesReader distances;
 };
 
 struct Places {
@@ -161,6 +170,38 @@ bool readItems(const StoredArrays& arrays, const Places& at, ResultRow& row, Res
     }
     return checkOutcome(outcome).has_value();
 }
+
+/// Columns of the change of weights, which older files do not have.
+class ChangeColumns {
+public:
+    ChangeColumns(const std::vector<io::Hdf5Column>& columns, const DistancesReader& distances)
+        : m_distances(distances) {
+        for (const io::Hdf5Column& column : columns) {
+            const auto take = [&]<class List>(const char* name, const List*& to) {
+                if (column.name == name)
+                    to = std::get_if<List>(&column.values);
+            };
+            take("distance", m_distance);
+            take("distance_start", m_start);
+            take("distance_first", m_first);
+            take("distance_tensors", m_count);
+        }
+    }
+    /// False where the row refers to tensors that are not there.
+    bool read(std::size_t i, ResultRow& row) const {
+        if (!m_distance || !m_start || !m_first || !m_count || (*m_first)[i] < 0)
+            return true;
+        WeightChange& change = row.change.emplace();
+        change.distance = (*m_distance)[i];
+        change.start = (*m_start)[i];
+        return m_distances.fill((*m_first)[i], (*m_count)[i], change);
+    }
+
+private:
+    const DistancesReader& m_distances;
+    const Reals *m_distance = nullptr, *m_start = nullptr;
+    const Ints *m_first = nullptr, *m_count = nullptr;
+};
 
 Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns, const StoredArrays& arrays,
                                       const std::string& where) {
@@ -206,6 +247,7 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
              if (value != kUnknown)
                  field = value;
          });
+    const ChangeColumns changes(columns, arrays.distances);
     std::vector<ResultRow> results;
     for (std::size_t i = 0; i < count && problem.empty(); ++i) {
         ResultRow& row = rows[i];
@@ -213,8 +255,9 @@ Result<std::vector<ResultRow>> rowsOf(const std::vector<io::Hdf5Column>& columns
         row.numerics = static_cast<int>(numerics[i]);
         const Places at{firsts[i], items[i], weights[i], details[i]};
         ResultRow* last = i > 0 && at.details != -1 && at.details == details[i - 1] ? &results.back() : nullptr;
-        if (!(at.details == -1 ? readSequences(arrays, at, row) : readItems(arrays, at, row, last)))
-            problem = fmt::format("row {} of /results refers to sequences or items that are not there", i);
+        if (!changes.read(i, row) ||
+            !(at.details == -1 ? readSequences(arrays, at, row) : readItems(arrays, at, row, last)))
+            problem = fmt::format("row {} of /results refers to sequences, items or tensors that are not there", i);
         else if (!last)
             results.push_back(std::move(row));
     }
@@ -282,14 +325,16 @@ Result<void> writePublished(const std::filesystem::path& path, PublishedResults 
     CREST_CHECK(file.attribute("/", "complete", std::int64_t{1}));
     TableWriter table;
     ItemsWriter items;
+    DistancesWriter distances;
     for (const ResultRow& row : results.rows)
-        table.add(row, items);
+        table.add(row, items, distances);
     CREST_CHECK(file.table("/results", table.columns()));
     CREST_CHECK(file.attribute("/results", "missing",
                                "-1 in tokens, step and pretrain_seed means unknown, in sequences_first, items_first, "
                                "weights_first and details that there are none"));
     CREST_CHECK(writeSequences(file, results.rows));
     CREST_CHECK(items.write(file));
+    CREST_CHECK(distances.write(file));
     CREST_CHECK(writeReach(file, results.reach));
     CREST_CHECK(writeCubes(file, results.rows));
     CREST_CHECK(file.group("/runs"));
@@ -317,6 +362,8 @@ Result<PublishedResults> readPublished(const std::filesystem::path& path) {
         CREST_TRY(items, ItemsReader::read(file));
         arrays.items = std::move(items);
     }
+    CREST_TRY(distances, DistancesReader::read(file));
+    arrays.distances = std::move(distances);
     CREST_TRY(rows, rowsOf(columns, arrays, path.string()));
     results.rows = std::move(rows);
     CREST_TRY(reach, file.table("/journals"));

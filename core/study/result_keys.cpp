@@ -62,8 +62,28 @@ std::string variantOf(const Probe& probe) {
         return noiseScaleName(probe.noiseScale);
     Json identity = probe.settings;
     if (identity.is_object())
-        identity.erase("data_task"); // "data_hash" is what counts
+        for (const char* key : {"data_task", "replay", "keep_bytes"}) // "data_hash" and "replay_hash" are what counts
+            identity.erase(key);
     return sha256Hex(canonicalJson(identity)).substr(0, 16);
+}
+
+double tuningRate(const Probe& probe, double strength) {
+    return probe.kind == kInterpolation && probe.settings.is_object() ? probe.settings.value("learning_rate", 0.0) : strength;
+}
+
+std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed) {
+    if (!probeKind(probe.kind).trains || !probe.settings.is_object() || strength == 0)
+        return "";
+    const auto setting = [&](const char* key) { return probe.settings.value(key, Json()); };
+    const Json identity = {{"weights", checkpoint.weights},
+                           {"tokenizer", checkpoint.tokenizer},
+                           {"training", setting("training")},
+                           {"data", setting("data_hash")},
+                           {"replay", setting("replay_hash")},
+                           {"rate", tuningRate(probe, strength)},
+                           {"seed", seed},
+                           {"numerics", kNumericsVersion}};
+    return sha256Hex(canonicalJson(identity));
 }
 
 std::string initStdHash(const std::map<std::string, double>& initStd) {

@@ -41,6 +41,8 @@ public:
     std::filesystem::path journalFolder() const { return m_path / "journal"; }
     std::filesystem::path resultsFile() const { return m_path / "results.h5"; }
     std::filesystem::path figuresFolder() const { return m_path / "figures"; }
+    std::filesystem::path keptFolder() const { return m_path / "artifacts" / "tuned"; }     ///< of KeptWeights
+    std::filesystem::path trainingsFolder() const { return m_path / "trainings"; } ///< of trainingPlace
     /// `text` relative to the study folder, unless it is absolute.
     std::filesystem::path resolve(const std::string& text) const;
 

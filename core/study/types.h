@@ -139,9 +139,19 @@ struct Plan {
 
 struct PlanCost {
     std::int64_t cells = 0, cached = 0, fresh = 0;
+    std::int64_t trainings = 0, keptTrainings = 0; ///< to be done; and those whose weights are there already
     std::int64_t forwardTokens = 0; ///< tokens through a decoder, both members of pairs counted
     double seconds = 0; ///< from the rate last measured on this machine, else from FLOPs and 20 GFLOP/s per thread
     double memoryBytes = 0;
+};
+
+/// How far trained weights are from the checkpoint's: L2 norms.
+struct WeightChange {
+    double distance = 0, start = 0;       ///< of the change, and of the checkpoint itself, all tensors together
+    std::vector<std::string> tensors;     ///< in the order of the checkpoint; a tied matrix is one
+    std::vector<float> distances, starts; ///< the same of each tensor
+    double relative() const { return start > 0 ? distance / start : 0; }
+    bool operator==(const WeightChange&) const = default;
 };
 
 /// One cell measured on one task: a line of a journal.
@@ -173,6 +183,7 @@ struct ResultRow {
     /// Suite: every metric (`metric`, `unit`, `value`, `stderr_`, `scoredTokens`, `cause` repeat the first) with its
     /// items, and what was answered.
     data::TaskOutcome outcome;
+    std::optional<WeightChange> change; ///< of cells whose weights were trained
     bool hasOutcome() const { return !outcome.metrics.empty() || !outcome.details.itemDocuments.empty(); }
     bool operator==(const ResultRow&) const = default;
 };

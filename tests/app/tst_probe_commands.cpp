@@ -167,6 +167,50 @@ private Q_SLOTS:
         QVERIFY(refused.code != 0 && refused.err.contains("none.jsonl"));
     }
 
+    /// Adapters, replay and mixtures through the command; kept weights serve a task that is added later.
+    void waysOfTuning() {
+        const fs::path study = m_folder / "ways", rows = m_folder / "rows.jsonl";
+        const auto command = [&](const char* kind, const QStringList& more) {
+            return crestRun(QStringList{"probe", kind, "--series", pathOf(m_series), "--study", pathOf(study), "--tune",
+                                        "rows=" + pathOf(rows), "--max-tokens", "48", "--held-out-rows", "10", "--epochs", "2",
+                                        "--batch", "10", "--seeds", "1", "--json"} +
+                            more);
+        };
+        const QStringList adapters{"--rates", "0.01", "--lora-rank", "2", "--lora-alpha", "4", "--keep-gb", "0.1"};
+        const Ended first = command("finetune", adapters);
+        QVERIFY2(first.code == 0, first.err);
+        QCOMPARE(first.lines.front().at("trainings").get<int>(), 2);
+        const Ended later = command("finetune", adapters + texts(QStringLiteral("ood")) + QStringList{"--max-windows", "4"});
+        QVERIFY2(later.code == 0, later.err);
+        QCOMPARE(later.lines.front().at("trainings").get<int>(), 0);
+        QCOMPARE(later.lines.front().at("kept_trainings").get<int>(), 2);
+        const Ended mixed = command("interpolate", QStringList{"--rate", "0.01", "--alphas", "0.5,1"} + adapters.mid(2) +
+                                                       texts(QStringLiteral("ood")) + QStringList{"--max-windows", "4"});
+        QVERIFY2(mixed.code == 0, mixed.err);
+        QCOMPARE(mixed.lines.front().at("cells").get<int>(), 2 * (1 + 2));
+        QCOMPARE(mixed.lines.front().at("kept_trainings").get<int>(), 2);
+        const Ended replayed = command("finetune", {"--rates", "0.01", "--replay", pathOf(m_text), "--replay-share", "0.25",
+                                                    "--replay-tokens", "32"});
+        QVERIFY2(replayed.code == 0, replayed.err);
+
+        const Ended results = crestRun({"results", pathOf(study), "--json"});
+        std::map<std::pair<std::string, double>, std::map<std::string, double>> values; // of the first checkpoint
+        for (const Json& row : results.lines)
+            if (row.at("tokens") == 1000 && row.at("value").is_number())
+                values[{row.at("modification").get<std::string>(), row.at("strength").get<double>()}]
+                      [row.at("task").get<std::string>()] += row.at("value").get<double>();
+        const auto& tuned = values.at({"fine-tuning", 0.01});
+        const auto& all = values.at({"interpolation", 1.0});
+        QCOMPARE(all.at("words"), tuned.at("words")); // 1 are the tuned weights, from what was kept
+        QVERIFY(values.at({"interpolation", 0.5}).at("rows") < values.at({"none", 0.0}).at("rows"));
+        QVERIFY(journalText(study).contains("\"change\""));
+        QVERIFY(fs::exists(study / "artifacts" / "tuned"));
+        const Ended refused = command("finetune", {"--rates", "0.01", "--replay", pathOf(m_text)});
+        QVERIFY(refused.code != 0 && refused.err.contains("replay_share"));
+        const Ended both = command("finetune", {"--rates", "0.01", "--lora-rank", "2", "--head-first", "0.5"});
+        QVERIFY(both.code != 0 && both.err.contains("head_share"));
+    }
+
     /// Kinds that draw nothing: planned, run, found again, shown under their own names.
     void quantisationAndPruning() {
         const fs::path study = m_folder / "compressed";

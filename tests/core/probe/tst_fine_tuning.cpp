@@ -3,7 +3,9 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include "core/io/files.h"
 #include "core/probe/fine_tuning.h"
+#include "core/train/fine_tune.h"
 #include "tests/core/probe/small_checkpoint.h"
 
 using namespace crest;
@@ -49,10 +51,20 @@ class TestFineTuning : public QObject {
         std::error_code error;
         return !fs::exists(states(), error) || fs::is_empty(states(), error);
     }
+    fs::path logFile() const { return fs::path(m_dir.path().toStdString()) / "logs" / "one.tsv"; }
+    std::string log() const { return io::readTextFile(logFile()).value_or("none"); }
+    static train::FineTuneSettings settingsOf(std::int64_t epochs) {
+        train::FineTuneSettings settings;
+        settings.epochs = epochs;
+        settings.batchExamples = 6;
+        return settings;
+    }
     std::unique_ptr<probe::Modification> tuning(double saveSeconds = 0, std::int64_t epochs = 4) const {
         probe::FineTuningOptions options;
-        options.settings.epochs = epochs;
-        options.settings.batchExamples = 6;
+        options.settings = settingsOf(epochs);
+        options.logPlace = [this](double rate, std::int64_t seed) {
+            return study::TrainingPlace{logFile(), fmt::format("{} {}", rate, seed)};
+        };
         options.stateFolder = states();
         options.identity = "weights and data";
         options.saveSeconds = saveSeconds;
@@ -149,12 +161,89 @@ private Q_SLOTS:
         QVERIFY(m_reported > 0);
     }
 
+    void everyStepIsLogged() {
+        std::stop_source never;
+        QVERIFY(tuning(1e9)->versions(m_rate, 1, counting(never, INT64_MAX)));
+        const auto logged = study::readTrainingLog(logFile());
+        QVERIFY2(logged, logged ? "" : logged.error().text().c_str());
+        auto alone = train::FineTune::create(*m_reader, settingsOf(4), m_rate.front(), 1, m_set->train, 1);
+        QVERIFY(alone);
+        QCOMPARE(logged->steps, (*alone)->stepsTotal());
+        QCOMPARE(logged->lines.size(), std::size_t(16)); // 24 examples, 6 a step, 4 epochs
+        QVERIFY(logged->isWhole() && !logged->diverged);
+        std::int64_t learned = 0;
+        for (const study::TrainingStep& line : logged->lines) {
+            const auto report = (*alone)->step();
+            QVERIFY(report);
+            QCOMPARE(line.step, (*alone)->stepsDone());
+            QCOMPARE(line.loss, report->loss); // to the last bit
+            QCOMPARE(line.rate, report->learningRate);
+            QCOMPARE(line.gradientNorm, report->gradientNorm);
+            learned += line.tokens;
+        }
+        std::int64_t all = 0; // the first token of an example is never predicted
+        for (const data::TuningExample& example : m_set->train)
+            all += std::count(example.learned.begin() + 1, example.learned.end(), 1);
+        QCOMPARE(learned, 4 * all);
+    }
+
+    void aLogGoesOnWhereTheTrainingDoes() {
+        std::stop_source never;
+        QVERIFY(tuning(1e9)->versions(m_rate, 1, counting(never, INT64_MAX)));
+        const std::string whole = log();
+        {
+            std::stop_source stop;
+            QVERIFY(!tuning(1e9)->versions(m_rate, 1, counting(stop, m_reported / 2)));
+        }
+        QVERIFY(log() != whole && whole.starts_with(log()));
+        QVERIFY(tuning(1e9)->versions(m_rate, 1, counting(never, INT64_MAX)));
+        QVERIFY(log() == whole);
+
+        // Killed: what was done since the last save is in the log, and done again.
+        fs::remove_all(states());
+        const fs::path saved = fs::path(m_dir.path().toStdString()) / "saved";
+        std::string atSave;
+        {
+            std::stop_source stop;
+            int steps = 0;
+            const JobContext job(stop.get_token(), [&](const Progress&) {
+                if (++steps == 8) { // holds the save after step 7
+                    fs::copy(states(), saved, fs::copy_options::recursive);
+                    atSave = log();
+                }
+                if (steps == 11)
+                    stop.request_stop();
+            });
+            QVERIFY(!tuning(0)->versions(m_rate, 1, job));
+        }
+        QVERIFY(log() != atSave && log().starts_with(atSave));
+        fs::remove_all(states());
+        fs::rename(saved, states());
+        const auto modification = tuning(1e9);
+        QVERIFY(modification->versions(m_rate, 1, counting(never, INT64_MAX)));
+        QVERIFY(log() == whole);
+        modification->done();
+        QVERIFY(log() == whole); // the state goes, the curve stays
+    }
+
+    void aLogThatCannotBeWrittenFailsNothing() {
+        fs::remove_all(logFile().parent_path());
+        std::ofstream(logFile().parent_path()) << "a file where the folder should be";
+        std::stop_source never;
+        QVERIFY(tuning(1e9)->versions(m_rate, 1, counting(never, INT64_MAX)));
+        fs::remove(logFile().parent_path());
+    }
+
     void divergenceIsSaid() {
         std::stop_source never;
         const auto modification = tuning(0, 40);
         const std::vector<double> rate{10.0};
         const auto made = modification->versions(rate, 1, counting(never, INT64_MAX));
         QVERIFY(!made);
+        const auto logged = study::readTrainingLog(logFile());
+        QVERIFY(logged && logged->diverged && logged->isWhole());
+        QVERIFY2(made.error().message.find(fmt::format("step {} of", logged->lines.back().step)) != std::string::npos,
+                 made.error().message.c_str());
         QCOMPARE(made.error().kind, ErrorKind::NonFinite);
         QVERIFY2(made.error().message.find("diverged at step") != std::string::npos, made.error().message.c_str());
     }

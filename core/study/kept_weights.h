@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tuned weights that a study keeps within a stated room, so that a task that is added later is scored without a new
+// training: a checkpoint folder for each training, named by its key (trainingKey), which transformers loads.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "core/base/result.h"
+
+namespace crest::study {
+
+class KeptWeights {
+public:
+    /// `folder`: StudyFolder::keptFolder(); it need not be there.
+    explicit KeptWeights(std::filesystem::path folder)
+        : m_folder(std::move(folder)) {}
+
+    /// Where the weights of a training are, or would be.
+    std::filesystem::path folderOf(std::string_view key) const;
+    bool has(std::string_view key) const;
+    /// They were used: others go first.
+    void use(std::string_view key) const;
+    /// They are damaged, say.
+    void drop(std::string_view key) const;
+
+    /// Lets `write` make the folder of `key`, about `bytes` large, after the ones that were not used for longest have gone,
+    /// so that all together stay within `budget`. OutOfRange, with the numbers, where they alone would not; what `write`
+    /// gives. Runners of other processes wait. What is open elsewhere stays readable to whoever has it mapped.
+    Result<void> keep(std::string_view key, std::int64_t bytes, std::int64_t budget,
+                      const std::function<Result<void>(const std::filesystem::path&)>& write) const;
+
+    /// Bytes of all that is kept.
+    std::int64_t size() const;
+
+private:
+    void makeRoom(std::int64_t most) const;
+
+    std::filesystem::path m_folder;
+};
+
+} // namespace crest::study
