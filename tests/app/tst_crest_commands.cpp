@@ -86,7 +86,8 @@ class TestCrestCommands : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         // No screen at all: the commands choose the offscreen platform themselves.
-        for (const char* variable : {"QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "LC_ALL"})
+        for (const char* variable :
+             {"QT_QPA_PLATFORM", "DISPLAY", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR", "LC_ALL"})
             m_environment.remove(QString::fromLatin1(variable));
         for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
             m_environment.insert(QString::fromLatin1(variable), m_dir.filePath(QString::fromLatin1(variable)));
@@ -147,6 +148,7 @@ private Q_SLOTS:
             QVERIFY(content.contains("\\begin{tikzpicture}"));
         const Ended explained = runCrest({QStringLiteral("explain"), file}, m_environment);
         QVERIFY2(explained.code == 0, qPrintable(explained.err));
+        QCOMPARE(explained.err, QString()); // Qt has nothing to say of a session that is not there
         QVERIFY(explained.out.contains(m_run));
         // For people: a checkpoint is a line, and nothing is JSON.
         QVERIFY2(explained.out.contains(QRegularExpression(
@@ -196,6 +198,10 @@ private Q_SLOTS:
         row("vertical zoom", "--y-range 0.5 9.25");
         row("paper", "--width-mm 84 --panel-height-mm 40.5 --font-pt 7");
         row("one panel", "--panel 1 --log-y");
+        row("decomposition", "--figure decomposition --strength 0.05");
+        row("map", "--figure rate-map --linear-y");
+        row("one panel of a map", "--figure rate-map --y both --panel 2");
+        row("as in the paper", "--figure figure-3");
     }
     /// What `crest explain` says is typed in again, as it stands: the same bytes come out.
     void theCommandOfAFigureMakesItAgain() {
@@ -212,7 +218,7 @@ private Q_SLOTS:
             QVERIFY2(command.contains(QStringLiteral("--") + option.trimmed()), qPrintable(command));
         command.replace(QRegularExpression(QStringLiteral("^crest")),
                         QStringLiteral("'" CREST_BINARY_DIR "/bin/crest'"));
-        command.replace(QRegularExpression(QStringLiteral(" -o curves(-1)?\\.csv")),
+        command.replace(QRegularExpression(QStringLiteral(" -o [a-z0-9-]+\\.csv")),
                         QStringLiteral(" -o '") + second + u'\'');
         QProcess shell;
         shell.setProcessEnvironment(m_environment);
@@ -222,6 +228,36 @@ private Q_SLOTS:
         QVERIFY(contentOf(first).size() > 500);
         QCOMPARE(contentOf(second), contentOf(first));
         QVERIFY(QFile::remove(second));
+    }
+
+    /// Of a run of fine-tuning every figure, each by the command that it names itself.
+    void figuresOfATuning() {
+        const QString path = m_dir.filePath(QStringLiteral("tuning")), csv = m_dir.filePath(QStringLiteral("tuning.csv"));
+        pretend::Shape shape;
+        shape.tuning = true;
+        shape.strengths = {0.1, 0.2, 0.4};
+        auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
+        QVERIFY(folder && study::queueRun(*folder, pretend::makePlan(shape)));
+        QVERIFY(run::workStudy(*folder, {}, pretend::makeFactory({.notFiniteStrength = 0.4}), {}).has_value());
+        for (const char* name : {"envelope", "chosen-rate", "decomposition", "rate-map", "figure-2", "figure-4", "figure-5", "figure-6"}) {
+            const QString figure = QString::fromLatin1(name);
+            const Ended made = runCrest({QStringLiteral("export"), path, QStringLiteral("--figure"), figure, QStringLiteral("-o"), csv}, m_environment);
+            QVERIFY2(made.code == 0, qPrintable(figure + made.err));
+            const Ended explained = runCrest({QStringLiteral("explain"), csv}, m_environment);
+            QVERIFY2(explained.code == 0, qPrintable(explained.err));
+            QVERIFY2(explained.out.contains(QRegularExpression(QStringLiteral("crest export \\S+ --run \\S+ --figure %1 -o %1\\.csv\n").arg(figure))),
+                     qPrintable(explained.out));
+            QVERIFY(contentOf(csv).size() > 1000);
+        }
+        const QString pdf = m_dir.filePath(QStringLiteral("map.pdf"));
+        QCOMPARE(runCrest({QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("rate-map"), QStringLiteral("-o"), pdf}, m_environment).code, 0);
+        const Ended map = runCrest({QStringLiteral("explain"), pdf}, m_environment);
+        QVERIFY2(map.out.contains(QStringLiteral("map: increase (nats/token), ")) &&
+                     map.out.contains(QStringLiteral("12 fields, 4 of them with values that are not finite, 0 not measured")),
+                 qPrintable(map.out));
+        const Ended wrong = runCrest({QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("figure-3"), QStringLiteral("-o"), csv}, m_environment);
+        QCOMPARE(wrong.code, 1);
+        QVERIFY2(wrong.err.contains(QStringLiteral("needs a probe of Gaussian noise; this run can give curves, envelope")), qPrintable(wrong.err));
     }
 
     void saysWhatIsWrong() {

@@ -138,6 +138,11 @@ study::Probe probeOf(const Shape& shape) {
     probe.firstSeed = shape.firstSeed;
     probe.seeds = shape.seeds;
     probe.tasks = tasks;
+    if (shape.tuning) {
+        probe.name = "tuning";
+        probe.kind = study::kFineTuning;
+        probe.settings = {{"training", Json::object()}, {"data_task", tasks.front().task}};
+    }
     return probe;
 }
 

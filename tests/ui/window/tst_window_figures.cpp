@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// The figures of a fine-tuning sweep on the curves page, on results of the pretending runner: each is chosen, shown, hovered and
+// exported; what the shown run cannot give is not offered.
+#include <cmath>
+
+#include <QAction>
+#include <QComboBox>
+#include <QSignalSpy>
+#include <QTest>
+
+#include "core/run/executor.h"
+#include "core/study/runs.h"
+#include "tests/support/pretend_runner.h"
+#include "tests/ui/window/window_fixture.h"
+#include "ui/charts/figure_export.h"
+#include "ui/main_window.h"
+#include "ui/pages/curves_page.h"
+
+using namespace crest;
+using namespace crest::ui;
+using crest::test::named;
+
+namespace {
+
+constexpr int kLongMs = 30'000;
+
+/// Two runs in one study, the noise first; the largest rate diverges.
+std::string measuredStudy(const QString& path) {
+    pretend::Shape shape;
+    shape.checkpoints = 5;
+    const auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
+    if (!folder)
+        return folder.error().text();
+    for (const bool tuning : {false, true}) {
+        shape.tuning = tuning;
+        shape.strengths = tuning ? std::vector{0.1, 0.2, 0.4} : std::vector{0.05, 0.1};
+        if (const auto queued = study::queueRun(*folder, pretend::makePlan(shape)); !queued)
+            return queued.error().text();
+        run::WorkOptions options;
+        options.workers = 2;
+        options.threadsPerWorker = 1;
+        if (const auto done = run::workStudy(*folder, options, pretend::makeFactory({.notFiniteStrength = 0.4}), {}); !done)
+            return done.error().text();
+    }
+    return {};
+}
+
+void choose(QComboBox* box, const QString& data) {
+    const int at = box->findData(data);
+    QVERIFY2(at >= 0, qPrintable(data));
+    box->setCurrentIndex(at);
+    Q_EMIT box->activated(at);
+}
+
+} // namespace
+
+class WindowFiguresTest : public QObject {
+    Q_OBJECT
+    QTemporaryDir m_dir;
+    std::unique_ptr<MainWindow> m_window;
+    CurvesPage* m_page = nullptr;
+
+    QComboBox* figures() const { return named<QComboBox>(m_window.get(), QStringLiteral("Figure that is shown")); }
+    QComboBox* strengths() const { return named<QComboBox>(m_window.get(), QStringLiteral("Strength that is decomposed")); }
+    /// True when the figure of this name is on the screen.
+    bool isShown(const char* name) const {
+        return QTest::qWaitFor([&] { return m_page->figure().name == name && m_page->hasFigure() && m_page->grid()->isUpToDate(); }, kLongMs);
+    }
+    QAction* action(ActionId id) const { return m_window->actions().at(id); }
+
+private Q_SLOTS:
+    void initTestCase() {
+        const QString study = m_dir.filePath(QStringLiteral("study"));
+        const std::string problem = measuredStudy(study);
+        QVERIFY2(problem.empty(), problem.c_str());
+        m_window = std::make_unique<MainWindow>();
+        m_window->show();
+        QVERIFY(QTest::qWaitForWindowExposed(m_window.get()));
+        m_page = m_window->findChild<CurvesPage*>();
+        m_window->session().open(study);
+        QVERIFY(isShown("curves"));
+        QTRY_COMPARE_WITH_TIMEOUT(m_window->session().runs().size(), std::size_t(2), kLongMs);
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
+        QTRY_COMPARE_WITH_TIMEOUT(figures()->count(), 9, kLongMs);
+    }
+    void cleanupTestCase() { m_window.reset(); }
+
+    void eachIsShownAndExported_data() {
+        QTest::addColumn<int>("panels");
+        for (const auto& [name, panels] : {std::pair{"envelope", 2}, std::pair{"chosen-rate", 1}, std::pair{"decomposition", 2},
+                                           std::pair{"rate-map", 2}, std::pair{"figure-2", 2}, std::pair{"figure-4", 1},
+                                           std::pair{"figure-5", 1}, std::pair{"figure-6", 2}, std::pair{"curves", 2}})
+            QTest::newRow(name) << panels;
+    }
+    void eachIsShownAndExported() {
+        QFETCH(int, panels);
+        const char* name = QTest::currentDataTag();
+        QVERIFY(figures()->isVisible());
+        choose(figures(), QString::fromLatin1(name));
+        QVERIFY2(isShown(name), qPrintable(QString::fromStdString(m_page->figure().name)));
+        QCOMPARE(static_cast<int>(m_page->figure().panels.size()), panels);
+        QCOMPARE(strengths()->isVisible(), std::string(name) == "decomposition");
+        QVERIFY(!m_window->grab().isNull());
+        for (const FigureFormat format : {FigureFormat::Pdf, FigureFormat::Svg}) {
+            ExportOptions options;
+            options.format = format;
+            const auto bytes = renderFigure(m_page->figureForExport(), options);
+            QVERIFY2(bytes.has_value(), name);
+            QVERIFY(bytes->size() > 2000 && !bytes->contains("<image")); // vectors only
+            QVERIFY2(bytes->contains(QByteArray("--figure ") + name), name);
+        }
+    }
+
+    void theMapIsHoveredByMouseAndKeys() {
+        choose(figures(), QStringLiteral("rate-map"));
+        QVERIFY(isShown("rate-map"));
+        QVERIFY(action(ActionId::ShowChange)->isChecked());
+        CurvePanel* panel = m_page->grid()->panels().at(1);
+        const auto& fields = panel->panel().cells;
+        QCOMPARE(fields.size(), std::size_t(15));
+        const PanelChart* chart = panel->chart();
+        QVERIFY(chart->margins().right > 3 * chart->style().em); // the scale of the colours has its room
+        panel->setFocus();
+        QTest::keyClick(panel, Qt::Key_Right); // the first field, then on from there
+        QVERIFY2(panel->hoverText().contains(QStringLiteral("change from base")), qPrintable(panel->hoverText()));
+        for (const int key : {Qt::Key_Up, Qt::Key_Up, Qt::Key_Right})
+            QTest::keyClick(panel, static_cast<Qt::Key>(key));
+        QVERIFY2(panel->hoverText().contains(QStringLiteral("= 0.4, 2M tokens")), qPrintable(panel->hoverText()));
+        QVERIFY(panel->hoverText().contains(QStringLiteral("no finite value"))); // and no number
+        QSignalSpy pinned(panel, &CurvePanel::pointPinned);
+        QTest::keyClick(panel, Qt::Key_Return);
+        QCOMPARE(pinned.count(), 1);
+        QVERIFY(pinned.front().front().toString().contains(QStringLiteral("learning rate 0.4")));
+        // A finite field has its colour on the screen, one that diverged the ground beside its cross.
+        const auto colorAt = [&](const analysis::FigureCell& field) {
+            const analysis::XY at{analysis::axisPosition(panel->panel().x, std::sqrt(field.left * field.point.x)),
+                                  analysis::axisPosition(panel->panel().y, std::sqrt(field.bottom * field.point.y))};
+            const QPoint place = panel->mapFromScene(chart->toItem(at));
+            return panel->viewport()->grab().toImage().pixelColor(place * panel->devicePixelRatioF());
+        };
+        const auto isGround = [&](const QColor& color) { return color == chart->style().theme.ground || color == chart->style().theme.tint; };
+        for (const analysis::FigureCell& field : fields)
+            QVERIFY2(isGround(colorAt(field)) == !field.value.has_value(), qPrintable(colorAt(field).name()));
+        QTest::keyClick(panel, Qt::Key_Escape);
+        // The other figures keep what they showed.
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves") && action(ActionId::ShowValue)->isChecked());
+    }
+
+    void oneStrengthIsDecomposed() {
+        choose(figures(), QStringLiteral("decomposition"));
+        QVERIFY(isShown("decomposition"));
+        QCOMPARE(strengths()->currentData().toDouble(), 0.2); // the middle
+        QVERIFY(m_page->figure().panels.front().title.find("learning rate 0.2") != std::string::npos);
+        strengths()->setCurrentIndex(0);
+        Q_EMIT strengths()->activated(0);
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().panels.front().title.find("learning rate 0.1") != std::string::npos, kLongMs);
+    }
+
+    void anotherRunOffersItsOwn() {
+        choose(figures(), QStringLiteral("envelope"));
+        QVERIFY(isShown("envelope"));
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs().front().id));
+        QVERIFY(isShown("curves")); // noise has no envelope
+        QTRY_COMPARE(figures()->count(), 4);
+        QCOMPARE(figures()->currentData().toString(), QStringLiteral("curves"));
+        choose(figures(), QStringLiteral("figure-3"));
+        QVERIFY(isShown("figure-3"));
+        QCOMPARE(m_page->figure().panels.size(), std::size_t(4));
+    }
+};
+
+int main(int argc, char** argv) {
+    qputenv("QT_QPA_PLATFORM", "offscreen");
+    QTemporaryDir home;
+    for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
+        qputenv(variable, (home.path() + QLatin1Char('/') + QLatin1String(variable)).toUtf8());
+    QApplication application(argc, argv);
+    WindowFiguresTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "tst_window_figures.moc"
