@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 
 #include <ATen/Parallel.h>
@@ -95,7 +96,16 @@ void printMetrics(const data::TaskDefinition& task, const data::TaskOutcome& out
     }
     std::fflush(stdout);
     if (!outcome.cause.empty())
-        fmt::print(stderr, "{}: {}\n", task.name, outcome.cause);
+        fmt::print(stderr, "crest-run eval: {}: {}\n", task.name, outcome.cause);
+}
+
+/// The choice with the largest log-likelihood, the first of equal ones; null where there is none.
+Json predictedChoice(std::span<const float> nats) {
+    std::size_t best = nats.size();
+    for (std::size_t i = 0; i < nats.size(); ++i)
+        if (std::isfinite(nats[i]) && (best == nats.size() || nats[i] < nats[best]))
+            best = i;
+    return best == nats.size() ? Json() : Json(best);
 }
 
 /// One line for each item: what was asked is told by task and document, what was answered in full.
@@ -104,8 +114,11 @@ Result<void> writeItems(io::AtomicFile& file, const data::TaskDefinition& task, 
     std::size_t request = 0;
     for (std::size_t i = 0; i < details.itemDocuments.size(); ++i) {
         Json line = {{"task", task.name}, {"document", details.itemDocuments[i]}};
-        if (task.kind == data::TaskKind::MultipleChoice)
+        if (task.kind == data::TaskKind::MultipleChoice) {
             line["gold"] = details.itemGold[i];
+            line["predicted"] = predictedChoice(std::span(details.requestNats)
+                                                    .subspan(request, static_cast<std::size_t>(details.itemRequests[i])));
+        }
         if (task.kind == data::TaskKind::Generation) {
             line["text"] = details.texts[i];
         } else {
@@ -131,10 +144,11 @@ Result<void> writeItems(io::AtomicFile& file, const data::TaskDefinition& task, 
 
 void tellLosses(const data::TaskDefinition& task, const data::TaskItems& items, const eval::PreparedTask& prepared) {
     if (items.badRows > 0)
-        fmt::print(stderr, "{}: {} of {} rows cannot be used and are left out; the first: {}\n", task.name,
+        fmt::print(stderr, "crest-run eval: {}: {} of {} rows cannot be used and are left out; the first: {}\n", task.name,
                    items.badRows, items.rows, items.badExamples.empty() ? "" : items.badExamples.front());
     if (prepared.cutRequests > 0)
-        fmt::print(stderr, "{}: {} requests are longer than the model's context and lost tokens on their left\n",
+        fmt::print(stderr,
+                   "crest-run eval: {}: {} requests are longer than the model's context and lost tokens on their left\n",
                    task.name, prepared.cutRequests);
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // crest-run generate --model DIR --prompts FILE --max-new N: continuations of texts.
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>
@@ -27,6 +28,18 @@ struct GenerateOptions {
     eval::TextGenerationOptions text;
     bool ignoreEnd = false, cutLeft = false, json = false;
 };
+
+/// A prompt without tokens cannot be continued; transformers starts from BOS, too, and refuses where there is none.
+void tellEmptyPrompts(const std::vector<std::string>& prompts, const text::Tokenizer& tokenizer) {
+    const auto isEmpty = [&](const std::string& prompt) {
+        return tokenizer.encode(prompt, text::Specials::Template).empty();
+    };
+    const auto count = std::count_if(prompts.begin(), prompts.end(), isEmpty);
+    if (count > 0 && tokenizer.prefixId())
+        fmt::print(stderr, "crest-run generate: {} {} no tokens: continued from {}, the tokenizer's {}.\n", count,
+                   count == 1 ? "prompt has" : "prompts have", tokenizer.prefixText(),
+                   tokenizer.bosId() ? "BOS" : "end token, since it has no BOS");
+}
 
 /// Prints answers in the order of the prompts, each as soon as those before it are there.
 class Printer {
@@ -80,6 +93,7 @@ Result<void> generate(GenerateOptions& options, const run::StopSignals& signals)
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));
     CREST_TRY(prompts, readTextLines(options.prompts));
+    tellEmptyPrompts(prompts, tokenizer);
     if (!options.ignoreEnd) {
         CREST_TRY(ends, eval::endTokensOf(options.model, tokenizer));
         options.text.decoding.endTokens = std::move(ends);

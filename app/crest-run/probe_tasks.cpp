@@ -120,7 +120,7 @@ void dropMissing(std::vector<ProbeTask>& tasks) {
         const auto pinned = study::pinSuiteTask(task);
         if (pinned || pinned.error().kind != ErrorKind::NotFound)
             return false;
-        fmt::print(stderr, "Left out: {}\n", pinned.error().text());
+        fmt::print(stderr, "crest-run probe: left out: {}\n", pinned.error().text());
         return true;
     });
 }

@@ -127,7 +127,7 @@ int results(const std::string& path, bool json, bool items) {
     else
         printResults(*rows, *folder, json);
     for (const study::ReadProblem& problem : reader.problems())
-        fmt::print(stderr, "{}: {}\n", problem.where, problem.message);
+        fmt::print(stderr, "crest-run results: {}: {}\n", problem.where, problem.message);
     return 0;
 }
 

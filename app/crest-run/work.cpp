@@ -101,7 +101,7 @@ void report(const study::StudyFolder& folder, const std::string& id, bool json) 
     study::RunFollower follower(folder, id);
     const auto status = follower.poll();
     if (!status) {
-        fmt::print(stderr, "{}\n", status.error().text());
+        fmt::print(stderr, "crest-run: {}\n", status.error().text());
         return;
     }
     if (json)
@@ -111,9 +111,9 @@ void report(const study::StudyFolder& folder, const std::string& id, bool json) 
     std::set<std::string> said;
     for (const study::FailedCell& cell : status->failed)
         if (said.insert(cell.message).second)
-            fmt::print(stderr, "failed: {}\n", cell.message);
+            fmt::print(stderr, "crest-run: failed: {}\n", cell.message);
     if (!status->message.empty())
-        fmt::print(stderr, "{}\n", status->message);
+        fmt::print(stderr, "crest-run: {}\n", status->message);
 }
 
 Result<void> parseShard(const std::string& text, run::WorkOptions& options) {
@@ -154,7 +154,7 @@ int publish(const std::string& path) {
     const auto folder = study::StudyFolder::open(path);
     const auto published = folder ? study::publishResults(*folder) : Result<void>(fail(folder.error()));
     if (!published)
-        fmt::print(stderr, "{}\n", published.error().text());
+        fmt::print(stderr, "crest-run publish: {}\n", published.error().text());
     std::fflush(nullptr);
     ::_exit(published ? 0 : 1); // no exit handlers: HDF5's own can crash after a failed write
 }
@@ -191,9 +191,9 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         return 1;
     }
     if (!summary->message.empty())
-        fmt::print(stderr, "{}\n", summary->message);
+        fmt::print(stderr, "crest-run: {}\n", summary->message);
     if (summary->othersWorking)
-        fmt::print(stderr, "The rest of a run is with another runner.\n");
+        fmt::print(stderr, "crest-run: the rest of a run is with another runner.\n");
     if (summary->runs == 0 && !request.json)
         fmt::print("Nothing is queued in this study.\n");
     return summary->stopped ? kExitStopped : summary->failedCells > 0 ? 1 : 0;

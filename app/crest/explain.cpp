@@ -20,7 +20,7 @@ int explain(const QStringList& files) {
     for (const QString& file : files) {
         const auto record = ui::readFigureRecord(file);
         if (!record) {
-            std::fprintf(stderr, "%s\n", record.error().text().c_str());
+            std::fprintf(stderr, "crest explain: %s\n", record.error().text().c_str());
             code = 1;
             continue;
         }

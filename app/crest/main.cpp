@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include <clocale>
 #include <iostream>
+#include <optional>
 
 #include <CLI/CLI.hpp>
 #include <QApplication>
 #include <QLocale>
+#include <QTemporaryDir>
 
 #include "app/crest/commands.h"
 #include "core/base/version.h"
@@ -34,8 +36,13 @@ int main(int argc, char** argv) {
     CLI11_PARSE(app, argc, argv);
 
     // The commands draw without a screen; the platform is chosen before QApplication looks for one.
-    if (chosen)
+    std::optional<QTemporaryDir> runtime;
+    if (chosen) {
         qputenv("QT_QPA_PLATFORM", "offscreen");
+        // Nor is there a session: without its folder Qt takes one in /tmp, and says so on every call.
+        if (qEnvironmentVariableIsEmpty("XDG_RUNTIME_DIR") && runtime.emplace().isValid())
+            qputenv("XDG_RUNTIME_DIR", runtime->path().toUtf8());
+    }
     QApplication application(argc, argv);
     std::setlocale(LC_NUMERIC, "C");   // QApplication took it from the environment
     QLocale::setDefault(QLocale::c()); // fields and labels write numbers as files do

@@ -129,7 +129,12 @@ QString itemDifference(const Json& line, const Reference& reference, std::size_t
         if (reference.task.kind != TaskKind::Rolling && line["greedy"][r] != scores[r][1])
             return QString("request %1: greedy").arg(r);
     }
-    return {};
+    if (reference.task.kind != TaskKind::MultipleChoice)
+        return {};
+    const auto best = std::max_element(scores.begin(), scores.end(), [](const Json& a, const Json& b) {
+        return a[0].get<double>() < b[0].get<double>();
+    });
+    return line["predicted"] == std::distance(scores.begin(), best) ? QString() : QString("another choice is the likeliest");
 }
 
 /// Value, standard error and number of items of every metric of a task; "" where they are the reference's.
