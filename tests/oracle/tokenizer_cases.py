@@ -1,12 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes tokenizers of every family Crest reads, trained on the spot, with the ids the reference gives for many strings.
+"""Strings of all kinds and the families of byte-level BPE, for the scripts that compare tokenizers; by itself what a trainer learns.
 
-    python tokenizer_cases.py FOLDER [STRINGS]
+    python tokenizer_cases.py FOLDER
 
-FOLDER/<name>/tokenizer.json   the tokenizer
-FOLDER/<name>/encode.jsonl     {"text": .. or "hex": bytes that are no UTF-8, "ids": [..], "special": [..] where the template adds tokens}
-FOLDER/<name>/decode.jsonl     {"ids": [..], "text": .., "skipped": text without special tokens}
-FOLDER/train.jsonl             {"text": ..}: documents for a trainer; FOLDER/trained_<vocab>_<least>.json: what the reference learns from them
+FOLDER/train.jsonl   {"text": ..}: documents for a trainer; FOLDER/trained_<vocab>_<least>.json: what the reference learns from them
 """
 import inspect
 import json
@@ -78,8 +75,8 @@ def strings(count):
 
 
 def every_code_point():
-    """All code points, each followed by a letter and a space now and then so that classes show."""
-    points = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF]
+    """All code points that are letters of some script or signs, every 16th of the planes beyond, each followed by a letter or a space now and then so that classes show."""
+    points = [c for c in range(0x110000) if not 0xD800 <= c <= 0xDFFF and (c < 0x40000 or 0xE0000 <= c < 0xF0000 or c % 16 == 0)]
     return ["".join(chr(c) + ("a 'S"[c % 4] if c % 3 == 0 else "") for c in points[i : i + 400]) for i in range(0, len(points), 400)]
 
 
@@ -138,7 +135,7 @@ def llama3():
     return tokenizer
 
 
-def legacy():
+def legacy_file():
     """As written before tokenizers 0.20: merges as text, optional keys absent, a gap in the ids, an added token whose id is not the file's."""
     data = json.loads(train(pre_tokenizers.ByteLevel(add_prefix_space=False)).to_str())
     merges = [" ".join(m) for m in data["model"]["merges"]]
@@ -146,64 +143,34 @@ def legacy():
     vocab["gap"] = len(vocab) + 50
     del data["pre_tokenizer"]["use_regex"]
     added = data["added_tokens"] + [dict(data["added_tokens"][0], content="<|pad|>", id=len(vocab) + 900)]
-    return Tokenizer.from_str(json.dumps({"version": "1.0", "added_tokens": added, "pre_tokenizer": data["pre_tokenizer"], "decoder": data["decoder"],
-                                          "model": {"type": "BPE", "vocab": vocab, "merges": ["#version: 0.2"] + merges}})), added, merges, vocab
+    return json.dumps({"version": "1.0", "added_tokens": added, "pre_tokenizer": data["pre_tokenizer"], "decoder": data["decoder"],
+                       "model": {"vocab": vocab, "merges": ["#version: 0.2"] + merges}})
 
 
 def families():
+    """What makes a tokenizer of each family of byte-level BPE, by name."""
     byte_level = pre_tokenizers.ByteLevel
     digits = pre_tokenizers.Digits
-    yield "gpt2", train(byte_level(add_prefix_space=False))
-    yield "neox", neox()
-    yield "olmo2", train(split(CL100K, "removed", True))
-    yield "qwen2", train(split(QWEN2, "isolated", False), normalizers.Sequence([normalizers.NFC()]))
-    yield "llama3", llama3()
-    yield "smollm", train(pre_tokenizers.Sequence([digits(individual_digits=True), byte_level(add_prefix_space=False)]))
-    yield "digit_runs", train(pre_tokenizers.Sequence([digits(individual_digits=False), byte_level(add_prefix_space=True)]))
-    yield "split_gpt2", train(split(GPT2, "isolated", False))
-    yield "opt", opt()
-    yield "few_bytes", train(byte_level(add_prefix_space=False), alphabet=False)
-    yield "few_bytes_unknown", train(byte_level(add_prefix_space=False), alphabet=False, specials=("<unk>",), unk_token="<unk>")
-    yield "few_bytes_fused", train(byte_level(add_prefix_space=False), alphabet=False, specials=("<unk>",), unk_token="<unk>", fuse_unk=True)
-    yield "legacy", legacy()[0]
+    return {
+        "gpt2": lambda: train(byte_level(add_prefix_space=False)),
+        "neox": neox,
+        "olmo2": lambda: train(split(CL100K, "removed", True)),
+        "qwen2": lambda: train(split(QWEN2, "isolated", False), normalizers.Sequence([normalizers.NFC()])),
+        "llama3": llama3,
+        "smollm": lambda: train(pre_tokenizers.Sequence([digits(individual_digits=True), byte_level(add_prefix_space=False)])),
+        "digit_runs": lambda: train(pre_tokenizers.Sequence([digits(individual_digits=False), byte_level(add_prefix_space=True)])),
+        "split_gpt2": lambda: train(split(GPT2, "isolated", False)),
+        "opt": opt,
+        "few_bytes": lambda: train(byte_level(add_prefix_space=False), alphabet=False),
+        "few_bytes_unknown": lambda: train(byte_level(add_prefix_space=False), alphabet=False, specials=("<unk>",), unk_token="<unk>"),
+        "few_bytes_fused": lambda: train(byte_level(add_prefix_space=False), alphabet=False, specials=("<unk>",), unk_token="<unk>", fuse_unk=True),
+    }
 
 
 def write_lines(path, rows):
     with open(path, "w", encoding="utf-8") as file:
         for row in rows:
             file.write(json.dumps(row, separators=(",", ":")) + "\n")
-
-
-def write_family(folder, name, tokenizer, texts):
-    os.makedirs(os.path.join(folder, name), exist_ok=True)
-    if name == "legacy":
-        _, added, merges, vocab = legacy()
-        data = json.loads(tokenizer.to_str())
-        data["added_tokens"], data["model"] = added, {"vocab": vocab, "merges": ["#version: 0.2"] + merges}
-        del data["normalizer"], data["post_processor"], data["pre_tokenizer"]["use_regex"]
-        with open(os.path.join(folder, name, "tokenizer.json"), "w", encoding="utf-8") as file:
-            json.dump(data, file)
-    else:
-        tokenizer.save(os.path.join(folder, name, "tokenizer.json"))
-    if name in ("gpt2", "neox", "olmo2", "smollm"):
-        texts = texts + every_code_point()
-    plain = [t if isinstance(t, str) else t.decode("utf-8", errors="replace") for t in texts]
-    ids = [e.ids for e in tokenizer.encode_batch(plain, add_special_tokens=False)]
-    special = [e.ids for e in tokenizer.encode_batch(plain[:500], add_special_tokens=True)]
-    rows = []
-    for i, text in enumerate(texts):
-        row = {"text": text} if isinstance(text, str) else {"hex": text.hex()}
-        row["ids"] = ids[i]
-        if i < len(special):
-            row["special"] = special[i]
-        rows.append(row)
-    write_lines(os.path.join(folder, name, "encode.jsonl"), rows)
-    rng = random.Random(3)
-    limit = max(tokenizer.get_vocab().values()) + 5
-    lists = [row for row in ids[:2000]] + [[rng.randrange(limit) for _ in range(rng.randint(1, 30))] for _ in range(1000)]
-    decoded = tokenizer.decode_batch(lists, skip_special_tokens=False)
-    skipped = tokenizer.decode_batch(lists, skip_special_tokens=True)
-    write_lines(os.path.join(folder, name, "decode.jsonl"), [{"ids": i, "text": t, "skipped": s} for i, t, s in zip(lists, decoded, skipped)])
 
 
 def write_training(folder):
@@ -220,7 +187,4 @@ def write_training(folder):
 
 if __name__ == "__main__":
     os.makedirs(sys.argv[1], exist_ok=True)
-    texts = strings(int(sys.argv[2]) if len(sys.argv) > 2 else 10000)
-    for family, reference in families():
-        write_family(sys.argv[1], family, reference, texts)
     write_training(sys.argv[1])
