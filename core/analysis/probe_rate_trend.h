@@ -36,7 +36,7 @@ struct RateTrendResult {
 
 /// The exponent is the mean over pretraining runs of the slope of log rate on log tokens. Its error: between the runs (R - 1
 /// degrees of freedom), with one run the residuals about its line (n - 2); and the rounding of each choice to the grid, uniform
-/// over `gridStep` (the ratio of neighbouring rates, > 1; of an uneven grid the widest). Where all choices are equal, any
+/// over `gridStep` (the ratio of neighbouring rates, > 1). Where all choices are equal, any
 /// trend of less than one step over the range would look the same, and the interval is just that. `quick` > 0: the rate falls
 /// quickly where b <= -quick.
 RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, double quick);

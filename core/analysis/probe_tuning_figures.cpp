@@ -41,11 +41,29 @@ void sayRates(FigurePanel& panel, const ProbeResults& results, const Envelope& e
 
 // ---- the chosen rate
 
-double widestStep(const std::vector<double>& grid) {
-    double widest = 1;
-    for (std::size_t i = 1; i < grid.size(); ++i)
-        widest = std::max(widest, grid[i] / grid[i - 1]);
-    return widest;
+/// The width of the rates that a choice stands for, in logarithms: half-way to its neighbours among the candidates.
+double widthOf(const RateChoice& choice, const std::vector<double>& grid) {
+    std::vector<double> candidates;
+    std::ranges::copy_if(grid, std::back_inserter(candidates), [&](double rate) {
+        return std::ranges::find(choice.diverged, rate) == choice.diverged.end() &&
+               std::ranges::find(choice.unmeasured, rate) == choice.unmeasured.end();
+    });
+    const auto at = std::ranges::find(candidates, *choice.rate);
+    const double below = at == candidates.begin() ? 0 : std::log(*at / *(at - 1)),
+                 above = at + 1 == candidates.end() ? 0 : std::log(*(at + 1) / *at);
+    return below > 0 && above > 0 ? (below + above) / 2 : below + above;
+}
+
+/// The step of the grid where the choices lie: an uneven one by the root of the mean square. 1 where nothing could be chosen.
+double stepOf(const Envelope& envelope) {
+    double squares = 0, count = 0;
+    for (const RateChoice& one : envelope.choices)
+        if (one.rate) {
+            const double width = widthOf(one, envelope.grid);
+            squares += width * width;
+            ++count;
+        }
+    return count > 0 ? std::exp(std::sqrt(squares / count)) : 1;
 }
 
 std::string choiceDetail(const RateChoice& choice, const Envelope& envelope) {
@@ -159,15 +177,16 @@ void addRuns(FigurePanel& panel, const ProbeResults& results, const Envelope& en
 }
 
 void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& envelope, const FigureOptions& options) {
-    if (envelope.grid.size() < 2) {
-        panel.notes.push_back("no trend: the grid has one rate");
+    const double step = stepOf(envelope);
+    if (!(step > 1)) {
+        panel.notes.push_back("no trend: there was one rate to choose from");
         return;
     }
     std::vector<RatePoint> points;
     for (const RateChoice& one : envelope.choices)
         if (one.rate)
             points.push_back({one.tokens, one.pretrainSeed, *one.rate});
-    const RateTrendResult trend = rateTrend(points, widestStep(envelope.grid), options.quickExponent);
+    const RateTrendResult trend = rateTrend(points, step, options.quickExponent);
     if (!trend.known) {
         panel.notes.push_back("no trend: three budgets with a chosen rate are the least");
         return;
@@ -213,8 +232,10 @@ Result<Figure> envelopeFigure(const ProbeResults& results, const FigureOptions& 
         for (const study::TaskInProbe& task : tasks)
             if (panel.title.starts_with(task.task + ": "))
                 sayRates(panel, results, envelope, task.task, options.x);
+        if (panel.badge != "ID")
+            continue; // the choice is made, and told, where the ID score is
         panel.notes.insert(panel.notes.end(), envelope.notes.begin(), envelope.notes.end());
-        if (panel.badge == "ID" && !envelope.favourNote.empty())
+        if (!envelope.favourNote.empty())
             panel.notes.push_back(envelope.favourNote);
     }
     return figure;

@@ -50,6 +50,8 @@ double colorBarWidth(const analysis::FigurePanel& panel, const ChartStyle& style
 }
 
 void paintCells(QPainter* painter, const PanelChart& chart) {
+    if (chart.panel().cells.empty())
+        return;
     const ChartStyle& style = chart.style();
     const std::vector<analysis::CellGeometry> fields = analysis::cellGeometry(chart.panel());
     const bool smooth = painter->testRenderHint(QPainter::Antialiasing);

@@ -65,7 +65,7 @@ void CurvesPage::setupBar() {
     m_inflections->setToolTip(tr("Draw the inflection point with its interval where the data support one"));
     auto* row = new FlowLayout(m_bar);
     m_runLabel = row->addField(tr("R&un"), m_run);
-    m_figureLabel = row->addField(tr("&Figure"), m_figure);
+    m_figureLabel = row->addField(tr("Fi&gure"), m_figure);
     m_strengthLabel = row->addField(tr("a&t"), m_strength);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
     row->addField(tr("&x axis"), m_x);

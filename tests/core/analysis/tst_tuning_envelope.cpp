@@ -218,7 +218,7 @@ private Q_SLOTS:
         QCOMPARE(trend.runs, static_cast<std::int64_t>(runs.size()));
     }
 
-    void anUnevenGridCountsItsWidestStep() {
+    void budgetsNeedNotBeEight() {
         const RateTrendResult trend =
             trendOf({{20, 20, 12, 12, 8, 4}}, 2, {0.5e6, 1e6, 2e6, 4e6, 8e6, 16e6});
         QVERIFY(near(trend.exponent, -0.4450121359742543) && near(trend.low, -0.6642268927661674, 1e-7) &&

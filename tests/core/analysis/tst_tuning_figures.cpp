@@ -159,8 +159,8 @@ private Q_SLOTS:
         QCOMPARE(figure.panels[1].curves.front().id, std::string("base"));
         // Pretraining runs and tuning seeds are in the band; 0.004 is the largest and 0.001 the smallest rate of the grid.
         QVERIFY(!figure.keys.empty() && figure.keys[0].text == "95 % CI over 2 pretraining runs, 2 fine-tuning seeds");
-        QVERIFY(says(figure.panels[1].notes, "4 checkpoints: the largest rate of the grid is best"));
-        QVERIFY(says(figure.panels[1].notes, "2 checkpoints: the smallest rate of the grid is best"));
+        QVERIFY(says(figure.panels[0].notes, "4 checkpoints: the largest rate of the grid is best"));
+        QVERIFY(says(figure.panels[0].notes, "2 checkpoints: the smallest rate of the grid is best"));
         QVERIFY(says(figure.panels[0].notes, "chosen by the other seeds they are 0 nats/token worse"));
         QVERIFY(!says(figure.panels[1].notes, "chosen by the other seeds"));
         // The change is paired with the base of the same run: 0.03 of the seeds, the best's -1.
@@ -226,6 +226,32 @@ private Q_SLOTS:
         QVERIFY(says(other.panels[0].notes, "trend: slowly decreasing"));
         QCOMPARE(commandOf(other), std::string("crest export study --figure chosen-rate --quick-exponent 1.5"));
         QCOMPARE(viewOptions(other), std::string()); // both axes are logarithmic as they are
+    }
+
+    /// A rate far out at which all diverge is no neighbour: the trend is that of the grid where choices lie.
+    void aRateThatAlwaysDivergesWidensNoStep() {
+        ProbeResults results = sweep();
+        const auto expected = says(made("chosen-rate", results).panels[0].notes, "(95 %: -0.95 to -0.45)");
+        results.plan.probe.strengths.push_back(1);
+        int number = 0;
+        for (int checkpoint = 0; checkpoint < kBudgets * kRuns; ++checkpoint) {
+            study::Cell cell{checkpoint, 1, 1, {}, {0, 0}};
+            for (const study::Task& task : results.plan.tasks) {
+                study::ResultRow row;
+                row.key = "diverged" + std::to_string(number++);
+                row.strength = 1;
+                row.seed = 1;
+                row.task = task.name;
+                row.value = kNan;
+                cell.keys.push_back(row.key);
+                results.rows.push_back(row);
+            }
+            results.plan.cells.push_back(cell);
+        }
+        const Figure figure = made("chosen-rate", results);
+        QVERIFY(expected && says(figure.panels[0].notes, "(95 %: -0.95 to -0.45)"));
+        QVERIFY(says(figure.panels[0].notes, "8 checkpoints with rates at which tuning diverged"));
+        QVERIFY(!says(figure.panels[0].notes, "the largest rate of the grid is best")); // larger ones were tried
     }
 
     void oneRunHasTheRatesThatMayBeBest() {
