@@ -22,6 +22,8 @@
 namespace crest::ui {
 namespace {
 
+constexpr int kWhenTypedMs = 300;
+
 struct StateLook {
     QString icon;
     QColor color;
@@ -174,6 +176,9 @@ void SeriesDock::connectSignals() {
         m_proxy.setFilterRegularExpression(
             QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
     });
+    m_whenTyped.setSingleShot(true);
+    m_whenTyped.setInterval(kWhenTypedMs);
+    connect(&m_whenTyped, &QTimer::timeout, this, &SeriesDock::showSeries);
     connect(&m_session, &StudySession::seriesChanged, this, &SeriesDock::showSeries);
     connect(&m_session, &StudySession::closed, this, &SeriesDock::showSeries);
     connect(&m_session, &StudySession::runsChanged, this, [this] { m_model.refreshMeasured(); });
@@ -196,6 +201,11 @@ void SeriesDock::connectSignals() {
 }
 
 void SeriesDock::showSeries() {
+    // Fingerprints come twice a second, and a tree that is built anew would close the editor of a cell.
+    if (m_session.isOpen() && m_tree->viewport()->findChild<QLineEdit*>()) {
+        m_whenTyped.start();
+        return;
+    }
     const QString series = selectedSeries(), checkpoint = selected() ? selected()->checkpoint : QString();
     QSet<QString> collapsed;
     for (int row = 0; row < m_proxy.rowCount(); ++row)

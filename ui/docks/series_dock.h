@@ -7,6 +7,7 @@
 
 #include <QDockWidget>
 #include <QSortFilterProxyModel>
+#include <QTimer>
 
 #include "ui/data/series_model.h"
 #include "ui/data/study_session.h"
@@ -75,6 +76,7 @@ private:
     QTreeView* m_tree;
     TokensPerStep* m_tokensPerStep;
     QLabel* m_summary;
+    QTimer m_whenTyped; ///< shows the series again when nothing is being typed any more
     int m_printed = 0, m_toPrint = 0;
 };
 

@@ -100,6 +100,12 @@ private Q_SLOTS:
         QVERIFY(editor);
         QCOMPARE(editor->text(), QStringLiteral("2000000")); // exact
         editor->setText(QStringLiteral("3M"));
+        // What is learned meanwhile waits until it is typed.
+        session.rescan();
+        QSignalSpy changed(&session, &StudySession::seriesChanged);
+        QVERIFY(changed.wait(30000));
+        QCOMPARE(tree->viewport()->findChild<QLineEdit*>(), editor);
+        QCOMPARE(editor->text(), QStringLiteral("3M"));
         QTest::keyClick(editor, Qt::Key_Return);
         QTRY_COMPARE(cell(1, SeriesModel::Tokens).data().toString(), QStringLiteral("3M"));
         QVERIFY(dock.selected() && dock.selected()->checkpoint == QStringLiteral("tokens-2M"));
