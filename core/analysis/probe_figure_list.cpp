@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_distance.h"
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_task_mean.h"
 #include "core/analysis/probe_tuning_figures.h"
@@ -185,6 +186,11 @@ const Entry kEntries[] = {
     {"rate-map", "map of strength and tokens", {Change, kLog, kLog}, false, "a probe that modifies checkpoints", &isSweep,
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return strengthMapFigure(results, options);
+     }},
+    {"distance", "distance of tuned weights", {Value, kLog, kLog}, true, "a probe that trains, with results that say how far weights went",
+     &hasDistances,
+     [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
+         return distanceFigure(results, options);
      }},
     {"figure-1", "Figure 1: mean of benchmarks, base and tuned", {Value, kLinear, kLinear}, true,
      "a fine-tuning probe with an ID task, and benchmarks (accuracies of suites) out of distribution",
