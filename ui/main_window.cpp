@@ -37,6 +37,7 @@
 #include "ui/pages/samples_page.h"
 #include "ui/pages/start_page.h"
 #include "ui/pages/theory_page.h"
+#include "ui/pages/training_page.h"
 #include "ui/window/icons.h"
 #include "ui/window/message_bar.h"
 #include "ui/window/theme.h"
@@ -93,6 +94,7 @@ void MainWindow::setupPages() {
     m_items = new ItemsPage(*m_session, this);
     m_samples = new SamplesPage(*m_session, this);
     m_theory = new TheoryPage(this);
+    m_training = new TrainingPage(*m_session, this);
     m_tabs = new QTabWidget;
     m_tabs->setDocumentMode(true);
     m_tabs->setAccessibleName(tr("Pages"));
@@ -101,6 +103,7 @@ void MainWindow::setupPages() {
     m_tabs->addTab(m_items, tr("Items"));
     m_tabs->addTab(m_samples, tr("Samples"));
     m_tabs->addTab(m_theory, tr("Theory"));
+    m_tabs->addTab(m_training, tr("Training"));
     m_stack = new QStackedWidget;
     auto* start = new QScrollArea; // many recent studies must not make a small screen's window too high
     start->setWidget(m_start);
@@ -154,7 +157,7 @@ void MainWindow::setupMenus() {
         {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, AddTuning, Count, Undo,
          Redo});
     QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, ShowTheory, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
+    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, ShowTheory, ShowTraining, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
                ResetZoom, Count});
     for (QDockWidget* dock : docks())
         view->addAction(dock->toggleViewAction());
@@ -272,6 +275,7 @@ void MainWindow::connectViewActions() {
     on(ActionId::ShowItems, [this] { m_tabs->setCurrentWidget(m_items); });
     on(ActionId::ShowSamples, [this] { m_tabs->setCurrentWidget(m_samples); });
     on(ActionId::ShowTheory, [this] { showTheory(); });
+    on(ActionId::ShowTraining, [this] { m_tabs->setCurrentWidget(m_training); });
     on(ActionId::FullScreen, [this](bool full) { showFullScreen(full); });
     on(ActionId::CommandSearch, [this] { (new CommandSearch(allActions(), this))->open(); });
     on(ActionId::CheatSheet, [this] { (new CheatSheet(allActions(), this))->open(); });
@@ -288,6 +292,7 @@ void MainWindow::connectState() {
     connect(m_probe, &ProbeDock::planChanged, this, update);
     connect(m_series, &SeriesDock::selectionChanged, this, update);
     connect(m_curves, &CurvesPage::figureChanged, this, update);
+    connect(m_training, &TrainingPage::figureChanged, this, update);
     connect(m_tabs, &QTabWidget::currentChanged, this, update);
     connect(m_stack, &QStackedWidget::currentChanged, this, update);
     connect(m_theory, &TheoryPage::startAsked, this, &MainWindow::studyClosed);
@@ -305,6 +310,8 @@ WindowState MainWindow::state() const {
     state.seriesSelected = state.open && !m_series->selectedSeries().isEmpty();
     state.figure = state.open && m_curves->hasFigure();
     state.theory = m_stack->currentWidget() == m_tabs && m_tabs->currentWidget() == m_theory;
+    state.training = state.open && m_stack->currentWidget() == m_tabs && m_tabs->currentWidget() == m_training;
+    state.trainingFigure = state.training && m_training->hasFigure();
     if (const auto selected = m_series->selected()) {
         state.checkpointSelected = true;
         state.checkpointExcluded = selected->state == series::CheckpointState::Excluded;
@@ -410,10 +417,13 @@ void MainWindow::saveAs() {
 }
 
 void MainWindow::exportFigure() {
-    const bool theory = state().theory;
-    if (!theory && !m_curves->hasFigure())
+    const WindowState now = state();
+    const bool theory = now.theory;
+    if (!ui::isEnabled(ActionId::Export, now))
         return;
-    const analysis::Figure figure = theory ? m_theory->figure() : m_curves->figureForExport();
+    const analysis::Figure figure = theory         ? m_theory->figure()
+                                    : now.training ? m_training->figure()
+                                                   : m_curves->figureForExport();
     const bool open = m_session->isOpen();
     const QString name = open && !theory ? m_session->name() + u'-' + toQString(figure.name) : toQString(figure.name);
     const QString folder = open ? m_session->folder() + QStringLiteral("/figures") : QDir::homePath();

@@ -28,6 +28,7 @@ class SamplesPage;
 class SeriesDock;
 class StartPage;
 class TheoryPage;
+class TrainingPage;
 
 struct WindowOptions {
     QString open;        ///< a study or a folder of checkpoints; "" for the start page
@@ -96,6 +97,7 @@ private:
     ItemsPage* m_items = nullptr;
     SamplesPage* m_samples = nullptr;
     TheoryPage* m_theory = nullptr;
+    TrainingPage* m_training = nullptr;
     QStackedWidget* m_stack = nullptr;
     QTabWidget* m_tabs = nullptr;
     MessageBar* m_message = nullptr;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include <fmt/format.h>
@@ -13,15 +14,26 @@
 #include "app/crest/figure_files.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_figure_list.h"
+#include "core/analysis/training_figure.h"
 #include "core/study/study_folder.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/study_opening.h"
+#include "ui/data/training_loading.h"
 
 namespace crest::app {
 namespace {
 
+constexpr const char* kTraining = "training";
+
+std::vector<std::string> figureChoices() {
+    std::vector<std::string> names = analysis::figureNames();
+    names.emplace_back(kTraining);
+    return names;
+}
+
 struct ExportArguments {
-    std::string study, run, figure = "curves", output, x = "tokens", y, spread = "ci95", metric;
+    std::string study, run, figure = "curves", output, x = "tokens", y, spread = "ci95", metric, checkpoint;
+    std::optional<std::int64_t> seed;
     double strength = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     std::vector<std::string> hide;
@@ -82,9 +94,33 @@ Result<void> applyView(const ExportArguments& arguments, analysis::Figure& figur
     return {};
 }
 
+/// Of what trainings have logged; no results are needed.
+Result<analysis::Figure> trainingFigure(const ExportArguments& arguments, const study::StudyFolder& folder,
+                                        const analysis::ProbeResults& results) {
+    const std::optional<double> rate = arguments.strength > 0 ? std::optional(arguments.strength) : std::nullopt;
+    CREST_TRY(choice, analysis::trainingChoice(results.plan, arguments.checkpoint, rate, arguments.seed));
+    analysis::Figure figure =
+        analysis::trainingFigure(results, choice, ui::readTrainings(folder.trainingsFolder(), results, choice));
+    if (figure.panels.empty())
+        return fail(ErrorKind::NotFound, "Nothing is kept of these trainings: they have not begun, or were made before their "
+                                         "curves were kept.");
+    for (analysis::FigurePanel& panel : figure.panels) {
+        panel.x.scale = arguments.logX ? analysis::AxisScale::Log : panel.x.scale;
+        panel.y.scale = arguments.logY ? analysis::AxisScale::Log : panel.y.scale;
+        analysis::fitAxis(panel, analysis::Dimension::X);
+        analysis::fitAxis(panel, analysis::Dimension::Y);
+    }
+    return figure;
+}
+
 Result<void> exportStudyFigure(const ExportArguments& arguments) {
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
+    if (arguments.figure == kTraining) {
+        CREST_TRY(training, trainingFigure(arguments, folder, results));
+        CREST_CHECK(applyView(arguments, training));
+        return writeFigureFile(training, arguments.size, arguments.output);
+    }
     if (const auto metrics = analysis::metricsOf(results);
         !arguments.metric.empty() && std::ranges::find(metrics, arguments.metric) == metrics.end())
         return fail(ErrorKind::NotFound,
@@ -119,7 +155,7 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
         app.add_subcommand("export", "Draw a figure of a study into a file: pdf, svg, png, csv or tex, by its name");
     command->add_option("study", arguments->study, "The study folder")->required();
     command->add_option("--figure", arguments->figure, "Which figure; figure-1 to figure-6 are laid out as in Springer et al. (2025)")
-        ->check(CLI::IsMember(analysis::figureNames()));
+        ->check(CLI::IsMember(figureChoices()));
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
     command->add_option("--x", arguments->x, "Horizontal axis")
@@ -131,6 +167,8 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
     command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition; default: the middle one")
         ->check(CLI::PositiveNumber);
+    command->add_option("--checkpoint", arguments->checkpoint, "Of the figure training: whose trainings; --strength: one rate alone");
+    command->add_option("--seed", arguments->seed, "Of the figure training: which fine-tuning seed; default: the first");
     command->add_option("--quick-exponent", arguments->quickExponent,
                         "The chosen rate falls quickly where it goes as tokens to minus this, or faster")
         ->check(CLI::PositiveNumber);

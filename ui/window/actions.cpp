@@ -52,6 +52,7 @@ const ActionSpec kActions[] = {
     {ActionId::ShowItems, "I&tems", "", "Ctrl+3", "Show every scored item by checkpoint"},
     {ActionId::ShowSamples, "&Samples", "", "Ctrl+4", "Show what every checkpoint writes after the same prompts"},
     {ActionId::ShowTheory, "&Theory lab", "", "Ctrl+5", "Overtraining in a two-layer linear network, computed and simulated; needs no study"},
+    {ActionId::ShowTraining, "Trai&ning", "", "Ctrl+6", "Show loss, learning rate and gradient norm of trainings, while they run and afterwards"},
     {ActionId::LogX, "Log &x", "log-x", "G", "Token axis logarithmic or linear (G)", true},
     {ActionId::LogY, "Log &y", "log-y", "L", "Loss axis logarithmic or linear (L)", true},
     {ActionId::ShowValue, "&Value", "value", "V", "Show the loss itself", true},
@@ -93,6 +94,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::ShowInflection:
     case ActionId::ShowItems:
     case ActionId::ShowSamples:
+    case ActionId::ShowTraining:
         return state.open;
     case ActionId::Exclude:
         return state.writable && state.checkpointSelected && !state.checkpointExcluded;
@@ -120,7 +122,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::Redo:
         return state.canRedo;
     case ActionId::Export:
-        return state.figure || state.theory;
+        return state.training ? state.trainingFigure : state.figure || state.theory;
     case ActionId::LogX:
     case ActionId::LogY:
     case ActionId::ShowValue:
@@ -128,7 +130,7 @@ bool isEnabled(ActionId id, const WindowState& state) {
     case ActionId::ShowBoth:
     case ActionId::PreviousZoom:
     case ActionId::ResetZoom:
-        return state.figure && !state.theory; // its panels take the keys themselves
+        return state.figure && !state.theory && !state.training; // their panels take the keys themselves
     default:
         return true;
     }

@@ -44,6 +44,7 @@ enum class ActionId {
     ShowItems,
     ShowSamples,
     ShowTheory,
+    ShowTraining,
     LogX,
     LogY,
     ShowValue,
@@ -67,6 +68,8 @@ struct WindowState {
     bool failedCells = false;           ///< it has some
     bool figure = false;                ///< there are curves to look at
     bool theory = false;                ///< the theory lab is shown, with or without a study
+    bool training = false;              ///< the training curves are shown
+    bool trainingFigure = false;        ///< and there are some
     bool seriesSelected = false;        ///< a series, or one of its checkpoints
     bool checkpointSelected = false, checkpointExcluded = false;
     bool canUndo = false, canRedo = false;
