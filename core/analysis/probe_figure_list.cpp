@@ -229,6 +229,8 @@ std::vector<NamedFigure> figuresOf(const ProbeResults& results) {
 }
 
 FigureDefaults defaultsOf(const std::string& figure) {
+    if (figure.starts_with("training")) // by step, of what trainings log: training_figure.h
+        return {YQuantity::Value, AxisScale::Linear, AxisScale::Linear};
     const auto at = std::ranges::find_if(kEntries, [&](const Entry& entry) {
         return figure == entry.name || figure.starts_with(entry.name + std::string("-"));
     });

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/analysis/figure_command.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/training_figure.h"
 #include "core/base/json.h"
@@ -134,6 +135,17 @@ private Q_SLOTS:
                  std::string("crest export /studies/mine --run r1 --figure training --checkpoint 'small/it'\\''s 1' --seed 4"));
         QCOMPARE(commandOf(trainingFigure(smallResults(), {1, 3, 0.002}, {{0.002, logOf(8, 8), true}})),
                  std::string("crest export /studies/mine --run r1 --figure training --checkpoint small/seed1/2 --seed 3 --strength 0.002"));
+    }
+
+    void theViewIsPartOfTheCommand() {
+        Figure figure = trainingFigure(smallResults(), {0, 3, std::nullopt}, {{0.001, logOf(8, 8), true}});
+        QCOMPARE(viewOptions(figure), std::string());
+        for (FigurePanel& panel : figure.panels) {
+            panel.x.scale = panel.y.scale = AxisScale::Log;
+            fitAxis(panel, Dimension::X);
+            fitAxis(panel, Dimension::Y);
+        }
+        QCOMPARE(viewOptions(figure), std::string(" --log-x --log-y"));
     }
 
     void aChoiceIsCheckedInWords() {
