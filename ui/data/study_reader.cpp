@@ -92,8 +92,15 @@ void StudyReader::start() {
 }
 
 void StudyReader::poll() {
+    m_issues.clear();
+    // Runs before results: where a run is seen to be over, what it stored last is seen, too. The other way round, a plan that is
+    // made at a run's end would count its last cells as new.
+    auto snapshot = readRuns();
     readResults();
-    readRuns();
+    snapshot->weights = m_weights;
+    snapshot->issues = m_issues;
+    snapshot->measured = m_measured;
+    Q_EMIT runsRead(std::move(snapshot));
     bool asked = false, askedItems = false;
     {
         const std::lock_guard lock(m_mutex);
@@ -117,7 +124,6 @@ void StudyReader::poll() {
 }
 
 void StudyReader::readResults() {
-    m_issues.clear();
     auto fresh = m_results.poll();
     if (!fresh)
         m_issues.push_back({toQString(fresh.error().where), toQString(fresh.error().message)});
@@ -135,7 +141,7 @@ void StudyReader::readResults() {
     }
 }
 
-void StudyReader::readRuns() {
+std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
     auto snapshot = std::make_shared<RunsSnapshot>();
     for (const std::string& id : study::listRuns(m_folder)) {
         auto follower = m_followers.find(id);
@@ -152,11 +158,8 @@ void StudyReader::readRuns() {
         snapshot->runs.push_back(std::move(*status));
     }
     snapshot->devicesAtWork = devicesAtWork(m_folder);
-    snapshot->weights = m_weights;
-    snapshot->issues = m_issues;
-    snapshot->measured = m_measured;
     snapshot->tokensPerSecond = m_rate;
-    Q_EMIT runsRead(std::move(snapshot));
+    return snapshot;
 }
 
 /// One issue for each: which cell, why, and what to do.

@@ -80,8 +80,8 @@ Q_SIGNALS:
     void samplesRead(std::shared_ptr<const crest::ui::SamplesView> view);
 
 private:
+    std::shared_ptr<RunsSnapshot> readRuns();
     void readResults();
-    void readRuns();
     void listFailedCells(const study::RunStatus& run);
     void publishShown();
     void publishItems();

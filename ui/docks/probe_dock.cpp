@@ -4,7 +4,6 @@
 #include <algorithm>
 
 #include <QComboBox>
-#include <QFormLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QSpinBox>
@@ -17,6 +16,7 @@
 #include "ui/docks/task_roles.h"
 #include "ui/window/actions.h"
 #include "ui/window/icons.h"
+#include "ui/window/row_form.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -195,8 +195,7 @@ void ProbeDock::showProbe() {
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
-        if (auto* label = qobject_cast<QLabel*>(m_form->labelForField(m_seeds)))
-            label->setText(noise ? tr("&Draws") : tr("S&eeds"));
+        m_seedsLabel->setText(noise ? tr("&Draws") : tr("S&eeds"));
         m_seeds->setAccessibleName(noise ? tr("Noise draws") : tr("Fine-tuning seeds"));
         m_seeds->setToolTip(
             noise ? tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens.")

@@ -11,7 +11,6 @@
 #include "ui/data/study_session.h"
 
 class QComboBox;
-class QFormLayout;
 class QLabel;
 class QPushButton;
 class QSpinBox;
@@ -19,6 +18,7 @@ class QSpinBox;
 namespace crest::ui {
 
 class Actions;
+class RowForm;
 class StrengthEdit;
 class TaskRoles;
 
@@ -39,7 +39,7 @@ private:
     void setupKinds();
     void setupFields();
     void setupLayout(Actions& actions);
-    QFormLayout* formOfFields(Actions& actions);
+    RowForm* formOfFields(Actions& actions);
     void connectFields();
     void connectSession(Actions& actions);
 
@@ -81,7 +81,7 @@ private:
     QString m_runStates; ///< of the last look, to plan again when a run ends
     QTimer m_planTimer;
 
-    QFormLayout* m_form = nullptr;
+    RowForm* m_form = nullptr;
     QString m_studyFolder;                 ///< whose probes m_seenProbes are
     std::vector<study::Probe> m_seenProbes; ///< to follow an undo that concerns the other kind
     QComboBox *m_kind, *m_series, *m_scale, *m_compute, *m_device;
@@ -91,6 +91,7 @@ private:
     QSpinBox *m_epochs, *m_batch;
     StrengthEdit* m_strengths;
     QLabel* m_strengthsLabel = nullptr;
+    QLabel* m_seedsLabel = nullptr;
     TaskRoles* m_tasks;
     QLabel *m_scaleHelp, *m_cost, *m_problem;
     QPushButton* m_run;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The widgets of the probe dock: made, laid out, connected.
 #include <QComboBox>
-#include <QFormLayout>
 #include <QLabel>
 #include <QPushButton>
 #include <QScrollArea>
@@ -13,6 +12,7 @@
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
 #include "ui/window/actions.h"
+#include "ui/window/row_form.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -94,7 +94,7 @@ void ProbeDock::setupFields() {
     m_planTimer.setInterval(kPlanDelayMs);
 }
 
-QFormLayout* ProbeDock::formOfFields(Actions& actions) {
+RowForm* ProbeDock::formOfFields(Actions& actions) {
     auto* add = new QVBoxLayout;
     add->setSpacing(0);
     for (const ActionId id : {ActionId::AddText, ActionId::AddSuite, ActionId::AddPrompts, ActionId::AddTuning}) {
@@ -104,18 +104,13 @@ QFormLayout* ProbeDock::formOfFields(Actions& actions) {
         button->setAutoRaise(true);
         add->addWidget(button);
     }
-    auto* form = new QFormLayout;
-    form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
-    form->setHorizontalSpacing(kRhythm);
-    form->setVerticalSpacing(kRhythm);
+    auto* form = new RowForm;
     form->addRow(tr("&Kind"), m_kind);
     form->addRow(tr("Series"), m_series);
     form->addRow(tr("Tuning d&ata"), m_data);
-    m_strengthsLabel = new QLabel;
-    m_strengthsLabel->setBuddy(m_strengths);
-    form->addRow(m_strengthsLabel, m_strengths);
+    m_strengthsLabel = form->addRow(QString(), m_strengths);
     form->addRow(tr("&Group"), m_group);
-    form->addRow(tr("&Draws"), m_seeds);
+    m_seedsLabel = form->addRow(tr("&Draws"), m_seeds);
     form->addRow(tr("&Epochs"), m_epochs);
     form->addRow(tr("&Batch"), m_batch);
     form->addRow(tr("S&cale"), m_scale);

@@ -94,7 +94,10 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QVERIFY(planned(6, 0));
     choose(kind(), QStringLiteral("Fine-tuning"));
     auto* data = named<QComboBox>(m_window.get(), QStringLiteral("Fine-tuning data"));
-    QVERIFY(data->isVisible() && isShown(QStringLiteral("Epochs")));
+    for (const char* field : {"Fine-tuning data", "Learning rates", "Fine-tuning seeds", "Epochs", "Examples in a batch"}) {
+        const QWidget* widget = named<QWidget>(m_window.get(), QString::fromLatin1(field));
+        QTRY_VERIFY2(widget && widget->isVisible() && widget->height() >= 16 && widget->width() >= 40, field);
+    }
     QCOMPARE(data->count(), 2); // that ship with the sample
     QVERIFY(planned(5, 3));
     QCOMPARE(probe().tasks.front().task, data->currentText().toStdString());
