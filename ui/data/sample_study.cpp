@@ -41,6 +41,8 @@ study::Probe defaultProbe(const QString& kind, const std::string& series, const 
         probe.settings = {{"group", 128}};
     } else if (probe.kind == study::kFineTuning) {
         probe.strengths = {3e-5, 1e-4, 3e-4, 1e-3};
+    } else if (probe.kind == study::kInterpolation) {
+        probe.strengths = {0.25, 0.5, 0.75, 1};
     } else if (probe.kind == study::kPruning) {
         probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
     }

@@ -15,6 +15,7 @@
 #include "core/series/find_checkpoints.h"
 #include "core/series/nanogpt.h"
 #include "core/series/tokenizer_check.h"
+#include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 #include "core/study/study_series.h"
 #include "ui/data/format.h"
@@ -405,7 +406,9 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
         for (const series::Checkpoint& checkpoint : wanted->checkpoints)
             if (checkpoint.path == planned.path && checkpoint.spec)
                 specs.push_back(*checkpoint.spec);
-    preview.cost = study::planCost(*plan, specs, input.tokensPerSecond, QThread::idealThreadCount());
+    const study::KeptWeights kept(folder->keptFolder());
+    preview.cost = study::planCost(*plan, specs, input.tokensPerSecond, QThread::idealThreadCount(),
+                                   [&](const std::string& training) { return kept.has(training); });
     preview.plan = std::move(*plan);
     return preview;
 }

@@ -78,6 +78,8 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_data(new QComboBox)
     , m_epochs(new QSpinBox)
     , m_batch(new QSpinBox)
+    , m_loraRank(new QSpinBox)
+    , m_rate(new StrengthEdit)
     , m_strengths(new StrengthEdit)
     , m_tasks(new TaskRoles)
     , m_scaleHelp(new QLabel)
@@ -101,12 +103,12 @@ void ProbeDock::loadStudy() {
     m_series->setCurrentIndex(same >= 0 && !before.isEmpty() ? same : firstUsable(m_session.series()));
     widget()->setEnabled(m_session.isOpen());
     m_tasks->setTasks(m_session.study().tasks);
-    const QVariant data = m_data->currentData();
+    const QVariant chosen = m_data->currentData();
     m_data->clear();
     for (const study::Task& task : m_session.study().tasks)
         if (task.kind == study::TaskKind::TuningLoss)
             m_data->addItem(toQString(task.name), toQString(task.name));
-    m_data->setCurrentIndex(std::max(m_data->count() > 0 ? 0 : -1, m_data->findData(data)));
+    m_data->setCurrentIndex(std::max(m_data->count() > 0 ? 0 : -1, m_data->findData(chosen)));
     chooseKind();
     loadProbe();
 }
@@ -120,8 +122,24 @@ bool ProbeDock::isKind(const char* kind) const {
 bool ProbeDock::isDrawn() const {
     return !isBase() && study::probeKind(m_probe.kind).isDrawn();
 }
+bool ProbeDock::trains() const {
+    return !isBase() && study::probeKind(m_kind->currentData().toString().toStdString()).trains;
+}
+/// What is wrong with what was typed; "" where nothing is.
+QString ProbeDock::fieldProblem() const {
+    if (isBase())
+        return {};
+    if (const QString problem = m_strengths->strengths().problem; !problem.isEmpty())
+        return problem;
+    if (!isKind(study::kInterpolation))
+        return {};
+    const StrengthList rate = m_rate->strengths();
+    if (!rate.problem.isEmpty())
+        return rate.problem;
+    return rate.values.size() == 1 ? QString() : tr("Interpolation has one learning rate; give just one.");
+}
 bool ProbeDock::fieldsAreGood() const {
-    return isBase() || m_strengths->strengths().problem.isEmpty();
+    return fieldProblem().isEmpty();
 }
 
 /// A study that was opened shows the kind of its newest probe; an edit (an undo, too) of a probe shows that one's kind.
@@ -146,13 +164,13 @@ void ProbeDock::chooseKind() {
 /// Of a probe that the study does not have yet. Tasks of suites are dear under noise: they wait for a click.
 std::vector<study::TaskInProbe> ProbeDock::firstRoles() const {
     std::vector<study::TaskInProbe> roles;
-    const std::string data = m_data->currentData().toString().toStdString();
-    if (isKind(study::kFineTuning) && !data.empty())
-        roles.push_back({data, study::Role::InDistribution});
+    const std::string dataTask = m_data->currentData().toString().toStdString();
+    if (trains() && !dataTask.empty())
+        roles.push_back({dataTask, study::Role::InDistribution});
     for (const study::Task& task : m_session.study().tasks)
         if (task.kind == study::TaskKind::TextLoss || (isBase() && task.kind == study::TaskKind::Suite))
-            roles.push_back({task.name, roles.empty() && !isKind(study::kFineTuning) ? study::Role::InDistribution
-                                                                                     : study::Role::OutOfDistribution});
+            roles.push_back({task.name, roles.empty() && !trains() ? study::Role::InDistribution
+                                                                   : study::Role::OutOfDistribution});
     return roles;
 }
 
@@ -167,10 +185,14 @@ void ProbeDock::loadProbe() {
         m_probe = *stored;
     } else {
         m_probe = defaultProbe(m_kind->currentData().toString(), name, firstRoles());
-        if (isKind(study::kFineTuning)) {
-            m_probe.strengths = usualRates(parametersOf(seriesNamed(m_session, name)));
+        if (trains()) {
+            const std::vector<double> rates = usualRates(parametersOf(seriesNamed(m_session, name)));
             m_probe.settings = {{"data_task", m_data->currentData().toString().toStdString()},
                                 {"training", train::toJson(train::FineTuneSettings{})}};
+            if (isKind(study::kInterpolation))
+                m_probe.settings["learning_rate"] = rates[rates.size() / 2];
+            else
+                m_probe.strengths = rates;
         }
         if (const series::Series* one = seriesNamed(m_session, name);
             one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
@@ -190,8 +212,10 @@ void ProbeDock::showProbe() {
     m_form->setRowVisible(m_scale, noise);
     m_form->setRowVisible(m_scaleHelp, !isBase());
     m_form->setRowVisible(m_group, isKind(study::kQuantisation));
-    for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch)})
-        m_form->setRowVisible(row, isKind(study::kFineTuning));
+    for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch),
+                         static_cast<QWidget*>(m_loraRank)})
+        m_form->setRowVisible(row, trains());
+    m_form->setRowVisible(m_rate, isKind(study::kInterpolation));
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
@@ -206,7 +230,7 @@ void ProbeDock::showProbe() {
             m_seeds->setValue(static_cast<int>(m_probe.seeds));
         if (isKind(study::kQuantisation))
             m_group->setValue(m_probe.settings.value("group", 128));
-        if (isKind(study::kFineTuning))
+        if (trains())
             showTuning();
         m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
     }
@@ -217,27 +241,37 @@ void ProbeDock::showProbe() {
 }
 
 void ProbeDock::showTuning() {
-    const QString data = toQString(m_probe.settings.value("data_task", std::string()));
-    if (const int at = m_data->findData(data); at >= 0)
+    const QString dataTask = toQString(m_probe.settings.value("data_task", std::string()));
+    if (const int at = m_data->findData(dataTask); at >= 0)
         m_data->setCurrentIndex(at);
     const Json training = m_probe.settings.value("training", Json::object());
     m_epochs->setValue(training.value("epochs", 1));
     m_batch->setValue(training.value("batch_examples", 16));
+    m_loraRank->setValue(training.value("lora_rank", 0));
+    if (const double rate = m_probe.settings.value("learning_rate", 0.0); rate > 0 && m_rate->strengths().values != std::vector{rate})
+        m_rate->setStrengths({rate});
 }
 
 /// What is trained on is measured as in-distribution.
 void ProbeDock::takeTuning(study::Probe& changed) const {
-    const std::string data = m_data->currentData().toString().toStdString();
-    changed.settings["data_task"] = data;
+    const std::string dataTask = m_data->currentData().toString().toStdString();
+    changed.settings["data_task"] = dataTask;
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
+    if (m_loraRank->value() > 0)
+        changed.settings["training"]["lora_rank"] = m_loraRank->value();
+    else
+        for (const char* key : {"lora_rank", "lora_alpha", "lora_matrices"}) // written only where they are used
+            changed.settings["training"].erase(key);
+    if (isKind(study::kInterpolation))
+        changed.settings["learning_rate"] = m_rate->strengths().values.front();
     changed.settings["training"]["compute"] = study::computeTypeName(changed.compute);
-    if (data.empty())
+    if (dataTask.empty())
         return;
     const auto at = std::find_if(changed.tasks.begin(), changed.tasks.end(),
-                                 [&](const study::TaskInProbe& one) { return one.task == data; });
+                                 [&](const study::TaskInProbe& one) { return one.task == dataTask; });
     if (at == changed.tasks.end())
-        changed.tasks.insert(changed.tasks.begin(), {data, study::Role::InDistribution});
+        changed.tasks.insert(changed.tasks.begin(), {dataTask, study::Role::InDistribution});
     else
         at->role = study::Role::InDistribution;
 }
@@ -245,6 +279,8 @@ void ProbeDock::takeTuning(study::Probe& changed) const {
 QString ProbeDock::strengthsLabel() const {
     if (isKind(study::kFineTuning))
         return tr("&Rates");
+    if (isKind(study::kInterpolation))
+        return tr("&Shares");
     return isKind(study::kQuantisation) ? tr("&Bits") : isKind(study::kPruning) ? tr("&Share") : tr("&Gamma");
 }
 
@@ -252,10 +288,13 @@ void ProbeDock::showScaleHelp() {
     if (isKind(study::kQuantisation))
         return m_scaleHelp->setText(tr("Each matrix of the blocks is rounded to the nearest level, symmetric, one scale for "
                                        "each group. Embeddings, head, norms and biases are left alone."));
-    if (isKind(study::kFineTuning))
+    if (trains())
         return m_scaleHelp->setText(
             m_data->count() == 0
                 ? tr("Add data to fine-tune on first.")
+            : isKind(study::kInterpolation)
+                ? tr("Each checkpoint is trained once for each seed; these shares of the tuned weights are mixed with the "
+                     "pretrained ones (WiSE-FT). 1 is the tuned model.")
                 : tr("Each checkpoint is trained on the same data (AdamW, linear to zero), once for each rate and seed."));
     if (isKind(study::kPruning))
         return m_scaleHelp->setText(tr("In each matrix of the blocks this share of the weights, the smallest, is set to "
@@ -301,7 +340,7 @@ void ProbeDock::edited() {
         }
         changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
         changed.tasks = m_tasks->roles();
-        if (isKind(study::kFineTuning))
+        if (trains())
             takeTuning(changed);
         m_probe = changed;
         showScaleHelp();
@@ -356,7 +395,7 @@ bool ProbeDock::shownRunIsThisProbe() const {
 }
 
 void ProbeDock::showPlan() {
-    QString problem = isBase() ? QString() : m_strengths->strengths().problem, button = tr("Run");
+    QString problem = fieldProblem(), button = tr("Run");
     if (problem.isEmpty() && m_plan)
         problem = m_plan->problem;
     const bool known = m_plan && m_plan->plan && problem.isEmpty();

@@ -48,6 +48,8 @@ private:
     bool isBase() const;
     bool isKind(const char* kind) const;
     bool isDrawn() const;
+    bool trains() const;
+    QString fieldProblem() const;
     QString strengthsLabel() const;
     bool fieldsAreGood() const;
     void loadProbe();
@@ -87,8 +89,10 @@ private:
     QComboBox *m_kind, *m_series, *m_scale, *m_compute, *m_device;
     QSpinBox* m_seeds;
     QSpinBox* m_group;          ///< of quantisation
-    QComboBox* m_data;          ///< of fine-tuning, these three
+    QComboBox* m_data;          ///< of what trains, these four
     QSpinBox *m_epochs, *m_batch;
+    QSpinBox* m_loraRank;       ///< 0: all weights are trained
+    StrengthEdit* m_rate;       ///< of interpolation: one learning rate
     StrengthEdit* m_strengths;
     QLabel* m_strengthsLabel = nullptr;
     QLabel* m_seedsLabel = nullptr;

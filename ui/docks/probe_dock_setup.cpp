@@ -38,6 +38,8 @@ void ProbeDock::setupKinds() {
             tr("How much worse do the checkpoints get under noise on their weights?"));
     addKind(study::kFineTuning, tr("Fine-tuning"),
             tr("What do they gain and lose by the same fine-tuning, at every learning rate?"));
+    addKind(study::kInterpolation, tr("Interpolation"),
+            tr("What do they gain and lose on the way from their pretrained weights to the tuned ones?"));
     addKind(study::kQuantisation, tr("Quantisation"),
             tr("How much worse do they get when their matrices are rounded to few bits?"));
     addKind(study::kPruning, tr("Pruning"),
@@ -64,6 +66,14 @@ void ProbeDock::setupFields() {
     m_epochs->setToolTip(tr("Passes over the data"));
     m_batch->setAccessibleName(tr("Examples in a batch"));
     m_batch->setToolTip(tr("Examples of one optimiser step"));
+    setup(m_loraRank, 1024);
+    m_loraRank->setMinimum(0);
+    m_loraRank->setSpecialValueText(tr("all weights"));
+    m_loraRank->setAccessibleName(tr("Rank of LoRA"));
+    m_loraRank->setToolTip(tr("Trains low-rank adapters of the blocks' matrices instead of the weights themselves (LoRA, alpha 16)"));
+    m_rate->setKind(study::probeKind(study::kFineTuning));
+    m_rate->setAccessibleName(tr("Learning rate"));
+    m_rate->setToolTip(tr("Peak rate of the training"));
     m_group->setAccessibleName(tr("Weights in a group"));
     m_group->setToolTip(tr("So many weights along a matrix's input share one scale"));
     m_series->setAccessibleName(tr("Series"));
@@ -113,6 +123,8 @@ RowForm* ProbeDock::formOfFields(Actions& actions) {
     m_seedsLabel = form->addRow(tr("&Draws"), m_seeds);
     form->addRow(tr("&Epochs"), m_epochs);
     form->addRow(tr("&Batch"), m_batch);
+    form->addRow(tr("Rate"), m_rate);
+    form->addRow(tr("&LoRA"), m_loraRank);
     form->addRow(tr("S&cale"), m_scale);
     form->addRow(m_scaleHelp);
     form->addRow(tr("C&ompute"), m_compute);
@@ -159,7 +171,9 @@ void ProbeDock::connectFields() {
         store();
     };
     connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
-    for (const QSpinBox* box : {m_group, m_epochs, m_batch})
+    connect(m_rate, &StrengthEdit::strengthsEdited, this, &ProbeDock::edited);
+    connect(m_rate, &QLineEdit::editingFinished, this, &ProbeDock::store);
+    for (const QSpinBox* box : {m_group, m_epochs, m_batch, m_loraRank})
         connect(box, &QSpinBox::valueChanged, this, editedAndStored);
     connect(m_data, &QComboBox::activated, this, editedAndStored);
     connect(m_scale, &QComboBox::activated, this, editedAndStored);

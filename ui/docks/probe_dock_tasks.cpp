@@ -84,7 +84,7 @@ void ProbeDock::addTuning() {
     auto* dialog = new TuningDialog(file, m_session.study().tasks, checkpoint, contextOf(m_session), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
-        if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !isKind(study::kFineTuning)) {
+        if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !trains()) {
             m_kind->setCurrentIndex(at);
             loadProbe();
         }

@@ -23,6 +23,7 @@ QString examples(const study::ProbeKind& kind) {
     const std::string_view id = kind.id;
     return id == study::kQuantisation ? QStringLiteral("3 4 8")
            : id == study::kPruning    ? QStringLiteral("0.1 0.3 0.5")
+           : id == study::kInterpolation ? QStringLiteral("0.25 0.5 1")
            : id == study::kFineTuning ? QStringLiteral("0.0001 0.0003 0.001")
                                       : QStringLiteral("0.05 0.1 0.2");
 }

@@ -41,6 +41,9 @@ private Q_SLOTS:
         cost.cells = 640, cost.cached = 512, cost.fresh = 128;
         cost.seconds = 40, cost.memoryBytes = 310e6;
         QCOMPARE(costText(cost), QStringLiteral("640 cells: 512 cached, 128 new\nabout 0:40, 310 MB"));
+        cost.trainings = 12, cost.keptTrainings = 3;
+        QCOMPARE(costText(cost), QStringLiteral("640 cells: 512 cached, 128 new\n12 trainings, 3 kept\nabout 0:40, 310 MB"));
+        cost.trainings = cost.keptTrainings = 0;
         cost.cached = 640, cost.fresh = 0;
         QCOMPARE(costText(cost), QStringLiteral("640 cells: 640 cached, 0 new"));
     }

@@ -106,8 +106,27 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QTRY_VERIFY(std::any_of(probe().tasks.begin(), probe().tasks.end(), [&](const study::TaskInProbe& one) {
         return one.task == data->currentText().toStdString() && one.role == study::Role::InDistribution;
     }));
+    auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
+    QVERIFY(rank && rank->isVisible());
+    rank->setValue(4);
+    QTRY_COMPARE(probe().settings["training"].value("lora_rank", 0), 4);
+    QVERIFY(planned(5, 3));
+    rank->setValue(0); // all that is said of adapters goes, so that results of full tuning are found again
+    QTRY_VERIFY(!probe().settings["training"].contains("lora_rank"));
+
+    choose(kind(), QStringLiteral("Interpolation"));
+    auto* rate = named<QLineEdit>(m_window.get(), QStringLiteral("Learning rate"));
+    QTRY_VERIFY(rate && rate->isVisible() && data->isVisible() && rate->height() >= 16);
+    QVERIFY(planned(4, 3));
+    rate->setText(QStringLiteral("0.001 0.002"));
+    Q_EMIT rate->textEdited(rate->text());
+    QVERIFY(!buttonWith(m_window.get(), QStringLiteral("Run"))->isEnabled());
+    rate->setText(QStringLiteral("0.001"));
+    Q_EMIT rate->textEdited(rate->text());
+    QTRY_COMPARE(probe().settings.value("learning_rate", 0.0), 0.001);
+    QVERIFY(planned(4, 3));
     choose(kind(), QStringLiteral("Gaussian noise"));
-    QVERIFY(!data->isVisible() && isShown(QStringLiteral("Noise draws")));
+    QVERIFY(!rate->isVisible() && !data->isVisible() && isShown(QStringLiteral("Noise draws")));
 }
 
 void WindowKindsTest::fineTuningFromAFileToCurves() {
