@@ -35,7 +35,7 @@ bool isFinite(const Seeds& seeds) {
 std::set<std::int64_t> commonSeeds(const std::map<double, Seeds>& candidates) {
     std::set<std::int64_t> common;
     for (const auto& [seed, score] : candidates.begin()->second)
-        if (std::ranges::all_of(candidates, [&](const auto& one) { return one.second.contains(seed); }))
+        if (std::ranges::all_of(candidates, [&, wanted = seed](const auto& one) { return one.second.contains(wanted); }))
             common.insert(seed);
     return common;
 }

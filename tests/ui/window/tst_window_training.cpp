@@ -176,8 +176,9 @@ QString WindowTrainingTest::start(const QString& kind, const char* field, const 
                 break;
         }
         qWarning("\"%s\" was not run; the window says \"%s\"", qPrintable(cells), qPrintable(m_window->message()));
-        for (const QPushButton* one : m_window->findChild<ProbeDock*>()->findChildren<QPushButton*>())
-            qWarning("the dock's button says \"%s\"", qPrintable(one->text()));
+        for (const QLabel* one : m_window->findChild<ProbeDock*>()->findChildren<QLabel*>())
+            if (one->isVisible() && one->wordWrap())
+                qWarning("the dock says \"%s\"", qPrintable(one->text()));
         Q_EMIT edit->textEdited(strengths);
     }
     if (!queued())
