@@ -3,13 +3,11 @@
 // request wins.
 #pragma once
 
-#include <atomic>
-#include <functional>
+#include <memory>
 #include <stop_token>
 #include <type_traits>
 #include <utility>
 
-#include <QFuture>
 #include <QObject>
 #include <QThreadPool>
 #include <QtConcurrent>
@@ -30,26 +28,31 @@ public:
     Background(const Background&) = delete;
     Background& operator=(const Background&) = delete;
 
-    /// `work(const JobContext&)` on the pool's thread, then `done(result)` on the owner's. Returns the request's
-    /// number.
+    /// `work(const JobContext&)` on the pool's thread, then `done(result)` on the owner's, never before this has returned the
+    /// request's number.
     template<class Work, class Done> quint64 start(Work work, Done done, JobContext::Sink progress = {}) {
         using Answer = std::invoke_result_t<Work, const JobContext&>;
         m_stop.request_stop();
         m_stop = std::stop_source();
-        const quint64 request = ++m_latest;
+        const quint64 request = ++*m_latest;
         const JobContext job(m_stop.get_token(), std::move(progress));
-        QtConcurrent::run(&m_pool, [work = std::move(work), job]() mutable {
-            return work(job);
-        }).then(m_owner, [this, request, done = std::move(done)](Answer result) mutable {
-            if (request == m_latest)
-                done(std::move(result));
+        // Not QFuture::then: where the work is through before that is attached, Qt calls `done` at once, within this call, and a
+        // caller that tells answers by the number returned here takes its own for another's.
+        auto take = [latest = m_latest, request, done = std::move(done)](const std::shared_ptr<Answer>& answer) mutable {
+            if (request == *latest)
+                done(std::move(*answer));
+        };
+        (void)QtConcurrent::run(&m_pool, [owner = m_owner, work = std::move(work), job, take = std::move(take)]() mutable {
+            auto answer = std::make_shared<Answer>(work(job));
+            QMetaObject::invokeMethod(
+                owner, [take = std::move(take), answer = std::move(answer)]() mutable { take(answer); }, Qt::QueuedConnection);
         });
         return request;
     }
     /// Asks to stop and drops the answer; returns at once.
     void cancel() {
         m_stop.request_stop();
-        ++m_latest;
+        ++*m_latest;
     }
     void cancelAndWait() {
         cancel();
@@ -60,7 +63,7 @@ private:
     QObject* m_owner;
     QThreadPool m_pool;
     std::stop_source m_stop;
-    quint64 m_latest = 0;
+    std::shared_ptr<quint64> m_latest = std::make_shared<quint64>(0); ///< outlives this: an answer may be on its way
 };
 
 } // namespace crest::ui

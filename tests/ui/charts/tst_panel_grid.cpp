@@ -179,19 +179,22 @@ private Q_SLOTS:
         QVERIFY(m_grid->panels()[1]->y() > m_grid->panels()[0]->y());
     }
 
-    void twelvePanelsOfEightCurvesAreQuick() {
-        shown({});
-        m_grid->setFigure(test::largeFigure(12, 8, 12));
-        const double building = longestTurn([this] { return m_grid->isUpToDate(); });
+    void twelvePanelsOfEightCurvesStayUnder50MsATurn() {
         analysis::Figure next = test::largeFigure(12, 8, 12);
         for (auto& panel : next.panels)
             for (auto& curve : panel.curves)
                 curve.segments[0][3].y += 0.1;
-        m_grid->setFigure(next);
-        const double updating = longestTurn([this] { return m_grid->isUpToDate(); });
+        // The least of three times the same: load beside it can only lengthen one.
+        double building = 1e9, updating = 1e9;
+        for (int i = 0; i < 3; ++i) {
+            shown({});
+            m_grid->setFigure(test::largeFigure(12, 8, 12));
+            building = std::min(building, longestTurn([this] { return m_grid->isUpToDate(); }));
+            m_grid->setFigure(next);
+            updating = std::min(updating, longestTurn([this] { return m_grid->isUpToDate(); }));
+        }
         qInfo("longest turn: %.1f ms building, %.1f ms updating 12 panels x 8 curves", building, updating);
-        // 50 ms is what a quiet core holds (about 35); a shared one may be half as fast.
-        QVERIFY2(building < 100 && updating < 100, "a turn of the event loop took too long");
+        QVERIFY2(building < 50 && updating < 50, "a turn of the event loop took too long");
     }
 
     void lookLightAndDark() {

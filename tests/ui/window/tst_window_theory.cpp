@@ -34,7 +34,7 @@ using crest::test::named;
 namespace {
 
 constexpr int kLongMs = 30'000;
-constexpr double kStepMs = 100; ///< 50 ms is what is held on a quiet desktop core (30 to 42 here); a shared core may be half as fast
+constexpr double kStepMs = 50;
 
 double threadCpuMs() {
     timespec now{};
