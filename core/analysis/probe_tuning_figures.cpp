@@ -93,12 +93,17 @@ FigurePoint choicePoint(const RateChoice& choice, const ProbeResults& results, c
     return point;
 }
 
-/// One run: a line, with the rates that are not clearly worse as its band.
-FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
+FigureCurve chosenCurve(const char* label) {
     FigureCurve curve;
     curve.id = kChosen;
-    curve.label = "rate best in ID";
+    curve.label = label;
     curve.color = CurveColor::Category;
+    return curve;
+}
+
+/// One run: a line, with the rates that are not clearly worse as its band.
+FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
+    FigureCurve curve = chosenCurve("rate best in ID");
     bool open = false;
     for (const RateChoice& one : envelope.choices) {
         if (!one.rate) {
@@ -118,10 +123,7 @@ FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQua
 
 /// The geometric mean over runs, its interval by Student's t of the logarithms.
 FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
-    FigureCurve curve;
-    curve.id = kChosen;
-    curve.label = "geometric mean of the runs";
-    curve.color = CurveColor::Category;
+    FigureCurve curve = chosenCurve("geometric mean of the runs");
     curve.segments.emplace_back();
     std::set<double> budgets;
     for (const RateChoice& one : envelope.choices)
@@ -260,7 +262,8 @@ Result<Figure> chosenRateFigure(const ProbeResults& results, const FigureOptions
                                                                     counted(static_cast<std::int64_t>(runs.size()), "pretraining run"))});
     } else {
         panel.curves.push_back(ofOneRun(results, envelope, options.x));
-        figure.keys.push_back({FigureKey::Symbol::Band, "rates whose ID score is not clearly worse (95 %), for these checkpoints"});
+        FigureKey& key = figure.keys.emplace_back(); // a temporary's moves make GCC 12 warn of bounds that are kept
+        key.text = "rates whose ID score is not clearly worse (95 %), for these checkpoints";
     }
     addTrend(panel, results, envelope, options);
     panel.notes.insert(panel.notes.end(), envelope.notes.begin(), envelope.notes.end());

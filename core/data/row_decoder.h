@@ -2,6 +2,7 @@
 // Inside of rows.h: bytes in pieces of any size to rows.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -11,6 +12,11 @@
 namespace crest::data {
 
 inline constexpr std::size_t kLongestRow = 8'000'000; ///< whose parser needs some 60 MB
+
+/// A file that is something else, of which no more need be read: of its rows 100,000 and more than half are bad.
+constexpr bool areHopeless(std::int64_t bad, std::int64_t rows) {
+    return bad >= 100'000 && bad > rows / 2;
+}
 
 /// A row of JSON text: an object of bounded size.
 Result<Json> parseRow(std::string_view text);

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/base/units.h"
 #include "core/data/py_text.h"
+#include "core/data/row_decoder.h"
 #include "core/io/byte_source.h"
 
 namespace crest::data {
@@ -144,7 +145,7 @@ Result<void> SplitRows::each(const std::string& split, const Json& part, std::in
             if (went.error().kind == ErrorKind::Stopped)
                 return fail(went.error());
             counts.addBad(file.name(), number, went.error().message);
-            if (counts.areHopeless())
+            if (areHopeless(counts.bad, counts.rows))
                 return fail(checkShare(counts, 0, file.name()).error());
             return true;
         };

@@ -18,11 +18,6 @@ struct RowCounts {
     std::int64_t rows = 0, bad = 0;
     std::vector<std::string> badExamples;
     void addBad(const std::string& where, std::int64_t number, const std::string& reason);
-    /// A file that is something else: of 100,000 rows and more half are bad.
-    bool areHopeless() const { return bad >= kHopeless && bad > rows / 2; }
-
-private:
-    static constexpr std::int64_t kHopeless = 100'000;
 };
 
 class SplitRows {

@@ -10,11 +10,11 @@
 #include "core/data/byte_stream.h"
 #include "core/data/data_folder.h"
 #include "core/data/py_text.h"
+#include "core/data/row_decoder.h"
 
 namespace crest::data {
 namespace {
 
-constexpr std::int64_t kHopeless = 100'000; ///< bad rows, half of all: it is another kind of file
 constexpr std::size_t kBadExamples = 10;
 constexpr std::int64_t kRowsPerReport = 1000;
 constexpr std::int64_t kRowsTried = 100;
@@ -73,7 +73,7 @@ public:
         if (m_counts.rows == 0)
             return fail(ErrorKind::Malformed, "there is no row in it", where);
         const double share = static_cast<double>(m_counts.badRows) / static_cast<double>(m_counts.rows);
-        const bool hopeless = m_counts.badRows >= kHopeless && share > 0.5; // and not read to its end
+        const bool hopeless = areHopeless(m_counts.badRows, m_counts.rows); // and not read to its end
         if (share > m_options.maxBadShare || hopeless || m_counts.badRows == m_counts.rows)
             return fail(ErrorKind::Malformed,
                         fmt::format("{} of {} rows cannot be used as \"{}\" ({}); at most {} % may be left out{}",
@@ -126,7 +126,7 @@ private:
             if (row && !m_badFields && m_counts.badRows == 0)
                 m_badFields = fieldsOf(*row);
             addBad(file, number, segments.error().message);
-            return m_counts.badRows < kHopeless || m_counts.badRows <= m_counts.rows / 2;
+            return !areHopeless(m_counts.badRows, m_counts.rows);
         }
         auto lesson = lessonOf(std::move(*segments), m_options.learnAll);
         if (lesson.empty()) {

@@ -137,8 +137,9 @@ bool isWhole(const fs::path& folder) {
     const auto text = io::readTextFile(folder / "crest.json", 10'000'000);
     const auto json = text ? parseJson(*text, folder.string()) : fail(text.error());
     const auto weights = io::MappedFile::open(folder / train::kTunedWeightsFile);
-    return json && json->is_object() && weights &&
-           json->value(train::kTunedWeightsHash, "") == Sha256().update(weights->bytes()).finishHex();
+    const auto noted = json && json->is_object() ? requireString(*json, train::kTunedWeightsHash, folder.string())
+                                                 : Result<std::string>(fail(ErrorKind::Malformed, "no object"));
+    return noted && weights && *noted == Sha256().update(weights->bytes()).finishHex();
 }
 
 Result<void> FineTuning::make(double rate, std::int64_t seed, const JobContext& job) {

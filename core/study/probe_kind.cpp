@@ -78,11 +78,20 @@ constexpr ProbeKind kKinds[] = {
      .cellByCell = false},
 };
 
+/// What a plan counts with must be numbers; their ranges, and all else, are checked by who makes the settings.
+Result<void> checkCounts(const Json& training) {
+    for (const char* key : {"epochs", "max_steps", "batch_examples", "replay_tokens", "lora_rank"})
+        if (training.contains(key))
+            CREST_CHECK(requireInt(training, key, "fine-tuning", 0, INT64_MAX).map([](std::int64_t) {}));
+    if (training.contains("replay_share"))
+        CREST_CHECK(requireNumber(training, "replay_share", "fine-tuning").map([](double) {}));
+    return {};
+}
+
 /// Text is named where, and only where, the training replays some.
 Result<void> checkReplay(const Json& settings) {
     const Json& training = settings["training"];
-    const Json share = training.value("replay_share", Json(0));
-    const bool replays = share.is_number() && share.get<double>() > 0;
+    const bool replays = training.value("replay_share", 0.0) > 0;
     const bool named = settings.contains("replay");
     if (named && (!settings["replay"].is_string() || settings["replay"] == ""))
         return fail(ErrorKind::Malformed, "\"replay\" must name a file of pretraining text.");
@@ -99,6 +108,7 @@ Result<Json> checkTuning(const Json& settings, bool interpolates) {
         return fail(ErrorKind::OutOfRange, "Choose the data to fine-tune on.");
     if (!settings.contains("training") || !settings["training"].is_object())
         return fail(ErrorKind::Malformed, "The settings of fine-tuning have no \"training\".");
+    CREST_CHECK(checkCounts(settings["training"]));
     CREST_CHECK(checkReplay(settings));
     if (settings.contains("keep_bytes"))
         CREST_CHECK(requireInt(settings, "keep_bytes", "fine-tuning", 0, INT64_MAX).map([](std::int64_t) {}));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/analysis/figure_command.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -88,14 +89,7 @@ std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const s
 }
 
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId) {
-    const std::string path = folder.path().string();
-    const bool plain =
-        path.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/._-+:@%") ==
-        std::string::npos;
-    std::string quoted;
-    for (const char c : path)
-        quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    return "crest export " + (plain ? path : "'" + quoted + "'") + " --run " + runId;
+    return "crest export " + analysis::shellQuoted(folder.path().string()) + " --run " + runId;
 }
 
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {

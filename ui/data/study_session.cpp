@@ -106,6 +106,9 @@ bool StudySession::writable() const {
 QString StudySession::folder() const {
     return d->folder ? toQString(d->folder->path()) : QString();
 }
+std::filesystem::path StudySession::trainingsFolder() const {
+    return d->folder ? d->folder->trainingsFolder() : std::filesystem::path();
+}
 QString StudySession::name() const {
     return toQString(d->study.name);
 }

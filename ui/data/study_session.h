@@ -3,6 +3,7 @@
 // statistics) runs on worker threads and comes back by signals. Qt Core only.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -78,6 +79,7 @@ public:
     bool isOpen() const;
     bool writable() const;
     QString folder() const;
+    std::filesystem::path trainingsFolder() const; ///< "" where no study is open
     QString name() const;
     bool untitled() const;
     /// Ctrl+S: moves an untitled study to a place and name.

@@ -63,6 +63,27 @@ std::vector<double> usualRates(std::int64_t parameters) {
                                     : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
 }
 
+/// A study's file may have been written by hand; what cannot be shown gives way to the defaults.
+bool canBeShown(const Json& settings) {
+    return settings.is_object() && settings.value("data_task", Json("")).is_string() &&
+           settings.value("learning_rate", Json(0)).is_number() &&
+           train::fineTuneSettingsFromJson(settings.value("training", Json()), "").has_value();
+}
+
+/// Weights in a group of a quantisation; the usual number where the study does not say it, or says something else.
+int groupOf(const study::Probe& probe) {
+    const study::ProbeKind& kind = study::probeKind(study::kQuantisation);
+    const auto settings = study::completeSettings(kind, probe.settings);
+    return (settings ? *settings : *study::completeSettings(kind, Json())).value("group", 0);
+}
+
+Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
+    Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
+    if (interpolates)
+        settings["learning_rate"] = rates[rates.size() / 2];
+    return settings;
+}
+
 } // namespace
 
 ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
@@ -181,23 +202,20 @@ void ProbeDock::loadProbe() {
                                      [&](const study::Probe& probe) {
                                          return probe.series == name && toQString(probe.kind) == m_kind->currentData().toString();
                                      });
-    if (stored != study.probes.rend()) {
-        m_probe = *stored;
-    } else {
-        m_probe = defaultProbe(m_kind->currentData().toString(), name, firstRoles());
-        if (trains()) {
-            const std::vector<double> rates = usualRates(parametersOf(seriesNamed(m_session, name)));
-            m_probe.settings = {{"data_task", m_data->currentData().toString().toStdString()},
-                                {"training", train::toJson(train::FineTuneSettings{})}};
-            if (isKind(study::kInterpolation))
-                m_probe.settings["learning_rate"] = rates[rates.size() / 2];
-            else
-                m_probe.strengths = rates;
-        }
-        if (const series::Series* one = seriesNamed(m_session, name);
-            one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
-            m_probe.noiseScale = study::NoiseScale::TensorRms;
+    const bool isNew = stored == study.probes.rend();
+    m_probe = isNew ? defaultProbe(m_kind->currentData().toString(), name, firstRoles()) : *stored;
+    if (!m_probe.settings.is_object())
+        m_probe.settings = Json();
+    if (trains() && (isNew || !canBeShown(m_probe.settings))) {
+        const std::vector<double> rates = usualRates(parametersOf(seriesNamed(m_session, name)));
+        m_probe.settings =
+            usualTuning(m_data->currentData().toString().toStdString(), rates, isKind(study::kInterpolation));
+        if (isNew && isKind(study::kFineTuning))
+            m_probe.strengths = rates;
     }
+    if (const series::Series* one = seriesNamed(m_session, name);
+        isNew && one && isKind(study::kGaussianNoise) && !hasInitStd(*one))
+        m_probe.noiseScale = study::NoiseScale::TensorRms;
     showProbe();
     m_plan.reset();
     m_planTimer.start();
@@ -229,7 +247,7 @@ void ProbeDock::showProbe() {
         if (m_probe.seeds > 0)
             m_seeds->setValue(static_cast<int>(m_probe.seeds));
         if (isKind(study::kQuantisation))
-            m_group->setValue(m_probe.settings.value("group", 128));
+            m_group->setValue(groupOf(m_probe));
         if (trains())
             showTuning();
         m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));

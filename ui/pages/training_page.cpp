@@ -157,7 +157,7 @@ void TrainingPage::ask() {
     m_busy = true;
     m_reading.start(
         [results = results(), chosen = choice(), shown = m_fingerprint, follow = m_follow->isChecked() && atWork(),
-         folder = std::filesystem::path(m_session.folder().toStdString()) / "trainings"](const JobContext&) {
+         folder = m_session.trainingsFolder()](const JobContext&) {
             Reading reading;
             reading.choice = follow ? trainingAtWork(folder, *results, chosen).value_or(chosen) : chosen;
             const auto curves = readTrainings(folder, *results, reading.choice);

@@ -58,6 +58,8 @@ private Q_SLOTS:
     void cleanup() { m_window.reset(); }
 
     void everyKindPlansOnTheSample();
+    void settingsWrittenByHandAreNotTrusted_data();
+    void settingsWrittenByHandAreNotTrusted();
     void fineTuningFromAFileToCurves();
 
 private:
@@ -127,6 +129,52 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QVERIFY(planned(4, 3));
     choose(kind(), QStringLiteral("Gaussian noise"));
     QVERIFY(!rate->isVisible() && !data->isVisible() && isShown(QStringLiteral("Noise draws")));
+}
+
+void WindowKindsTest::settingsWrittenByHandAreNotTrusted_data() {
+    QTest::addColumn<QString>("name");
+    QTest::addColumn<QString>("id");
+    QTest::addColumn<QString>("settings");
+    const auto row = [](const char* tag, const char* name, const char* id, const char* settings) {
+        QTest::newRow(tag) << QString::fromLatin1(name) << QString::fromLatin1(id) << QString::fromLatin1(settings);
+    };
+    row("nothing", "Fine-tuning", study::kFineTuning, "null");
+    row("a text", "Fine-tuning", study::kFineTuning, "\"fast\"");
+    row("no training", "Fine-tuning", study::kFineTuning, R"({"data_task": "verses to tune on"})");
+    row("words for numbers", "Fine-tuning", study::kFineTuning,
+        R"({"data_task": "verses to tune on", "training": {"epochs": "two", "replay_share": "half"}})");
+    row("a number for a name", "Fine-tuning", study::kFineTuning, R"({"data_task": 5, "training": {}})");
+    row("a rate in words", "Interpolation", study::kInterpolation,
+        R"({"data_task": "verses to tune on", "training": {}, "learning_rate": "high"})");
+    row("no group", "Quantisation", study::kQuantisation, "null");
+    row("a group in words", "Quantisation", study::kQuantisation, R"({"group": "many"})");
+}
+
+/// The window stands, shows what is usual instead, and can plan with that after an edit.
+void WindowKindsTest::settingsWrittenByHandAreNotTrusted() {
+    QFETCH(QString, name);
+    QFETCH(QString, id);
+    QFETCH(QString, settings);
+    m_window->actions().at(ActionId::OpenSample)->trigger();
+    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
+    choose(kind(), name);
+    study::Probe bad = probe();
+    bad.settings = Json::parse(settings.toStdString());
+    m_window->session().setProbe(bad);
+    QTest::qWait(400); // it is planned as it stands
+    QCOMPARE(kind()->currentText(), name);
+    auto* seeds = named<QSpinBox>(m_window.get(), QStringLiteral("Fine-tuning seeds"));
+    auto* group = named<QSpinBox>(m_window.get(), QStringLiteral("Weights in a group"));
+    if (id == QString::fromLatin1(study::kQuantisation)) {
+        QCOMPARE(group->value(), 128);
+        group->setValue(64);
+    } else {
+        QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->value(), 1);
+        seeds->setValue(2);
+    }
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run")) &&
+                                 m_window->actions().at(ActionId::Run)->isEnabled(),
+                             kLongMs);
 }
 
 void WindowKindsTest::fineTuningFromAFileToCurves() {
