@@ -13,7 +13,7 @@ namespace crest::ui {
 namespace {
 
 constexpr int kTakeEveryMs = 100;
-constexpr int kNarrowestPanel = 260, kLowestPanel = 190;
+constexpr int kNarrowestPanel = 260, kLowestPanel = 190, kLowestPlot = 90;
 
 analysis::AxisScale other(analysis::AxisScale scale) {
     return scale == analysis::AxisScale::Log ? analysis::AxisScale::Linear : analysis::AxisScale::Log;
@@ -234,8 +234,11 @@ void PanelGrid::alignOne() {
         m_margins = alignedMargins(charts, m_columns);
     }
     while (m_alignNext < m_panels.size() && m_alignNext < m_margins.size()) {
-        PanelChart* chart = m_panels[m_alignNext]->chart();
+        CurvePanel* panel = m_panels[m_alignNext];
+        PanelChart* chart = panel->chart();
         const PanelMargins& margins = m_margins[m_alignNext++];
+        // Many notes make a panel higher, and the grid scrolls; they never take the plot's room.
+        panel->setMinimumHeight(std::max(kLowestPanel, static_cast<int>(margins.top + margins.bottom) + kLowestPlot));
         if (chart->margins() == margins)
             continue;
         chart->setMargins(margins);

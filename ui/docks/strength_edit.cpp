@@ -84,6 +84,8 @@ void StrengthEdit::setKind(const study::ProbeKind& kind) {
 void StrengthEdit::setStrengths(const std::vector<double>& strengths) {
     if (const QString wanted = strengthsText(strengths); wanted != text())
         setText(wanted);
+    if (!hasFocus())
+        home(false); // a long list is shown from its first number
 }
 
 } // namespace crest::ui

@@ -173,6 +173,16 @@ private Q_SLOTS:
         QCOMPARE(m_grid->panels().size(), std::size_t(4));
     }
 
+    void manyNotesLeaveThePlotItsHeight() {
+        analysis::Figure figure = test::trialFigure();
+        figure.panels.front().notes.assign(12, "a sentence that a reader of this panel must know before the curves say anything");
+        m_grid->resize(700, 420);
+        shown(figure);
+        QTRY_VERIFY(m_grid->panels()[0]->chart()->plotRect().height() >= 85);
+        QVERIFY(m_grid->panels()[1]->chart()->plotRect().height() >= 85); // plots of a row are aligned
+        QVERIFY(m_grid->panels()[2]->y() >= m_grid->panels()[0]->geometry().bottom());
+    }
+
     void narrowWindowsTakeFewerColumns() {
         m_grid->resize(420, 900);
         QTest::qWait(30);
