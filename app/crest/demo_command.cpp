@@ -166,7 +166,7 @@ Result<void> demo(const DemoArguments& arguments) {
 void addDemoCommand(CLI::App& app, Chosen& chosen) {
     auto arguments = std::make_shared<DemoArguments>();
     CLI::App* command = app.add_subcommand(
-        "demo", "The noise probe on the sample series: results, table and figures, in about a minute");
+        "demo", "The noise probe on the sample series: results, table and figures, in a minute or two");
     command->add_option("--out", arguments->out, "Folder of the study that is made; default: crest-demo");
     command->add_option("--workers", arguments->workers, "Threads side by side; default: one for each core")
         ->check(CLI::Range(1, 256));

@@ -64,7 +64,7 @@ void StartPage::setupLayout(Actions& actions) {
     column->addWidget(linkFor(actions.at(ActionId::OpenFolder), tr("Open a checkpoint folder"),
                               tr("Or a study; folders with config.json and weights are found below it")));
     column->addWidget(linkFor(actions.at(ActionId::OpenSample), tr("Open the sample study"),
-                              tr("A small series that shows the effect in a minute")));
+                              tr("A small series that shows the effect in a minute or two")));
     column->addWidget(linkFor(actions.at(ActionId::ShowTheory), tr("Theory lab"),
                               tr("The smallest network that overtrains, at the touch of a slider")));
     column->addSpacing(2 * kRhythm);
