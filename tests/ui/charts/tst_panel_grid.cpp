@@ -179,8 +179,9 @@ private Q_SLOTS:
         m_grid->resize(700, 420);
         shown(figure);
         QTRY_VERIFY(m_grid->panels()[0]->chart()->plotRect().height() >= 85);
-        QVERIFY(m_grid->panels()[1]->chart()->plotRect().height() >= 85); // plots of a row are aligned
-        QVERIFY(m_grid->panels()[2]->y() >= m_grid->panels()[0]->geometry().bottom());
+        // Aligning the plots of a row and moving the next row down take their turns of the event loop.
+        QTRY_VERIFY(m_grid->panels()[1]->chart()->plotRect().height() >= 85);
+        QTRY_VERIFY(m_grid->panels()[2]->y() >= m_grid->panels()[0]->geometry().bottom());
     }
 
     void narrowWindowsTakeFewerColumns() {
