@@ -57,7 +57,7 @@ struct Checkpoint {
     std::string fingerprint;     ///< fingerprintCheckpoint, once somebody made it; "" before
     bool includedByHand = false; ///< also where it is off by default (a later stage)
     CheckpointState state = CheckpointState::Ok;
-    std::string reason; ///< why it is not Ok, a plain sentence that names file and cause
+    std::string reason; ///< why it is not Ok, naming file and cause; of one that is Ok: what is to be known (a gap before it)
 };
 
 /// Reads one checkpoint, a folder or a nanoGPT file: crest.json, config.json, headers of the weights. Never fails: what

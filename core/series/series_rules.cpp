@@ -39,11 +39,11 @@ bool before(const Checkpoint& a, const Checkpoint& b) {
            std::make_tuple(b.pretrainSeed.value_or(-1), b.path.string());
 }
 
-using Line = std::vector<const Checkpoint*>;
+using Line = std::vector<Checkpoint*>;
 
-std::vector<Line> linesOf(const Series& series) {
+std::vector<Line> linesOf(Series& series) {
     std::map<SeriesLine, Line> lines;
-    for (const Checkpoint& checkpoint : series.checkpoints)
+    for (Checkpoint& checkpoint : series.checkpoints)
         lines[lineOf(checkpoint)].push_back(&checkpoint);
     std::vector<Line> out;
     for (auto& [key, line] : lines)
@@ -80,28 +80,29 @@ void dropContradictingTokens(Series& series, std::vector<ScanIssue>& issues) {
     }
 }
 
-/// A difference of steps of at least twice the most frequent one, unless steps grow geometrically there.
-void listGaps(const Line& line, std::vector<ScanIssue>& issues) {
-    std::vector<std::int64_t> steps;
-    for (const Checkpoint* checkpoint : line)
-        if (checkpoint->step)
-            steps.push_back(*checkpoint->step);
-    std::sort(steps.begin(), steps.end());
+/// A difference of steps of at least twice the most frequent one, unless steps grow geometrically there. Said of the series, and on
+/// the row after it.
+void markGaps(Line line, std::vector<ScanIssue>& issues) {
+    std::erase_if(line, [](const Checkpoint* c) { return !c->step; });
+    std::stable_sort(line.begin(), line.end(), [](const Checkpoint* a, const Checkpoint* b) { return *a->step < *b->step; });
     std::map<std::int64_t, int> spacings;
-    for (std::size_t i = 1; i < steps.size(); ++i)
-        if (steps[i] > steps[i - 1])
-            ++spacings[steps[i] - steps[i - 1]];
+    for (std::size_t i = 1; i < line.size(); ++i)
+        if (*line[i]->step > *line[i - 1]->step)
+            ++spacings[*line[i]->step - *line[i - 1]->step];
     const auto usual = std::max_element(spacings.begin(), spacings.end(),
                                         [](const auto& a, const auto& b) { return a.second < b.second; });
     if (usual == spacings.end() || usual->second < 3)
         return;
-    for (std::size_t i = 1; i < steps.size(); ++i) {
-        const std::int64_t gap = steps[i] - steps[i - 1];
-        const bool geometric = steps[i - 1] > 0 && gap <= 2 * steps[i - 1] && steps[i - 1] < 2 * usual->first;
-        if (gap >= 2 * usual->first && !geometric)
-            issues.push_back({line.front()->path.parent_path().string(),
-                              fmt::format("Gap: no checkpoint between step {} and step {} (usually every {}).", steps[i - 1],
-                                          steps[i], usual->first == 1 ? "step" : fmt::format("{} steps", usual->first))});
+    for (std::size_t i = 1; i < line.size(); ++i) {
+        const std::int64_t from = *line[i - 1]->step, to = *line[i]->step, gap = to - from;
+        const bool geometric = from > 0 && gap <= 2 * from && from < 2 * usual->first;
+        if (gap < 2 * usual->first || geometric)
+            continue;
+        const std::string what = fmt::format("no checkpoint between step {} and step {} (usually every {}).", from, to,
+                                             usual->first == 1 ? "step" : fmt::format("{} steps", usual->first));
+        issues.push_back({line.front()->path.parent_path().string(), "Gap: " + what});
+        if (line[i]->state == CheckpointState::Ok)
+            line[i]->reason = "gap before it, " + what;
     }
 }
 
@@ -174,7 +175,7 @@ void judgeSeries(Series& series, std::vector<ScanIssue>& issues) {
     markConflicts(series);
     markIdenticalWeights(series);
     for (const Line& line : linesOf(series))
-        listGaps(line, issues);
+        markGaps(line, issues);
     for (const Checkpoint& checkpoint : series.checkpoints)
         if (checkpoint.state == CheckpointState::Suspect || checkpoint.state == CheckpointState::Broken)
             issues.push_back({checkpoint.path.string(), checkpoint.reason});

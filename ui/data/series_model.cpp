@@ -238,6 +238,8 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
         return toQString(foundName(checkpoint));
     if (role == Qt::EditRole)
         return editText(checkpoint, column);
+    if (role == HasRemarkRole)
+        return !checkpoint.reason.empty();
     if (role == CheckpointStateRole)
         return static_cast<int>(checkpoint.state);
     if (role == Qt::ToolTipRole)

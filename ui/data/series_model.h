@@ -19,7 +19,7 @@ class SeriesModel : public QAbstractItemModel {
 public:
     enum Column { Name, Tokens, Step, Size, State, Measured, Stage, ColumnCount };
     /// CheckpointNameRole: the found name, by which the study keeps what is said of a checkpoint.
-    enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole };
+    enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole, HasRemarkRole };
     using QAbstractItemModel::QAbstractItemModel;
 
     /// `measured` tells the stored results of "series/checkpoint".

@@ -63,7 +63,10 @@ QVariant SeriesProxy::data(const QModelIndex& index, int role) const {
     const QVariant state = QSortFilterProxyModel::data(index, SeriesModel::CheckpointStateRole);
     if (!state.isValid())
         return {};
-    const auto known = static_cast<series::CheckpointState>(state.toInt());
+    auto known = static_cast<series::CheckpointState>(state.toInt());
+    // Of one that is in order something is to be known: it looks as a suspect does, and is used all the same.
+    if (known == series::CheckpointState::Ok && QSortFilterProxyModel::data(index, SeriesModel::HasRemarkRole).toBool())
+        known = series::CheckpointState::Suspect;
     const auto* view = qobject_cast<const QWidget*>(parent());
     const StateLook look = lookOf(known, stateColors(view ? view->palette() : QPalette()));
     if (role == Qt::DecorationRole)

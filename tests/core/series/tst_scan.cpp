@@ -305,6 +305,9 @@ private Q_SLOTS:
             QVERIFY(makeCheckpoint(root() / "run" / name));
         QVERIFY(mentions(scanFolder(root())->issues, "no checkpoint between step 400 and step 700"));
         QCOMPARE(scanFolder(root())->issues.size(), std::size_t{1});
+        const auto rows = scanFolder(root())->series.front().checkpoints; // the row after the gap says so, and stays in order
+        QVERIFY(rows[4].state == CheckpointState::Ok && rows[4].reason.find("between step 400 and step 700") != std::string::npos);
+        QVERIFY(rows[3].reason.empty() && rows[5].reason.empty());
         // Doublings are no gaps.
         fs::remove_all(root() / "run");
         for (const char* name : {"step1", "step2", "step4", "step8", "step16", "step32"})

@@ -59,6 +59,7 @@ private Q_SLOTS:
         all[0].checkpoints[2].state = series::CheckpointState::Broken;
         all[0].checkpoints[2].reason = "model.safetensors ends early.";
         all[0].checkpoints[1].tokens.reset();
+        all[0].checkpoints[1].reason = "gap before it.";
         QString asked;
         model.setSeries(all, [&](const QString& checkpoint) {
             asked = checkpoint;
@@ -77,6 +78,9 @@ private Q_SLOTS:
         QCOMPARE(text(model, 0, SeriesModel::Measured, olmo), QStringLiteral("9"));
         QCOMPARE(text(model, 1, SeriesModel::Measured, olmo), QString());
         QCOMPARE(asked, QStringLiteral("olmo/step1"));
+        QCOMPARE(text(model, 1, SeriesModel::State, olmo), QStringLiteral("ok: gap before it."));
+        QVERIFY(model.data(model.index(1, 0, olmo), SeriesModel::HasRemarkRole).toBool());
+        QVERIFY(!model.data(model.index(0, 0, olmo), SeriesModel::HasRemarkRole).toBool());
         const QModelIndex checkpoint = model.index(2, 0, olmo);
         QCOMPARE(model.data(checkpoint, SeriesModel::SeriesNameRole).toString(), QStringLiteral("olmo"));
         QCOMPARE(model.data(checkpoint, SeriesModel::CheckpointNameRole).toString(), QStringLiteral("step2"));
