@@ -26,19 +26,11 @@ constexpr double kSelectionShare = 0.1, kComparisonShare = 0.75;
 /// One-sided p values of all ordered pairs: [row][column] is small where budget `row` is worse than budget `column`.
 using Comparisons = std::vector<std::vector<double>>;
 
-double compare(const PairwiseError& error, std::size_t a, std::size_t b) {
-    const double difference = error.meanDifference(a, b);
-    const ErrorComponent variance = error.difference(a, b);
-    if (variance.variance > 0)
-        return studentUpperTail(difference / std::sqrt(variance.variance), variance.df);
-    return difference == 0 ? 0.5 : (difference > 0 ? 0.0 : 1.0);
-}
-
 Comparisons compareAll(const PairwiseError& error, std::size_t count) {
     Comparisons result(count, std::vector<double>(count, 0.5));
     for (std::size_t a = 0; a < count; ++a)
         for (std::size_t b = a + 1; b < count; ++b) {
-            result[a][b] = compare(error, a, b);
+            result[a][b] = error.difference(a, b).upperTail(error.meanDifference(a, b));
             result[b][a] = 1 - result[a][b];
         }
     return result;
@@ -115,11 +107,13 @@ std::string methodText(const Inflection& result, const InflectionOptions& option
 std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest,
                            const Measure& measure) {
     const double difference = error.meanDifference(from, lowest);
-    const ErrorComponent variance = error.difference(from, lowest);
-    const std::string df = std::isfinite(variance.df) ? fmt::format(", df {}", formatNumber(variance.df, 3)) : "";
+    const detail::DifferenceError known = error.difference(from, lowest);
+    std::string df = std::isfinite(known.df) ? fmt::format(", df {}", formatNumber(known.df, 3)) : "";
+    if (known.fewShare > 0)
+        df += fmt::format(", {} % of its square with df {}", formatNumber(100 * known.fewShare, 2), formatNumber(known.fewDf, 3));
     return fmt::format("{}{} {} at {} (standard error {}{})", formatNumber(difference, 3),
                        measure.exponential ? " " + measure.unit : "", measure.higherIsBetter ? "lower" : "higher",
-                       formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(variance.variance), 2), df);
+                       formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(known.variance), 2), df);
 }
 
 std::string countsText(const Inflection& result, const InflectionOptions& options) {

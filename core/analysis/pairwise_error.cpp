@@ -2,6 +2,7 @@
 #include "core/analysis/pairwise_error.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace crest::analysis::detail {
 
@@ -115,18 +116,29 @@ ErrorComponent PairwiseError::sequenceVariance(std::size_t a, std::size_t b) con
     return {mean.se * mean.se, static_cast<double>(mean.n - 1)};
 }
 
-ErrorComponent PairwiseError::difference(std::size_t a, std::size_t b) const {
+DifferenceError PairwiseError::difference(std::size_t a, std::size_t b) const {
     const ErrorComponent draws = drawVariance(a, b);
-    std::vector<ErrorComponent> parts{draws, sequenceVariance(a, b)};
+    const bool few = draws.variance > 0 && draws.df < kFewDrawsDf;
+    std::vector<ErrorComponent> parts{sequenceVariance(a, b)};
+    if (!few)
+        parts.push_back(draws);
     if (!m_pooled.empty()) {
         parts.push_back(m_pooled[a]);
         parts.push_back(m_pooled[b]);
     }
-    ErrorComponent total = combine(parts);
-    // A variance from two or three draws may be far too small by chance, and then Satterthwaite gives it no weight.
-    if (draws.df > 0 && draws.df < kFewDrawsDf)
-        total.df = std::min(total.df, draws.df);
-    return total;
+    const ErrorComponent total = combine(parts);
+    if (!few)
+        return {total.variance, total.df};
+    const double variance = total.variance + draws.variance;
+    return {variance, total.df, draws.variance / variance, draws.df};
+}
+
+double DifferenceError::upperTail(double difference) const {
+    if (!(variance > 0))
+        return difference == 0 ? 0.5 : (difference > 0 ? 0.0 : 1.0);
+    const double t = difference / std::sqrt(variance);
+    const double tail = fewShare < 1 ? studentUpperTail(t, df) : 0;
+    return fewShare > 0 ? fewShare * studentUpperTail(t, fewDf) + (1 - fewShare) * tail : tail;
 }
 
 } // namespace crest::analysis::detail

@@ -9,6 +9,20 @@
 
 namespace crest::analysis::detail {
 
+/// Error of a difference of two means. A variance that two or three draws gave may be far too small by chance, and
+/// Satterthwaite's rule would then give it no weight: it is kept apart.
+struct DifferenceError {
+    double variance = 0; ///< of the difference, all levels together; 0 where none is known
+    double df = 0;       ///< of all levels but few draws (Satterthwaite)
+    double fewShare = 0; ///< part of the variance that comes from two or three draws; 0 where there are more
+    double fewDf = 0;    ///< their degrees of freedom
+
+    /// Probability of a difference of at least `difference` where the true one is 0: the tails of t with either degrees
+    /// of freedom, weighted by their parts of the variance. Close to Cochran & Cox (Experimental Designs, 1950), who weight
+    /// the critical values and err on the wide side whatever the true parts are.
+    double upperTail(double difference) const;
+};
+
 /// How the error of a difference is made up (README.md, "Inflection").
 class PairwiseError {
 public:
@@ -19,9 +33,8 @@ public:
     /// mean(a) - mean(b) over the draws that both have, so that it and its error speak of the same cells; over all
     /// draws where fewer than two are common.
     double meanDifference(std::size_t a, std::size_t b) const;
-    /// Variance of meanDifference(a, b), and its degrees of freedom (Satterthwaite); variance 0 where no level of error
-    /// is known.
-    ErrorComponent difference(std::size_t a, std::size_t b) const;
+    /// The error of meanDifference(a, b).
+    DifferenceError difference(std::size_t a, std::size_t b) const;
 
 private:
     ErrorComponent pooledRunVariance(std::size_t budget) const;

@@ -162,6 +162,22 @@ private Q_SLOTS:
         QCOMPARE(found->nonFinite, 2);
         QVERIFY(found->evidence.find("2 non-finite values left out") != std::string::npos);
     }
+    void fewDrawsKeepTheirOwnTail() {
+        // Three draws differ by 0.1, 0.3, 0.5: mean 0.3, variance of the mean 0.04 / 3, two degrees of freedom, whose tail has a closed form.
+        std::vector<Observation> cells;
+        for (int draw = 1; draw <= 3; ++draw) {
+            cells.push_back(cell(1e6, -1, draw, 3.1 + 0.2 * (draw - 1)));
+            cells.push_back(cell(2e6, -1, draw, 3.0));
+        }
+        const auto tables = detail::tabulate(cells);
+        const detail::DifferenceError alone = detail::PairwiseError(tables->front(), false).difference(0, 1);
+        QVERIFY(close(alone.variance, 0.04 / 3) && close(alone.fewShare, 1) && close(alone.fewDf, 2));
+        const double t = 0.3 / std::sqrt(0.04 / 3), tail = 0.5 - t / (2 * std::sqrt(2 + t * t));
+        QVERIFY(close(alone.upperTail(0.3), tail));
+        // Beside three quarters of the variance that are known exactly: a quarter of that tail, three of the normal one.
+        const detail::DifferenceError mixed{1, std::numeric_limits<double>::infinity(), 0.25, 2};
+        QVERIFY(close(mixed.upperTail(3), 0.25 * (0.5 - 3 / (2 * std::sqrt(11.0))) + 0.75 * 0.5 * std::erfc(3 / std::sqrt(2.0))));
+    }
     void pooledVarianceByHand() {
         // Variances of runs 0.01, 0.04, 0.09 with df 2. Middle: (0.01 + 2 * 0.04 + 0.09) / 4 = 0.045.
         // First: (3 * 0.01 + 0.04) / 4 = 0.0175.
@@ -172,7 +188,7 @@ private Q_SLOTS:
                 cells.push_back(cell(std::ldexp(1e6, budget), run, 1, 3 + (run - 1) * spreads[budget]));
         const auto tables = detail::tabulate(cells);
         const detail::PairwiseError error(tables->front(), true);
-        const ErrorComponent first = error.difference(0, 1);
+        const detail::DifferenceError first = error.difference(0, 1);
         QVERIFY(close(first.variance, (0.0175 + 0.045) / 3));
         // Satterthwaite, twice: the shares of each budget's variance with df 2, then the two budgets.
         const double dfFirst = 0.0175 * 0.0175 / ((0.0075 * 0.0075 + 0.01 * 0.01) / 2);

@@ -65,6 +65,8 @@ struct Luck {
     Profile drawSd = kUsualDraws; ///< of one noise draw
     double drawCorrelation = 0;   ///< of a draw's error between budgets
     int fewDraws = kDraws;        ///< draws at every second budget: a probe that is not finished
+    int draws = kDraws;           ///< draws at the other budgets
+    double sharedDraw = 0.5;      ///< part of a draw's SD that all runs have in common
 };
 const Luck kLucks[] = {
     {"none", {}},
@@ -89,6 +91,17 @@ const Luck kLucks[] = {
      0,
      {.0065, .0138, .0325, .0434, .0624, .0953, .1263, .2162}},
     {"2 draws at every second budget", {}, 0, {.02, .02, .02, .02, .02, .02, .02, .02}, .99, 2},
+    // Fine-tuning has few draws. First the shipped sample's own levels, the dictionary after tuning on the Bible at 0.008.
+    {"3 draws, sample after tuning",
+     {.05, .04, .06, .05, .04, .03, .04, .05},
+     0,
+     {.03, .03, .03, .03, .03, .04, .04, .05},
+     0, 3, 3},
+    {"3 draws, nothing else", {}, 0, {.05, .05, .05, .05, .05, .05, .05, .05}, 0, 3, 3, 1},
+    {"3 draws, as much again between runs", {.03, .03, .03, .03, .03, .03, .03, .03}, 0, {.03, .03, .03, .03, .03, .03, .03, .03}, 0, 3, 3, 1},
+    {"3 draws, a tenth of it between runs", {.01, .01, .01, .01, .01, .01, .01, .01}, 0, {.05, .05, .05, .05, .05, .05, .05, .05}, 0, 3, 3, 1},
+    {"2 draws, as much again between runs", {.03, .03, .03, .03, .03, .03, .03, .03}, 0, {.03, .03, .03, .03, .03, .03, .03, .03}, 0, 2, 2, 1},
+    {"2 draws, growing, and runs alternating", {.05, .01, .05, .01, .05, .01, .05, .01}, 0, {.005, .008, .012, .018, .028, .042, .065, .1}, 0, 2, 2, .8},
 };
 
 class Simulator {
@@ -100,7 +113,7 @@ public:
     /// error of a cell has a part that all runs share; the loss of a sequence differs from budget to budget about the
     /// sequence's own level.
     std::vector<Observation> cells(const Profile& loss, const Luck& luck, int runs) {
-        const double level = 0.3, sequenceSd = 0.05, sharedDraw = 0.5;
+        const double level = 0.3, sequenceSd = 0.05, sharedDraw = luck.sharedDraw;
         std::vector<double> own(kSequences);
         for (double& value : own)
             value = level * normal();
@@ -114,7 +127,7 @@ public:
         result.reserve(static_cast<std::size_t>(kBudgets * runs * kDraws));
         for (int budget = 0; budget < kBudgets; ++budget) {
             const double drawSd = luck.drawSd[static_cast<std::size_t>(budget)];
-            const int draws = budget % 2 == 0 ? kDraws : luck.fewDraws;
+            const int draws = budget % 2 == 0 ? luck.draws : luck.fewDraws;
             std::vector<double> sequence(kSequences), draw(kDraws);
             for (int i = 0; i < kSequences; ++i)
                 sequence[static_cast<std::size_t>(i)] = own[static_cast<std::size_t>(i)] + sequenceSd * normal();

@@ -78,7 +78,7 @@ private Q_SLOTS:
         QCOMPARE(text(model, 0, SeriesModel::Measured, olmo), QStringLiteral("9"));
         QCOMPARE(text(model, 1, SeriesModel::Measured, olmo), QString());
         QCOMPARE(asked, QStringLiteral("olmo/step1"));
-        QCOMPARE(text(model, 1, SeriesModel::State, olmo), QStringLiteral("ok: gap before it."));
+        QCOMPARE(text(model, 1, SeriesModel::State, olmo), QStringLiteral("readable: gap before it."));
         QVERIFY(model.data(model.index(1, 0, olmo), SeriesModel::HasRemarkRole).toBool());
         QVERIFY(!model.data(model.index(0, 0, olmo), SeriesModel::HasRemarkRole).toBool());
         const QModelIndex checkpoint = model.index(2, 0, olmo);
