@@ -14,6 +14,7 @@ using Chosen = std::function<int()>;
 void addDemoCommand(CLI::App& app, Chosen& chosen);
 void addExportCommand(CLI::App& app, Chosen& chosen);
 void addExplainCommand(CLI::App& app, Chosen& chosen);
+void addInflectionCommand(CLI::App& app, Chosen& chosen);
 
 /// "crest: " + text on standard error; returns 1.
 int complain(const std::string& text);

@@ -32,6 +32,7 @@ int main(int argc, char** argv) {
     crest::app::Chosen chosen;
     crest::app::addDemoCommand(app, chosen);
     crest::app::addExportCommand(app, chosen);
+    crest::app::addInflectionCommand(app, chosen);
     crest::app::addExplainCommand(app, chosen);
     CLI11_PARSE(app, argc, argv);
 

@@ -110,7 +110,7 @@ std::string differenceText(const BudgetTable& table, const PairwiseError& error,
     const detail::DifferenceError known = error.difference(from, lowest);
     std::string df = std::isfinite(known.df) ? fmt::format(", df {}", formatNumber(known.df, 3)) : "";
     if (known.fewShare > 0)
-        df += fmt::format(", {} % of its square with df {}", formatNumber(100 * known.fewShare, 2), formatNumber(known.fewDf, 3));
+        df += fmt::format("; {} % of its variance from draws with df {}", formatNumber(100 * known.fewShare, 2), formatNumber(known.fewDf, 3));
     return fmt::format("{}{} {} at {} (standard error {}{})", formatNumber(difference, 3),
                        measure.exponential ? " " + measure.unit : "", measure.higherIsBetter ? "lower" : "higher",
                        formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(known.variance), 2), df);

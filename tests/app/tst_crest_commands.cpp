@@ -116,7 +116,7 @@ private Q_SLOTS:
         QVERIFY(version.out.startsWith(QStringLiteral("crest ")));
         const Ended help = runCrest({QStringLiteral("--help")}, m_environment);
         QCOMPARE(help.code, 0);
-        for (const char* command : {"demo", "export", "explain"})
+        for (const char* command : {"demo", "export", "inflection", "explain"})
             QVERIFY2(help.out.contains(QString::fromLatin1(command)), command);
     }
 
@@ -159,6 +159,22 @@ private Q_SLOTS:
         QVERIFY(explained.out.contains(
             QStringLiteral("crest export '%1' --run %2 --figure curves --y both --width-mm 120 -o curves.%3")
                 .arg(m_study, m_run, suffix)));
+    }
+
+    /// The same points as the figure marks, for people and for programs.
+    void inflectionsAsATable() {
+        const Ended csv = runCrest({QStringLiteral("inflection"), m_study, QStringLiteral("--csv")}, m_environment);
+        QVERIFY2(csv.code == 0, qPrintable(csv.err));
+        const QStringList lines = csv.out.split(u'\n', Qt::SkipEmptyParts);
+        QCOMPARE(lines.first().count(u','), 13);
+        const Ended table = runCrest({QStringLiteral("inflection"), m_study}, m_environment);
+        QVERIFY(table.code == 0 && table.out.contains(QStringLiteral("not significantly worse than that of any other")));
+        // The losses that were made up fall with tokens at every gamma.
+        for (const char* row : {"\"gamma 0.05\",0.05,falls-to-last,", "\"gamma 0.1\",0.1,falls-to-last,"})
+            QCOMPARE(csv.out.count(QString::fromLatin1(row)), 2); // of each of two texts
+        QCOMPARE(lines.size(), 5);
+        QCOMPARE(table.out.count(QStringLiteral("none: falls to the last budget")), 4);
+        QCOMPARE(runCrest({QStringLiteral("inflection"), m_dir.filePath(QStringLiteral("nothing"))}, m_environment).code, 1);
     }
 
     void aDecimalCommaChangesNothing_data() {
@@ -258,6 +274,38 @@ private Q_SLOTS:
         const Ended wrong = runCrest({QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("figure-3"), QStringLiteral("-o"), csv}, m_environment);
         QCOMPARE(wrong.code, 1);
         QVERIFY2(wrong.err.contains(QStringLiteral("needs a probe of Gaussian noise; this run can give curves, envelope")), qPrintable(wrong.err));
+    }
+
+    /// Two settings of one training beside each other, in every format, and at another rate and budget.
+    void tradeOffOfTwoSettings() {
+        const QString path = m_dir.filePath(QStringLiteral("trade")), stem = m_dir.filePath(QStringLiteral("trade-off."));
+        pretend::Shape shape;
+        shape.tuning = true;
+        shape.strengths = {0.1, 0.2, 0.4};
+        auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
+        const auto exported = [&](const QStringList& more) {
+            return runCrest(QStringList{QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("trade-off")} + more, m_environment);
+        };
+        QVERIFY(folder && study::queueRun(*folder, pretend::makePlan(shape)));
+        const Ended alone = exported({QStringLiteral("-o"), stem + QStringLiteral("csv")});
+        QVERIFY(alone.code == 1 && alone.err.contains(QStringLiteral("a second setting of the same training")));
+        shape.pull = 0.5;
+        QVERIFY(study::queueRun(*folder, pretend::makePlan(shape)));
+        QVERIFY(run::workStudy(*folder, {}, pretend::makeFactory({}), {}).has_value());
+        for (const char* format : {"pdf", "svg", "png", "csv", "tex"}) {
+            const QString file = stem + QLatin1String(format);
+            const Ended made = exported({QStringLiteral("-o"), file});
+            QVERIFY2(made.code == 0, qPrintable(made.err));
+            const Ended explained = runCrest({QStringLiteral("explain"), file}, m_environment);
+            QVERIFY2(explained.code == 0 && explained.out.contains(QStringLiteral("L2 to the start")), qPrintable(explained.out + explained.err));
+        }
+        const Ended other = exported({QStringLiteral("--strength"), QStringLiteral("0.1"), QStringLiteral("--budget"), QStringLiteral("2M"),
+                                      QStringLiteral("-o"), stem + QStringLiteral("csv")});
+        QVERIFY2(other.code == 0, qPrintable(other.err));
+        QVERIFY(contentOf(stem + QStringLiteral("csv")).contains("2M tokens, learning rate 0.1"));
+        QVERIFY(contentOf(stem + QStringLiteral("csv")).contains("--figure trade-off --strength 0.1 --budget 2000000"));
+        const Ended none = exported({QStringLiteral("--budget"), QStringLiteral("3M"), QStringLiteral("-o"), stem + QStringLiteral("csv")});
+        QVERIFY(none.code == 1 && none.err.contains(QStringLiteral("This run has no checkpoint at 3M tokens; there are 1M, 2M, 4M, 8M.")));
     }
 
     void saysWhatIsWrong() {
