@@ -223,7 +223,7 @@ bool atMost(int hits, int n, double rate) {
 }
 
 int curvesOfEachKind() {
-    return std::getenv("CREST_FULL") ? 10'000 : 120;
+    return std::getenv("CREST_FULL") ? 10'000 : 70;
 }
 } // namespace
 
