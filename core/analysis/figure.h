@@ -33,6 +33,8 @@ struct FigurePoint {
     std::int64_t n = 0;              ///< what the band's N counts (bandLabel says)
     std::string detail;              ///< hover: exact value, N, error; several lines
     std::string recipe;              ///< click: settings, seeds, versions, equivalent command
+    std::optional<double> xLow = {}, xHigh = {}; ///< the error of x, where that was measured, too (FigurePanel::errorBars)
+    std::string label = {};                      ///< beside the point, a word or a number: "0.1"
 };
 
 enum class CurveColor {
@@ -100,11 +102,14 @@ struct FigurePanel {
     std::vector<FigureCell> cells; ///< below the curves; with any, the panel is a heat map
     /// What the colours of cells stand for (figure_colors.h): a scale of its own at the right of the panel.
     Axis color;
+    /// Errors are bars at the points, of x and of y, not bands: points lie in the plane and x need not ascend.
+    bool errorBars = false;
 };
 
-/// What the legend says beside the curves: what a band, a bar at the foot of a panel, or a cross in a field stands for.
+/// What the legend says beside the curves: what a band, a bar at the foot of a panel, a cross in a field, or the bars of a
+/// point stand for.
 struct FigureKey {
-    enum class Symbol { Band, Interval, Cross } symbol = Symbol::Band;
+    enum class Symbol { Band, Interval, Cross, Error } symbol = Symbol::Band;
     std::string text; ///< "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences"
     bool operator==(const FigureKey&) const = default;
 };
@@ -121,7 +126,7 @@ struct Figure {
 
 /// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y,
 /// low, high, n; absent numbers are empty. With a heat map two columns more, value and state; its rows have the curve "map",
-/// and low and high are the band of the value. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
+/// and low and high are the band of the value. With error bars three more, x_low, x_high and label. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
 /// lines.
 std::string figureToCsv(const Figure& figure);
 /// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the

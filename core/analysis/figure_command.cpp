@@ -82,6 +82,8 @@ std::string makingOptions(const std::string& figure, const FigureOptions& option
         text += " --no-inflections";
     if (options.strength)
         text += fmt::format(" --strength {}", *options.strength);
+    if (options.budget)
+        text += fmt::format(" --budget {}", *options.budget);
     if (options.quickExponent != FigureOptions{}.quickExponent)
         text += fmt::format(" --quick-exponent {}", options.quickExponent);
     return text;

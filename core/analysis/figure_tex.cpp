@@ -128,13 +128,19 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
         if (curve.marker != Marker::None || marker.alone)
             points.push_back(marker.at);
     for (const MarkerGeometry& marker : geometry.markers)
-        if (!marker.bar.empty())
-            out += fmt::format("\\addplot[{}, line width=0.6pt, mark=none, forget plot] coordinates {{{}}};\n", color,
-                               coordinates(panel.x, panel.y, marker.bar));
+        for (const std::vector<XY>& bar : {marker.bar, marker.across})
+            if (!bar.empty())
+                out += fmt::format("\\addplot[{}, line width=0.6pt, mark=none, forget plot] coordinates {{{}}};\n", color,
+                                   coordinates(panel.x, panel.y, bar));
     const char* mark = curve.marker == Marker::None ? "*" : markName(curve.marker);
     if (!points.empty())
         out += fmt::format("\\addplot[{0}, only marks, mark={1}, mark size=1.6pt, forget plot] coordinates {{{2}}};\n",
                            color, mark, coordinates(panel.x, panel.y, points));
+    for (const MarkerGeometry& marker : geometry.markers)
+        if (!marker.point->label.empty())
+            out += fmt::format("\\node[{}, anchor=south west, font=\\scriptsize, inner sep=1.5pt] at (axis cs:{},{}) {};\n", color,
+                               number(axisValue(panel.x, marker.at.x)), number(axisValue(panel.y, marker.at.y)),
+                               braced(marker.point->label));
 }
 
 /// One entry for each curve of the figure, as images that belong to no plot.

@@ -15,6 +15,10 @@ std::string exact(double value) {
     return fmt::format("{}", value);
 }
 
+std::string exact(const std::optional<double>& value) {
+    return value ? exact(*value) : std::string();
+}
+
 std::string quoted(const std::string& text) {
     if (text.find_first_of(",\"\r\n") == std::string::npos)
         return text;
@@ -58,14 +62,13 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
 }
 
 /// What the colours stand for, and every field in range.
-void appendCells(std::string& out, const FigurePanel& panel, std::size_t number) {
+void appendCells(std::string& out, const FigurePanel& panel, std::size_t number, bool bars) {
     for (const FigureCell& cell : panel.cells)
         if (inRange(panel.x, cell.point.x) && inRange(panel.y, cell.point.y))
-            out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}\n", number, quoted(panel.title), quoted(panel.badge),
-                               exact(cell.point.x), exact(cell.point.y), cell.point.low ? exact(*cell.point.low) : "",
-                               cell.point.high ? exact(*cell.point.high) : "",
-                               cell.point.n > 0 ? std::to_string(cell.point.n) : "",
-                               cell.value ? exact(*cell.value) : "", quoted(cell.state));
+            out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}", number, quoted(panel.title), quoted(panel.badge),
+                               exact(cell.point.x), exact(cell.point.y), exact(cell.point.low), exact(cell.point.high),
+                               cell.point.n > 0 ? std::to_string(cell.point.n) : "", exact(cell.value), quoted(cell.state)) +
+                   (bars ? ",,,\n" : "\n");
 }
 
 } // namespace
@@ -77,11 +80,11 @@ std::string figureToCsv(const Figure& figure) {
     for (std::size_t p = 0; p < figure.panels.size(); ++p)
         appendAbout(out, figure.panels[p], p + 1);
     const bool map = std::ranges::any_of(figure.panels, [](const auto& panel) { return !panel.cells.empty(); });
-    const char* end = map ? ",,\n" : "\n"; // of a row of a curve
-    out += map ? "panel,title,role,curve,x,y,low,high,n,value,state\n" : "panel,title,role,curve,x,y,low,high,n\n";
+    const bool bars = std::ranges::any_of(figure.panels, &FigurePanel::errorBars);
+    out += fmt::format("panel,title,role,curve,x,y,low,high,n{}{}\n", map ? ",value,state" : "", bars ? ",x_low,x_high,label" : "");
     for (std::size_t p = 0; p < figure.panels.size(); ++p) {
         const FigurePanel& panel = figure.panels[p];
-        appendCells(out, panel, p + 1);
+        appendCells(out, panel, p + 1, bars);
         for (const FigureCurve& curve : panel.curves) {
             if (!curve.visible)
                 continue;
@@ -90,10 +93,10 @@ std::string figureToCsv(const Figure& figure) {
             for (const auto& segment : curve.segments)
                 for (const FigurePoint& point : segment)
                     if (inRange(panel.x, point.x) && inRange(panel.y, point.y))
-                        out += fmt::format("{},{},{},{},{},{}", head, exact(point.x), exact(point.y),
-                                           point.low ? exact(*point.low) : "", point.high ? exact(*point.high) : "",
-                                           point.n > 0 ? std::to_string(point.n) : "") +
-                               end;
+                        out += fmt::format("{},{},{},{},{},{}{}{}\n", head, exact(point.x), exact(point.y), exact(point.low),
+                                           exact(point.high), point.n > 0 ? std::to_string(point.n) : "", map ? ",," : "",
+                                           bars ? fmt::format(",{},{},{}", exact(point.xLow), exact(point.xHigh), quoted(point.label))
+                                                : "");
         }
     }
     return out;

@@ -176,12 +176,23 @@ std::vector<DrawableRun> drawableRuns(const FigurePanel& panel, const FigureCurv
     return runs;
 }
 
-/// The error of a point that has no band, because it is alone.
-std::vector<XY> errorBar(const DrawableRun& run, const Box& box) {
-    const XY &low = run.lower.front(), &high = run.upper.front();
+/// The error of a point that has no band.
+std::vector<XY> errorBar(const DrawableRun& run, std::size_t at, const Box& box) {
+    const XY &low = run.lower[at], &high = run.upper[at];
     if (!std::isfinite(low.y) || !std::isfinite(high.y))
         return {};
     return {{low.x, std::clamp(low.y, box.bottom, box.top)}, {high.x, std::clamp(high.y, box.bottom, box.top)}};
+}
+
+/// The error of its x. A lower end that a log axis cannot show reaches to the left of the panel.
+std::vector<XY> errorAcross(const FigurePanel& panel, const DrawableRun& run, std::size_t at, const Box& box) {
+    const FigurePoint& point = *run.points[at];
+    if (!panel.errorBars || !point.xLow || !point.xHigh || !std::isfinite(*point.xLow) || !std::isfinite(*point.xHigh))
+        return {};
+    const double low = axisPosition(panel.x, *point.xLow), high = axisPosition(panel.x, *point.xHigh), y = run.line[at].y;
+    if (!std::isfinite(high))
+        return {};
+    return {{std::isfinite(low) ? std::clamp(low, box.left, box.right) : box.left, y}, {std::clamp(high, box.left, box.right), y}};
 }
 
 /// The line itself, or thinned to the least and greatest of each column.
@@ -255,13 +266,15 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
                 const XY at = positionOf(panel, point.x, point.y);
                 if (!std::isfinite(at.x) || !std::isfinite(at.y))
                     continue;
-                range.add(dimension == Dimension::X ? at.x : at.y);
-                if (dimension == Dimension::Y)
-                    for (const auto& edge : {point.low, point.high})
-                        // A band of a log axis may reach far down: it does not widen the range by more than half a
-                        // decade.
-                        if (edge && (axis.scale == AxisScale::Linear || *edge >= point.y / 3))
-                            range.add(axisPosition(axis, *edge));
+                const bool ofX = dimension == Dimension::X;
+                range.add(ofX ? at.x : at.y);
+                if (ofX && !panel.errorBars)
+                    continue;
+                for (const auto& edge : {ofX ? point.xLow : point.low, ofX ? point.xHigh : point.high})
+                    // A band of a log axis may reach far down: it does not widen the range by more than half a
+                    // decade.
+                    if (edge && (axis.scale == AxisScale::Linear || *edge >= (ofX ? point.x : point.y) / 3))
+                        range.add(axisPosition(axis, *edge));
             }
     }
     if (dimension == Dimension::Y && range.low <= range.high)
@@ -332,6 +345,7 @@ std::vector<FigureCurve> distinctCurves(const Figure& figure) {
 std::string keyText(const FigureKey& key) {
     const char* symbol = key.symbol == FigureKey::Symbol::Band    ? "band: "
                          : key.symbol == FigureKey::Symbol::Cross ? "cross: "
+                         : key.symbol == FigureKey::Symbol::Error ? "error bars: "
                                                                   : "bar: ";
     return symbol + key.text;
 }
@@ -370,13 +384,15 @@ CurveGeometry curveGeometry(const FigurePanel& panel, const FigureCurve& curve, 
     for (const DrawableRun& run : drawableRuns(panel, curve)) {
         const std::vector<XY> thin = thinned(run.line, box, maxPoints);
         appendClipped(thin, box, out.lines);
-        appendBands(run, box, maxPoints, out.bands);
+        if (!panel.errorBars)
+            appendBands(run, box, maxPoints, out.bands);
         if (thin.size() < run.line.size())
             continue; // no markers on a line that is thinned
         for (std::size_t i = 0; i < run.line.size(); ++i)
             if (inRange(panel.x, run.points[i]->x) && inRange(panel.y, run.points[i]->y))
                 out.markers.push_back({run.line[i], run.points[i], run.line.size() == 1,
-                                       run.line.size() == 1 ? errorBar(run, box) : std::vector<XY>{}});
+                                       run.line.size() == 1 || panel.errorBars ? errorBar(run, i, box) : std::vector<XY>{},
+                                       errorAcross(panel, run, i, box)});
     }
     return out;
 }

@@ -51,7 +51,9 @@ struct MarkerGeometry {
     XY at; ///< axis positions
     const FigurePoint* point = nullptr;
     bool alone = false; ///< the only point of its segment: drawn as a marker whatever the curve's style
-    std::vector<XY> bar; ///< where it is alone and has an error, for which there is no band: both ends, cut to the range
+    /// Where it has an error for which there is no band (it is alone, or the panel has error bars): both ends, cut to the range.
+    std::vector<XY> bar;
+    std::vector<XY> across = {}; ///< the same of the error of x
 };
 /// One curve in axis positions, cut to the visible ranges. Points that cannot be shown end a line, as gaps do.
 struct CurveGeometry {

@@ -119,6 +119,14 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
 
 } // namespace
 
+Marker markerAt(std::size_t position) {
+    return kMarkers[position % std::size(kMarkers)];
+}
+
+double colorPositionAt(std::size_t position, std::size_t count) {
+    return count < 2 ? 0.3 : static_cast<double>(position) / static_cast<double>(count - 1);
+}
+
 CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position) {
     const study::Probe& probe = results.plan.probe;
     if (!probe.strengths.empty())
@@ -136,10 +144,9 @@ FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& s
     const bool base = source.strength == 0 && !looks.series;
     curve.color = looks.series ? CurveColor::Category : base ? CurveColor::Base : CurveColor::Ordered;
     curve.dashed = base;
-    curve.marker = base ? Marker::None : kMarkers[looks.position % std::size(kMarkers)];
-    curve.colorPosition = looks.series      ? static_cast<double>(looks.position)
-                          : looks.count < 2 ? 0.3
-                                            : static_cast<double>(looks.position) / static_cast<double>(looks.count - 1);
+    curve.marker = base ? Marker::None : markerAt(looks.position);
+    curve.colorPosition =
+        looks.series ? static_cast<double>(looks.position) : colorPositionAt(looks.position, looks.count);
     std::vector<FigurePoint> segment;
     const auto endSegment = [&] {
         if (!segment.empty())

@@ -25,6 +25,11 @@ const study::ProbeKind& kindOf(const ProbeResults& results);
 /// "16 noise draws"; "" where nothing is drawn.
 std::string drawsText(const study::ProbeKind& kind, std::int64_t draws);
 
+/// Of the strength at this position of a ladder; of a series among series.
+Marker markerAt(std::size_t position);
+/// On the ordered scale.
+double colorPositionAt(std::size_t position, std::size_t count);
+
 struct CurveLooks {
     std::string id, label;
     std::size_t position = 0, count = 0; ///< of the strength on the ladder; of a series among series

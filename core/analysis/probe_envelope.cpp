@@ -158,6 +158,29 @@ bool isTuned(const study::ProbeKind& kind) {
     return std::string_view(kind.strength) == "learning rate";
 }
 
+IdScore idScoreOf(const ProbeResults& results, const std::string& metric) {
+    const ResultIndex index(results);
+    IdScore score;
+    for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
+        if (task.role != study::Role::InDistribution)
+            break; // they come first
+        const auto at = std::ranges::find(results.plan.tasks, task.task, &study::Task::name);
+        if (at == results.plan.tasks.end())
+            continue;
+        const Measure measure =
+            measureOfTask(results, index, static_cast<std::size_t>(at - results.plan.tasks.begin()), metric);
+        if (score.tasks.empty())
+            score.measure = measure;
+        else if (measure.unit != score.measure.unit || measure.higherIsBetter != score.measure.higherIsBetter) {
+            score.note = fmt::format("{} alone: the ID tasks have no common unit", score.tasks.front());
+            score.tasks.resize(1);
+            break;
+        }
+        score.tasks.push_back(task.task);
+    }
+    return score;
+}
+
 std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
                                     const Measure& measure) {
     std::map<std::pair<double, std::int64_t>, Scores> places;
@@ -184,27 +207,10 @@ Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observa
     if (!isTuned(kindOf(results)) || probe.strengths.empty())
         return fail(ErrorKind::Mismatch,
                     "A rate is chosen where learning rates were varied: show a run of fine-tuning.", probe.name);
-    const ResultIndex index(results);
-    Envelope envelope;
-    envelope.grid = probe.strengths;
-    for (const study::TaskInProbe& task : orderedTasks(probe)) {
-        if (task.role != study::Role::InDistribution)
-            break; // they come first
-        const auto at = std::ranges::find(results.plan.tasks, task.task, &study::Task::name);
-        if (at == results.plan.tasks.end())
-            continue;
-        const Measure measure =
-            measureOfTask(results, index, static_cast<std::size_t>(at - results.plan.tasks.begin()), metric);
-        if (envelope.idTasks.empty())
-            envelope.measure = measure;
-        else if (measure.unit != envelope.measure.unit || measure.higherIsBetter != envelope.measure.higherIsBetter) {
-            envelope.notes.push_back(fmt::format("the rate is chosen by {} alone: the ID tasks have no common unit",
-                                                 envelope.idTasks.front()));
-            envelope.idTasks.resize(1);
-            break;
-        }
-        envelope.idTasks.push_back(task.task);
-    }
+    const IdScore score = idScoreOf(results, metric);
+    Envelope envelope{score.tasks, score.measure, probe.strengths, {}, {}, {}};
+    if (!score.note.empty())
+        envelope.notes.push_back("the rate is chosen by " + score.note);
     if (envelope.idTasks.empty())
         return fail(ErrorKind::Mismatch, "This probe has no ID task to choose a rate by.", probe.name);
     const std::vector<Observation> scores = meanOverTasks(observations, envelope.idTasks, "ID score");

@@ -16,6 +16,16 @@ namespace crest::analysis {
 /// Whether a kind's strength is something one tunes: a learning rate.
 bool isTuned(const study::ProbeKind& kind);
 
+/// What a checkpoint is judged by in distribution.
+struct IdScore {
+    std::vector<std::string> tasks; ///< whose plain mean it is
+    Measure measure;
+    std::string note; ///< what a reader must know of it; "": nothing
+};
+/// Of the probe's ID tasks where they measure in one unit; where they do not, that of the first of them, which `note` says. Without
+/// tasks where the probe has none.
+IdScore idScoreOf(const ProbeResults& results, const std::string& metric);
+
 /// The strength under which the envelope stands where curves and rows have one; no strength of any kind.
 inline constexpr double kEnvelopeStrength = -1;
 inline constexpr const char* kEnvelopeCurve = "envelope"; ///< FigureCurve::id
@@ -52,8 +62,7 @@ struct Envelope {
 std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
                                     const Measure& measure);
 
-/// Each checkpoint (budget and pretraining seed) has its own choice. The ID score is that of the probe's ID tasks, their plain
-/// mean where they measure in one unit; where they do not, that of the first of them, which `notes` says.
+/// Each checkpoint (budget and pretraining seed) has its own choice, by the ID score (idScoreOf).
 /// Errors: Mismatch where the probe varies no learning rate or has no ID task.
 Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observation> observations,
                             const std::string& metric);

@@ -27,6 +27,9 @@ struct ProbeResults {
     std::vector<study::Overlay> overlays; ///< points of others
     /// Base evaluations of other series that measure the same tasks: drawn in the same panels, a colour for each.
     std::vector<ProbeResults> others;
+    /// Of a run that trains: the other runs of the study that train checkpoints of the same series, oldest first. Rows where they
+    /// can be drawn with this one (probe_training_runs.h).
+    std::vector<ProbeResults> siblings;
     std::string studyName, studyCommand; ///< studyCommand: what draws it again, without figure and options
 };
 
@@ -42,6 +45,7 @@ struct FigureOptions {
     bool inflections = true; ///< draw them where the data support one
     std::string metric = {}; ///< of the tasks of suites that have it; "": the first of each
     std::optional<double> strength = {}; ///< of a figure of one strength; absent: the middle of the grid
+    std::optional<double> budget = {};   ///< tokens, of a figure of one budget; absent: the largest
     double quickExponent = 0.5; ///< the chosen rate falls quickly where it is ~ tokens^-this or faster (probe_rate_trend.h)
 };
 

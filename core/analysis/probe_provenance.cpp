@@ -174,6 +174,21 @@ std::set<std::string> devicesOf(const ProbeResults& results) {
     return devices;
 }
 
+std::string provenanceWith(const ProbeResults& results, const std::string& figure, const FigureOptions& options,
+                           const std::vector<const ProbeResults*>& siblings) {
+    const std::string own = figureProvenance(results, figure, options);
+    Json object = Json::parse(own, nullptr, false);
+    if (siblings.empty() || !object.is_object())
+        return own;
+    for (const ProbeResults* one : siblings) {
+        const std::vector<const ResultRow*> rows = rowsOfPlan(*one);
+        object["other_runs"].push_back({{"run", one->plan.id},
+                                        {"probe", probeRecord(one->plan.probe)},
+                                        {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}}});
+    }
+    return object.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string figureProvenance(const ProbeResults& results, const std::string& figure, const FigureOptions& options) {
     const study::Plan& plan = results.plan;
     const std::vector<const ResultRow*> rows = rowsOfPlan(results);

@@ -18,6 +18,10 @@ std::string chosenText(const ProbeResults& results, const std::string& strengths
 std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
                         double tokens, const std::string& figure = "curves");
 
+/// figureProvenance with the siblings (ProbeResults::siblings) that are drawn, too.
+std::string provenanceWith(const ProbeResults& results, const std::string& figure, const FigureOptions& options,
+                           const std::vector<const ProbeResults*>& siblings);
+
 /// The devices that measured results of this probe ("cpu", "cuda:0 ..."), without threads.
 std::set<std::string> devicesOf(const ProbeResults& results);
 

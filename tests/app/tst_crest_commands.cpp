@@ -302,7 +302,7 @@ private Q_SLOTS:
         const Ended other = exported({QStringLiteral("--strength"), QStringLiteral("0.1"), QStringLiteral("--budget"), QStringLiteral("2M"),
                                       QStringLiteral("-o"), stem + QStringLiteral("csv")});
         QVERIFY2(other.code == 0, qPrintable(other.err));
-        QVERIFY(contentOf(stem + QStringLiteral("csv")).contains("2M tokens, learning rate 0.1"));
+        QVERIFY(contentOf(stem + QStringLiteral("csv")).contains("at rate 0.1, 2M tokens"));
         QVERIFY(contentOf(stem + QStringLiteral("csv")).contains("--figure trade-off --strength 0.1 --budget 2000000"));
         const Ended none = exported({QStringLiteral("--budget"), QStringLiteral("3M"), QStringLiteral("-o"), stem + QStringLiteral("csv")});
         QVERIFY(none.code == 1 && none.err.contains(QStringLiteral("This run has no checkpoint at 3M tokens; there are 1M, 2M, 4M, 8M.")));

@@ -64,6 +64,13 @@ public:
 private:
     Behaviour m_behaviour;
 
+    /// Costs in the first task and saves in the others.
+    static double effectOfPull(const study::Plan& plan, const study::Cell& cell, int task) {
+        if (plan.probe.kind != study::kFineTuning || cell.isBase())
+            return 0;
+        return (task == 0 ? 0.05 : -0.05) * plan.probe.settings["training"].value("l2_to_start", 0.0);
+    }
+
     run::Measurement measure(const study::Plan& plan, int cellIndex, int task) {
         const study::Cell& cell = plan.cells[cellIndex];
         {
@@ -80,8 +87,8 @@ private:
                                 cell.strength, static_cast<std::uint64_t>(1000 * cell.seed + task)});
             return result;
         }
-        const double mean =
-            2 + 3 * std::pow(tokens / 1e6, -0.3) + cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task;
+        const double mean = 2 + 3 * std::pow(tokens / 1e6, -0.3) +
+                            cell.strength * cell.strength * std::sqrt(tokens / 1e6) + 0.1 * task + effectOfPull(plan, cell, task);
         const std::int64_t sequences = plan.taskTokens[task] / plan.tasks[task].windowTokens;
         double sum = 0, squares = 0;
         for (std::int64_t s = 0; s < sequences; ++s) {
@@ -141,7 +148,7 @@ study::Probe probeOf(const Shape& shape) {
     if (shape.tuning) {
         probe.name = "tuning";
         probe.kind = study::kFineTuning;
-        probe.settings = {{"training", Json::object()}, {"data_task", tasks.front().task}};
+        probe.settings = {{"training", shape.pull > 0 ? Json{{"l2_to_start", shape.pull}} : Json::object()}, {"data_task", tasks.front().task}};
     }
     return probe;
 }

@@ -36,6 +36,7 @@ struct Shape {
     int suiteTasks = 0, items = 8; ///< tasks of a suite, kinds in turn (pretend_outcome.h)
     bool baseOnly = false;         ///< a base evaluation: strengths and seeds do not count
     bool tuning = false;           ///< strengths are learning rates of fine-tuning on the first task
+    double pull = 0;               ///< of that, towards the start
 };
 study::Study makeStudy(const Shape& shape);
 /// A plan of this shape with real keys. `stored` as in planProbe.

@@ -100,6 +100,10 @@ void paintLegendKey(QPainter* painter, const LegendLayout::Key& key, const Chart
     if (key.symbol == analysis::FigureKey::Symbol::Band) {
         soft.setAlphaF(0.35F);
         painter->fillRect(sample, soft);
+    } else if (key.symbol == analysis::FigureKey::Symbol::Error) {
+        painter->setPen(QPen(style.theme.muted, 0.1 * em));
+        painter->drawLine(QPointF(sample.left(), middle), QPointF(sample.right(), middle));
+        painter->drawLine(QPointF(sample.center().x(), sample.top()), QPointF(sample.center().x(), sample.bottom()));
     } else if (key.symbol == analysis::FigureKey::Symbol::Cross) {
         painter->setPen(QPen(style.theme.text, 0.11 * em));
         const QPointF arm(0.35 * em, 0.35 * em), other(0.35 * em, -0.35 * em);

@@ -156,16 +156,19 @@ void PanelChart::refresh() {
     for (const analysis::FigureCurve& curve : m_panel.curves) {
         geometry.push_back(curve.visible ? analysis::curveGeometry(m_panel, curve) : CurveGeometry{});
         const auto& points = geometry.back().markers;
-        PanelMarks::Item item{curve.marker, curveColor(curve, m_style.theme), {}, {}};
+        PanelMarks::Item item{curve.marker, curveColor(curve, m_style.theme), {}, {}, {}};
         if (item.marker == analysis::Marker::None &&
             std::any_of(points.begin(), points.end(), [](const auto& m) { return m.alone; }))
             item.marker = analysis::Marker::Circle;
         for (const analysis::MarkerGeometry& marker : points)
-            if (!marker.bar.empty())
-                item.bars.push_back(marker.bar);
+            for (const std::vector<XY>& bar : {marker.bar, marker.across})
+                if (!bar.empty())
+                    item.bars.push_back(bar);
         for (const analysis::MarkerGeometry& marker : points)
-            if (marker.alone || (curve.marker != analysis::Marker::None && points.size() <= kMostMarkers))
+            if (marker.alone || (curve.marker != analysis::Marker::None && points.size() <= kMostMarkers)) {
                 item.at.push_back(marker.at);
+                item.labels.push_back(QString::fromStdString(marker.point->label));
+            }
         if (!item.at.empty())
             markers.push_back(std::move(item));
     }

@@ -285,6 +285,44 @@ void PanelMarks::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidg
         for (const analysis::XY& at : item.at)
             painter->drawPath(shape.translated(m_chart->toItem(at)));
     }
+    paintLabels(painter);
+}
+
+/// Beside its point, where it covers the least of other labels and markers and of what lies outside the plot.
+void PanelMarks::paintLabels(QPainter* painter) const {
+    const double em = m_chart->style().em, gap = 0.45 * em;
+    const QFont small = smallFont(m_chart->style());
+    const QFontMetricsF metrics(small);
+    std::vector<QRectF> taken;
+    for (const Item& item : m_markers)
+        for (const analysis::XY& at : item.at)
+            taken.push_back(QRectF(0, 0, 0.7 * em, 0.7 * em).translated(m_chart->toItem(at) - QPointF(0.35 * em, 0.35 * em)));
+    const auto covered = [&](const QRectF& box) {
+        const QRectF inside = box & m_chart->plotRect();
+        double area = 4 * (box.width() * box.height() - inside.width() * inside.height());
+        for (const QRectF& other : taken)
+            if (const QRectF both = box & other; !both.isEmpty())
+                area += both.width() * both.height();
+        return area;
+    };
+    painter->setFont(small);
+    for (const Item& item : m_markers)
+        for (std::size_t i = 0; i < item.at.size() && i < item.labels.size(); ++i) {
+            if (item.labels[i].isEmpty())
+                continue;
+            const QSizeF size(metrics.horizontalAdvance(item.labels[i]), metrics.ascent() + metrics.descent());
+            const QPointF at = m_chart->toItem(item.at[i]);
+            QRectF best;
+            const double left = -gap - size.width(), above = -size.height() - 0.1 * em, below = 0.1 * em, centre = -size.width() / 2;
+            for (const QPointF& corner : {QPointF(gap, above), QPointF(gap, below), QPointF(left, above), QPointF(left, below),
+                                          QPointF(centre, above - 0.4 * em), QPointF(centre, below + 0.4 * em)})
+                if (const QRectF box(at + corner, size); best.isNull() || covered(box) < covered(best))
+                    best = box;
+            taken.push_back(best);
+            painter->setPen(item.color);
+            painter->drawText(QPointF(best.left(), best.top() + metrics.ascent()), item.labels[i]);
+        }
+    painter->setFont(m_chart->style().font);
 }
 
 void PanelMarks::paintMarks(QPainter* painter) const {

@@ -54,7 +54,8 @@ public:
         analysis::Marker marker = analysis::Marker::None;
         QColor color;
         std::vector<analysis::XY> at;
-        std::vector<std::vector<analysis::XY>> bars; ///< errors of lone points: both ends
+        std::vector<std::vector<analysis::XY>> bars; ///< errors of points without a band: both ends
+        std::vector<QString> labels = {};            ///< beside each of `at`; fewer where the others have none
     };
     explicit PanelMarks(PanelChart* chart);
     void setShape(const QRectF& bounds, std::vector<Item> markers);
@@ -63,6 +64,7 @@ public:
 
 private:
     void paintMarks(QPainter* painter) const;
+    void paintLabels(QPainter* painter) const;
 
     PanelChart* m_chart;
     QRectF m_bounds;

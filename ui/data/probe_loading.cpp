@@ -2,13 +2,31 @@
 #include "ui/data/probe_loading.h"
 
 #include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <unordered_set>
 
 #include "core/analysis/figure_command.h"
+#include "core/analysis/probe_training_runs.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
 
 namespace crest::ui {
+namespace {
+
+/// Those that a plan names, by their keys.
+std::vector<study::ResultRow> rowsOf(const study::Plan& plan, const std::vector<study::ResultRow>& all) {
+    std::unordered_set<std::string_view> wanted;
+    for (const study::Cell& cell : plan.cells)
+        wanted.insert(cell.keys.begin(), cell.keys.end());
+    std::vector<study::ResultRow> rows;
+    std::copy_if(all.begin(), all.end(), std::back_inserter(rows),
+                 [&](const study::ResultRow& row) { return wanted.contains(row.key); });
+    return rows;
+}
+
+} // namespace
 
 Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder, const std::string& runId) {
     const std::vector<std::string> runs = study::listRuns(folder);
@@ -23,20 +41,26 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
     study::ResultReader reader(folder);
     CREST_TRY(rows, reader.poll());
     results.plan = std::move(plan);
-    results.rows = std::move(rows);
+    results.rows = rowsOf(results.plan, rows);
     results.studyName = folder.study().name;
     results.studyCommand = exportCommand(folder, wanted);
     results.overlays = folder.study().overlays;
-    if (!results.plan.probe.strengths.empty())
-        return results;
     std::vector<study::Plan> plans;
     for (const std::string& id : runs)
-        if (auto other = study::readPlan(folder, id); other && other->probe.strengths.empty())
+        if (auto other = study::readPlan(folder, id); other && id != wanted)
             plans.push_back(std::move(*other));
+    for (study::Plan& other : siblingPlans(results.plan, plans)) {
+        analysis::ProbeResults& added = results.siblings.emplace_back();
+        added.plan = std::move(other);
+        added.studyName = results.studyName;
+        added.studyCommand = exportCommand(folder, added.plan.id);
+        if (analysis::areDrawnTogether(results.plan, added.plan))
+            added.rows = rowsOf(added.plan, rows);
+    }
     for (study::Plan& other : comparableEvaluations(results.plan, plans)) {
         analysis::ProbeResults& added = results.others.emplace_back();
         added.plan = std::move(other);
-        added.rows = results.rows; // those of other plans are left out by their keys
+        added.rows = rowsOf(added.plan, rows);
     }
     return results;
 }
@@ -79,12 +103,21 @@ std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const s
         });
     };
     for (const study::Plan& plan : plans) {
-        if (plan.probe.series == shown.probe.series || plan.probe.compute != shown.probe.compute ||
+        if (!plan.probe.strengths.empty() || plan.probe.series == shown.probe.series || plan.probe.compute != shown.probe.compute ||
             !measuresTheSame(plan))
             continue;
         std::erase_if(out, [&](const study::Plan& older) { return older.probe.series == plan.probe.series; });
         out.push_back(plan);
     }
+    return out;
+}
+
+std::vector<study::Plan> siblingPlans(const study::Plan& shown, const std::vector<study::Plan>& plans) {
+    std::vector<study::Plan> out;
+    for (const study::Plan& plan : plans)
+        if (plan.id != shown.id && plan.probe.series == shown.probe.series && analysis::isTraining(shown) &&
+            analysis::isTraining(plan))
+            out.push_back(plan);
     return out;
 }
 

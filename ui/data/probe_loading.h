@@ -19,9 +19,13 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
 /// A row as figures need it: without what was answered, but for the numbers of choices.
 study::ResultRow rowForFigures(const study::ResultRow& row);
 
-/// Of `plans` (of base evaluations, oldest first) those that can be drawn with the base evaluation `shown`: of another
+/// Of `plans` (oldest first) the base evaluations that can be drawn with the base evaluation `shown`: of another
 /// series, with a task that measures the same; of each series the newest. None where `shown` is no base evaluation.
 std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const std::vector<study::Plan>& plans);
+
+/// Of `plans` (oldest first) the runs beside `shown` that train checkpoints of its series (ProbeResults::siblings); none where `shown`
+/// trains nothing.
+std::vector<study::Plan> siblingPlans(const study::Plan& shown, const std::vector<study::Plan>& plans);
 
 /// The command line that draws a run again, quoted for a shell, without figure, options and output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);

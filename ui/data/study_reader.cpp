@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/study_reader.h"
 
+#include "core/analysis/probe_training_runs.h"
 #include "core/study/runs.h"
 #include "ui/data/format.h"
 #include "ui/data/probe_loading.h"
@@ -14,6 +15,13 @@ constexpr std::size_t kMostFailedListed = 200;
 
 bool isOver(study::RunState state) {
     return state == study::RunState::Done || state == study::RunState::Stopped || state == study::RunState::Failed;
+}
+
+std::vector<study::Plan> plansOf(const std::map<std::string, study::Plan>& byRun) {
+    std::vector<study::Plan> plans;
+    for (const auto& [id, plan] : byRun)
+        plans.push_back(plan);
+    return plans;
 }
 
 } // namespace
@@ -218,21 +226,18 @@ std::vector<std::string> StudyReader::textTasks(const study::Plan& plan) const {
     return names;
 }
 
-/// Base evaluations of other series that the shown one can be drawn with.
-std::vector<study::Plan> StudyReader::otherPlans(const study::Plan& shown) {
-    if (!shown.probe.strengths.empty())
-        return {};
+/// Those that the shown run may be drawn with.
+void StudyReader::readOtherPlans() {
     for (const std::string& id : study::listRuns(m_folder)) {
         if (std::find(m_seenRuns.begin(), m_seenRuns.end(), id) != m_seenRuns.end())
             continue;
         m_seenRuns.push_back(id);
-        if (auto plan = study::readPlan(m_folder, id); plan && plan->probe.strengths.empty())
+        auto plan = study::readPlan(m_folder, id);
+        if (plan && plan->probe.strengths.empty())
             m_basePlans.emplace(id, std::move(*plan));
+        else if (plan && analysis::isTraining(*plan))
+            m_trainingPlans.emplace(id, std::move(*plan));
     }
-    std::vector<study::Plan> plans;
-    for (const auto& [id, plan] : m_basePlans)
-        plans.push_back(plan);
-    return comparableEvaluations(shown, plans);
 }
 
 std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
@@ -260,10 +265,20 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     results->flopsPerToken = facts.flopsPerToken;
     results->stages = std::move(facts.stages);
     results->overlays = std::move(facts.overlays);
-    for (const study::Plan& other : otherPlans(*m_plan))
-        results->others.push_back(resultsOf(other));
     results->studyName = m_folder.study().name;
     results->studyCommand = exportCommand(m_folder, shown);
+    readOtherPlans();
+    for (const study::Plan& other : comparableEvaluations(*m_plan, plansOf(m_basePlans)))
+        results->others.push_back(resultsOf(other));
+    for (study::Plan& other : siblingPlans(*m_plan, plansOf(m_trainingPlans))) {
+        analysis::ProbeResults& added = results->siblings.emplace_back();
+        if (analysis::areDrawnTogether(*m_plan, other))
+            added = resultsOf(other);
+        else
+            added.plan = std::move(other); // what is left out is said
+        added.studyName = results->studyName;
+        added.studyCommand = exportCommand(m_folder, added.plan.id);
+    }
     return results;
 }
 

@@ -87,7 +87,7 @@ private:
     void publishItems();
     std::shared_ptr<analysis::ProbeResults> shownResults();
     analysis::ProbeResults resultsOf(const study::Plan& plan) const;
-    std::vector<study::Plan> otherPlans(const study::Plan& shown);
+    void readOtherPlans();
     std::vector<std::string> textTasks(const study::Plan& plan) const;
     analysis::RowPointer rowOf(const std::string& key) const;
 
@@ -99,7 +99,8 @@ private:
     std::map<QString, int> m_measured;
     std::map<std::string, std::string> m_weights;
     std::map<std::string, study::Plan> m_failedPlans; ///< of runs with failed cells, by id
-    std::map<std::string, study::Plan> m_basePlans;   ///< of base evaluations, by run; cells and batches as planned
+    /// Of base evaluations and of what trains, by run, so oldest first; cells and batches as planned.
+    std::map<std::string, study::Plan> m_basePlans, m_trainingPlans;
     std::vector<std::string> m_seenRuns;              ///< whose plan was looked at for that
     std::vector<Issue> m_issues;
     double m_rate = 0;

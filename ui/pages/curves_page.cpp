@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/pages/curves_page.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -16,6 +17,8 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "core/analysis/probe_trade_off.h"
+#include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
 #include "ui/window/actions.h"
@@ -35,7 +38,8 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_bar(new QWidget)
     , m_run(choiceBox(tr("Run whose curves are shown")))
     , m_figure(choiceBox(tr("Figure that is shown")))
-    , m_strength(choiceBox(tr("Strength that is decomposed")))
+    , m_strength(choiceBox(tr("Strength that is shown")))
+    , m_budget(choiceBox(tr("Budget that is shown")))
     , m_metric(choiceBox(tr("Metric of the tasks of suites")))
     , m_x(choiceBox(tr("Quantity on the x axis")))
     , m_spread(choiceBox(tr("What the band shows")))
@@ -67,12 +71,13 @@ void CurvesPage::setupBar() {
     m_runLabel = row->addField(tr("R&un"), m_run);
     m_figureLabel = row->addField(tr("Fi&gure"), m_figure);
     m_strengthLabel = row->addField(tr("a&t"), m_strength);
+    m_budgetLabel = row->addField(tr("&of"), m_budget);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
     row->addField(tr("&x axis"), m_x);
     row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     for (QWidget* later : std::initializer_list<QWidget*>{m_run, m_runLabel, m_figure, m_figureLabel, m_strength,
-                                                          m_strengthLabel, m_metric, m_metricLabel})
+                                                          m_strengthLabel, m_budget, m_budgetLabel, m_metric, m_metricLabel})
         later->hide();
 }
 
@@ -150,7 +155,11 @@ void CurvesPage::connectSession() {
         requestFigure();
     });
     connect(m_strength, &QComboBox::activated, this, [this] {
-        m_options.strength = m_strength->currentData().toDouble();
+        m_options.strength = m_at[m_name] = m_strength->currentData().toDouble();
+        requestFigure();
+    });
+    connect(m_budget, &QComboBox::activated, this, [this] {
+        m_options.budget = m_wantedBudget = m_budget->currentData().toDouble();
         requestFigure();
     });
     connect(m_metric, &QComboBox::activated, this,
@@ -250,19 +259,41 @@ void CurvesPage::fillFigures() {
     m_figure->setCurrentIndex(std::max(0, at));
     if (at < 0 && m_name != "curves")
         chooseFigure("curves");
-    Choices strengths;
-    if (view.results)
-        for (const double strength : view.results->plan.probe.strengths)
-            strengths.append({toQString(study::strengthLabel(study::probeKind(view.results->plan.probe.kind), strength)),
-                              strength});
+    fillPlaces();
+}
+
+/// The strengths, and of a trade-off learning rates and budgets, that the figure can be of. Where none was chosen, the box shows what
+/// the figure takes by itself.
+void CurvesPage::fillPlaces() {
+    const auto& results = m_session.probeView().results;
+    const bool tradeOff = m_name == "trade-off", ofStrength = tradeOff || m_name == "decomposition" || m_name == "distance";
+    Choices strengths, budgets;
+    int usual = 0;
+    if (results && tradeOff) {
+        const analysis::TradeOffChoices choices = analysis::tradeOffChoices(*results);
+        for (const double rate : choices.rates)
+            strengths.append({toQString(study::strengthLabel(study::probeKind(study::kFineTuning), rate)), rate});
+        for (const double budget : choices.budgets)
+            budgets.append({tr("%1 tokens").arg(toQString(formatTokens(budget))), budget});
+        usual = static_cast<int>(std::find(choices.rates.begin(), choices.rates.end(), choices.rate) - choices.rates.begin());
+    } else if (results && ofStrength) {
+        for (const double strength : results->plan.probe.strengths)
+            strengths.append({toQString(study::strengthLabel(study::probeKind(results->plan.probe.kind), strength)), strength});
+        usual = static_cast<int>(strengths.size() / 2);
+    }
     refill(m_strength, strengths);
-    const int kept = m_options.strength ? m_strength->findData(*m_options.strength) : -1;
-    if (kept < 0)
-        m_options.strength.reset();
-    // Where none was chosen, the one that decompositionFigure takes.
-    m_strength->setCurrentIndex(kept >= 0 ? kept : static_cast<int>(strengths.size() / 2));
-    m_strength->setVisible(m_name == "decomposition");
-    m_strengthLabel->setVisible(m_name == "decomposition");
+    refill(m_budget, budgets);
+    const auto wanted = m_at.find(m_name);
+    const int kept = wanted == m_at.end() ? -1 : m_strength->findData(wanted->second);
+    m_options.strength = kept >= 0 ? std::optional(wanted->second) : std::nullopt;
+    m_strength->setCurrentIndex(kept >= 0 ? kept : usual);
+    const int budget = m_wantedBudget ? m_budget->findData(*m_wantedBudget) : -1;
+    m_options.budget = budget >= 0 ? m_wantedBudget : std::nullopt;
+    m_budget->setCurrentIndex(budget >= 0 ? budget : static_cast<int>(budgets.size()) - 1);
+    for (QWidget* one : {static_cast<QWidget*>(m_strength), static_cast<QWidget*>(m_strengthLabel)})
+        one->setVisible(ofStrength);
+    for (QWidget* one : {static_cast<QWidget*>(m_budget), static_cast<QWidget*>(m_budgetLabel)})
+        one->setVisible(tradeOff);
 }
 
 /// Each figure keeps what its vertical axis showed last.
@@ -274,8 +305,7 @@ void CurvesPage::chooseFigure(const std::string& name) {
                  : m_options.y == analysis::YQuantity::Change ? ActionId::ShowChange
                                                               : ActionId::ShowBoth)
         ->setChecked(true);
-    m_strength->setVisible(name == "decomposition");
-    m_strengthLabel->setVisible(name == "decomposition");
+    fillPlaces();
 }
 
 /// One figure is made at a time; what came in meanwhile makes one more.

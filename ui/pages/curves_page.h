@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 
 #include <QWidget>
@@ -48,6 +49,7 @@ private:
     void fillRuns();
     void fillMetrics();
     void fillFigures();
+    void fillPlaces();
     void chooseFigure(const std::string& name);
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
@@ -63,11 +65,14 @@ private:
     bool m_busy = false, m_again = false;
     std::string m_name = "curves"; ///< of the figure: one of those that the shown run can give
     std::map<std::string, analysis::YQuantity> m_y; ///< what was chosen for each figure
+    std::map<std::string, double> m_at;             ///< which strength, for those of one strength
+    std::optional<double> m_wantedBudget;           ///< of the trade-off
     QString m_figureRun; ///< the run whose curves are shown
 
     QWidget* m_bar;
-    QComboBox *m_run, *m_figure, *m_strength, *m_metric, *m_x, *m_spread;
-    QLabel *m_runLabel = nullptr, *m_figureLabel = nullptr, *m_strengthLabel = nullptr, *m_metricLabel = nullptr;
+    QComboBox *m_run, *m_figure, *m_strength, *m_budget, *m_metric, *m_x, *m_spread;
+    QLabel *m_runLabel = nullptr, *m_figureLabel = nullptr, *m_strengthLabel = nullptr, *m_budgetLabel = nullptr,
+           *m_metricLabel = nullptr;
     QCheckBox* m_inflections;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;

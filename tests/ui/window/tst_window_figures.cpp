@@ -24,16 +24,17 @@ namespace {
 
 constexpr int kLongMs = 30'000;
 
-/// Two runs in one study, the noise first; the largest rate diverges.
+/// Three runs in one study: noise, tuning with a pull to the start, plain tuning; the largest rate diverges.
 std::string measuredStudy(const QString& path) {
     pretend::Shape shape;
     shape.checkpoints = 5;
     const auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
     if (!folder)
         return folder.error().text();
-    for (const bool tuning : {false, true}) {
-        shape.tuning = tuning;
-        shape.strengths = tuning ? std::vector{0.1, 0.2, 0.4} : std::vector{0.05, 0.1};
+    for (int i = 0; i < 3; ++i) {
+        shape.tuning = i > 0;
+        shape.pull = i == 1 ? 0.5 : 0;
+        shape.strengths = i == 0 ? std::vector{0.05, 0.1} : i == 1 ? std::vector{0.1, 0.2} : std::vector{0.1, 0.2, 0.4};
         if (const auto queued = study::queueRun(*folder, pretend::makePlan(shape)); !queued)
             return queued.error().text();
         run::WorkOptions options;
@@ -61,11 +62,12 @@ class WindowFiguresTest : public QObject {
     CurvesPage* m_page = nullptr;
 
     QComboBox* figures() const { return named<QComboBox>(m_window.get(), QStringLiteral("Figure that is shown")); }
-    QComboBox* strengths() const { return named<QComboBox>(m_window.get(), QStringLiteral("Strength that is decomposed")); }
+    QComboBox* strengths() const { return named<QComboBox>(m_window.get(), QStringLiteral("Strength that is shown")); }
     /// True when the figure of this name is on the screen.
     bool isShown(const char* name) const {
         return QTest::qWaitFor([&] { return m_page->figure().name == name && m_page->hasFigure() && m_page->grid()->isUpToDate(); }, kLongMs);
     }
+    QComboBox* budgets() const { return named<QComboBox>(m_window.get(), QStringLiteral("Budget that is shown")); }
     QAction* action(ActionId id) const { return m_window->actions().at(id); }
 
 private Q_SLOTS:
@@ -79,16 +81,16 @@ private Q_SLOTS:
         m_page = m_window->findChild<CurvesPage*>();
         m_window->session().open(study);
         QVERIFY(isShown("curves"));
-        QTRY_COMPARE_WITH_TIMEOUT(m_window->session().runs().size(), std::size_t(2), kLongMs);
+        QTRY_COMPARE_WITH_TIMEOUT(m_window->session().runs().size(), std::size_t(3), kLongMs);
         m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
-        QTRY_COMPARE_WITH_TIMEOUT(figures()->count(), 9, kLongMs);
+        QTRY_COMPARE_WITH_TIMEOUT(figures()->count(), 10, kLongMs);
     }
     void cleanupTestCase() { m_window.reset(); }
 
     void eachIsShownAndExported_data() {
         QTest::addColumn<int>("panels");
         for (const auto& [name, panels] : {std::pair{"envelope", 2}, std::pair{"chosen-rate", 1}, std::pair{"decomposition", 2},
-                                           std::pair{"rate-map", 2}, std::pair{"figure-2", 2}, std::pair{"figure-4", 1},
+                                           std::pair{"rate-map", 2}, std::pair{"trade-off", 1}, std::pair{"figure-2", 2}, std::pair{"figure-4", 1},
                                            std::pair{"figure-5", 1}, std::pair{"figure-6", 2}, std::pair{"curves", 2}})
             QTest::newRow(name) << panels;
     }
@@ -99,7 +101,8 @@ private Q_SLOTS:
         choose(figures(), QString::fromLatin1(name));
         QVERIFY2(isShown(name), qPrintable(QString::fromStdString(m_page->figure().name)));
         QCOMPARE(static_cast<int>(m_page->figure().panels.size()), panels);
-        QCOMPARE(strengths()->isVisible(), std::string(name) == "decomposition");
+        QCOMPARE(strengths()->isVisible(), std::string(name) == "decomposition" || std::string(name) == "trade-off");
+        QCOMPARE(budgets()->isVisible(), std::string(name) == "trade-off");
         QVERIFY(!m_window->grab().isNull());
         for (const FigureFormat format : {FigureFormat::Pdf, FigureFormat::Svg}) {
             ExportOptions options;
@@ -155,6 +158,56 @@ private Q_SLOTS:
         strengths()->setCurrentIndex(0);
         Q_EMIT strengths()->activated(0);
         QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().panels.front().title.find("learning rate 0.1") != std::string::npos, kLongMs);
+    }
+
+    void tradeOffAtARateAndABudget() {
+        choose(figures(), QStringLiteral("trade-off"));
+        QVERIFY(isShown("trade-off"));
+        // Where two settings were tried: 0.4 was tuned plainly only.
+        QCOMPARE(strengths()->count(), 2);
+        QCOMPARE(strengths()->currentData().toDouble(), 0.2);
+        QCOMPARE(budgets()->count(), 5);
+        QCOMPARE(budgets()->currentText(), QStringLiteral("16M tokens")); // the largest
+        const auto titled = [this](const char* end) {
+            return QTest::qWaitFor([&] { return QString::fromStdString(m_page->figure().panels.front().title).endsWith(QLatin1String(end)); }, kLongMs);
+        };
+        QVERIFY(titled("at rate 0.2, 16M tokens"));
+        budgets()->setCurrentIndex(0);
+        Q_EMIT budgets()->activated(0);
+        QVERIFY(titled("at rate 0.2, 1M tokens"));
+        strengths()->setCurrentIndex(0);
+        Q_EMIT strengths()->activated(0);
+        QVERIFY(titled("at rate 0.1, 1M tokens"));
+        // Dots are hovered like points; one that is pinned tells its own run.
+        QTRY_VERIFY(m_page->grid()->isUpToDate());
+        CurvePanel* panel = m_page->grid()->panels().at(0);
+        panel->setFocus();
+        QTest::keyClick(panel, Qt::Key_Right);
+        QTest::keyClick(panel, Qt::Key_Escape);
+        const auto& curves = panel->panel().curves;
+        const auto pulled = std::find_if(curves.begin(), curves.end(), [](const auto& curve) { return curve.id == "l2"; });
+        QVERIFY(pulled != curves.end());
+        const analysis::FigurePoint& dot = pulled->segments.front().front();
+        QCOMPARE(dot.label, std::string("0.5"));
+        QVERIFY(dot.xLow && dot.low);
+        const QPoint place = panel->mapFromScene(panel->chart()->toItem(
+            {analysis::axisPosition(panel->panel().x, dot.x), analysis::axisPosition(panel->panel().y, dot.y)}));
+        QTest::mouseMove(panel->viewport(), place);
+        QTRY_VERIFY2(panel->hoverText().contains(QStringLiteral("minus plain fine-tuning, paired")), qPrintable(panel->hoverText()));
+        // Against plain, which is at 0.
+        action(ActionId::ShowChange)->trigger();
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().panels.front().title.find("change from plain") != std::string::npos, kLongMs);
+        // What was chosen stays for the next look; the decomposition has its own strength.
+        choose(figures(), QStringLiteral("decomposition"));
+        QVERIFY(isShown("decomposition"));
+        QVERIFY(!budgets()->isVisible());
+        choose(figures(), QStringLiteral("trade-off"));
+        QVERIFY(isShown("trade-off") && titled("at rate 0.1, 1M tokens"));
+        ExportOptions options;
+        options.format = FigureFormat::Svg;
+        const auto bytes = renderFigure(m_page->figureForExport(), options);
+        QVERIFY(bytes && bytes->contains("--figure trade-off --y change --strength 0.1 --budget 1000000"));
+        action(ActionId::ShowValue)->trigger();
     }
 
     void anotherRunOffersItsOwn() {
