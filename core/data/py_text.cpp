@@ -2,6 +2,7 @@
 #include "core/data/py_text.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include <unicode/ucasemap.h>
 
@@ -135,10 +136,22 @@ std::string pyCapitalize(std::string_view text) {
     return out;
 }
 
+std::size_t pyFind(std::string_view text, std::string_view part, std::size_t from) {
+    if (from > text.size())
+        return std::string_view::npos;
+    const std::string_view rest = text.substr(from);
+    if (part.empty())
+        return from;
+    if (rest.empty())
+        return std::string_view::npos;
+    const void* found = ::memmem(rest.data(), rest.size(), part.data(), part.size()); // two-way search
+    return found ? static_cast<std::size_t>(static_cast<const char*>(found) - text.data()) : std::string_view::npos;
+}
+
 std::vector<std::string> pySplit(std::string_view text, std::string_view separator, std::int64_t most) {
     std::vector<std::string> pieces;
     while (most < 0 || static_cast<std::int64_t>(pieces.size()) < most) {
-        const std::size_t at = text.find(separator);
+        const std::size_t at = pyFind(text, separator);
         if (at == std::string_view::npos)
             break;
         pieces.emplace_back(text.substr(0, at));
@@ -182,8 +195,8 @@ std::string pyReplace(std::string_view text, std::string_view from, std::string_
         }
         return out;
     }
-    for (std::size_t at = text.find(from); at != std::string_view::npos && (most < 0 || done < most);
-         at = text.find(from), ++done) {
+    for (std::size_t at = pyFind(text, from); at != std::string_view::npos && (most < 0 || done < most);
+         at = pyFind(text, from), ++done) {
         out += text.substr(0, at);
         out += to;
         text.remove_prefix(at + from.size());

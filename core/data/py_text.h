@@ -25,6 +25,8 @@ std::string pyLower(std::string_view text);
 std::string pyUpper(std::string_view text);
 std::string pyCapitalize(std::string_view text);
 
+/// text.find(part) in bytes, npos where it is not there; linear, whatever the two are.
+std::size_t pyFind(std::string_view text, std::string_view part, std::size_t from = 0);
 /// text.split(separator) (not empty), text.split(), and text.replace(from, to); `most` < 0: all.
 std::vector<std::string> pySplit(std::string_view text, std::string_view separator, std::int64_t most = -1);
 std::vector<std::string> pySplitSpace(std::string_view text);

@@ -14,21 +14,25 @@
 namespace crest::data::tpl {
 
 inline constexpr int kMaxDepth = 48;
-inline constexpr int kMaxNodes = 5000;
+inline constexpr int kMaxNodes = 5000, kMaxChatNodes = 20'000;
 inline constexpr int kMaxOperands = 200;
 
 using Kid = std::unique_ptr<Node>;
 
 class TokenCursor {
 public:
-    TokenCursor(std::vector<Token> tokens, const std::string& where)
+    TokenCursor(std::vector<Token> tokens, const std::string& where, TemplateDialect dialect)
         : m_tokens(std::move(tokens))
-        , m_where(where) {}
+        , m_where(where)
+        , m_dialect(dialect) {}
 
     std::vector<Token> m_tokens;
     const std::string& m_where;
+    TemplateDialect m_dialect;
     std::size_t m_at = 0;
     int m_depth = 0, m_nodes = 0;
+
+    bool isChat() const { return m_dialect == TemplateDialect::Chat; }
 
     const Token& at() const { return m_tokens[m_at]; }
     Token next() { return m_tokens[m_at + 1 < m_tokens.size() ? m_at++ : m_at]; }
@@ -69,13 +73,21 @@ public:
         return {};
     }
     Result<Kid> node(NodeKind kind, std::string text = {}) {
-        if (++m_nodes > kMaxNodes)
-            return problem(fmt::format("more than {} parts", kMaxNodes));
+        const int most = isChat() ? kMaxChatNodes : kMaxNodes;
+        if (++m_nodes > most)
+            return problem(fmt::format("more than {} parts", most));
         auto made = std::make_unique<Node>();
         made->kind = kind;
         made->line = at().line;
         made->text = std::move(text);
         return made;
+    }
+    /// What the language lacks: of a task an error at once, of a chat template once it is reached.
+    Result<Kid> unknown(const std::string& what) {
+        const auto error = problem(what, ErrorKind::Unsupported);
+        if (!isChat())
+            return error;
+        return node(NodeKind::Unknown, error.value().message);
     }
     Result<Kid> pair(NodeKind kind, std::string text, Kid left, Kid right) {
         CREST_TRY(made, node(kind, std::move(text)));
@@ -85,8 +97,8 @@ public:
     }
 };
 
-/// Values. Precedence as in Jinja: if-else, or, and, not, comparisons, + -, ~, * / // %, sign, then postfixes
-/// (. [] () | is).
+/// Values. Precedence as in Jinja: if-else, or, and, not, comparisons, + -, ~, * / // %, **, sign, then postfixes
+/// (. [] () | is). A tuple is a list.
 class ExpressionParser : public TokenCursor {
 public:
     using TokenCursor::TokenCursor;
@@ -104,10 +116,12 @@ private:
     Result<Kid> sum();
     Result<Kid> joined();
     Result<Kid> product();
+    Result<Kid> power();
     Result<Kid> signedValue();
     Result<Kid> postfixes(Kid result);
     Result<Kid> dotted(Kid subject);
     Result<Kid> subscript(Kid subject);
+    Result<Kid> call(Kid callee);
     Result<Kid> filter(Kid subject);
     Result<Kid> test(Kid subject);
     /// ( expression, name = expression, ... )
@@ -116,6 +130,7 @@ private:
     Result<Kid> word();
     Result<Kid> literal();
     Result<Kid> items(NodeKind kind, std::string_view close);
+    Result<Kid> parenthesis();
 };
 
 } // namespace crest::data::tpl

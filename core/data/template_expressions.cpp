@@ -97,7 +97,11 @@ Result<Kid> ExpressionParser::joined() {
 }
 
 Result<Kid> ExpressionParser::product() {
-    return leftToRight({"*", "/", "//", "%"}, &ExpressionParser::signedValue);
+    return leftToRight({"*", "/", "//", "%"}, &ExpressionParser::power);
+}
+
+Result<Kid> ExpressionParser::power() {
+    return leftToRight({"**"}, &ExpressionParser::signedValue);
 }
 
 Result<Kid> ExpressionParser::signedValue() {
@@ -134,7 +138,8 @@ Result<Kid> ExpressionParser::postfixes(Kid result) {
             CREST_TRY(tested, test(std::move(result)));
             result = std::move(tested);
         } else if (isSign("(")) {
-            return problem("functions cannot be called, only methods of values", ErrorKind::Unsupported);
+            CREST_TRY(called, call(std::move(result)));
+            result = std::move(called);
         } else {
             return result;
         }
@@ -148,44 +153,54 @@ Result<Kid> ExpressionParser::dotted(Kid subject) {
     }
     const std::string name = at().text;
     CREST_CHECK(expect(TokenKind::Name, "a name"));
-    const bool call = isSign("(");
-    if (call && !isMethod(name))
-        return problem(fmt::format("the method \"{}\" is not known", name), ErrorKind::Unsupported);
-    CREST_TRY(made, node(call ? NodeKind::Method : NodeKind::Attribute, name));
+    const bool called = isSign("(");
+    CREST_TRY(made, !called                     ? node(NodeKind::Attribute, name)
+                    : isMethod(name, m_dialect) ? node(NodeKind::Method, name)
+                                                : unknown(fmt::format("the method \"{}\" is not known", name)));
     made->kids.push_back(std::move(subject));
-    if (call)
+    if (called)
         CREST_CHECK(arguments(*made));
     return made;
 }
 
+Result<Kid> ExpressionParser::call(Kid callee) {
+    const bool named = isChat() && callee->kind == NodeKind::Name;
+    CREST_TRY(made, named ? node(NodeKind::Function, callee->text)
+                          : unknown("functions cannot be called, only methods of values"));
+    CREST_CHECK(arguments(*made));
+    return made;
+}
+
 Result<Kid> ExpressionParser::subscript(Kid subject) {
-    Kid first;
-    Kid last;
-    if (!isSign(":")) {
-        CREST_TRY(from, expression());
-        first = std::move(from);
+    Kid bounds[3];
+    std::size_t colons = 0;
+    while (!isSign("]")) {
+        if (takeSign(":")) {
+            if (++colons > 2)
+                return problem("a slice of more than three parts");
+            continue;
+        }
+        if (bounds[colons])
+            return problem(fmt::format("{} where \"]\" was expected", shown()));
+        CREST_TRY(bound, expression());
+        bounds[colons] = std::move(bound);
     }
-    if (takeSign("]"))
-        return pair(NodeKind::Index, "", std::move(subject), std::move(first));
-    CREST_CHECK(expectSign(":"));
-    if (!isSign("]")) {
-        CREST_TRY(to, expression());
-        last = std::move(to);
-    }
-    if (isSign(":"))
-        return problem("slices with a step are not known", ErrorKind::Unsupported);
-    CREST_CHECK(expectSign("]"));
-    CREST_TRY(made, pair(NodeKind::Slice, "", std::move(subject), std::move(first)));
-    made->kids.push_back(std::move(last));
+    if (colons == 0 && !bounds[0])
+        return problem(fmt::format("{} where a value was expected", shown()));
+    next(); // ]
+    if (colons == 0)
+        return pair(NodeKind::Index, "", std::move(subject), std::move(bounds[0]));
+    CREST_TRY(made, pair(NodeKind::Slice, "", std::move(subject), std::move(bounds[0])));
+    made->kids.push_back(std::move(bounds[1]));
+    made->kids.push_back(std::move(bounds[2]));
     return made;
 }
 
 Result<Kid> ExpressionParser::filter(Kid subject) {
     const std::string name = at().text;
     CREST_CHECK(expect(TokenKind::Name, "the name of a filter"));
-    if (!isFilter(name))
-        return problem(fmt::format("the filter \"{}\" is not known", name), ErrorKind::Unsupported);
-    CREST_TRY(made, node(NodeKind::Filter, name));
+    CREST_TRY(made, isFilter(name, m_dialect) ? node(NodeKind::Filter, name)
+                                              : unknown(fmt::format("the filter \"{}\" is not known", name)));
     made->kids.push_back(std::move(subject));
     if (isSign("("))
         CREST_CHECK(arguments(*made));
@@ -196,11 +211,18 @@ Result<Kid> ExpressionParser::test(Kid subject) {
     const bool negated = takeName("not");
     const std::string name = at().text;
     CREST_CHECK(expect(TokenKind::Name, "the name of a test"));
-    if (!isTest(name))
-        return problem(fmt::format("the test \"{}\" is not known", name), ErrorKind::Unsupported);
-    CREST_TRY(made, node(NodeKind::Test, name));
+    const bool known = isTest(name, m_dialect);
+    CREST_TRY(made, known ? node(NodeKind::Test, name) : unknown(fmt::format("the test \"{}\" is not known", name)));
     made->flag = negated;
     made->kids.push_back(std::move(subject));
+    if (isSign("(")) {
+        CREST_CHECK(arguments(*made));
+    } else if (known && testTakesValue(name)) {
+        CREST_TRY(argument, primary());
+        made->kids.push_back(std::move(argument));
+    }
+    if (known && made->kids.size() != (testTakesValue(name) ? 2 : 1))
+        return problem(fmt::format("the test \"{}\" with another number of values", name));
     return made;
 }
 
@@ -228,16 +250,29 @@ Result<Kid> ExpressionParser::primary() {
         return word();
     if (token.kind == TokenKind::String || token.kind == TokenKind::Integer || token.kind == TokenKind::Number)
         return literal();
-    if (takeSign("(")) {
-        CREST_TRY(inner, expression());
-        CREST_CHECK(expectSign(")"));
-        return inner;
-    }
+    if (takeSign("("))
+        return parenthesis();
     if (takeSign("["))
         return items(NodeKind::List, "]");
     if (takeSign("{"))
         return items(NodeKind::Dict, "}");
     return problem(fmt::format("{} where a value was expected", shown()));
+}
+
+Result<Kid> ExpressionParser::parenthesis() {
+    CREST_TRY(tuple, node(NodeKind::List));
+    bool commas = false;
+    while (!takeSign(")")) {
+        CREST_TRY(item, expression());
+        tuple->kids.push_back(std::move(item));
+        if (!isSign(")")) {
+            CREST_CHECK(expectSign(","));
+            commas = true;
+        }
+    }
+    if (commas || tuple->kids.empty())
+        return tuple;
+    return std::move(tuple->kids.front());
 }
 
 Result<Kid> ExpressionParser::word() {

@@ -13,18 +13,9 @@
 #include "core/data/text_cleaning.h"
 
 namespace crest::data::tpl {
-namespace {
 
-using Function = Result<Json> (*)(const Call&, Budget&);
-using Table = std::unordered_map<std::string, Function>;
-
-tl::unexpected<Error> wrong(const Call& call, const std::string& what) {
+tl::unexpected<Error> wrongCall(const Call& call, const std::string& what) {
     return fail(ErrorKind::Malformed, fmt::format("\"{}\" {}", call.name, what));
-}
-
-/// The text a filter or method works on; filters take numbers as they are printed.
-Result<std::string> subjectText(const Call& call) {
-    return printed(call.subject);
 }
 
 Result<std::string> textArgument(const Call& call, std::size_t index, const char* name) {
@@ -33,16 +24,27 @@ Result<std::string> textArgument(const Call& call, std::size_t index, const char
                         : named != call.named.end()   ? &named->second
                                                       : nullptr;
     if (!found || !found->is_string())
-        return wrong(call, fmt::format("needs a text as its argument \"{}\"", name));
+        return wrongCall(call, fmt::format("needs a text as its argument \"{}\"", name));
     return found->get<std::string>();
 }
 
-Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise) {
-    if (index >= call.arguments.size())
+Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise, const char* name) {
+    const auto named = call.named.find(name);
+    const Json* found = index < call.arguments.size() ? &call.arguments[index]
+                        : named != call.named.end()   ? &named->second
+                                                      : nullptr;
+    if (!found)
         return otherwise;
-    if (!call.arguments[index].is_number_integer())
-        return wrong(call, fmt::format("needs a whole number as argument {}", index + 1));
-    return call.arguments[index].get<std::int64_t>();
+    if (!found->is_number_integer())
+        return wrongCall(call, fmt::format("needs a whole number as argument {}", index + 1));
+    return found->get<std::int64_t>();
+}
+
+namespace {
+
+/// The text a filter or method works on; filters take numbers as they are printed.
+Result<std::string> subjectText(const Call& call) {
+    return printed(call.subject);
 }
 
 Result<Json> made(std::string text, Budget& budget) {
@@ -90,8 +92,8 @@ Result<Json> split(const Call& call, Budget& budget) {
         return made(pySplitSpace(text), budget);
     CREST_TRY(separator, textArgument(call, 0, "sep"));
     if (separator.empty())
-        return wrong(call, "needs a separator that is not empty");
-    CREST_TRY(most, numberArgument(call, 1, -1));
+        return wrongCall(call, "needs a separator that is not empty");
+    CREST_TRY(most, numberArgument(call, 1, -1, "maxsplit"));
     return made(pySplit(text, separator, most), budget);
 }
 
@@ -114,7 +116,7 @@ Result<Json> removeEnd(const Call& call, Budget& budget) {
 /// index, find and count of texts and lists.
 Result<Json> place(const Call& call, Budget&) {
     if (call.arguments.size() != 1)
-        return wrong(call, "needs one argument");
+        return wrongCall(call, "needs one argument");
     const Json& what = call.arguments[0];
     std::int64_t first = -1;
     std::int64_t count = 0;
@@ -127,13 +129,13 @@ Result<Json> place(const Call& call, Budget&) {
     } else if (call.subject.is_string() && what.is_string()) {
         const std::string_view text = call.subject.get_ref<const std::string&>();
         const std::string& part = what.get_ref<const std::string&>();
-        const std::size_t at = text.find(part);
+        const std::size_t at = pyFind(text, part);
         first = at == std::string_view::npos ? -1 : codePoints(text.substr(0, at));
         for (std::size_t found = at; found != std::string_view::npos && !part.empty();
-             found = text.find(part, found + part.size()))
+             found = pyFind(text, part, found + part.size()))
             ++count;
     } else {
-        return wrong(call, fmt::format("does not look for {} in {}", kindOf(what), kindOf(call.subject)));
+        return wrongCall(call, fmt::format("does not look for {} in {}", kindOf(what), kindOf(call.subject)));
     }
     if (call.name == "count")
         return Json(count);
@@ -148,7 +150,7 @@ Result<Json> place(const Call& call, Budget&) {
 Result<Json> getOr(const Call& call, Budget&) {
     CREST_TRY(key, textArgument(call, 0, "key"));
     if (!call.subject.is_object())
-        return wrong(call, fmt::format("is of dictionaries, this is {}", kindOf(call.subject)));
+        return wrongCall(call, fmt::format("is of dictionaries, this is {}", kindOf(call.subject)));
     const auto found = call.subject.find(key);
     return found != call.subject.end() ? *found : call.arguments.size() > 1 ? call.arguments[1] : Json();
 }
@@ -156,7 +158,7 @@ Result<Json> getOr(const Call& call, Budget&) {
 Result<std::string> joined(const Json& list, const std::string& separator, const Call& call, Budget& budget) {
     std::string out;
     if (!list.is_array())
-        return wrong(call, fmt::format("joins lists, this is {}", kindOf(list)));
+        return wrongCall(call, fmt::format("joins lists, this is {}", kindOf(list)));
     for (std::size_t i = 0; i < list.size(); ++i) {
         CREST_TRY(one, printed(list[i]));
         CREST_CHECK(budget.wrote(one.size() + separator.size()));
@@ -178,16 +180,18 @@ Result<Json> joinFilter(const Call& call, Budget& budget) {
 Result<Json> joinMethod(const Call& call, Budget& budget) {
     CREST_TRY(separator, subjectText(call));
     if (call.arguments.size() != 1)
-        return wrong(call, "needs one list");
+        return wrongCall(call, "needs one list");
     CREST_TRY(text, joined(call.arguments[0], separator, call, budget));
     return Json(std::move(text));
 }
 
 Result<Json> listOf(const Call& call, Budget& budget) {
-    if (call.subject.is_array())
+    if (call.subject.is_array()) {
+        CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(call.subject))));
         return call.subject;
+    }
     if (!call.subject.is_string())
-        return wrong(call, fmt::format("makes a list of a text, this is {}", kindOf(call.subject)));
+        return wrongCall(call, fmt::format("makes a list of a text, this is {}", kindOf(call.subject)));
     const std::string& text = call.subject.get_ref<const std::string&>();
     CREST_CHECK(budget.wrote(48 * text.size()));
     std::vector<std::string> pieces;
@@ -203,15 +207,16 @@ Result<Json> length(const Call& call, Budget&) {
     if (call.subject.is_string())
         return Json(codePoints(call.subject.get_ref<const std::string&>()));
     if (!call.subject.is_array() && !call.subject.is_object())
-        return wrong(call, fmt::format("is not of {}", kindOf(call.subject)));
+        return wrongCall(call, fmt::format("is not of {}", kindOf(call.subject)));
     return Json(call.subject.size());
 }
 
-Result<Json> endOf(const Call& call, Budget&) {
-    CREST_TRY(value, elementOf(call.subject, Json(call.name == "first" ? 0 : -1)));
+Result<Json> endOf(const Call& call, Budget& budget) {
+    CREST_TRY(value, elementOf(Value::shown(call.subject), Json(call.name == "first" ? 0 : -1), budget));
     if (!value.defined())
-        return wrong(call, "of nothing");
-    return value.json;
+        return wrongCall(call, "of nothing");
+    CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(*value.json))));
+    return *value.json;
 }
 
 /// int(value), or the default (0) where it is none, as Jinja's filter.
@@ -250,7 +255,7 @@ Result<Json> toText(const Call& call, Budget& budget) {
 /// map(attribute="name"), or map("filter").
 Result<Json> mapList(const Call& call, Budget& budget) {
     if (!call.subject.is_array())
-        return wrong(call, fmt::format("is of lists, this is {}", kindOf(call.subject)));
+        return wrongCall(call, fmt::format("is of lists, this is {}", kindOf(call.subject)));
     Json out = Json::array();
     const bool attribute = call.named.contains("attribute");
     CREST_TRY(name, textArgument(call, attribute ? 1 : 0, attribute ? "attribute" : "filter"));
@@ -259,11 +264,11 @@ Result<Json> mapList(const Call& call, Budget& budget) {
     for (const Json& item : call.subject) {
         CREST_CHECK(budget.step());
         if (attribute) {
-            const Value field = fieldOf(item, name);
+            const Value field = fieldOf(Value::shown(item), name);
             if (!field.defined())
                 return fail(ErrorKind::NotFound, fmt::format("an element of the list has no \"{}\"", name));
-            CREST_CHECK(budget.wrote(64));
-            out.push_back(field.json);
+            CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(*field.json))));
+            out.push_back(*field.json);
             continue;
         }
         Call inner{name, item, {call.arguments.begin() + 1, call.arguments.end()}, {}};
@@ -289,8 +294,8 @@ Result<Json> regexReplace(const Call& call, Budget& budget) {
     return Json(std::move(out));
 }
 
-const Table& filters() {
-    static const Table table{{"trim", strip},
+const FunctionTable& filters() {
+    static const FunctionTable table{{"trim", strip},
                              {"lower", mapText<pyLower>},
                              {"upper", mapText<pyUpper>},
                              {"capitalize", mapText<pyCapitalize>},
@@ -311,8 +316,8 @@ const Table& filters() {
     return table;
 }
 
-const Table& methods() {
-    static const Table table{{"strip", strip},
+const FunctionTable& methods() {
+    static const FunctionTable table{{"strip", strip},
                              {"lstrip", strip},
                              {"rstrip", strip},
                              {"lower", mapText<pyLower>},
@@ -332,31 +337,40 @@ const Table& methods() {
     return table;
 }
 
+const FunctionTable::mapped_type* find(const FunctionTable& usual, const FunctionTable& more, const std::string& name) {
+    const auto found = usual.find(name);
+    if (found != usual.end())
+        return &found->second;
+    const auto other = more.find(name);
+    return other != more.end() ? &other->second : nullptr;
+}
+
 } // namespace
 
-bool isFilter(const std::string& name) {
-    return name == "default" || name == "d" || filters().contains(name);
+bool isFilter(const std::string& name, TemplateDialect dialect) {
+    const bool chat = dialect == TemplateDialect::Chat;
+    return name == "default" || name == "d" || filters().contains(name) || (chat && chatFilters().contains(name));
 }
-bool isMethod(const std::string& name) {
-    return methods().contains(name);
+bool isMethod(const std::string& name, TemplateDialect dialect) {
+    return methods().contains(name) || (dialect == TemplateDialect::Chat && chatMethods().contains(name));
 }
 
 Result<Json> callFilter(const Call& call, Budget& budget) {
     CREST_CHECK(budget.step());
-    const auto found = filters().find(call.name);
-    if (found == filters().end()) // default, of a value that is there
+    const auto* function = find(filters(), chatFilters(), call.name);
+    if (!function) // default, of a value that is there
         return call.subject;
-    return found->second(call, budget);
+    return (*function)(call, budget);
 }
 
 Result<Json> callMethod(const Call& call, Budget& budget) {
     CREST_CHECK(budget.step());
-    const bool ofDictionary = call.name == "get";
+    const bool ofDictionary = call.name == "get" || call.name == "items" || call.name == "keys" || call.name == "values";
     const bool ofList = call.name == "index" || call.name == "count";
-    if (!call.subject.is_string() && !(call.subject.is_object() && ofDictionary) &&
-        !(call.subject.is_array() && ofList))
+    if (!(call.subject.is_string() && !(ofDictionary && call.name != "get")) &&
+        !(call.subject.is_object() && ofDictionary) && !(call.subject.is_array() && ofList))
         return fail(ErrorKind::Malformed, fmt::format("{} has no method \"{}\"", kindOf(call.subject), call.name));
-    return methods().at(call.name)(call, budget);
+    return (*find(methods(), chatMethods(), call.name))(call, budget);
 }
 
 } // namespace crest::data::tpl

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source to tokens, with Jinja's rules for white space: `-` beside a tag strips, nothing else does.
+// Source to tokens, with Jinja's rules for white space: `-` beside a tag strips. In suites nothing else does; in chat
+// templates a line feed behind a block's tag goes (trim_blocks), and so does what stands in front of one that begins its
+// line (lstrip_blocks), unless there is a `+`.
 #include <algorithm>
 #include <cstring>
 
@@ -24,9 +26,10 @@ bool isDigit(char c) {
 
 class Lexer {
 public:
-    Lexer(std::string_view source, const std::string& where)
+    Lexer(std::string_view source, const std::string& where, bool trims)
         : m_rest(source)
-        , m_where(where) {}
+        , m_where(where)
+        , m_trims(trims) {}
 
     Result<std::vector<Token>> run() {
         while (!m_rest.empty())
@@ -43,7 +46,10 @@ private:
     std::vector<Token> m_tokens;
     int m_line = 1;
     TokenKind m_inside = TokenKind::Text; ///< Text, or the token that ends the tag
+    bool m_trims;
     bool m_stripNext = false;
+    bool m_trimNext = false; ///< one line feed
+    bool m_lineBegins = true;
 
     tl::unexpected<Error> problem(const std::string& what) const {
         return fail(ErrorKind::Malformed, fmt::format("{} (line {} of the template)", what, m_line), m_where);
@@ -64,16 +70,23 @@ private:
         std::string_view text = take(std::min(at, m_rest.size()));
         if (m_stripNext)
             text = pyLeftStrip(text);
-        m_stripNext = false;
-        const bool strip = m_rest.size() > 2 && m_rest[2] == '-';
+        else if (m_trimNext && text.starts_with('\n'))
+            text.remove_prefix(1);
+        else
+            m_lineBegins = m_lineBegins && !m_trimNext;
+        const char sign = m_rest.size() > 2 ? m_rest[2] : ' ';
+        const bool strip = sign == '-';
         if (strip)
             text = pyRightStrip(text);
+        else if (m_trims && sign != '+' && !m_rest.empty() && m_rest[1] != '{')
+            text = withoutIndent(text);
+        m_stripNext = m_trimNext = m_lineBegins = false;
         if (!text.empty())
             add(TokenKind::Text, std::string(text));
         if (m_rest.empty())
             return {};
         const char opened = m_rest[1];
-        take(strip || (m_rest.size() > 2 && m_rest[2] == '+') ? 3 : 2);
+        take(strip || sign == '+' ? 3 : 2);
         if (opened == '#')
             return comment();
         add(opened == '{' ? TokenKind::BeginPrint : TokenKind::BeginTag, "");
@@ -81,11 +94,24 @@ private:
         return {};
     }
 
+    /// White space between the begin of the line and the tag that follows.
+    std::string_view withoutIndent(std::string_view text) const {
+        const std::size_t line = text.rfind('\n') + 1; // npos + 1 is 0
+        const bool begins = line > 0 || m_lineBegins;
+        return begins && pyStrip(text.substr(line)).empty() ? text.substr(0, line) : text;
+    }
+
+    /// A tag, or a comment, has ended with this sign in front of its end.
+    void closed(char sign, bool trims) {
+        m_stripNext = sign == '-';
+        m_trimNext = m_lineBegins = trims && sign != '-' && sign != '+';
+    }
+
     Result<void> comment() {
         const std::size_t end = m_rest.find("#}");
         if (end == std::string_view::npos)
             return problem("{# is not closed by #}");
-        m_stripNext = end > 0 && m_rest[end - 1] == '-';
+        closed(end > 0 ? m_rest[end - 1] : ' ', m_trims);
         take(end + 2);
         return {};
     }
@@ -98,12 +124,13 @@ private:
         }
         const std::string_view close = m_inside == TokenKind::EndPrint ? "}}" : "%}";
         // A } may close a dictionary as well: }} ends the tag only where none is open.
-        const bool strips = m_rest.starts_with('-') && m_rest.substr(1).starts_with(close);
-        if ((strips || m_rest.starts_with(close)) && m_open == 0) {
-            take(close.size() + (strips ? 1 : 0));
+        const bool block = m_inside == TokenKind::EndTag;
+        const bool signs = (c == '-' || (c == '+' && block)) && m_rest.substr(1).starts_with(close);
+        if ((signs || m_rest.starts_with(close)) && m_open == 0) {
+            take(close.size() + (signs ? 1 : 0));
             add(m_inside, "");
             m_inside = TokenKind::Text;
-            m_stripNext = strips;
+            closed(signs ? c : ' ', m_trims && block);
             return {};
         }
         if (c == '"' || c == '\'')
@@ -136,6 +163,15 @@ private:
                 break;
             point |= decimal;
             ++end;
+        }
+        if (number && end + 1 < m_rest.size() && (m_rest[end] == 'e' || m_rest[end] == 'E')) { // 1e3, 1e-3
+            std::size_t digits = end + (m_rest[end + 1] == '-' || m_rest[end + 1] == '+' ? 2 : 1);
+            if (digits < m_rest.size() && isDigit(m_rest[digits])) {
+                while (digits < m_rest.size() && isDigit(m_rest[digits]))
+                    ++digits;
+                end = digits;
+                point = true;
+            }
         }
         add(!number ? TokenKind::Name : point ? TokenKind::Number : TokenKind::Integer, std::string(take(end)));
         return {};
@@ -193,10 +229,13 @@ private:
 
 } // namespace
 
-Result<std::vector<Token>> tokenize(std::string_view source, const std::string& where) {
-    // Jinja reads every line end as \n.
-    const std::string lines = pyReplace(pyReplace(source, "\r\n", "\n"), "\r", "\n");
-    return Lexer(lines, where).run();
+Result<std::vector<Token>> tokenize(std::string_view source, const std::string& where, TemplateDialect dialect) {
+    // Jinja reads every line end as \n; the last one is not kept, but for the harness's tasks.
+    std::string lines = pyReplace(pyReplace(source, "\r\n", "\n"), "\r", "\n");
+    const bool chat = dialect == TemplateDialect::Chat;
+    if (chat && lines.ends_with('\n'))
+        lines.pop_back();
+    return Lexer(lines, where, chat).run();
 }
 
 } // namespace crest::data::tpl

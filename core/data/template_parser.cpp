@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Tokens to statements.
 #include <algorithm>
+#include <utility>
 
 #include "core/data/template_cursor.h"
 
@@ -55,8 +56,27 @@ private:
             return loop();
         if (name.text == "set")
             return assignment();
-        return problem(fmt::format("the tag \"{}\" is not known; there are if, for and set", name.text),
+        if (isChat() && name.text == "macro")
+            return macro();
+        if (isChat() && name.text == "generation")
+            return generation();
+        if (isChat() && (name.text == "break" || name.text == "continue"))
+            return jump(name.text == "break" ? StatementKind::Break : StatementKind::Continue);
+        return problem(fmt::format("the tag \"{}\" is not known; there are if, for and set{}", name.text,
+                                   isChat() ? ", macro, break, continue and generation" : ""),
                        ErrorKind::Unsupported);
+    }
+
+    /// The rest of a tag, the block, and the tag that ends it.
+    Result<Block> body(std::initializer_list<std::string_view> ends, std::string& ended) {
+        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
+        return block(ends, ended);
+    }
+    Result<Block> lastBody(std::string_view end) {
+        std::string ended;
+        CREST_TRY(made, body({end}, ended));
+        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
+        return made;
     }
 
     Result<Statement> conditional() {
@@ -64,9 +84,8 @@ private:
         result.kind = StatementKind::If;
         CREST_TRY(when, expression());
         result.condition = std::move(when);
-        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         std::string ended;
-        CREST_TRY(then, block({"elif", "else", "endif"}, ended));
+        CREST_TRY(then, body({"elif", "else", "endif"}, ended));
         result.then = std::move(then);
         if (ended == "elif") {
             CREST_CHECK(deeper());
@@ -75,34 +94,43 @@ private:
             result.otherwise.statements.push_back(std::move(other));
             return result; // the inner one took endif
         }
-        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         if (ended == "else") {
-            CREST_TRY(otherwise, block({"endif"}, ended));
+            CREST_TRY(otherwise, lastBody("endif"));
             result.otherwise = std::move(otherwise);
-            CREST_CHECK(expect(TokenKind::EndTag, "%}"));
+            return result;
         }
+        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         return result;
     }
 
     Result<Statement> loop() {
         Statement result;
         result.kind = StatementKind::For;
-        result.text = at().text;
-        CREST_CHECK(expect(TokenKind::Name, "a name"));
+        do {
+            result.names.push_back(at().text);
+            CREST_CHECK(expect(TokenKind::Name, "a name"));
+        } while (isChat() && takeSign(","));
         if (!takeName("in"))
             return problem(fmt::format("{} where \"in\" was expected", shown()));
         CREST_TRY(over, orExpression());
         result.condition = std::move(over);
-        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
-        std::string ended;
-        CREST_TRY(body, block({"else", "endfor"}, ended));
-        result.then = std::move(body);
-        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
-        if (ended == "else") {
-            CREST_TRY(otherwise, block({"endfor"}, ended));
-            result.otherwise = std::move(otherwise);
-            CREST_CHECK(expect(TokenKind::EndTag, "%}"));
+        if (isChat() && takeName("if")) {
+            CREST_TRY(chosen, orExpression());
+            result.chosen = std::move(chosen);
         }
+        if (isName("recursive"))
+            return problem("recursive loops are not known", ErrorKind::Unsupported);
+        std::string ended;
+        ++m_loops;
+        CREST_TRY(inside, body({"else", "endfor"}, ended));
+        --m_loops;
+        result.then = std::move(inside);
+        if (ended == "else") {
+            CREST_TRY(otherwise, lastBody("endfor"));
+            result.otherwise = std::move(otherwise);
+            return result;
+        }
+        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         return result;
     }
 
@@ -111,19 +139,80 @@ private:
         result.kind = StatementKind::Set;
         result.text = at().text;
         CREST_CHECK(expect(TokenKind::Name, "a name"));
+        if (isChat() && takeSign(".")) {
+            result.kind = StatementKind::SetField;
+            result.names.push_back(at().text);
+            CREST_CHECK(expect(TokenKind::Name, "a name"));
+        } else if (isChat() && at().kind == TokenKind::EndTag) {
+            result.kind = StatementKind::SetText;
+            CREST_TRY(inside, lastBody("endset"));
+            result.then = std::move(inside);
+            return result;
+        } else if (isChat() && isSign(",")) {
+            return problem("several names set at once are not known", ErrorKind::Unsupported);
+        }
         CREST_CHECK(expectSign("="));
         CREST_TRY(value, expression());
         result.condition = std::move(value);
         CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         return result;
     }
+
+    Result<Statement> macro() {
+        Statement result;
+        result.kind = StatementKind::Macro;
+        result.text = at().text;
+        CREST_CHECK(expect(TokenKind::Name, "a name"));
+        CREST_CHECK(expectSign("("));
+        while (!takeSign(")")) {
+            result.names.push_back(at().text);
+            CREST_CHECK(expect(TokenKind::Name, "a name"));
+            if (takeSign("=")) {
+                CREST_TRY(value, expression());
+                result.defaults.push_back(std::move(value));
+            } else if (!result.defaults.empty()) {
+                return problem("a parameter without a value after one with a value");
+            }
+            if (!isSign(")"))
+                CREST_CHECK(expectSign(","));
+        }
+        const int loops = std::exchange(m_loops, 0);
+        CREST_TRY(inside, lastBody("endmacro"));
+        m_loops = loops;
+        result.then = std::move(inside);
+        return result;
+    }
+
+    /// What an assistant wrote: marked for training, here a block like any other.
+    Result<Statement> generation() {
+        Statement result;
+        result.kind = StatementKind::If;
+        CREST_TRY(always, node(NodeKind::Literal));
+        always->value = true;
+        result.condition = std::move(always);
+        CREST_TRY(inside, lastBody("endgeneration"));
+        result.then = std::move(inside);
+        return result;
+    }
+
+    Result<Statement> jump(StatementKind kind) {
+        if (m_loops == 0)
+            return problem("break and continue stand inside of loops");
+        Statement result;
+        result.kind = kind;
+        CREST_CHECK(expect(TokenKind::EndTag, "%}"));
+        return result;
+    }
+
+    int m_loops = 0;
 };
 
 } // namespace
 
-Result<std::unique_ptr<Block>> parseBlock(std::vector<Token> tokens, const std::string& where) {
+Result<std::unique_ptr<Block>> parseBlock(std::vector<Token> tokens, const std::string& where,
+                                          TemplateDialect dialect) {
     std::string ended;
-    CREST_TRY(block, Parser(std::move(tokens), where).block({}, ended));
+    CREST_TRY(block, Parser(std::move(tokens), where, dialect).block({}, ended));
     return std::make_unique<Block>(std::move(block));
 }
 

@@ -7,10 +7,12 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/data/template.h"
 
 namespace crest::data::tpl {
 
@@ -22,7 +24,7 @@ struct Token {
     int line = 1;
 };
 
-Result<std::vector<Token>> tokenize(std::string_view source, const std::string& where);
+Result<std::vector<Token>> tokenize(std::string_view source, const std::string& where, TemplateDialect dialect);
 
 enum class NodeKind {
     Literal,   ///< value
@@ -31,10 +33,12 @@ enum class NodeKind {
     Dict,      ///< kids: key, value, key, value
     Attribute, ///< kids[0] . text
     Index,     ///< kids[0] [ kids[1] ]
-    Slice,     ///< kids[0] [ kids[1] : kids[2] ], either may be null
-    Method,    ///< kids[0] . text ( kids[1..] )
+    Slice,     ///< kids[0] [ kids[1] : kids[2] : kids[3] ], each but the first may be null
+    Method,    ///< kids[0] . text ( kids[1..]; names )
     Filter,    ///< kids[0] | text ( kids[1..]; names )
-    Test,      ///< kids[0] is text; flag: is not
+    Test,      ///< kids[0] is text (kids[1]); flag: is not
+    Function,  ///< text ( kids; names ), of chat templates: a macro, or one of the few that there are
+    Unknown,   ///< text: what is not in the language, said once it is reached
     Not,
     Negate,
     Binary, ///< kids[0] text kids[1]
@@ -46,7 +50,7 @@ struct Node {
     NodeKind kind = NodeKind::Literal;
     int line = 1;
     std::string text;
-    std::vector<std::string> texts; ///< Filter: the names of its last arguments; Chain: signs
+    std::vector<std::string> texts; ///< calls: the names of their last arguments; Chain: signs
     Json value;
     bool flag = false;
     std::vector<std::unique_ptr<Node>> kids;
@@ -59,48 +63,86 @@ struct Block {
     std::vector<Statement> statements;
 };
 
-enum class StatementKind { Text, Print, If, For, Set };
+enum class StatementKind { Text, Print, If, For, Set, SetField, SetText, Macro, Break, Continue };
 
 struct Statement {
     StatementKind kind = StatementKind::Text;
-    std::string text;                ///< Text; For and Set: the variable
-    std::unique_ptr<Node> condition; ///< Print: what; If: when; For: over what; Set: value
+    std::string text;                ///< Text; Set*, Macro: the name
+    std::vector<std::string> names;  ///< For: the variables; SetField: the field; Macro: the parameters
+    std::unique_ptr<Node> condition; ///< Print: what; If: when; For: over what; Set, SetField: value
+    std::unique_ptr<Node> chosen;    ///< For: which items (may be null)
+    std::vector<std::unique_ptr<Node>> defaults; ///< Macro: of its last parameters
     Block then, otherwise;
 };
 
-Result<std::unique_ptr<Block>> parseBlock(std::vector<Token> tokens, const std::string& where);
+Result<std::unique_ptr<Block>> parseBlock(std::vector<Token> tokens, const std::string& where, TemplateDialect dialect);
 
-/// A value, or the name of what is not there.
+struct Namespace;
+
+/// A value, or the name of what is not there. Cheap to copy; what a value shows is kept by it, or by whoever renders.
 struct Value {
-    Json json;
+    std::shared_ptr<const Json> json;
+    std::shared_ptr<Namespace> space;
     std::string missing;
-    bool defined() const { return missing.empty(); }
+
+    static Value of(Json made) { return {std::make_shared<const Json>(std::move(made)), nullptr, {}}; }
+    static Value shown(const Json& kept) { return {{std::shared_ptr<const void>(), &kept}, nullptr, {}}; }
+    static Value undefined(std::string name) { return {nullptr, nullptr, std::move(name)}; }
+    /// A part of this one, kept with it.
+    Value part(const Json& inside) const { return {{json, &inside}, nullptr, {}}; }
+    bool defined() const { return json || space; }
 };
 
-/// Steps and bytes that one rendering may still use.
+/// What namespace() makes: its fields can be set from inside of loops.
+struct Namespace {
+    std::map<std::string, Value> fields;
+};
+
+/// Steps, and bytes made and read, that one rendering may still use.
 struct Budget {
     std::int64_t steps = 400'000;
     std::int64_t bytes = 0;
+    std::int64_t reading = 0;
     Result<void> step();
     Result<void> wrote(std::size_t count);
+    Result<void> read(std::size_t count);
 };
 
 /// Calls with arguments that are evaluated; `named` by name.
 struct Call {
     std::string name;
-    Json subject;
+    const Json& subject;
     std::vector<Json> arguments;
     std::map<std::string, Json> named;
 };
 
-bool isFilter(const std::string& name);
-bool isMethod(const std::string& name);
-bool isTest(const std::string& name);
+bool isFilter(const std::string& name, TemplateDialect dialect = TemplateDialect::Suite);
+bool isMethod(const std::string& name, TemplateDialect dialect = TemplateDialect::Suite);
+bool isTest(const std::string& name, TemplateDialect dialect = TemplateDialect::Suite);
+bool testTakesValue(const std::string& name);
 Result<Json> callFilter(const Call& call, Budget& budget);
 Result<Json> callMethod(const Call& call, Budget& budget);
 Result<Json> binary(const std::string& sign, const Json& left, const Json& right, Budget& budget);
-Result<bool> compare(const std::string& sign, const Json& left, const Json& right);
+Result<bool> compare(const std::string& sign, const Json& left, const Json& right, Budget& budget);
 bool runTest(const std::string& name, const Json& value);
+/// `value` is name `argument` (equalto, in, divisibleby, ...).
+Result<bool> runTest(const std::string& name, const Json& value, const Json& argument, Budget& budget);
+
+/// Of chat templates: tojson, items, selectattr and what else tasks do not use.
+using FunctionTable = std::unordered_map<std::string, Result<Json> (*)(const Call&, Budget&)>;
+const FunctionTable& chatFilters();
+const FunctionTable& chatMethods();
+tl::unexpected<Error> wrongCall(const Call& call, const std::string& what);
+Result<std::string> textArgument(const Call& call, std::size_t index, const char* name);
+Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise, const char* name = "");
+/// Dictionaries do not keep the order of their keys; Unsupported where it would be seen. (A message has its role first.)
+Result<std::vector<std::string>> keysInOrder(const Json& dictionary);
+/// strftime of a day; Unsupported for what says a time of day.
+Result<std::string> dayText(const std::string& date, const std::string& format);
+
+/// Of text that is held: 16 a value, and the bytes of texts.
+std::int64_t bytesOf(const Json& value);
+bool isDeeper(const Json& value, int levels);
 
 bool truth(const Json& value);
 /// As Python's str() prints it; lists and dictionaries have none.
@@ -109,8 +151,9 @@ bool equalValues(const Json& left, const Json& right);
 /// "a text", "a list", ...
 std::string kindOf(const Json& value);
 /// The value of subject.name or subject[key]; not there: undefined.
-Value fieldOf(const Json& subject, const std::string& name);
-Result<Value> elementOf(const Json& subject, const Json& key);
-Result<Json> sliceOf(const Json& subject, const Json& first, const Json& last);
+Value fieldOf(const Value& subject, const std::string& name);
+Result<Value> elementOf(const Value& subject, const Json& key, Budget& budget);
+/// Bounds and step are whole numbers or null.
+Result<Json> sliceOf(const Json& subject, const Json& first, const Json& last, const Json& step, Budget& budget);
 
 } // namespace crest::data::tpl

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The small files beside a tokenizer: tokenizer_config.json, special_tokens_map.json and added_tokens.json, put
-// together as transformers 5.23 does. Private to core/text.
+// together as transformers 5.23 does. For core/text, and core/data/chat_template_files.cpp.
 #pragma once
 
 #include <filesystem>

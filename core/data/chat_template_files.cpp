@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where chat templates lie, with the precedence of transformers 5.23.
+#include <algorithm>
+#include <system_error>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "core/data/chat_template.h"
+#include "core/io/files.h"
+#include "core/text/tokenizer_config.h"
+#include "core/text/unicode.h"
+
+namespace crest::data {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::uint64_t kMostBytes = 1'000'000; ///< of a file
+constexpr std::size_t kMostTemplates = 100;
+constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
+                                  "pad_token", "cls_token", "mask_token"};
+
+Result<std::string> templateText(const fs::path& file) {
+    CREST_TRY(text, io::readTextFile(file, kMostBytes));
+    if (!text::isValidUtf8(text))
+        return fail(ErrorKind::Malformed, "a chat template that is not UTF-8", file.string());
+    return text;
+}
+
+Result<void> addJinja(const fs::path& folder, ChatFiles& files) {
+    if (io::isThere(folder / "chat_template.jinja")) {
+        CREST_TRY(text, templateText(folder / "chat_template.jinja"));
+        files.templates["default"] = std::move(text);
+    }
+    std::error_code error;
+    std::vector<fs::path> more;
+    for (fs::directory_iterator at(folder / "additional_chat_templates", error), end; !error && at != end;
+         at.increment(error))
+        if (at->path().extension() == ".jinja")
+            more.push_back(at->path());
+    if (more.size() > kMostTemplates)
+        return fail(ErrorKind::OutOfRange, fmt::format("more than {} chat templates", kMostTemplates), folder.string());
+    std::ranges::sort(more);
+    for (const fs::path& file : more) {
+        CREST_TRY(text, templateText(file));
+        files.templates[file.stem().string()] = std::move(text);
+    }
+    return {};
+}
+
+/// "chat_template": a text, or a list of {"name", "template"}.
+Result<void> addListed(const Json& config, const std::string& where, ChatFiles& files) {
+    const auto found = config.find("chat_template");
+    if (found == config.end() || found->is_null())
+        return {};
+    if (found->is_string()) {
+        files.templates["default"] = found->get<std::string>();
+        return {};
+    }
+    const auto wrong = [&] {
+        return fail(ErrorKind::Malformed, "\"chat_template\" must be a text, or a list of names with templates",
+                    where);
+    };
+    if (!found->is_array() || found->size() > kMostTemplates)
+        return wrong();
+    for (const Json& one : *found) {
+        if (!one.is_object() || !one.contains("name") || !one["name"].is_string() || !one.contains("template") ||
+            !one["template"].is_string())
+            return wrong();
+        files.templates[one["name"].get<std::string>()] = one["template"].get<std::string>();
+    }
+    return {};
+}
+
+std::string contentOf(const Json& config, const char* key) {
+    const auto found = config.find(key);
+    return found == config.end() ? std::string() : text::detail::addedToken(*found)["content"].get<std::string>();
+}
+
+/// As the harness has them: without a padding token it takes the unknown one, else the end's.
+void addSpecials(const Json& config, ChatFiles& files) {
+    for (const char* key : kNames)
+        if (std::string content = contentOf(config, key); !content.empty())
+            files.specials[key] = std::move(content);
+    for (const char* other : {"unk_token", "eos_token"})
+        if (!files.specials.contains("pad_token") && files.specials.contains(other))
+            files.specials["pad_token"] = files.specials[other];
+}
+
+} // namespace
+
+Result<ChatFiles> chatFilesOf(const Json& config, const std::string& where) {
+    ChatFiles files;
+    if (!config.is_object())
+        return files;
+    addSpecials(config, files);
+    CREST_CHECK(addListed(config, where, files));
+    return files;
+}
+
+Result<ChatFiles> readChatFiles(const fs::path& folder) {
+    ChatFiles files;
+    CREST_TRY(config, text::detail::readTokenizerConfig(folder));
+    CREST_CHECK(addJinja(folder, files));
+    if (!files.templates.empty()) {
+        addSpecials(config, files);
+        return files;
+    }
+    CREST_TRY(listed, chatFilesOf(config, (folder / "tokenizer_config.json").string()));
+    const fs::path processor = folder / "chat_template.json"; // transformers does not look for it here
+    if (listed.templates.empty() && io::isThere(processor)) {
+        CREST_TRY(text, io::readTextFile(processor, kMostBytes));
+        CREST_TRY(json, parseJson(text, processor.string()));
+        if (json.is_object())
+            CREST_CHECK(addListed(json, processor.string(), listed));
+    }
+    return listed;
+}
+
+} // namespace crest::data

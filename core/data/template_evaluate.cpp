@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+// Expressions.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "core/data/template_renderer.h"
+
+namespace crest::data::tpl {
+namespace {
+
+constexpr int kDeepest = 600;      ///< of expressions inside of each other, those of macros that are called included
+constexpr int kDeepestValue = 64;  ///< lists inside of each other
+constexpr std::int64_t kMostRange = 100'000;
+
+bool isFunction(const std::string& name) {
+    return name == "raise_exception" || name == "strftime_now" || name == "namespace" || name == "range" ||
+           name == "dict";
+}
+
+/// What Jinja's filters make of an undefined value: they take it for an empty text or list.
+const Json* lenientSubject(const std::string& name) {
+    static const Json text(""), list(Json::array());
+    for (const char* one : {"trim", "lower", "upper", "capitalize", "title", "string", "replace", "safe"})
+        if (name == one)
+            return &text;
+    for (const char* one : {"length", "count", "list", "join", "map", "selectattr", "rejectattr", "select", "reject", "items"})
+        if (name == one)
+            return &list;
+    return nullptr;
+}
+
+tl::unexpected<Error> notThere(const Value& value) {
+    return fail(ErrorKind::NotFound, fmt::format("there is no \"{}\"", value.missing));
+}
+
+} // namespace
+
+Result<Value> Renderer::defined(const Node& node) {
+    CREST_TRY(value, evaluate(node));
+    if (!value.defined())
+        return notThere(value);
+    return value;
+}
+
+/// True where an if takes it; what is not there is false in chat templates.
+Result<bool> Renderer::holds(const Node& node) {
+    CREST_TRY(value, isChat() ? evaluate(node) : defined(node));
+    return value.space || (value.json && truth(*value.json));
+}
+
+Result<Value> Renderer::evaluate(const Node& node) {
+    CREST_CHECK(m_budget.step());
+    if (++m_depth > kDeepest)
+        return fail(ErrorKind::OutOfRange, fmt::format("expressions deeper than {} levels", kDeepest));
+    auto value = evaluateOne(node);
+    --m_depth;
+    return value;
+}
+
+Result<Value> Renderer::evaluateOne(const Node& node) {
+    switch (node.kind) {
+    case NodeKind::Literal:
+        return Value::shown(node.value);
+    case NodeKind::Name:
+        return named(node.text);
+    case NodeKind::Attribute:
+        return attribute(node);
+    case NodeKind::Index: {
+        CREST_TRY(subject, defined(*node.kids[0]));
+        CREST_TRY(key, defined(*node.kids[1]));
+        if (!key.json)
+            return fail(ErrorKind::Malformed, "a namespace as an index");
+        if (subject.space && key.json->is_string()) {
+            const auto field = subject.space->fields.find(key.json->get_ref<const std::string&>());
+            return field != subject.space->fields.end() ? field->second : Value::undefined("a field of a namespace");
+        }
+        if (!subject.json)
+            return fail(ErrorKind::Malformed, "a namespace has no elements");
+        auto element = elementOf(subject, *key.json, m_budget);
+        if (!element && isChat() && element.error().kind == ErrorKind::Malformed)
+            return Value::undefined("an element"); // of a value without elements
+        return element;
+    }
+    case NodeKind::Test:
+        return test(node);
+    case NodeKind::Filter:
+        return filter(node);
+    case NodeKind::Function:
+        return function(node);
+    case NodeKind::Unknown:
+        return fail(ErrorKind::Unsupported, node.text);
+    case NodeKind::Either:
+        return either(node);
+    case NodeKind::Binary:
+        return binaryOf(node);
+    case NodeKind::Chain:
+        return chain(node);
+    default: {
+        CREST_TRY(json, computed(node));
+        return Value::of(std::move(json));
+    }
+    }
+}
+
+Value Renderer::named(const std::string& name) {
+    if (const Value* value = found(name))
+        return *value;
+    Value variable = fieldOf(m_variables, name);
+    if (variable.defined() || !isChat())
+        return variable;
+    if (isFunction(name) || m_macros.contains(name) || (name == "loop" && innerLoop()))
+        return {nullptr, std::make_shared<Namespace>(), {}}; // is there, and is neither text nor list
+    return variable;
+}
+
+Result<Value> Renderer::attribute(const Node& node) {
+    const Node& kid = *node.kids[0];
+    const bool ofTheLoop = kid.kind == NodeKind::Name && kid.text == "loop" && !found("loop");
+    if (const Frame* frame = ofTheLoop ? innerLoop() : nullptr)
+        return ofLoop(*frame, node.text);
+    CREST_TRY(subject, defined(kid));
+    if (!subject.space)
+        return fieldOf(subject, node.text);
+    const auto field = subject.space->fields.find(node.text);
+    return field != subject.space->fields.end() ? field->second : Value::undefined(node.text);
+}
+
+Result<Value> Renderer::test(const Node& node) {
+    CREST_TRY(value, evaluate(*node.kids[0]));
+    const auto answer = [&](bool yes) { return Value::of(Json(yes != node.flag)); };
+    if (node.text == "defined" || node.text == "undefined")
+        return answer(value.defined() == (node.text == "defined"));
+    if (!value.defined() && !isChat())
+        return notThere(value);
+    if (testTakesValue(node.text)) {
+        CREST_TRY(argument, evaluate(*node.kids[1]));
+        if (node.text == "in")
+            return compared("in", value, argument).map(answer);
+        if (!value.json || !argument.json)
+            return compared(node.text == "ne" ? "!=" : "==", value, argument).map(answer);
+        return runTest(node.text, *value.json, *argument.json, m_budget).map(answer);
+    }
+    if (!value.json) // undefined iterates over nothing
+        return answer(!value.defined() && (node.text == "iterable" || node.text == "sequence"));
+    return answer(runTest(node.text, *value.json));
+}
+
+Result<Value> Renderer::filter(const Node& node) {
+    const bool isDefault = node.text == "default" || node.text == "d";
+    CREST_TRY(value, isDefault || isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
+    if (isDefault) {
+        bool otherwise = !value.defined();
+        if (!otherwise && node.kids.size() > 2) { // default(value, true): of what is false as well
+            CREST_TRY(boolean, holds(*node.kids[2]));
+            otherwise = boolean && value.json && !truth(*value.json);
+        }
+        if (!otherwise)
+            return value;
+        return node.kids.size() < 2 ? Value::of(Json("")) : evaluate(*node.kids[1]);
+    }
+    const Json* subject = value.json.get();
+    if (!value.defined()) {
+        if (node.text == "first" || node.text == "last")
+            return value;
+        subject = lenientSubject(node.text);
+        if (!subject)
+            return notThere(value);
+    }
+    if (!subject)
+        return fail(ErrorKind::Malformed, fmt::format("the filter \"{}\" of a namespace", node.text));
+    const bool nothing = isChat() && (node.text == "first" || node.text == "last") && subject->is_array() && subject->empty();
+    if (nothing)
+        return Value::undefined("the " + node.text + " of nothing");
+    CREST_TRY(json, call(node, *subject));
+    return Value::of(std::move(json));
+}
+
+Result<Value> Renderer::function(const Node& node) {
+    std::vector<Value> arguments;
+    for (const auto& kid : node.kids) {
+        CREST_TRY(argument, evaluate(*kid));
+        arguments.push_back(std::move(argument));
+    }
+    const auto macro = m_macros.find(node.text);
+    if (macro != m_macros.end())
+        return callMacro(*macro->second, std::move(arguments), node);
+    return builtIn(node, arguments);
+}
+
+Result<Value> Renderer::builtIn(const Node& node, const std::vector<Value>& arguments) {
+    const bool text = arguments.size() == 1 && arguments[0].json && arguments[0].json->is_string();
+    if (node.text == "raise_exception")
+        return fail(ErrorKind::Mismatch,
+                    fmt::format("the chat template refuses: {}",
+                                text ? arguments[0].json->get_ref<const std::string&>().substr(0, 300) : "no reason given"));
+    if (node.text == "strftime_now") {
+        if (!text || m_date.empty())
+            return fail(ErrorKind::Unsupported, "strftime_now without a form, or without a date");
+        CREST_TRY(said, dayText(m_date, arguments[0].json->get_ref<const std::string&>()));
+        return Value::of(Json(std::move(said)));
+    }
+    if (node.text == "range")
+        return range(arguments);
+    if ((node.text != "namespace" && node.text != "dict") || node.texts.size() != node.kids.size())
+        return fail(ErrorKind::Unsupported, fmt::format("the function \"{}\" is not known", node.text));
+    if (node.text == "dict" && node.texts.size() > 0)
+        return fail(ErrorKind::Unsupported, "the function \"dict\" with values is not known");
+    if (node.text == "dict")
+        return Value::of(Json::object());
+    auto space = std::make_shared<Namespace>();
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (arguments[i].space)
+            return fail(ErrorKind::Unsupported, "a namespace inside of a namespace");
+        space->fields[node.texts[i]] = arguments[i];
+    }
+    return Value{nullptr, std::move(space), {}};
+}
+
+Result<Value> Renderer::range(const std::vector<Value>& arguments) {
+    std::int64_t bounds[3] = {0, 0, 1};
+    if (arguments.empty() || arguments.size() > 3)
+        return fail(ErrorKind::Malformed, "range takes one to three whole numbers");
+    for (std::size_t i = 0; i < arguments.size(); ++i) {
+        if (!arguments[i].json || !arguments[i].json->is_number_integer())
+            return fail(ErrorKind::Malformed, "range takes whole numbers");
+        bounds[arguments.size() == 1 ? 1 : i] = arguments[i].json->get<std::int64_t>();
+    }
+    const auto [first, last, step] = bounds;
+    if (step == 0)
+        return fail(ErrorKind::Malformed, "range with a step of 0");
+    const double count = (static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step);
+    if (count > static_cast<double>(kMostRange)) // also what the sandbox of Jinja refuses
+        return fail(ErrorKind::OutOfRange, fmt::format("a range of more than {} numbers", kMostRange));
+    CREST_CHECK(m_budget.wrote(16 * static_cast<std::size_t>(std::max(0.0, count) + 1)));
+    Json numbers = Json::array();
+    for (std::int64_t at = first; step > 0 ? at < last : at > last; at += step)
+        numbers.push_back(at);
+    return Value::of(std::move(numbers));
+}
+
+Result<Value> Renderer::either(const Node& node) {
+    CREST_TRY(when, holds(*node.kids[0]));
+    if (when)
+        return evaluate(*node.kids[1]);
+    if (!node.kids[2])
+        return Value::undefined("the value of an if without else");
+    return evaluate(*node.kids[2]);
+}
+
+Result<Value> Renderer::binaryOf(const Node& node) {
+    const bool logical = node.text == "or" || node.text == "and";
+    if (logical) {
+        CREST_TRY(left, isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
+        const bool yes = left.space || (left.json && truth(*left.json));
+        if (yes == (node.text == "or"))
+            return left;
+        return isChat() ? evaluate(*node.kids[1]) : defined(*node.kids[1]);
+    }
+    const bool joins = isChat() && node.text == "~"; // the text of what is not there is empty
+    CREST_TRY(left, joins ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
+    CREST_TRY(right, joins ? evaluate(*node.kids[1]) : defined(*node.kids[1]));
+    static const Json nothing("");
+    if (left.space || right.space)
+        return fail(ErrorKind::Malformed, fmt::format("{} of a namespace has no meaning", node.text));
+    CREST_TRY(made, binary(node.text, left.json ? *left.json : nothing, right.json ? *right.json : nothing, m_budget));
+    return Value::of(std::move(made));
+}
+
+/// == and in know what is not there in chat templates, and that namespaces are equal to themselves alone.
+Result<bool> Renderer::compared(const std::string& sign, const Value& left, const Value& right) {
+    const bool equal = sign == "==" || sign == "!=", within = sign == "in" || sign == "not in";
+    if (left.json && right.json)
+        return compare(sign, *left.json, *right.json, m_budget);
+    if (isChat() && equal)
+        return (left.space == right.space && !left.json && !right.json) == (sign == "==");
+    if (isChat() && within && !right.space && (!right.json || right.json->is_array()))
+        return sign == "not in"; // nothing is in what is not there, and that is in no list
+    const Value& wrong = left.json ? right : left;
+    if (!wrong.defined())
+        return notThere(wrong);
+    return fail(ErrorKind::Malformed, fmt::format("{} of a namespace has no meaning", sign));
+}
+
+Result<Value> Renderer::chain(const Node& node) {
+    CREST_TRY(left, isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
+    for (std::size_t i = 0; i < node.texts.size(); ++i) {
+        CREST_TRY(right, isChat() ? evaluate(*node.kids[i + 1]) : defined(*node.kids[i + 1]));
+        CREST_TRY(yes, compared(node.texts[i], left, right));
+        if (!yes)
+            return Value::of(Json(false));
+        left = std::move(right);
+    }
+    return Value::of(Json(true));
+}
+
+Result<Json> Renderer::computed(const Node& node) {
+    switch (node.kind) {
+    case NodeKind::List:
+        return list(node);
+    case NodeKind::Dict:
+        return dictionary(node);
+    case NodeKind::Slice:
+        return slice(node);
+    case NodeKind::Not: {
+        CREST_TRY(yes, holds(*node.kids[0]));
+        return Json(!yes);
+    }
+    default:
+        break;
+    }
+    CREST_TRY(subject, defined(*node.kids[0]));
+    if (!subject.json)
+        return fail(ErrorKind::Malformed, "a namespace stands where a value is needed");
+    if (node.kind == NodeKind::Negate)
+        return binary("-", Json(0), *subject.json, m_budget);
+    return call(node, *subject.json);
+}
+
+/// What was made of parts: counted, and not too deep.
+Result<Json> Renderer::kept(Json made) {
+    CREST_CHECK(m_budget.wrote(static_cast<std::size_t>(bytesOf(made))));
+    return made;
+}
+
+Result<Json> Renderer::list(const Node& node) {
+    Json out = Json::array();
+    for (const auto& kid : node.kids) {
+        CREST_TRY(value, defined(*kid));
+        if (!value.json)
+            return fail(ErrorKind::Unsupported, "a namespace in a list");
+        if (isDeeper(*value.json, kDeepestValue))
+            return fail(ErrorKind::OutOfRange, fmt::format("lists deeper than {} levels", kDeepestValue));
+        CREST_CHECK(m_budget.wrote(static_cast<std::size_t>(bytesOf(*value.json))));
+        out.push_back(*value.json);
+    }
+    return out;
+}
+
+Result<Json> Renderer::dictionary(const Node& node) {
+    Json out = Json::object();
+    for (std::size_t i = 0; i + 1 < node.kids.size(); i += 2) {
+        CREST_TRY(key, defined(*node.kids[i]));
+        CREST_TRY(value, defined(*node.kids[i + 1]));
+        if (!key.json || !key.json->is_string() || !value.json)
+            return fail(ErrorKind::Malformed,
+                        fmt::format("{} as the key of a dictionary", key.json ? kindOf(*key.json) : "a namespace"));
+        if (isDeeper(*value.json, kDeepestValue))
+            return fail(ErrorKind::OutOfRange, fmt::format("dictionaries deeper than {} levels", kDeepestValue));
+        if (*key.json == "role" && out.contains("content"))
+            return fail(ErrorKind::Unsupported, "a message with its content before its role");
+        CREST_CHECK(m_budget.wrote(static_cast<std::size_t>(bytesOf(*value.json)) + 64));
+        out[key.json->get<std::string>()] = *value.json;
+    }
+    return out;
+}
+
+Result<Json> Renderer::slice(const Node& node) {
+    CREST_TRY(subject, defined(*node.kids[0]));
+    if (!subject.json)
+        return fail(ErrorKind::Malformed, "a namespace has no slices");
+    Json bounds[3];
+    for (std::size_t i = 0; i < 3; ++i)
+        if (node.kids[i + 1]) {
+            CREST_TRY(bound, defined(*node.kids[i + 1]));
+            bounds[i] = bound.json ? *bound.json : Json("a namespace");
+        }
+    CREST_TRY(part, sliceOf(*subject.json, bounds[0], bounds[1], bounds[2], m_budget));
+    return kept(std::move(part));
+}
+
+Result<Json> Renderer::call(const Node& node, const Json& subject) {
+    Call made{node.text, subject, {}, {}};
+    if (subject.is_string())
+        CREST_CHECK(m_budget.read(subject.get_ref<const std::string&>().size()));
+    const std::size_t plain = node.kids.size() - node.texts.size();
+    for (std::size_t i = 1; i < node.kids.size(); ++i) {
+        CREST_TRY(argument, defined(*node.kids[i]));
+        if (!argument.json)
+            return fail(ErrorKind::Malformed, fmt::format("a namespace as an argument of \"{}\"", node.text));
+        CREST_CHECK(m_budget.wrote(static_cast<std::size_t>(bytesOf(*argument.json))));
+        if (i < plain)
+            made.arguments.push_back(*argument.json);
+        else
+            made.named[node.texts[i - plain]] = *argument.json;
+    }
+    return node.kind == NodeKind::Filter ? callFilter(made, m_budget) : callMethod(made, m_budget);
+}
+
+} // namespace crest::data::tpl
