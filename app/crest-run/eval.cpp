@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/crest-run/chat_options.h"
 #include "app/crest-run/commands.h"
 #include "app/crest-run/progress_line.h"
 #include "app/crest-run/text_lines.h"
@@ -23,6 +24,7 @@
 #include "core/run/stop_signals.h"
 #include "core/series/series.h"
 #include "core/series/tokenizer_files.h"
+#include "core/study/chat_tasks.h"
 
 namespace crest {
 namespace {
@@ -32,6 +34,7 @@ struct EvalRequest {
     std::vector<std::string> tasks;
     int shots = -1, threads = 0;
     std::int64_t limit = 0;
+    ChatOptions chat;
     bool json = false;
 };
 
@@ -65,9 +68,14 @@ Result<Session> openSession(const EvalRequest& request) {
     return session;
 }
 
-/// The tasks that were asked for, in the suite's order.
+/// The tasks that were asked for, in the suite's order, as they are asked.
 Result<std::vector<data::TaskDefinition>> chosenTasks(const EvalRequest& request) {
     CREST_TRY(suite, data::readSuite(request.suite));
+    for (data::TaskDefinition& task : suite.tasks) {
+        std::string suffix; // lines are told apart by the command
+        CREST_TRY(asked, askedWith(task, request.chat, suffix));
+        task = std::move(asked);
+    }
     if (request.tasks.empty())
         return suite.tasks;
     for (const std::string& name : request.tasks)
@@ -146,6 +154,9 @@ void tellLosses(const data::TaskDefinition& task, const data::TaskItems& items, 
     if (items.badRows > 0)
         fmt::print(stderr, "crest-run eval: {}: {} of {} rows cannot be used and are left out; the first: {}\n", task.name,
                    items.badRows, items.rows, items.badExamples.empty() ? "" : items.badExamples.front());
+    if (items.withoutSystem > 0)
+        fmt::print(stderr, "crest-run eval: {}: the chat template refuses a system message; {} items were asked without it\n",
+                   task.name, items.withoutSystem);
     if (prepared.cutRequests > 0)
         fmt::print(stderr,
                    "crest-run eval: {}: {} requests are longer than the model's context and lost tokens on their left\n",
@@ -158,6 +169,8 @@ Result<void> runTask(Session& session, const EvalRequest& request, const data::T
     data::ItemOptions options;
     options.shots = request.shots;
     options.limit = request.limit;
+    CREST_TRY(chat, study::chatTemplateOf(task, request.model));
+    options.chat = chat ? &*chat : nullptr;
     CREST_TRY(items, data::makeItems(task, request.data, options, job));
     CREST_TRY(prepared, eval::prepareTask(task, std::move(items.items), session.tokenizer, session.decoder->spec(),
                                           session.scoring, job));
@@ -228,6 +241,7 @@ void addEvalCommand(CLI::App& app, int& exitCode) {
         ->check(CLI::NonNegativeNumber);
     command->add_option("--limit", request->limit, "Only the first so many rows of each task")
         ->check(CLI::PositiveNumber);
+    addChatOptions(*command, request->chat);
     command->add_option("--items", request->items, "Write every item with its log-likelihoods, one JSON object a line");
     command->add_option("--compute,--dtype", request->type, "Compute type")
         ->check(CLI::IsMember({"float32", "bfloat16"}))

@@ -102,6 +102,7 @@ void addTaskOptions(CLI::App& command, ProbeTaskOptions& options) {
     command.add_flag("--skip-missing", options.skipMissing, "Leave out tasks whose data are not there, and say so");
     command.add_option("--shots", options.shots, "Examples before each question (default: the suite's own number)");
     command.add_option("--limit", options.limit, "The first so many items of each task; 0 for all");
+    addChatOptions(command, options.chat);
     command.add_option("--id", options.inDistribution, "Tasks that are in-distribution (others: ood)")->delimiter(',');
     command.add_option("--samples", options.samples,
                        "NAME=FILE.jsonl: prompts (\"text\") that every checkpoint continues; the texts are kept");

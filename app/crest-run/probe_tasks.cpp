@@ -34,13 +34,16 @@ Result<ProbeTask> parseText(const std::string& text, const ProbeTaskOptions& opt
     return option;
 }
 
-ProbeTask suiteTask(const data::TaskDefinition& definition, const std::string& folder, std::int64_t shots,
-                    std::int64_t limit) {
+Result<ProbeTask> suiteTask(const data::TaskDefinition& definition, const std::string& folder, std::int64_t shots,
+                            std::int64_t limit, const ChatOptions& chat) {
     ProbeTask made;
-    made.task.name = definition.name;
+    std::string suffix;
+    CREST_TRY(asked, askedWith(definition, chat, suffix));
+    made.inSuite = definition.name;
+    made.task.name = definition.name + suffix;
     made.task.kind = study::TaskKind::Suite;
     made.task.textsPath = absolutePath(folder);
-    made.task.definition = canonicalJson(definition.definition);
+    made.task.definition = canonicalJson(asked.definition);
     made.task.shots = shots;
     made.task.limit = limit;
     return made;
@@ -61,8 +64,10 @@ Result<void> addSuites(const ProbeTaskOptions& options, std::vector<ProbeTask>& 
             const bool chosen =
                 options.only.empty() || std::ranges::find(options.only, definition.name) != options.only.end();
             left.erase(definition.name);
-            if (chosen && known.insert(definition.name).second)
-                tasks.push_back(suiteTask(definition, options.data, options.shots, options.limit));
+            if (!chosen || !known.insert(definition.name).second)
+                continue;
+            CREST_TRY(task, suiteTask(definition, options.data, options.shots, options.limit, options.chat));
+            tasks.push_back(std::move(task));
         }
     }
     if (!left.empty())
@@ -108,7 +113,7 @@ Result<ProbeTask> samplesTask(const std::string& text, const ProbeTaskOptions& o
                              {"metrics", Json::array({"tokens"})},
                              {"generation", generation}};
     CREST_TRY(checked, data::parseTask(definition, "--samples " + text));
-    return suiteTask(checked, file, 0, options.limit);
+    return suiteTask(checked, file, 0, options.limit, options.chat);
 }
 
 /// Leaves out what has no data, and says so.
@@ -147,7 +152,8 @@ Result<std::vector<ProbeTask>> tasksOf(const ProbeTaskOptions& options) {
         tasks.push_back(std::move(task));
     }
     for (const std::string& name : options.inDistribution) {
-        const auto at = std::ranges::find(tasks, name, [](const ProbeTask& one) { return one.task.name; });
+        const auto at = std::ranges::find_if(
+            tasks, [&](const ProbeTask& one) { return one.task.name == name || one.inSuite == name; });
         if (at == tasks.end())
             return fail(ErrorKind::NotFound, fmt::format("--id {}: no task of this name is measured.", name));
         at->role = study::Role::InDistribution;

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "app/crest-run/chat_options.h"
 #include "core/base/result.h"
 #include "core/study/types.h"
 
@@ -19,6 +20,7 @@ struct ProbeTaskOptions {
     std::string data;                      ///< folder of the suites' data
     bool skipMissing = false;              ///< tasks without data are left out, and said
     std::int64_t shots = -1, limit = 0;
+    ChatOptions chat; ///< of suites and samples
     std::vector<std::string> samples; ///< NAME=FILE.jsonl
     std::int64_t maxNew = 64, topK = 0;
     double temperature = 0, topP = 1;
@@ -28,6 +30,7 @@ struct ProbeTaskOptions {
 struct ProbeTask {
     study::Task task;
     study::Role role = study::Role::OutOfDistribution;
+    std::string inSuite = {}; ///< its name there; `task` may be called by how it is asked as well
 };
 
 /// Every task of the options, in their order. Errors name option, file and key.

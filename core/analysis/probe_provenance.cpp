@@ -11,6 +11,7 @@
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/base/version.h"
+#include "core/data/suite.h"
 
 namespace crest::analysis {
 namespace {
@@ -85,12 +86,21 @@ Json probeRecord(const study::Probe& probe) {
             {"compute", computeText(probe.compute)}};
 }
 
+/// "chat template" where the task of a suite is asked by one.
+std::string askedBy(const study::Task& task) {
+    return data::chatWords(Json::parse(task.definition, nullptr, false));
+}
+
 Json taskRecord(const study::Task& task) {
-    if (task.kind == study::TaskKind::Suite)
-        return {{"sha256", task.dataHash},
-                {"definition_sha256", sha256Hex(task.definition)},
-                {"shots", task.shots},
-                {"limit", task.limit}};
+    if (task.kind == study::TaskKind::Suite) {
+        Json record = {{"sha256", task.dataHash},
+                       {"definition_sha256", sha256Hex(task.definition)},
+                       {"shots", task.shots},
+                       {"limit", task.limit}};
+        if (const std::string words = askedBy(task); !words.empty())
+            record["asked_by"] = words;
+        return record;
+    }
     return {{"sha256", task.dataHash},
             {"window_tokens", task.windowTokens},
             {"stride_tokens", task.strideTokens},
@@ -153,8 +163,9 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, co
     text += modification;
     for (const study::Task& one : results.plan.tasks)
         if (one.name == task && one.kind == study::TaskKind::Suite)
-            text += fmt::format("task of a suite, {}, {}\ndata {}\n",
+            text += fmt::format("task of a suite, {}{}{}, {}\ndata {}\n",
                                 one.shots < 0 ? "the suite's number of shots" : fmt::format("{} shots", one.shots),
+                                askedBy(one).empty() ? "" : ", ", askedBy(one),
                                 one.limit > 0 ? fmt::format("the first {} items", one.limit) : "all items",
                                 one.dataHash.substr(0, 16));
         else if (one.name == task)

@@ -19,7 +19,8 @@ const std::vector<std::string> kTaskKeys = {
     "name",   "kind",     "about",       "source",     "version",    "data",      "evaluate",
     "fields", "parts",    "description", "context",    "contexts",   "choices",   "continuation",
     "gold",   "document", "counted",     "answer",     "references", "delimiter", "shot_delimiter",
-    "shots",  "metrics",  "chance",      "generation", "filters",    "compare",   "special_tokens"};
+    "shots",  "metrics",  "chance",      "generation", "filters",    "compare",   "special_tokens",
+    "chat",   "system"};
 
 Result<RowFormat> formatFromName(const std::string& name, const Keys& keys) {
     for (const auto& [known, format] : {std::pair<const char*, RowFormat>{"", RowFormat::ByName},
@@ -272,7 +273,54 @@ Result<CompiledTask> compileTask(const Json& definition, const std::string& wher
     CREST_TRY(shotDelimiter, keys.text("shot_delimiter", "\n\n"));
     task.delimiter = std::move(delimiter);
     task.shotDelimiter = std::move(shotDelimiter);
+    CREST_TRY(chat, chatSettings(definition, keys.where()));
+    CREST_TRY(system, keys.text("system", ""));
+    task.chat = std::move(chat);
+    task.system = std::move(system);
     return task;
+}
+
+Result<ChatSettings> chatSettings(const Json& definition, const std::string& where) {
+    const Keys keys(definition, where);
+    ChatSettings chat;
+    if (!keys.has("chat"))
+        return chat;
+    if (keys.at("chat").is_boolean()) {
+        chat.on = keys.at("chat").get<bool>();
+        return chat;
+    }
+    const Keys settings(keys.at("chat"), where + ": chat");
+    CREST_CHECK(settings.only({"template", "multiturn", "date", "sha256"}));
+    CREST_TRY(name, settings.text("template", ""));
+    CREST_TRY(multiturn, settings.truth("multiturn", true));
+    CREST_TRY(date, settings.text("date", ""));
+    CREST_TRY(hash, settings.text("sha256", ""));
+    return ChatSettings{true, name, multiturn, date, hash};
+}
+
+Json chatToJson(const ChatSettings& chat) {
+    if (!chat.on)
+        return false;
+    Json json = {{"multiturn", chat.multiturn}};
+    for (const auto& [key, text] : {std::pair("template", &chat.name), std::pair("date", &chat.date), std::pair("sha256", &chat.hash)})
+        if (!text->empty())
+            json[key] = *text;
+    return json;
+}
+
+std::string chatWords(const Json& definition) {
+    const auto chat = chatSettings(definition, "");
+    std::string words;
+    if (chat && chat->on) {
+        words = chat->name.empty() ? "chat template" : fmt::format("chat template {}", chat->name);
+        if (!chat->multiturn)
+            words += ", shots in one message";
+        if (!chat->date.empty())
+            words += ", on " + chat->date;
+    }
+    if (definition.is_object() && definition.contains("system"))
+        words += words.empty() ? "system instruction" : ", system instruction";
+    return words;
 }
 
 Result<AnswerRules> answerRules(const Json& definition, const std::string& where) {
@@ -332,6 +380,7 @@ Result<TaskDefinition> parseTask(const Json& definition, const std::string& wher
     task.tokenizerSpecials = specials == "tokenizer";
     CREST_TRY(generation, readGeneration(keys));
     task.generation = std::move(generation);
+    task.chat = std::move(compiled.chat);
     task.definition = definition;
     return task;
 }

@@ -43,10 +43,13 @@ struct CompiledTask {
     std::vector<Template> references;
     std::string delimiter = " ", shotDelimiter = "\n\n";
     ShotRules shots;
+    ChatSettings chat;
+    std::string system; ///< instruction in front of the description
     std::vector<Json> parts; ///< each an object with "name"; empty: the task is of one set
 };
 
 Result<CompiledTask> compileTask(const Json& definition, const std::string& where);
+Result<ChatSettings> chatSettings(const Json& definition, const std::string& where);
 
 /// How a generated text becomes an answer, and when two answers are the same (exact_match of the harness).
 struct AnswerFilter {

@@ -14,7 +14,7 @@ constexpr std::uint64_t kMostBytes = 1'000'000'000;
 
 Result<void> FewShot::add(const Json& row) {
     m_pool.push_back(canonicalJson(row));
-    m_texts.emplace_back();
+    m_shots.emplace_back();
     m_bytes += m_pool.back().size();
     if (m_bytes > kMostBytes)
         return fail(ErrorKind::OutOfRange, "the rows that shots are drawn from are larger than 1 GB together");
@@ -58,25 +58,25 @@ Result<std::vector<std::int64_t>> FewShot::draw(const std::string* self) {
     return drawn;
 }
 
-Result<std::string> FewShot::before(const Json& document) {
+Result<std::vector<const Shot*>> FewShot::before(const Json& document) {
+    std::vector<const Shot*> shots;
     if (m_count == 0)
-        return std::string();
+        return shots;
     const std::string self = m_rules.withoutSelf ? canonicalJson(document) : std::string();
     CREST_TRY(drawn, draw(m_rules.withoutSelf ? &self : nullptr));
-    std::string out;
     for (const std::int64_t index : drawn) {
-        auto& text = m_texts[static_cast<std::size_t>(index)];
-        if (!text) {
+        auto& shot = m_shots[static_cast<std::size_t>(index)];
+        if (!shot) {
             CREST_TRY(row, parseJson(m_pool[static_cast<std::size_t>(index)], ""));
             auto rendered = m_render(row);
             if (!rendered)
                 return fail(rendered.error().kind,
                             fmt::format("row {} of the shots: {}", index + 1, rendered.error().message));
-            text = std::move(*rendered);
+            shot = std::move(*rendered);
         }
-        out += *text;
+        shots.push_back(&*shot);
     }
-    return out;
+    return shots;
 }
 
 } // namespace crest::data

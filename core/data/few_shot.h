@@ -14,10 +14,16 @@
 
 namespace crest::data {
 
+/// A worked example.
+struct Shot {
+    std::string question, answer;
+    bool answered = true; ///< an answer may be empty
+};
+
 class FewShot {
 public:
-    /// Gives a row of the pool as the text of a shot, delimiters included.
-    using Render = std::function<Result<std::string>(const Json& row)>;
+    /// Gives a row of the pool as a shot.
+    using Render = std::function<Result<Shot>(const Json& row)>;
 
     FewShot(const ShotRules& rules, std::int64_t count, Render render)
         : m_rules(rules)
@@ -29,8 +35,8 @@ public:
     Result<void> add(const Json& row);
     std::int64_t poolSize() const { return static_cast<std::int64_t>(m_pool.size()); }
 
-    /// The shots in front of `document`, one after the other. OutOfRange where the pool is too small.
-    Result<std::string> before(const Json& document);
+    /// The shots in front of `document`, valid as long as this. OutOfRange where the pool is too small.
+    Result<std::vector<const Shot*>> before(const Json& document);
 
 private:
     const ShotRules& m_rules;
@@ -38,7 +44,7 @@ private:
     Render m_render;
     PyRandom m_random;
     std::vector<std::string> m_pool; ///< rows as canonical JSON: compact, and equal where the rows are
-    std::vector<std::optional<std::string>> m_texts;
+    std::vector<std::optional<Shot>> m_shots;
     std::uint64_t m_bytes = 0;
 
     Result<std::vector<std::int64_t>> draw(const std::string* self);

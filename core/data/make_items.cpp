@@ -5,8 +5,10 @@
 
 #include <fmt/format.h>
 
+#include "core/data/chat_template.h"
 #include "core/data/compiled_task.h"
 #include "core/data/few_shot.h"
+#include "core/data/py_text.h"
 #include "core/data/split_rows.h"
 
 namespace crest::data {
@@ -89,38 +91,95 @@ private:
 };
 
 /// Question, and the answer that stands behind it in a shot.
-Result<std::string> shotText(const CompiledTask& task, const Json& row) {
+Result<Shot> shotOf(const CompiledTask& task, const Json& row) {
     const RowTexts texts(task, row);
-    std::string question;
-    std::string answer;
+    Shot shot;
     if (task.kind == TaskKind::MultipleChoice) {
         CREST_TRY(choices, task.contexts ? texts.list(task.contexts, "contexts") : texts.choices());
         CREST_TRY(gold, texts.gold(choices));
         CREST_TRY(context, texts.text(task.context, "context"));
         CREST_TRY(continuation, texts.text(task.continuation, "continuation"));
-        question = task.contexts ? choices[static_cast<std::size_t>(gold)] : context;
-        answer = task.contexts ? continuation : choices[static_cast<std::size_t>(gold)];
+        shot.question = task.contexts ? choices[static_cast<std::size_t>(gold)] : context;
+        shot.answer = task.contexts ? continuation : choices[static_cast<std::size_t>(gold)];
     } else {
         CREST_TRY(context, texts.text(task.context, "context"));
         const bool likelihood = task.kind == TaskKind::Loglikelihood;
         CREST_TRY(right,
                   likelihood ? texts.text(task.continuation, "continuation") : texts.text(task.answer, "answer"));
-        question = context;
-        answer = right;
+        shot.question = context;
+        shot.answer = right;
     }
     // A choice is an answer even where it is empty.
-    const bool answered = !answer.empty() || (task.kind == TaskKind::MultipleChoice && !task.contexts);
-    return answered ? question + task.delimiter + answer + task.shotDelimiter : question;
+    shot.answered = !shot.answer.empty() || (task.kind == TaskKind::MultipleChoice && !task.contexts);
+    return shot;
 }
 
-Result<void> askChoices(const CompiledTask& task, const RowTexts& texts, const std::string& front, TaskItem& item) {
+/// prefix and suffix with `delimiter` between them, unless there is white space already (the harness's maybe_delimit).
+std::string delimited(const std::string& prefix, const std::string& suffix, const std::string& delimiter) {
+    const bool space = pyRightStrip(prefix).size() < prefix.size() || pyLeftStrip(suffix).size() < suffix.size();
+    return prefix.empty() || suffix.empty() || space ? prefix + suffix : prefix + delimiter + suffix;
+}
+
+/// What stands in front of the question, and how they become one context: as plain text, or by a chat template.
+class Front {
+public:
+    Front(const CompiledTask& task, const ChatTemplate* chat, std::string system, const std::vector<const Shot*>& shots)
+        : m_task(task)
+        , m_chat(chat)
+        , m_system(std::move(system)) {
+        if (m_chat && m_task.chat.multiturn)
+            addTurns(shots);
+        else
+            for (const Shot* shot : shots)
+                m_shots += shot->answered ? shot->question + task.delimiter + shot->answer + task.shotDelimiter
+                                          : shot->question;
+    }
+
+    Result<std::string> with(const std::string& question) {
+        if (!m_chat)
+            return m_system + m_shots + question;
+        std::vector<ChatMessage> messages;
+        if (!m_system.empty())
+            messages.push_back({"system", m_system});
+        messages.insert(messages.end(), m_turns.begin(), m_turns.end());
+        messages.push_back({"user", m_shots + question});
+        CREST_TRY(rendered, m_chat->render(messages));
+        m_withoutSystem |= rendered.withoutSystem;
+        return std::move(rendered.text);
+    }
+    bool withoutSystem() const { return m_withoutSystem; }
+
+private:
+    const CompiledTask& m_task;
+    const ChatTemplate* m_chat;
+    std::string m_system, m_shots;
+    std::vector<ChatMessage> m_turns;
+    bool m_withoutSystem = false;
+
+    void addTurns(const std::vector<const Shot*>& shots) {
+        for (const Shot* shot : shots) {
+            m_turns.push_back({"user", shot->question});
+            if (shot->answered)
+                m_turns.push_back({"assistant", shot->answer});
+        }
+    }
+};
+
+Result<void> askChoices(const CompiledTask& task, const RowTexts& texts, Front& front, bool chat, TaskItem& item) {
     CREST_TRY(choices, task.contexts ? texts.list(task.contexts, "contexts") : texts.choices());
     CREST_TRY(gold, texts.gold(choices));
     CREST_TRY(context, texts.text(task.context, "context"));
     CREST_TRY(continuation, texts.text(task.continuation, "continuation"));
-    for (const std::string& choice : choices)
-        item.requests.push_back(
-            {front + (task.contexts ? choice : context), task.delimiter + (task.contexts ? continuation : choice)});
+    const std::string delimiter = chat ? "" : task.delimiter; // a template has opened the answer
+    std::string shared;
+    if (!task.contexts) {
+        CREST_TRY(asked, front.with(context));
+        shared = std::move(asked);
+    }
+    for (const std::string& choice : choices) {
+        CREST_TRY(asked, task.contexts ? front.with(choice) : Result<std::string>(shared));
+        item.requests.push_back({std::move(asked), delimiter + (task.contexts ? continuation : choice)});
+    }
     item.choices = std::move(choices);
     item.gold = gold;
     return {};
@@ -134,22 +193,26 @@ Result<void> askDocument(const CompiledTask& task, const RowTexts& texts, TaskIt
     return {};
 }
 
-Result<TaskItem> itemOf(const CompiledTask& task, const Json& row, const std::string& shots) {
+Result<TaskItem> itemOf(const CompiledTask& task, const Json& row, const std::vector<const Shot*>& shots,
+                        const ChatTemplate* chat, bool& withoutSystem) {
     const RowTexts texts(task, row);
     TaskItem item;
-    CREST_TRY(description, texts.text(task.description, "description"));
-    const std::string front = description + shots;
-    if (task.kind == TaskKind::MultipleChoice) {
-        CREST_CHECK(askChoices(task, texts, front, item));
-        return item;
-    }
     if (task.kind == TaskKind::Rolling) {
         CREST_CHECK(askDocument(task, texts, item));
         return item;
     }
+    CREST_TRY(description, texts.text(task.description, "description"));
+    Front front(task, chat, delimited(task.system, description, task.shotDelimiter), shots);
+    if (task.kind == TaskKind::MultipleChoice) {
+        CREST_CHECK(askChoices(task, texts, front, chat != nullptr, item));
+        withoutSystem = front.withoutSystem();
+        return item;
+    }
     CREST_TRY(context, texts.text(task.context, "context"));
     CREST_TRY(continuation, texts.text(task.continuation, "continuation"));
-    item.requests.push_back({front + context, continuation});
+    CREST_TRY(asked, front.with(context));
+    item.requests.push_back({std::move(asked), continuation});
+    withoutSystem = front.withoutSystem();
     if (task.kind == TaskKind::Loglikelihood && continuation.empty())
         return fail(ErrorKind::Malformed, "continuation: is empty");
     if (task.kind == TaskKind::Generation && task.references.empty() && task.answer) {
@@ -179,6 +242,7 @@ public:
         : m_task(task)
         , m_options(options)
         , m_shots(shots)
+        , m_chat(task.chat.on ? options.chat : nullptr)
         , m_rows(task, folder, job) {}
 
     Result<TaskItems> run() {
@@ -205,6 +269,7 @@ private:
     const CompiledTask& m_task;
     const ItemOptions& m_options;
     int m_shots;
+    const ChatTemplate* m_chat;
     SplitRows m_rows;
     RowCounts m_counts;
     TaskItems m_made;
@@ -212,12 +277,14 @@ private:
     std::uint64_t m_bytes = 0;
 
     Result<void> part(const Json& part, std::int32_t index) {
-        FewShot shots(m_task.shots, m_shots, [&](const Json& row) { return shotText(m_task, row); });
+        FewShot shots(m_task.shots, m_shots, [&](const Json& row) { return shotOf(m_task, row); });
         CREST_CHECK(fillPool(part, shots));
         const std::int64_t before = m_counts.rows;
         const auto take = [&](Json row) -> Result<bool> {
             CREST_TRY(front, shots.before(row));
-            CREST_TRY(item, itemOf(m_task, row, front));
+            bool withoutSystem = false;
+            CREST_TRY(item, itemOf(m_task, row, front, m_chat, withoutSystem));
+            m_made.withoutSystem += withoutSystem ? 1 : 0;
             item.document = m_documents + m_counts.rows - before - 1;
             item.part = index;
             m_bytes += bytesOf(item);
@@ -267,6 +334,8 @@ Result<TaskItems> makeItems(const TaskDefinition& task, const std::filesystem::p
     const int shots = options.shots >= 0 ? options.shots : task.shots;
     if (shots > 1000)
         return fail(ErrorKind::OutOfRange, fmt::format("{} shots; the most is 1000", shots), task.name);
+    if (compiled.chat.on && !options.chat && !options.withoutChat)
+        return fail(ErrorKind::Internal, "a task that is asked as a chat, without the tokenizer's template", task.name);
     CREST_TRY(folder, DataFolder::open(dataFolder));
     return ItemMaker(compiled, folder, options, shots, job).run();
 }

@@ -28,6 +28,23 @@ struct GenerationSettings {
     bool operator==(const GenerationSettings&) const = default;
 };
 
+/// The key "chat" of a task: it is asked as a chat, by the template of the model's own tokenizer
+/// (core/data/chat_template.h), as the harness's --apply_chat_template.
+struct ChatSettings {
+    bool on = false;
+    std::string name;      ///< of the template; "": the tokenizer's usual one
+    bool multiturn = true; ///< shots are turns; false: one message of the user holds them all
+    // What a plan has found:
+    std::string date; ///< what a template that says today's date is told; "": today's
+    std::string hash; ///< ChatFiles::hash of the tokenizer; "": any
+    bool operator==(const ChatSettings&) const = default;
+};
+
+/// Of the key "chat"; what says nothing is left out.
+Json chatToJson(const ChatSettings& chat);
+/// "chat template, shots in one message, system instruction" of a definition, "" for one that is asked as plain text.
+std::string chatWords(const Json& definition);
+
 /// One task as a suite file has it, checked. `definition` is its canonical JSON: with the hash of its data it is what a
 /// result is keyed by.
 struct TaskDefinition {
@@ -40,6 +57,7 @@ struct TaskDefinition {
     /// false: without (0.4.0 to 0.4.9.1).
     bool tokenizerSpecials = true;
     GenerationSettings generation;
+    ChatSettings chat;
     Json definition;
 };
 
@@ -52,7 +70,13 @@ struct Suite {
 Result<Suite> readSuite(const std::filesystem::path& file);
 Result<TaskDefinition> parseTask(const Json& definition, const std::string& where);
 
+class ChatTemplate;
+
 struct ItemOptions {
+    /// Of tasks that are asked as a chat: the tokenizer's template, which is needed but where only the data are looked
+    /// at (`withoutChat`: the plain texts).
+    const ChatTemplate* chat = nullptr;
+    bool withoutChat = false;
     int shots = -1;            ///< -1: the task's own number
     std::int64_t limit = 0;    ///< the first so many rows of each set; 0: all
     double maxBadShare = 0.01; ///< rows that cannot be used are counted; a larger share refuses the task
@@ -65,6 +89,7 @@ struct TaskItems {
     std::string dataHash; ///< SHA-256 over the content of every file that was used
     std::int64_t rows = 0, badRows = 0;
     std::vector<std::string> badExamples; ///< the first ten, with file, row and reason
+    std::int64_t withoutSystem = 0; ///< items whose chat template refused the system message, so that it was left out
 };
 
 /// Reads the task's rows below `dataFolder` and makes its items. NotFound says which files were looked for.

@@ -32,6 +32,7 @@ TextGenerationOptions optionsOf(const PreparedTask& task, const text::Tokenizer&
     if (const auto eos = tokenizer.eosId())
         options.until.push_back(tokenizer.decode({&*eos, 1}));
     options.specials = task.definition.tokenizerSpecials ? text::Specials::Template : text::Specials::None;
+    options.bosOnce = true;
     options.decoding.maxNewTokens = settings.maxNewTokens;
     options.decoding.endTokens = task.endTokens;
     options.decoding.beams = settings.beams;

@@ -41,7 +41,9 @@ struct Prompt {
 Result<Prompt> promptOf(const text::Tokenizer& tokenizer, const std::string& text, std::size_t number,
                         const TextGenerationOptions& options, std::int64_t room) {
     Prompt prompt;
-    prompt.ids = tokenizer.encode(text, options.specials);
+    const auto bos = options.bosOnce ? tokenizer.bosId() : std::nullopt;
+    const bool begun = bos && text.starts_with(tokenizer.decode({&*bos, 1}));
+    prompt.ids = tokenizer.encode(text, begun ? text::Specials::None : options.specials);
     if (prompt.ids.empty()) {
         const auto prefix = tokenizer.bosId() ? tokenizer.bosId() : tokenizer.eosId();
         if (!prefix)

@@ -29,6 +29,7 @@ struct TextGenerationOptions {
     /// left out of the text. Empty strings are ignored.
     std::vector<std::string> until;
     text::Specials specials = text::Specials::Template; ///< of prompts: the harness's rule since 0.4.9.2
+    bool bosOnce = false; ///< none are added to a prompt that begins with the text of BOS, as the harness has it
     /// Prompts are cut on the left to context - maxNewTokens tokens; false: a prompt that does not fit is OutOfRange.
     bool truncateLeft = true;
     /// How to decode: greedy, maxNewTokens 64 and no end token where nothing is set. `stop` and `finished` are taken by

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/data/suite.h"
 #include "core/io/files.h"
+#include "core/study/chat_tasks.h"
 #include "core/study/planner.h"
 
 namespace crest::probe {
@@ -76,6 +77,8 @@ Result<eval::PreparedTask> readSuite(const study::Task& task, const LoadedCheckp
     data::ItemOptions options;
     options.shots = static_cast<int>(task.shots);
     options.limit = task.limit;
+    CREST_TRY(chat, study::chatTemplateOf(definition, checkpoint.path()));
+    options.chat = chat ? &*chat : nullptr;
     CREST_TRY(items, data::makeItems(definition, task.textsPath, options, job));
     if (!task.dataHash.empty() && items.dataHash != task.dataHash)
         return fail(ErrorKind::Mismatch,

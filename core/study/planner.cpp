@@ -15,6 +15,7 @@
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weights.h"
+#include "core/study/chat_tasks.h"
 #include "core/study/study_json.h"
 #include "core/study/suite_tasks.h"
 
@@ -361,6 +362,7 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
         flops = std::max(flops, flopsPerPass(plan, *checkpoint->spec));
     }
     job.report(static_cast<std::int64_t>(chosen.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
+    CREST_CHECK(pinChat(plan.tasks, chosen));
     addCells(plan, stored);
 
     const std::int64_t seeds = probe.isBaseEvaluation() ? 1 : seedsPerBatch(plan, flops);

@@ -95,6 +95,7 @@ Result<Pinned> pin(const Task& task, const JobContext& job) {
     data::ItemOptions options;
     options.shots = static_cast<int>(task.shots);
     options.limit = task.limit;
+    options.withoutChat = true; // its templates are the checkpoints'
     auto items = data::makeItems(definition, task.textsPath, options, JobContext(job.token()));
     if (!items && items.error().kind != ErrorKind::Stopped)
         return fail(items.error().kind, fmt::format("Task \"{}\": {}", task.name, items.error().message),

@@ -50,6 +50,7 @@ ItemTexts readItemTexts(const study::Task& task, const std::filesystem::path& st
     data::ItemOptions options;
     options.shots = static_cast<int>(task.shots);
     options.limit = task.limit;
+    options.withoutChat = true; // the texts of the task; what stands around them is the tokenizer's
     auto made = data::makeItems(*definition, studyFolder / task.textsPath, options, job);
     if (!made) {
         texts.problem = toQString(made.error().text());

@@ -9,6 +9,7 @@ TaskDataState findTaskData(const data::TaskDefinition& task, const std::filesyst
                            const JobContext& job) {
     data::ItemOptions options;
     options.limit = 1;
+    options.withoutChat = true;
     const auto items = data::makeItems(task, folder, options, job);
     if (!items)
         return {TaskDataState::State::Missing, toQString(items.error().message)};

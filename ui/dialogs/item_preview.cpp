@@ -24,6 +24,7 @@ Result<data::TaskItems> makeTaskItems(const study::Task& task, const std::filesy
     data::ItemOptions options;
     options.shots = static_cast<int>(task.shots);
     options.limit = task.limit;
+    options.withoutChat = true; // the texts of the task; what stands around them is the tokenizer's
     return data::makeItems(definition, folder / task.textsPath, options, job);
 }
 

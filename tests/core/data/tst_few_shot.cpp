@@ -19,10 +19,14 @@ private:
     /// Shots that are the numbers of their rows.
     static Result<std::string> shots(const ShotRules& rules, int pool, int count, const Json& document, int same = -1) {
         FewShot few(rules, count,
-                    [](const Json& row) -> Result<std::string> { return std::to_string(row["n"].get<int>()) + " "; });
+                    [](const Json& row) -> Result<Shot> { return Shot{std::to_string(row["n"].get<int>()), "", false}; });
         for (int i = 0; i < pool; ++i)
             CREST_CHECK(few.add(i == same ? document : Json{{"n", i}}));
-        return few.before(document);
+        CREST_TRY(drawn, few.before(document));
+        std::string numbers;
+        for (const Shot* shot : drawn)
+            numbers += shot->question + " ";
+        return numbers;
     }
 
 private Q_SLOTS:

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/crest-run/chat_options.h"
+
+#include <vector>
+
+namespace crest {
+
+void addChatOptions(CLI::App& command, ChatOptions& options) {
+    command
+        .add_option_function<std::vector<std::string>>(
+            "--apply-chat-template,--apply_chat_template",
+            [&options](const std::vector<std::string>& name) { options.chatTemplate = name.empty() ? "" : name.front(); },
+            "Ask tasks of suites by the chat template of the tokenizer, or by the one of this NAME where it has several")
+        ->expected(0, 1)
+        ->type_name("[NAME]");
+    command
+        .add_option_function<bool>(
+            "--fewshot-as-multiturn,--fewshot_as_multiturn", [&options](bool turns) { options.multiturn = turns; },
+            "With a chat template: shots are turns of the chat (the default), or false: one message of the user")
+        ->type_name("BOOL");
+    command.add_option("--system-instruction,--system_instruction", options.system,
+                       "Instruction in front of tasks of suites; with a chat template the system's message");
+}
+
+Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const ChatOptions& options, std::string& suffix) {
+    suffix.clear();
+    if (options.multiturn.value_or(false) && !options.chatTemplate)
+        return fail(ErrorKind::OutOfRange, "--fewshot-as-multiturn true needs --apply-chat-template.");
+    if (task.kind == data::TaskKind::Rolling || (!options.chatTemplate && options.system.empty()))
+        return task;
+    Json definition = task.definition;
+    if (options.chatTemplate) {
+        data::ChatSettings chat;
+        chat.on = true;
+        chat.name = *options.chatTemplate;
+        chat.multiturn = options.multiturn.value_or(true);
+        definition["chat"] = data::chatToJson(chat);
+    }
+    if (!options.system.empty())
+        definition["system"] = options.system;
+    suffix = " (" + data::chatWords(definition) + ")";
+    return data::parseTask(definition, task.name);
+}
+
+} // namespace crest

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks asked by chat templates against lm-evaluation-harness 0.4.13, live, as a user calls it: six models with
+// templates of six kinds, zero- and few-shot, with shots as turns and in one message, with and without a system
+// instruction, and an instruction without a template.
+#include <set>
+
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include "harness_answers.h"
+
+using namespace crest;
+using namespace harness;
+
+namespace {
+
+constexpr int kRows = 3; ///< of each task (chat_reference.py)
+
+struct Way {
+    const char* name;
+    QStringList options;
+};
+
+const QString kSystem = "You know rivers.";
+
+QList<Way> ways() {
+    return {{"turns", {"--apply-chat-template"}},
+            {"turns_system", {"--apply_chat_template", "--system_instruction", kSystem}},
+            {"one", {"--apply-chat-template", "--fewshot-as-multiturn", "false"}},
+            {"one_system", {"--apply-chat-template", "--fewshot_as_multiturn", "false", "--system-instruction", kSystem + "\n"}},
+            {"plain_system", {"--system-instruction", kSystem}},
+            {"named", {"--apply-chat-template", "terse", "--system-instruction", kSystem}}};
+}
+
+} // namespace
+
+class ChatOracleTest : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void initTestCase() {
+        const QString python = qEnvironmentVariable("CREST_PYTHON");
+        QVERIFY2(!python.isEmpty(), "CREST_PYTHON names no Python with lm-eval; run packaging/setup");
+        QProcess process;
+        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/chat_reference.py"), m_folder.path()});
+        QVERIFY2(process.waitForFinished(600'000) && process.exitCode() == 0,
+                 process.readAllStandardError().right(4000).constData());
+    }
+
+    void likeTheHarness_data() {
+        QTest::addColumn<QString>("model");
+        QTest::addColumn<QString>("way");
+        QTest::addColumn<QStringList>("options");
+        int rows = 0;
+        for (const char* model : {"chatml", "llama3", "zephyr", "mistral", "olmo2", "tulu"})
+            for (const Way& way : ways())
+                if (QDir(m_folder.filePath(QString("%1/%2").arg(model, way.name))).exists()) {
+                    QTest::newRow(qPrintable(QString("%1 %2").arg(model, way.name))) << model << way.name << way.options;
+                    ++rows;
+                }
+        QCOMPARE(rows, 21);
+    }
+    void likeTheHarness() {
+        QFETCH(QString, model);
+        QFETCH(QString, way);
+        QFETCH(QStringList, options);
+        const QString items = m_folder.filePath("items");
+        const Ran ran = crestRun(command(model) + QStringList{"--limit", QString::number(kRows), "--items", items, "--json"} + options);
+        const bool refuses = model == "mistral" && way.startsWith("turns"); // the task with a shot that has no answer
+        QVERIFY2(ran.exitCode == (refuses ? 1 : 0), ran.errors.constData());
+        QCOMPARE(ran.errors.contains("Conversation roles must alternate"), refuses);
+        QCOMPARE(ran.errors.contains("asked without it"), model == "mistral"); // descriptions are the system's message
+        std::map<std::string, Json> metrics;
+        for (const Json& line : ran.lines)
+            metrics[line["task"].get<std::string>() + " " + line["metric"].get<std::string>()] = line;
+        const std::vector<Json> lines = readLines(items);
+        std::size_t next = 0;
+        for (const char* task : {"choice_0", "choice_3", "pick_2", "last_2", "page", "solve_0", "solve_2"}) {
+            if (refuses && qstrcmp(task, "solve_2") == 0)
+                continue;
+            const auto reference = readReference(
+                m_folder.filePath(QString("%1/%2/%3.json").arg(model, way, task)).toStdString(), task);
+            QVERIFY2(reference && reference->items.size() == kRows, task);
+            const QString wrongMetric = metricDifference(metrics, *reference);
+            QVERIFY2(wrongMetric.isEmpty(), qPrintable(QString("%1: %2").arg(task, wrongMetric)));
+            for (std::size_t i = 0; i < reference->items.size(); ++i, ++next) {
+                QVERIFY(next < lines.size() && lines[next]["task"] == task);
+                const QString wrong = itemDifference(lines[next], *reference, i);
+                QVERIFY2(wrong.isEmpty(), qPrintable(QString("%1, item %2: %3").arg(task).arg(i).arg(wrong)));
+            }
+        }
+        QCOMPARE(next, lines.size());
+    }
+
+    /// Each way gives other numbers than the plain question, or nothing would have been compared.
+    void waysDiffer() {
+        std::set<double> values;
+        for (const char* way : {"turns", "turns_system", "one", "one_system", "plain_system"})
+            values.insert(firstScore(QString("llama3/%1/choice_3.json").arg(way)));
+        QCOMPARE(values.size(), std::size_t{5});
+        QVERIFY(firstScore("tulu/named/choice_0.json") != firstScore("tulu/turns_system/choice_0.json"));
+    }
+
+    /// The same numbers by a probe; how it was asked is part of the name and of the key.
+    void asAProbe() {
+        const auto reference = readReference(m_folder.filePath("chatml/turns/choice_3.json").toStdString(), "choice_3");
+        QVERIFY(reference);
+        const QString study = m_folder.filePath("study");
+        const QStringList plain{"probe", "base", "--series", m_folder.filePath("chatml"), "--study", study, "--suite",
+                                m_folder.filePath("local.json"), "--data", m_folder.path(), "--tasks", "choice_3,page", "--id", "choice_3",
+                                "--limit", QString::number(kRows), "--workers", "1", "--json"};
+        const QStringList chat = plain + QStringList{"--apply-chat-template"};
+        const auto planned = [&](const QStringList& arguments) {
+            const Ran ran = crestRun(arguments + QStringList{"--plan-only"});
+            return ran.lines.empty() ? std::string(ran.errors) : ran.lines[0]["new"].dump();
+        };
+        const Ran ran = crestRun(chat);
+        QVERIFY2(ran.exitCode == 0, ran.errors.constData());
+        std::map<std::string, Json> metrics;
+        for (const Json& line : crestRun({"results", study, "--json"}).lines)
+            metrics[line["task"].get<std::string>() + " " + line["metric"].get<std::string>()] = line;
+        const auto found = metrics.find("choice_3 (chat template) acc_norm");
+        QVERIFY(found != metrics.end() && metrics.contains("page byte_perplexity"));
+        QVERIFY(std::abs(found->second["value"].get<double>() - reference->metrics["acc_norm"].get<double>()) < 1e-6);
+        QCOMPARE(QString::fromStdString(found->second["role"].get<std::string>()), "id");
+        QCOMPARE(planned(chat), "0");
+        QCOMPARE(planned(plain), "1");
+        QCOMPARE(planned(chat + QStringList{"--fewshot-as-multiturn", "false"}), "1");
+        QFile config(m_folder.filePath("chatml/tokenizer_config.json"));
+        QVERIFY(config.open(QIODevice::ReadWrite));
+        Json json = Json::parse(config.readAll().toStdString());
+        json["chat_template"] = json["chat_template"].get<std::string>() + " ";
+        config.seek(0);
+        config.resize(0);
+        config.write(json.dump().c_str());
+        config.close();
+        QCOMPARE(planned(chat), "1");
+    }
+
+    void saysWhatIsWrong() {
+        const auto refused = [&](const QString& model, const QStringList& options, const char* says) {
+            const Ran ran = crestRun(command(model) + QStringList{"--limit", "1", "--tasks", "choice_0"} + options);
+            QVERIFY2(ran.exitCode != 0 && ran.errors.contains(says), ran.errors.constData());
+        };
+        refused("chatml", {"--fewshot-as-multiturn", "true"}, "needs --apply-chat-template");
+        refused("tulu", {"--apply-chat-template", "rag"}, "has no chat template \"rag\"; it has default, terse");
+        QFile config(m_folder.filePath("chatml/tokenizer_config.json"));
+        QVERIFY(config.open(QIODevice::ReadWrite));
+        Json json = Json::parse(config.readAll().toStdString());
+        json["chat_template"] = "{{ messages | shuffle }}";
+        const auto store = [&] {
+            config.seek(0);
+            config.resize(0);
+            config.write(json.dump().c_str());
+            config.flush();
+        };
+        store();
+        refused("chatml", {"--apply-chat-template"}, "the filter \"shuffle\" is not known");
+        json.erase("chat_template");
+        store();
+        refused("chatml", {"--apply-chat-template"}, "has no chat template");
+    }
+
+private:
+    QStringList command(const QString& model) const {
+        return {"eval", "--model", m_folder.filePath(model), "--suite", m_folder.filePath("local.json"), "--data", m_folder.path()};
+    }
+    double firstScore(const QString& file) const {
+        const auto reference = readReference(m_folder.filePath(file).toStdString(), "x");
+        return reference ? reference->scores[0][0][0].get<double>() : 0;
+    }
+
+    QTemporaryDir m_folder;
+};
+
+QTEST_GUILESS_MAIN(ChatOracleTest)
+#include "tst_chat_oracle.moc"
