@@ -14,6 +14,7 @@
 #include "ui/data/sample_study.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
+#include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
 #include "ui/window/icons.h"
 #include "ui/window/row_form.h"
@@ -77,6 +78,18 @@ int groupOf(const study::Probe& probe) {
     return (settings ? *settings : *study::completeSettings(kind, Json())).value("group", 0);
 }
 
+/// Whether a plan is that of a probe: it knows the content of data and replayed text, too, and where that lies.
+bool isAsAsked(study::Probe planned, const study::Probe& asked, const std::filesystem::path& folder) {
+    if (planned.settings.is_object() && asked.settings.is_object()) {
+        for (const char* key : {"data_hash", "replay_hash"})
+            planned.settings.erase(key);
+        const Json own = asked.settings.value("replay", Json());
+        if (own.is_string() && planned.settings.value("replay", Json()) == (folder / own.get<std::string>()).string())
+            planned.settings["replay"] = own;
+    }
+    return planned == asked;
+}
+
 Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
     Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
     if (interpolates)
@@ -100,6 +113,7 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_epochs(new QSpinBox)
     , m_batch(new QSpinBox)
     , m_loraRank(new QSpinBox)
+    , m_extras(new TuningExtras)
     , m_rate(new StrengthEdit)
     , m_strengths(new StrengthEdit)
     , m_tasks(new TaskRoles)
@@ -152,6 +166,9 @@ QString ProbeDock::fieldProblem() const {
         return {};
     if (const QString problem = m_strengths->strengths().problem; !problem.isEmpty())
         return problem;
+    if (trains())
+        if (const QString problem = m_extras->problem(m_loraRank->value() > 0); !problem.isEmpty())
+            return problem;
     if (!isKind(study::kInterpolation))
         return {};
     const StrengthList rate = m_rate->strengths();
@@ -231,7 +248,7 @@ void ProbeDock::showProbe() {
     m_form->setRowVisible(m_scaleHelp, !isBase());
     m_form->setRowVisible(m_group, isKind(study::kQuantisation));
     for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch),
-                         static_cast<QWidget*>(m_loraRank)})
+                         static_cast<QWidget*>(m_loraRank), static_cast<QWidget*>(m_extras)})
         m_form->setRowVisible(row, trains());
     m_form->setRowVisible(m_rate, isKind(study::kInterpolation));
     if (!isBase()) {
@@ -266,6 +283,7 @@ void ProbeDock::showTuning() {
     m_epochs->setValue(training.value("epochs", 1));
     m_batch->setValue(training.value("batch_examples", 16));
     m_loraRank->setValue(training.value("lora_rank", 0));
+    m_extras->showSettings(m_probe.settings);
     if (const double rate = m_probe.settings.value("learning_rate", 0.0); rate > 0 && m_rate->strengths().values != std::vector{rate})
         m_rate->setStrengths({rate});
 }
@@ -276,14 +294,14 @@ void ProbeDock::takeTuning(study::Probe& changed) const {
     changed.settings["data_task"] = dataTask;
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
-    if (m_loraRank->value() > 0)
-        changed.settings["training"]["lora_rank"] = m_loraRank->value();
-    else
-        for (const char* key : {"lora_rank", "lora_alpha", "lora_matrices"}) // written only where they are used
-            changed.settings["training"].erase(key);
+    changed.settings["training"]["lora_rank"] = m_loraRank->value();
+    m_extras->takeInto(changed.settings);
     if (isKind(study::kInterpolation))
         changed.settings["learning_rate"] = m_rate->strengths().values.front();
     changed.settings["training"]["compute"] = study::computeTypeName(changed.compute);
+    // All that is used and nothing else is said, as commands say it: equal trainings have equal keys.
+    if (const auto whole = train::fineTuneSettingsFromJson(changed.settings["training"], ""))
+        changed.settings["training"] = train::toJson(*whole);
     if (dataTask.empty())
         return;
     const auto at = std::find_if(changed.tasks.begin(), changed.tasks.end(),
@@ -400,10 +418,7 @@ bool ProbeDock::shownRunIsThisProbe() const {
     const auto& results = m_session.probeView().results;
     if (!results)
         return false;
-    study::Probe planned = results->plan.probe;
-    if (planned.settings.is_object())
-        planned.settings.erase("data_hash"); // a plan knows the content, too
-    if (!(planned == m_probe))
+    if (!isAsAsked(results->plan.probe, m_probe, m_session.folder().toStdString()))
         return false;
     for (const study::RunStatus& run : m_session.runs())
         if (run.id == m_session.shownRun().toStdString())

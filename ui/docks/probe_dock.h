@@ -21,6 +21,7 @@ class Actions;
 class RowForm;
 class StrengthEdit;
 class TaskRoles;
+class TuningExtras;
 
 class ProbeDock : public QDockWidget {
     Q_OBJECT
@@ -92,6 +93,7 @@ private:
     QComboBox* m_data;          ///< of what trains, these four
     QSpinBox *m_epochs, *m_batch;
     QSpinBox* m_loraRank;       ///< 0: all weights are trained
+    TuningExtras* m_extras;     ///< mitigations, kept weights
     StrengthEdit* m_rate;       ///< of interpolation: one learning rate
     StrengthEdit* m_strengths;
     QLabel* m_strengthsLabel = nullptr;

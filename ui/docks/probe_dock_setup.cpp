@@ -11,6 +11,7 @@
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
+#include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
 #include "ui/window/row_form.h"
 #include "ui/window/theme.h"
@@ -125,6 +126,7 @@ RowForm* ProbeDock::formOfFields(Actions& actions) {
     form->addRow(tr("&Batch"), m_batch);
     form->addRow(tr("Rate"), m_rate);
     form->addRow(tr("&LoRA"), m_loraRank);
+    form->addRow(m_extras);
     form->addRow(tr("S&cale"), m_scale);
     form->addRow(m_scaleHelp);
     form->addRow(tr("C&ompute"), m_compute);
@@ -175,6 +177,8 @@ void ProbeDock::connectFields() {
     connect(m_rate, &QLineEdit::editingFinished, this, &ProbeDock::store);
     for (const QSpinBox* box : {m_group, m_epochs, m_batch, m_loraRank})
         connect(box, &QSpinBox::valueChanged, this, editedAndStored);
+    connect(m_extras, &TuningExtras::edited, this, &ProbeDock::edited);
+    connect(m_extras, &TuningExtras::settled, this, &ProbeDock::store);
     connect(m_data, &QComboBox::activated, this, editedAndStored);
     connect(m_scale, &QComboBox::activated, this, editedAndStored);
     connect(m_compute, &QComboBox::activated, this, editedAndStored);

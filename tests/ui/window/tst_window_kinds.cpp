@@ -2,14 +2,18 @@
 // The kinds of probe in the window, on the sample series: their fields, what a plan of them holds, and fine-tuning data
 // from a file to a run that a real runner finishes.
 #include <QComboBox>
+#include <QDir>
+#include <QDoubleSpinBox>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTextBrowser>
+#include <QToolButton>
 #include <QtTest>
 
 #include "core/study/study_folder.h"
+#include "core/train/fine_tune_settings.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/dialogs/tuning_dialog.h"
 #include "ui/docks/probe_dock.h"
@@ -55,18 +59,42 @@ private Q_SLOTS:
         m_window->show();
         QVERIFY(QTest::qWaitForWindowExposed(m_window.get()));
     }
-    void cleanup() { m_window.reset(); }
+    /// The sample's study is a new one for each.
+    void cleanup() {
+        m_window.reset();
+        QDir(qEnvironmentVariable("XDG_DATA_HOME")).removeRecursively();
+    }
 
     void everyKindPlansOnTheSample();
+    void mitigationsAreSet();
+    void mitigationsAreReadBack();
     void settingsWrittenByHandAreNotTrusted_data();
     void settingsWrittenByHandAreNotTrusted();
     void fineTuningFromAFileToCurves();
 
 private:
     std::unique_ptr<MainWindow> m_window;
+    QDoubleSpinBox *m_head = nullptr, *m_share = nullptr, *m_keep = nullptr; ///< of openSampleForTuning, as the next two
+    QLineEdit *m_pull = nullptr, *m_text = nullptr;
 
+    void openSampleForTuning();
+    static void type(QLineEdit* edit, const QString& text);
+    /// By the dock: a problem, or what the plan costs.
+    bool isSaid(const char* part) const;
+    Json storedTuning() const {
+        for (const study::Probe& one : m_window->session().study().probes)
+            if (one.kind == study::kFineTuning)
+                return one.settings;
+        return {};
+    }
     QComboBox* kind() const { return named<QComboBox>(m_window.get(), QStringLiteral("Kind of probe")); }
     const study::Probe& probe() const { return m_window->findChild<ProbeDock*>()->probe(); }
+    QToolButton* buttonOf(const QString& text) const {
+        for (QToolButton* button : m_window->findChildren<QToolButton*>())
+            if (button->text() == text)
+                return button;
+        return nullptr;
+    }
     bool isShown(const QString& field) const {
         const QWidget* widget = named<QWidget>(m_window.get(), field);
         return widget && widget->isVisible();
@@ -129,6 +157,111 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QVERIFY(planned(4, 3));
     choose(kind(), QStringLiteral("Gaussian noise"));
     QVERIFY(!rate->isVisible() && !data->isVisible() && isShown(QStringLiteral("Noise draws")));
+}
+
+void WindowKindsTest::openSampleForTuning() {
+    m_window->actions().at(ActionId::OpenSample)->trigger();
+    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
+    choose(kind(), QStringLiteral("Fine-tuning"));
+    for (auto [box, name] : {std::pair{&m_head, "Head first"}, {&m_share, "Share of replayed text"}, {&m_keep, "Room for tuned weights"}}) {
+        *box = named<QDoubleSpinBox>(m_window.get(), QString::fromLatin1(name));
+        QVERIFY2(*box, name);
+    }
+    m_pull = named<QLineEdit>(m_window.get(), QStringLiteral("Pull to the start"));
+    m_text = named<QLineEdit>(m_window.get(), QStringLiteral("Text that is replayed"));
+    QVERIFY(m_pull && m_text);
+}
+
+void WindowKindsTest::type(QLineEdit* edit, const QString& text) {
+    edit->setText(text);
+    Q_EMIT edit->textEdited(text);
+    Q_EMIT edit->editingFinished();
+}
+
+bool WindowKindsTest::isSaid(const char* part) const {
+    const auto labels = m_window->findChild<ProbeDock*>()->findChildren<QLabel*>();
+    return std::any_of(labels.begin(), labels.end(),
+                       [&](const QLabel* label) { return label->isVisible() && label->text().contains(QLatin1String(part)); });
+}
+
+/// By clicks into the probe and the study; what cannot be says why, and does not run.
+void WindowKindsTest::mitigationsAreSet() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    const auto checkpoints = static_cast<int>(m_window->session().series().front().checkpoints.size());
+    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, kept weights"));
+    auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
+    QVERIFY(fold && rank);
+    QTRY_VERIFY(fold->isVisible());
+    QVERIFY(!m_head->isVisible()); // folded away until it is used
+    QTest::mouseClick(fold, Qt::LeftButton);
+    QVERIFY(m_head->isVisible() && m_pull->isVisible() && !m_text->isVisible());
+    const auto canRun = [this] { return m_window->actions().at(ActionId::Run)->isEnabled(); };
+
+    m_head->setValue(25);
+    QTRY_COMPARE(probe().settings["training"].value("head_share", 0.0), 0.25);
+    rank->setValue(4);
+    QTRY_VERIFY(isSaid("the head cannot come first"));
+    QVERIFY(!canRun());
+    rank->setValue(0);
+    type(m_pull, QStringLiteral("much"));
+    QTRY_VERIFY(isSaid("must be a number from 0"));
+    type(m_pull, QStringLiteral("0.05"));
+    QTRY_COMPARE(probe().settings["training"].value("l2_to_start", 0.0), 0.05);
+
+    m_share->setValue(12.5);
+    QTRY_VERIFY(m_text->isVisible() && isSaid("Choose the pretraining text"));
+    QVERIFY(!canRun() && !probe().settings.contains("replay"));
+    QTemporaryDir dir;
+    const QString file = dir.filePath(QStringLiteral("old.txt"));
+    QFile text(file);
+    QVERIFY(text.open(QIODevice::WriteOnly));
+    text.write(QByteArray("In the beginning there was a text of some length.\n").repeated(200));
+    text.close();
+    type(m_text, file);
+    QTRY_COMPARE(probe().settings["training"].value("replay_share", 0.0), 0.125);
+    QCOMPARE(probe().settings["training"].value("replay_tokens", 0), 128);
+    QCOMPARE(probe().settings.value("replay", ""), file.toStdString());
+    m_keep->setValue(1.5);
+    QTRY_COMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{1'500'000'000});
+    // Planned with what it costs, and in the study as a command would say it.
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run %1 cells").arg(checkpoints * 16)), kLongMs);
+    QTRY_VERIFY(isSaid("trainings"));
+    QTRY_COMPARE(storedTuning(), probe().settings);
+    QCOMPARE(storedTuning()["training"], train::toJson(*train::fineTuneSettingsFromJson(storedTuning()["training"], "")));
+}
+
+/// From a study into the fields, also what has more digits than a box shows: it stays what it is.
+void WindowKindsTest::mitigationsAreReadBack() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    m_keep->setValue(2);
+    QTRY_COMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{2'000'000'000});
+    m_keep->setValue(0);
+    QTRY_VERIFY(!probe().settings.contains("keep_bytes"));
+    const Json plain = probe().settings;
+    study::Probe other = probe();
+    other.settings["training"]["head_share"] = 1.0 / 3;
+    other.settings["training"]["l2_to_start"] = 0.2;
+    other.settings["keep_bytes"] = 123'456'789;
+    m_window->session().setProbe(other);
+    QTRY_COMPARE(m_head->value(), 33.33);
+    QVERIFY(m_head->isVisible()); // unfolded, since it is used
+    QVERIFY(!m_text->isVisible());
+    QCOMPARE(m_pull->text(), QStringLiteral("0.2"));
+    QCOMPARE(m_share->value(), 0.0);
+    type(m_pull, {});
+    QTRY_COMPARE(probe().settings["training"].value("l2_to_start", 1.0), 0.0);
+    QCOMPARE(probe().settings["training"].value("head_share", 0.0), 1.0 / 3);
+    QCOMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{123'456'789});
+    // All off is plain fine-tuning again, so that its results are found.
+    m_head->setValue(0);
+    m_keep->setValue(0);
+    QTRY_COMPARE(probe().settings, plain);
+    m_window->session().undoStack()->undo();
+    QTRY_COMPARE(m_keep->value(), 0.1); // of 123 MB
 }
 
 void WindowKindsTest::settingsWrittenByHandAreNotTrusted_data() {
@@ -210,9 +343,14 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     rates->setText(QStringLiteral("0.002 0.004"));
     Q_EMIT rates->textEdited(rates->text());
     named<QSpinBox>(m_window.get(), QStringLiteral("Fine-tuning seeds"))->setValue(2);
+    // With text of the pretraining in every step: a plan knows its content, and is of this probe all the same.
+    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Share of replayed text"))->setValue(20);
+    type(named<QLineEdit>(m_window.get(), QStringLiteral("Text that is replayed")),
+         QStringLiteral(CREST_SOURCE_DIR "/resources/sample/texts/glosses.jsonl"));
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 10 cells")), kLongMs);
     QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
     m_window->actions().at(ActionId::Run)->trigger();
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("This probe is at work")), kLongMs);
     const auto isDone = [this] {
         const auto& runs = m_window->session().runs();
         return runs.size() == 1 && runs.front().state == study::RunState::Done;
