@@ -67,6 +67,9 @@ Result<int> runProbe(ProbeRequest request) {
     for (const study::Task& task : planned.plan.tasks)
         if (const std::string leftOut = study::rowsLeftOut(task, JobContext(signals.token())); !leftOut.empty())
             fmt::print(stderr, "crest-run probe: {}\n", leftOut);
+    CREST_TRY(notes, tuningNotes(planned.plan, JobContext(signals.token())));
+    for (const std::string& note : notes)
+        fmt::print(stderr, "crest-run probe: {}\n", note);
     if (request.planOnly)
         return 0;
     CREST_TRY(folder, keepInStudy(request.probe, planned));

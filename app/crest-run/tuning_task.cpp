@@ -1,19 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/crest-run/tuning_task.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
+#include <optional>
+#include <set>
 #include <system_error>
 
 #include <CLI/CLI.hpp>
 
 #include "app/crest-run/probe_tasks.h"
-#include "core/data/tuning_settings.h"
+#include "core/data/tuning_data.h"
+#include "core/series/tokenizer_files.h"
+#include "core/text/tokenizer.h"
 #include "core/train/fine_tune_settings.h"
 
 namespace crest {
 namespace {
 namespace fs = std::filesystem;
+
+constexpr std::size_t kShownBadRows = 3;
 
 /// Crest's resources: named, installed, or in the tree that this program was built in.
 fs::path resourcesFolder() {
@@ -36,6 +43,16 @@ Result<NamedFile> namedFile(const std::string& text) {
     if (equals == std::string::npos || equals == 0 || equals + 1 == text.size())
         return fail(ErrorKind::OutOfRange, "--tune must be NAME=FILE, but is \"" + text + "\".");
     return NamedFile{text.substr(0, equals), absolutePath(text.substr(equals + 1))};
+}
+
+/// As one tokenizer sees the data.
+Result<std::vector<std::string>> notesOf(const data::TuningDataSettings& settings, const fs::path& checkpoint, const JobContext& job) {
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint)));
+    CREST_TRY(set, data::readTuningData(settings, tokenizer, job, data::TokenCache::ofUser()));
+    std::vector<std::string> notes = std::move(set.notes);
+    for (std::size_t i = 0; i < set.counts.badExamples.size() && i < kShownBadRows; ++i)
+        notes.push_back("cannot be used: " + set.counts.badExamples[i]);
+    return notes;
 }
 
 template<class T> void addKey(CLI::App& command, TuningOptions& options, const char* option, const char* key, const char* about) {
@@ -107,6 +124,34 @@ Result<study::Task> tuningTask(const TuningOptions& options) {
     task.textsPath = named.file;
     task.definition = canonicalJson(data::tuningDataToJson(resolved));
     return task;
+}
+
+Result<std::vector<std::string>> tuningNotes(const study::Plan& plan, const JobContext& job) {
+    std::vector<std::string> lines;
+    for (const study::Task& task : plan.tasks) {
+        if (task.kind != study::TaskKind::TuningLoss)
+            continue;
+        CREST_TRY(json, parseJson(task.definition, task.name));
+        CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
+        settings.path = task.textsPath;
+        std::set<std::string> tokenizers;
+        std::optional<Error> problem;
+        bool read = false;
+        for (const study::PlannedCheckpoint& checkpoint : plan.checkpoints) {
+            if (!tokenizers.insert(checkpoint.tokenizer).second)
+                continue;
+            const auto notes = notesOf(settings, checkpoint.path, job);
+            read = read || notes.has_value();
+            if (!notes && !problem)
+                problem = notes.error();
+            for (const std::string& note : notes.value_or(std::vector<std::string>{}))
+                if (const std::string line = task.name + ": " + note; std::ranges::find(lines, line) == lines.end())
+                    lines.push_back(line);
+        }
+        if (problem && (!read || job.stopRequested()))
+            return fail(*problem);
+    }
+    return lines;
 }
 
 Result<Json> tuningSettings(const TuningOptions& options) {

@@ -167,6 +167,36 @@ private Q_SLOTS:
         QVERIFY(refused.code != 0 && refused.err.contains("none.jsonl"));
     }
 
+    /// What is left out of the data, and cut, is said before anything runs; data that leave nothing end the command there.
+    void notesOfTheDataComeFirst() {
+        const fs::path study = m_folder / "noted", rows = m_folder / "uneven.jsonl";
+        std::string text = "{\"prompt\": \"no completion\"}\n";
+        for (int i = 0; i < 150; ++i)
+            text += Json{{"prompt", "Number " + std::to_string(i)}, {"completion", " is a number"}}.dump() + "\n";
+        for (int i = 0; i < 2; ++i)
+            text += Json{{"prompt", "Nothing"}, {"completion", "  "}}.dump() + "\n";
+        std::string words;
+        for (int i = 0; i < 200; ++i)
+            words += " and on";
+        text += Json{{"prompt", "Long"}, {"completion", words}}.dump() + "\n";
+        test::writeText(rows, text);
+        const QStringList command{"probe", "finetune", "--series", pathOf(m_series), "--study", pathOf(study), "--tune",
+                                  "uneven=" + pathOf(rows), "--form", "prompt-completion", "--held-out-rows", "10", "--rates", "0.003",
+                                  "--seeds", "1", "--json", "--plan-only"};
+        const Ended noted = crestRun(command + QStringList{"--max-tokens", "48"});
+        QVERIFY2(noted.code == 0, noted.err);
+        QCOMPARE(noted.lines.size(), std::size_t(1)); // they are no output
+        for (const char* note : {"crest-run probe: uneven: 1 of 154 rows cannot be used and are left out\n",
+                                 "crest-run probe: uneven: 2 of 154 rows have nothing to learn",
+                                 "crest-run probe: uneven: 1 of 151 examples are longer than 48 tokens and are cut off there",
+                                 "crest-run probe: uneven: cannot be used: "})
+            QVERIFY2(noted.err.contains(note), noted.err);
+        QVERIFY(!fs::exists(study));
+        const Ended nothing = crestRun(command.mid(0, command.size() - 1) + QStringList{"--max-tokens", "2", "--drop-long"});
+        QVERIFY2(nothing.code != 0 && nothing.err.contains("no example is left to train on"), nothing.err);
+        QVERIFY(!fs::exists(study)); // nor was anything queued
+    }
+
     /// Adapters, replay and mixtures through the command; kept weights serve a task that is added later.
     void waysOfTuning() {
         const fs::path study = m_folder / "ways", rows = m_folder / "rows.jsonl";
