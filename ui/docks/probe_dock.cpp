@@ -59,7 +59,7 @@ std::int64_t parametersOf(const series::Series* one) {
 /// the grid of Springer et al. (from 4e-6, by doublings).
 std::vector<double> usualRates(std::int64_t parameters) {
     if (parameters < 5'000'000)
-        return {1e-3, 2e-3, 4e-3, 8e-3, 1.2e-2};
+        return {2e-3, 4e-3, 8e-3, 1.2e-2, 2e-2};
     return parameters < 200'000'000 ? std::vector<double>{3e-5, 1e-4, 3e-4, 1e-3}
                                     : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
 }
