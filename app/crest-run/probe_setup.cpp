@@ -17,6 +17,7 @@
 #include "core/study/runs.h"
 #include "core/study/study_json.h"
 #include "core/study/study_series.h"
+#include "core/train/planned_memory.h"
 
 namespace crest {
 namespace {
@@ -209,7 +210,9 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     planned.tasks = std::move(tasks);
     if (!options.tuning.data.empty()) {
         CREST_TRY(tuning, tuningTask(options.tuning));
-        planned.tasks.insert(planned.tasks.begin(), ProbeTask{std::move(tuning), study::Role::InDistribution});
+        ProbeTask& trained = *planned.tasks.emplace(planned.tasks.begin());
+        trained.task = std::move(tuning);
+        trained.role = study::Role::InDistribution;
     }
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
@@ -234,7 +237,10 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const study::KeptWeights kept(draft.keptFolder());
     planned.cost = study::planCost(planned.plan, specs, study::measuredRate(draft), threads,
-                                   [&](const std::string& training) { return kept.has(training); });
+                                   [&](const std::string& training) { return kept.has(training); },
+                                   [&](const series::DecoderSpec& spec, int ofWorker) {
+                                       return train::plannedTrainingBytes(planned.plan, spec, ofWorker);
+                                   });
     return planned;
 }
 

@@ -94,6 +94,12 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     addKey<std::int64_t>(command, options, "--replay-tokens", "replay_tokens", "Tokens of a window of that text (default: 128)");
     command.add_option("--keep-gb", options.keepGigabytes,
                        "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB");
+    command.add_option("--state-seconds", options.stateSeconds,
+                       "Seconds between two saved states of a training, from which a killed one goes on (default: 30, or longer where "
+                       "saving would cost above 1 % of the time); 0: after every step")
+        ->check(CLI::NonNegativeNumber);
+    command.add_flag("--recompute-activations", options.recompute,
+                     "Activation checkpointing: less memory, about a third more time, the same numbers");
 }
 
 Result<study::Task> tuningTask(const TuningOptions& options) {
@@ -162,6 +168,10 @@ Result<Json> tuningSettings(const TuningOptions& options) {
         settings["replay"] = absolutePath(options.replay);
     if (options.keepGigabytes > 0)
         settings["keep_bytes"] = static_cast<std::int64_t>(options.keepGigabytes * 1e9);
+    if (options.stateSeconds >= 0)
+        settings["state_seconds"] = options.stateSeconds;
+    if (options.recompute)
+        settings["recompute_activations"] = true;
     if (options.interpolatedRate > 0)
         settings["learning_rate"] = options.interpolatedRate;
     return settings;

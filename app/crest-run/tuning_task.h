@@ -26,6 +26,8 @@ struct TuningOptions {
     std::int64_t heldOutCount = 0, splitSeed = 1, sampleCount = 0;
     std::string replay;    ///< file of pretraining text
     double keepGigabytes = 0, interpolatedRate = 0; ///< 0: nothing is kept; 0: no interpolation
+    double stateSeconds = -1;                       ///< below 0: the usual
+    bool recompute = false;
     Json training = Json::object(); ///< keys of core/train/fine_tune_settings.h that were given
 };
 

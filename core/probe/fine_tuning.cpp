@@ -14,6 +14,7 @@
 #include "core/io/files.h"
 #include "core/study/planner.h"
 #include "core/train/fine_tune.h"
+#include "core/train/save_pace.h"
 
 namespace crest::probe {
 namespace {
@@ -70,6 +71,7 @@ public:
     }
 
 private:
+    void addNote(const std::string& note) { m_note += (m_note.empty() ? "" : " ") + note; }
     static void removeFolder(const fs::path& folder) {
         std::error_code ignored; // it costs room, nothing else
         fs::remove_all(folder, ignored);
@@ -188,15 +190,15 @@ void FineTuning::keep(const std::string& key, double rate, std::int64_t seed) {
         return m_training->writeCheckpoint(options.origin, folder, provenance);
     });
     if (!kept)
-        m_note = fmt::format("The tuned weights of {} are not kept, the results are: {}", options.origin.filename().string(),
-                             kept.error().text());
+        addNote(fmt::format("The tuned weights of {} are not kept, the results are: {}", options.origin.filename().string(),
+                            kept.error().text()));
 }
 
 Result<void> FineTuning::train(double rate, std::int64_t seed, const JobContext& job) {
     const std::span<const data::TuningExample> replay =
         m_options.replay ? std::span<const data::TuningExample>(*m_options.replay) : std::span<const data::TuningExample>();
     CREST_TRY(training, train::FineTune::create(m_reader, m_options.settings, rate, seed, m_data->train,
-                                                m_options.threads, replay));
+                                                m_options.threads, replay, m_options.recompute));
     const fs::path folder = folderOf(rate, seed);
     if (!folder.empty()) {
         m_folders.push_back(folder);
@@ -206,26 +208,33 @@ Result<void> FineTuning::train(double rate, std::int64_t seed, const JobContext&
     study::TrainingLogWriter log(m_options.logPlace ? m_options.logPlace(rate, seed) : study::TrainingPlace(),
                                  training->stepsTotal(), training->stepsDone(), sayNotLogged);
     CREST_CHECK(steps(*training, folder, log, job));
+    if (const std::string note = training->takeNote(); !note.empty())
+        addNote(fmt::format("{}, learning rate {}, seed {}: {}", m_options.keep.origin.filename().string(), rate, seed, note));
     m_training = std::move(training);
     return {};
 }
 
-/// Stopped or killed, a training is taken up at its last save; a finished one that took long is kept for whoever goes on
-/// with measuring it.
+/// Stopped or killed, a training is taken up at its last save, a finished one, too: it may be killed while it is measured.
 Result<void> FineTuning::steps(train::FineTune& training, const fs::path& folder, study::TrainingLogWriter& log,
                                const JobContext& job) {
     using Clock = std::chrono::steady_clock;
+    const auto secondsSince = [](Clock::time_point then) {
+        return std::chrono::duration<double>(Clock::now() - then).count();
+    };
     auto saved = Clock::now();
+    train::SavePace pace(m_options.saveSeconds, training.stateBytes());
     const auto save = [&]() -> Result<void> {
-        saved = Clock::now();
         if (folder.empty())
             return {};
         std::error_code error;
         fs::create_directories(folder, error);
-        return training.saveState(folder, m_options.identity);
+        const auto begin = Clock::now();
+        CREST_CHECK(training.saveState(folder, m_options.identity));
+        pace.saved(secondsSince(begin));
+        saved = Clock::now();
+        return {};
     };
     const std::int64_t before = training.stepsDone();
-    const auto begin = saved;
     std::int64_t tokens = 0;
     while (training.stepsDone() < training.stepsTotal() && !training.diverged()) {
         if (job.stopRequested()) {
@@ -244,9 +253,7 @@ Result<void> FineTuning::steps(train::FineTune& training, const fs::path& folder
                                        training.stepsDone() + 1, training.stepsTotal(), formatNumber(report.loss));
             return {};
         }
-        const bool last = training.stepsDone() == training.stepsTotal();
-        const std::chrono::duration<double> all = Clock::now() - begin, since = Clock::now() - saved;
-        if ((last ? all : since).count() > m_options.saveSeconds)
+        if (pace.isDue(secondsSince(saved)))
             CREST_CHECK(save());
     }
     return {};

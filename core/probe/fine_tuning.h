@@ -34,7 +34,8 @@ struct FineTuningOptions {
     /// did is taken up at the last save; "": nowhere.
     std::filesystem::path stateFolder;
     std::string identity; ///< of weights, tokenizer and data
-    double saveSeconds = 30;
+    double saveSeconds = 30; ///< between two saves, at least (train::SavePace); 0: after every step
+    bool recompute = false;  ///< activation checkpointing
     /// Pretraining text, where the settings replay some.
     std::shared_ptr<const std::vector<data::TuningExample>> replay = {};
     KeepOptions keep = {};

@@ -96,6 +96,8 @@ Result<std::unique_ptr<Modification>> PassWeights::fineTuning(const Plan& plan, 
     CREST_TRY(settings, train::fineTuneSettingsFromJson(ofProbe["training"], kSettings));
     options.settings = settings;
     options.threads = m_options.threads;
+    options.saveSeconds = ofProbe.value("state_seconds", options.saveSeconds);
+    options.recompute = ofProbe.value("recompute_activations", false);
     options.stateFolder = m_options.workFolder;
     if (!m_options.trainingsFolder.empty())
         options.logPlace = [folder = m_options.trainingsFolder, planned = checkpoint.planned, probe = plan.probe](

@@ -11,24 +11,11 @@
 #include "core/run/publish_child.h"
 #include "core/run/run_session.h"
 #include "core/run/runner_registration.h"
+#include "core/study/planner.h"
 
 namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
-
-std::uintmax_t weightBytes(const fs::path& checkpoint) {
-    std::uintmax_t bytes = 0;
-    std::error_code error;
-    for (fs::directory_iterator entry(checkpoint, error), end; !error && entry != end; entry.increment(error)) {
-        std::error_code ignored;
-        if (entry->path().extension() == ".safetensors")
-            if (const auto size = fs::file_size(entry->path(), ignored); !ignored)
-                bytes += size;
-    }
-    return bytes;
-}
 
 /// Workers and threads of each where they are not given: small models on a CPU side by side, one thread each; else all
 /// threads for one.
@@ -40,8 +27,7 @@ void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options,
         for (const std::string& id : study::listRuns(folder))
             if (const auto plan = study::readPlan(folder, id);
                 plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id))
-                if (weightBytes(plan->checkpoints.back().path) > kSmallModelBytes)
-                    workers = 1;
+                workers = std::min(workers, study::workersFor(plan->checkpoints, cores));
     }
     threads = options.threadsPerWorker > 0 ? options.threadsPerWorker : std::max(1, cores / workers);
 }

@@ -27,7 +27,6 @@ constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a 
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
-constexpr double kMeanSpanOfExamples = 64;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
@@ -298,29 +297,6 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
         plan.batches.push_back(std::move(batch.cells));
 }
 
-/// How often a training holds the weights: themselves, gradients and two moments; of adapters the first two. Activations come
-/// on top.
-double copiesOfTraining(const Plan& plan) {
-    if (plan.tuningTokens == 0)
-        return 0;
-    const Json training = plan.probe.settings.is_object() ? plan.probe.settings.value("training", Json()) : Json();
-    return training.is_object() && training.value("lora_rank", 0) > 0 ? 2 : 4;
-}
-
-/// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
-bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings,
-                   const std::function<bool(const std::string&)>& isKept, PlanCost& cost) {
-    if (plan.tuningTokens == 0 || cell.isBase() || isCached(cell))
-        return false;
-    const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
-                                        cell.strength, cell.seed);
-    if (!trainings.insert(key).second)
-        return false;
-    const bool kept = isKept && isKept(key);
-    ++(kept ? cost.keptTrainings : cost.trainings);
-    return !kept;
-}
-
 } // namespace
 
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
@@ -368,49 +344,6 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     const std::int64_t seeds = probe.isBaseEvaluation() ? 1 : seedsPerBatch(plan, flops);
     addBatches(plan, seeds, seriesBytes <= kSmallSeriesBytes);
     return plan;
-}
-
-PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const std::function<bool(const std::string&)>& isKept) {
-    PlanCost cost;
-    cost.cells = plan.cellCount();
-    cost.cached = plan.cachedCellCount();
-    cost.fresh = cost.cells - cost.cached;
-    double flops = 0;
-    const int members = probeKind(plan.probe.kind).members;
-    std::set<std::string> trainings;
-    for (const Cell& cell : plan.cells) {
-        if (needsTraining(plan, cell, trainings, isKept, cost)) {
-            const std::int64_t tokens = kPassesOfTraining * plan.tuningTokens;
-            cost.forwardTokens += tokens;
-            if (!specs.empty())
-                flops += static_cast<double>(tokens) *
-                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
-                                                      kMeanSpanOfExamples);
-        }
-        for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
-            if (cell.cached[t])
-                continue;
-            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : members);
-            cost.forwardTokens += tokens;
-            if (!specs.empty())
-                flops += static_cast<double>(tokens) *
-                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
-                                                      static_cast<double>(plan.tasks[t].windowTokens) / 2);
-        }
-    }
-    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
-                                       : flops / (kFlopsPerThread * std::max(1, threads));
-    // What the runner holds besides the mapped weights: scratch of one block (of a small model the whole), 64 MB of row
-    // blocks and activations.
-    constexpr double kBase = 150e6, kScratch = 64e6;
-    for (const series::DecoderSpec& spec : specs) {
-        const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
-        const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
-        const double ofCell = std::min(weights, block + kScratch) + copiesOfTraining(plan) * weights;
-        cost.memoryBytes = std::max(cost.memoryBytes, kBase + weights + std::max(1, threads) * ofCell);
-    }
-    return cost;
 }
 
 } // namespace crest::study

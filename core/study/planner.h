@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe,
 double tuningRate(const Probe& probe, double strength);
 
 /// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
-/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", the path of "replay").
+/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", "state_seconds", "recompute_activations", the
+/// path of "replay").
 std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.
@@ -55,10 +57,20 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
 /// Forward passes that cost as much as training on the same tokens: forward, and twice as much backward.
 inline constexpr std::int64_t kPassesOfTraining = 3;
 
+/// Memory of one training: most of it at once, and what stays while its weights are measured.
+struct TrainingBytes {
+    double peak = 0, tuned = 0;
+};
+using TrainingBytesOf = std::function<TrainingBytes(const series::DecoderSpec& spec, int threads)>;
+
 /// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all.
 /// `tokensPerSecond` > 0: the rate last measured here. `isKept` says of a trainingKey that its weights are there, so that
-/// nothing has to be trained (KeptWeights::has).
+/// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan.
 PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads,
-                  const std::function<bool(const std::string&)>& isKept = {});
+                  const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {});
+
+/// Batches side by side on a CPU of so many cores, by the size of the last checkpoint's files: one a core for small models, else
+/// one.
+int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores);
 
 } // namespace crest::study

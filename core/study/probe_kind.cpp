@@ -112,6 +112,10 @@ Result<Json> checkTuning(const Json& settings, bool interpolates) {
     CREST_CHECK(checkReplay(settings));
     if (settings.contains("keep_bytes"))
         CREST_CHECK(requireInt(settings, "keep_bytes", "fine-tuning", 0, INT64_MAX).map([](std::int64_t) {}));
+    if (const Json seconds = settings.value("state_seconds", Json(0.0)); !seconds.is_number() || !(seconds.get<double>() >= 0))
+        return fail(ErrorKind::OutOfRange, "\"state_seconds\" of fine-tuning must be a number of seconds, 0 or more.");
+    if (!settings.value("recompute_activations", Json(false)).is_boolean())
+        return fail(ErrorKind::OutOfRange, "\"recompute_activations\" of fine-tuning must be true or false.");
     if (interpolates) {
         const Json rate = settings.value("learning_rate", Json());
         if (!rate.is_number() || !(rate.get<double>() > 0) || !(rate.get<double>() <= 1))
@@ -119,7 +123,7 @@ Result<Json> checkTuning(const Json& settings, bool interpolates) {
     }
     for (const auto& [key, value] : settings.items())
         if (key != "training" && key != "data_task" && key != "data_hash" && key != "replay" && key != "replay_hash" &&
-            key != "keep_bytes" && !(interpolates && key == "learning_rate"))
+            key != "keep_bytes" && key != "state_seconds" && key != "recompute_activations" && !(interpolates && key == "learning_rate"))
             return fail(ErrorKind::Malformed, fmt::format("Fine-tuning has no setting \"{}\".", key));
     return settings;
 }

@@ -54,7 +54,8 @@ std::string strengthLabel(const ProbeKind& kind, double strength);
 /// scale, default 128. Fine-tuning has {"training": settings of core/train/fine_tune_settings.h, all of them, "data_task":
 /// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash; where pretraining
 /// text is replayed, "replay", its file, and in a plan "replay_hash"; where tuned weights are kept, "keep_bytes", how much
-/// room all of the study may take (kept_weights.h; part of no key). Interpolation has the same and "learning_rate". OutOfRange
+/// room all of the study may take (kept_weights.h); "state_seconds" between two saved states of a training, and
+/// "recompute_activations": these three are part of no key. Interpolation has the same and "learning_rate". OutOfRange
 /// or Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.
 Result<Json> completeSettings(const ProbeKind& kind, const Json& settings);
 

@@ -156,9 +156,12 @@ const at::Tensor& DecoderPass::forwardBackward(const DecoderTensors& weights, De
     spreadLosses();
     if (!gradients.blocks.front().qkv.defined() && !gradients.embedding.defined())
         return m_work.loss; // nothing below the head is asked for
-    for (std::size_t layer = m_blocks.size(); layer-- > 0;)
-        blockBackward(weights.blocks[layer], gradients.blocks[layer], m_blocks[layer],
-                      static_cast<std::int64_t>(layer));
+    for (std::size_t i = m_blocks.size(); i-- > 0;) {
+        const auto layer = static_cast<std::int64_t>(i);
+        if (m_recompute && i + 1 < m_blocks.size()) // the blocks after it took its place; their inputs are done with
+            block(weights.blocks[i], m_blocks[i], m_blocks[i + 1].x, layer);
+        blockBackward(weights.blocks[i], gradients.blocks[i], m_blocks[i], layer);
+    }
     embedBackward(weights, gradients, ids);
     return m_work.loss;
 }

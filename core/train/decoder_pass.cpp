@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/train/training_memory.h"
+
 namespace crest::train {
 
 using series::MlpKind;
@@ -10,37 +12,24 @@ using series::NormKind;
 using series::NormPlacement;
 using series::QkNorm;
 
-namespace {
-/// Logits held at a time: within the cache where the head's matrix is, too; else enough rows to make reading it worth
-/// while.
-constexpr std::int64_t kLogitBytes = 1 << 19, kManyLogitBytes = 1 << 25, kSmallHead = 1 << 18;
-} // namespace
-
-std::int64_t DecoderPass::bytesPerRow(const series::DecoderSpec& spec) {
-    return 4 * (spec.layers * (5 * spec.width + (spec.heads + 2 * spec.kvHeads) * spec.headSize +
-                               spec.heads * spec.headSize + 3 * spec.mlpWidth) +
-                6 * spec.width);
-}
-
 std::int64_t DecoderPass::sequencesWithin(const series::DecoderSpec& spec, std::int64_t tokens, std::int64_t limit,
                                           std::int64_t bytes) {
-    std::int64_t sequences = std::clamp<std::int64_t>(bytes / (bytesPerRow(spec) * tokens), 1, limit);
+    std::int64_t sequences = std::clamp<std::int64_t>(bytes / (roughBytesPerRow(spec) * tokens), 1, limit);
     while (limit % sequences != 0)
         --sequences;
     return sequences;
 }
 
 DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
-                         bool withGradients, const at::Device& device)
+                         bool withGradients, const at::Device& device, bool recompute)
     : m_spec(spec)
+    , m_recompute(recompute)
     , m_longest(longest)
     , m_attention(spec, longest, device) {
     const auto options = at::TensorOptions().dtype(dtype).device(device);
     allocateBlocks(rows, options);
     allocateWork(rows, options, withGradients);
-    const std::int64_t logitBytes = spec.vocabSize * spec.tableWidth() <= kSmallHead ? kLogitBytes : kManyLogitBytes;
-    const std::int64_t chunk = std::clamp<std::int64_t>(logitBytes / (4 * spec.vocabSize), 64, 512);
-    m_logits = at::zeros({std::min(rows, chunk), spec.vocabSize}, options);
+    m_logits = at::zeros({logitRows(spec, rows), spec.vocabSize}, options);
     if (!spec.normGain)
         m_ones = at::ones({spec.width}, options);
     if (withGradients)
@@ -48,65 +37,61 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std
     use(rows);
 }
 
-void DecoderPass::allocateBlocks(std::int64_t rows, const at::TensorOptions& options) {
-    const series::DecoderSpec& spec = m_spec;
-    const std::int64_t heads = spec.heads * spec.headSize, keys = spec.kvHeads * spec.headSize;
+DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, const at::TensorOptions& options) const {
+    const BlockColumns c = blockColumns(m_spec);
     const auto wide = options.dtype(at::kFloat);
     const auto matrix = [&](std::int64_t width) { return at::zeros({rows, width}, options); };
+    const auto orShared = [&](std::int64_t width, const at::Tensor& other) { return width > 0 ? matrix(width) : other; };
     const auto column = [&] { return at::zeros({rows}, wide); };
-    const bool before = spec.normPlacement == NormPlacement::BeforeBranch;
-    for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
-        Saved s;
-        s.x = matrix(spec.width);
-        s.attentionIn = before ? matrix(spec.width) : s.x;
-        s.mean1 = column(), s.rstd1 = column(), s.mean2 = column(), s.rstd2 = column();
-        s.qkv = matrix(heads + 2 * keys);
-        if (spec.clipQkv > 0)
-            s.clipped = at::zeros({rows, heads + 2 * keys}, options.dtype(at::kBool));
-        if (spec.qkNorm != QkNorm::None) {
-            const bool each = spec.qkNorm == QkNorm::EachHead;
-            s.queries = matrix(heads), s.keys = matrix(keys);
-            s.queryRstd = at::zeros({rows, each ? spec.heads : 1}, wide);
-            s.keyRstd = at::zeros({rows, each ? spec.kvHeads : 1}, wide);
+    Saved s;
+    s.x = matrix(c.x);
+    s.attentionIn = orShared(c.attentionIn, s.x);
+    s.mean1 = column(), s.rstd1 = column(), s.mean2 = column(), s.rstd2 = column();
+    s.qkv = matrix(c.qkv);
+    if (c.clipped > 0)
+        s.clipped = at::zeros({rows, c.clipped}, options.dtype(at::kBool));
+    if (c.queries > 0) {
+        s.queries = matrix(c.queries), s.keys = matrix(c.keys);
+        s.queryRstd = at::zeros({rows, c.queryRstd}, wide), s.keyRstd = at::zeros({rows, c.keyRstd}, wide);
+    }
+    s.attendedRows = matrix(c.attendedRows);
+    s.lse = at::zeros({rows, c.lse}, wide);
+    s.middle = orShared(c.middle, s.x);
+    s.mlpSource = orShared(c.mlpSource, s.middle);
+    s.branch1 = orShared(c.branch1, {}), s.branch2 = orShared(c.branch2, {});
+    s.mlpIn = matrix(c.mlpIn);
+    s.hidden = matrix(c.hidden);
+    return s;
+}
+
+void DecoderPass::allocateBlocks(std::int64_t rows, const at::TensorOptions& options) {
+    for (std::int64_t layer = 0; layer < m_spec.layers; ++layer) {
+        if (layer == 0 || !m_recompute) {
+            m_allBlocks.push_back(makeSaved(rows, options));
+            continue;
         }
-        s.attendedRows = matrix(heads);
-        s.lse = at::zeros({rows, spec.heads}, wide);
-        s.middle = spec.parallelResidual ? s.x : matrix(spec.width);
-        s.mlpSource = before ? matrix(spec.width) : s.middle;
-        if (!before)
-            s.branch1 = matrix(spec.width), s.branch2 = matrix(spec.width);
-        s.mlpIn = matrix(spec.mlp == MlpKind::Gated ? 2 * spec.mlpWidth : spec.mlpWidth);
-        s.hidden = matrix(spec.mlpWidth);
+        Saved s = m_allBlocks.front(); // all of it, but for the input and what is the input
+        const at::Tensor shared = s.x, own = at::zeros({rows, m_spec.width}, options);
+        for (at::Tensor* const tensor : {&s.x, &s.attentionIn, &s.middle, &s.mlpSource})
+            if (tensor->is_same(shared))
+                *tensor = own;
         m_allBlocks.push_back(std::move(s));
     }
 }
 
 void DecoderPass::allocateWork(std::int64_t rows, const at::TensorOptions& options, bool withGradients) {
-    const series::DecoderSpec& spec = m_spec;
-    const std::int64_t heads = spec.heads * spec.headSize;
+    const WorkColumns c = workColumns(m_spec, withGradients);
     const auto wide = options.dtype(at::kFloat);
-    const auto matrix = [&](std::int64_t width) { return at::zeros({rows, width}, options); };
+    const auto matrix = [&](std::int64_t width) { return width > 0 ? at::zeros({rows, width}, options) : at::Tensor(); };
     const auto column = [&] { return at::zeros({rows}, wide); };
     Work& w = m_allWork;
-    w.last = matrix(spec.width), w.headIn = matrix(spec.width), w.lastNormed = matrix(spec.width);
+    w.last = matrix(c.last), w.headIn = matrix(c.headIn), w.lastNormed = matrix(c.lastNormed);
     w.lastMean = column(), w.lastRstd = column(), w.loss = column(), w.headLoss = column();
-    if (spec.embeddingWidth > 0)
-        w.embedded = matrix(spec.embeddingWidth), w.projected = matrix(spec.embeddingWidth);
-    if (spec.qkNorm != QkNorm::None)
-        w.heads = matrix(heads);
-    if (!withGradients)
-        return;
-    w.dx = matrix(spec.width), w.dNormed = matrix(spec.width), w.dNormed2 = matrix(spec.width);
-    w.dHeadIn = matrix(spec.width);
-    if (spec.normPlacement != NormPlacement::BeforeBranch)
-        w.dBranch = matrix(spec.width);
-    if (spec.embeddingWidth > 0)
-        w.dEmbedded = matrix(spec.embeddingWidth), w.dProjected = matrix(spec.embeddingWidth);
-    if (spec.qkNorm != QkNorm::None)
-        w.dHeads = matrix(heads);
-    w.dQkv = matrix(heads + 2 * spec.kvHeads * spec.headSize);
-    w.dAttendedRows = matrix(heads);
-    w.dHidden = matrix(spec.mlpWidth);
+    w.embedded = matrix(c.embedded), w.projected = matrix(c.projected), w.heads = matrix(c.heads);
+    w.dx = matrix(c.dx), w.dNormed = matrix(c.dNormed), w.dNormed2 = matrix(c.dNormed2);
+    w.dHeadIn = matrix(c.dHeadIn), w.dBranch = matrix(c.dBranch);
+    w.dEmbedded = matrix(c.dEmbedded), w.dProjected = matrix(c.dProjected), w.dHeads = matrix(c.dHeads);
+    w.dQkv = matrix(c.dQkv), w.dAttendedRows = matrix(c.dAttendedRows), w.dHidden = matrix(c.dHidden);
 }
 
 /// Points everything at the first `rows` rows.

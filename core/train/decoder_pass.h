@@ -20,9 +20,10 @@ namespace crest::train {
 class DecoderPass {
 public:
     /// For up to `rows` ids at a time, of documents of up to `longest` ids (at most the model's context).
-    /// `withGradients`: forwardBackward may be called.
+    /// `withGradients`: forwardBackward may be called. `recompute`: blocks keep their input only, and the rest is computed
+    /// once more before it is needed (activation checkpointing): the same bits in less memory and more time.
     DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
-                bool withGradients, const at::Device& device = at::kCPU);
+                bool withGradients, const at::Device& device = at::kCPU, bool recompute = false);
 
     /// Losses in nats of each target, [N] float32, valid until the next call. ids and targets: [N] int64; targets below
     /// 0 are ignored (loss 0, and the head is not computed for them). `documents`: lengths that sum up to N; none: all
@@ -35,8 +36,6 @@ public:
                                       const at::Tensor& targets, double gradScale,
                                       std::span<const std::int64_t> documents = {});
 
-    /// Bytes of what a pass keeps for each row.
-    static std::int64_t bytesPerRow(const series::DecoderSpec& spec);
     /// Sequences for one pass so that its activations stay within `bytes`: between 1 and `limit`, a divisor of `limit`.
     static std::int64_t sequencesWithin(const series::DecoderSpec& spec, std::int64_t tokens, std::int64_t limit,
                                         std::int64_t bytes);
@@ -57,6 +56,7 @@ private:
         at::Tensor heads; ///< of queries or keys, side by side
         at::Tensor dq, dk, dv, dAttended; ///< views
     };
+    Saved makeSaved(std::int64_t rows, const at::TensorOptions& options) const;
     void allocateBlocks(std::int64_t rows, const at::TensorOptions& options);
     void allocateWork(std::int64_t rows, const at::TensorOptions& options, bool withGradients);
     void use(std::int64_t rows);
@@ -86,6 +86,7 @@ private:
     void embedBackward(const DecoderTensors& weights, DecoderTensors& gradients, const at::Tensor& ids);
 
     series::DecoderSpec m_spec;
+    bool m_recompute;
     std::int64_t m_longest, m_rows = 0;
     DocumentAttention m_attention;
     std::vector<Saved> m_allBlocks, m_blocks; ///< as allocated, and their first m_rows rows

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -15,20 +16,18 @@
 #include "core/train/gradient_lanes.h"
 #include "core/train/low_rank.h"
 #include "core/train/optimizer.h"
+#include "core/train/out_of_memory.h"
 #include "core/train/publish_folder.h"
 #include "core/train/run_state.h"
+#include "core/train/training_memory.h"
 #include "core/train/tuned_weights.h"
 #include "core/train/tuning_batches.h"
+#include "core/train/tuning_stages.h"
 
 namespace crest::train {
 namespace {
 
-/// Activations of one pass: what a core's own cache and its share of the last level hold of a small model; of a large one,
-/// whose weights do not fit there anyway, enough rows to make reading them worth while.
-std::int64_t rowsOfPass(const series::DecoderSpec& spec, std::int64_t parameters) {
-    const std::int64_t bytes = std::clamp<std::int64_t>(32 * parameters, 4'000'000, 1'000'000'000);
-    return std::max<std::int64_t>(1, bytes / DecoderPass::bytesPerRow(spec));
-}
+constexpr const char* kPassRows = "pass_rows"; ///< of a saved state
 
 OptimizerConfig optimizerOf(const FineTuneSettings& s, double learningRate) {
     OptimizerConfig o;
@@ -37,62 +36,17 @@ OptimizerConfig optimizerOf(const FineTuneSettings& s, double learningRate) {
     return o;
 }
 
-/// What a stretch of the steps trains: `part` are the weights whose gradients are wanted. Each stage has its own schedule
-/// and begins with moments of zero.
-struct Stage {
-    std::int64_t begin = 0, end = 0;
-    ParameterLayout part;
-    std::int64_t first = 0; ///< of the part within all weights; what is trained lies side by side
-};
-
-std::vector<Stage> stagesOf(const FineTuneSettings& settings, const series::DecoderSpec& spec, const ParameterLayout& all,
-                            std::int64_t steps) {
-    if (settings.loraRank > 0)
-        return {{0, steps, partOf(all, [](const auto& info) { return info.layer >= 0 && info.shape.size() == 2; }), 0}};
-    const std::int64_t ofHead =
-        std::min(std::llround(settings.headShare * static_cast<double>(steps)), static_cast<long long>(steps - 1));
-    if (ofHead < 1)
-        return {{0, steps, all, 0}};
-    const auto head = spec.tiedHead ? series::TensorSlot::Embedding : series::TensorSlot::Head;
-    Stage first{0, ofHead, partOf(all, [&](const auto& info) { return info.slot == head; }), 0};
-    first.first = std::ranges::find_if(all.slots, [&](const ParameterSlot& slot) {
-                      return slot.info.slot == head;
-                  })->offset;
-    return {std::move(first), {ofHead, steps, all, 0}};
-}
-
-/// The windows of pretraining text that go with each step.
-Result<std::optional<TuningBatches>> replayOf(const FineTuneSettings& settings, const series::DecoderSpec& spec,
-                                              std::span<const data::TuningExample> windows, std::int64_t steps,
-                                              std::int64_t seed) {
-    if (!(settings.replayShare > 0))
-        return std::optional<TuningBatches>();
-    if (windows.empty())
-        return fail(ErrorKind::OutOfRange, "There is no pretraining text to replay; name one, or set replay_share to 0.");
-    FineTuneSettings ofReplay;
-    ofReplay.batchExamples = std::max<std::int64_t>(
-        1, std::llround(settings.replayShare * static_cast<double>(settings.batchExamples)));
-    ofReplay.maxSteps = steps;
-    ofReplay.packing = settings.packing;
-    CREST_TRY(batches, TuningBatches::create(windows, ofReplay, spec.vocabSize, spec.contextLength, seed));
-    return std::optional<TuningBatches>(std::move(batches));
-}
-
 } // namespace
 
 struct FineTune::Impl {
-    /// What one thread computes with; made when it first works.
-    struct Worker {
-        std::unique_ptr<DecoderPass> pass;
-    };
-
     Impl(const model::WeightReader& weights, const FineTuneSettings& fineTune, double rate, std::int64_t runSeed,
-         TuningBatches data, std::optional<TuningBatches> ofReplay, int threadCount)
+         TuningBatches data, std::optional<TuningBatches> ofReplay, int threadCount, bool recomputed)
         : reader(weights)
         , settings(fineTune)
         , optimizer(optimizerOf(fineTune, rate))
         , seed(runSeed)
         , threads(threadCount)
+        , recompute(recomputed)
         , batches(std::move(data))
         , replay(std::move(ofReplay))
         , layout(parameterLayout(weights.spec()))
@@ -106,8 +60,9 @@ struct FineTune::Impl {
         if (settings.l2ToStart > 0 && !lowRank)
             start = flat.clone();
         longest = std::max(batches.longest(), replay ? replay->longest() : 0);
-        passRows = std::max(longest, rowsOfPass(reader.spec(), layout.total));
+        passRows = rowsOfPass(reader.spec(), settings, longest);
         source.emplace(reader, layout, flat);
+        enterStage();
     }
 
     /// The weights, and what is trained of them or beside them, with its moments.
@@ -145,22 +100,31 @@ struct FineTune::Impl {
     }
 
     void enterStage();
-    double runLane(Worker& worker, DecoderTensors& gradients, const TuningBatches& from,
+    void makePasses();
+    double runLane(DecoderPass& pass, DecoderTensors& gradients, const TuningBatches& from,
                    std::span<const std::int64_t> examples, double scale);
     StepReport gradientOf(std::span<const std::int64_t> examples, std::span<const std::int64_t> replayed);
+    bool halveRows();
+    StepReport gradientInMemory(std::span<const std::int64_t> examples, std::span<const std::int64_t> replayed);
     at::Tensor& gradientOfTrained();
     StepReport step();
+    void letGo();
+    Error noMemory() const {
+        const TrainingMemory needed = trainingMemory(reader.spec(), settings, longest, threads, recompute);
+        return noMemoryForStep(done + 1, longest, passBytes(reader.spec(), longest, recompute), needed, recompute);
+    }
 
     const model::WeightReader& reader;
     FineTuneSettings settings;
     OptimizerConfig optimizer;
     std::int64_t seed;
     int threads;
+    bool recompute; ///< activations
     TuningBatches batches;
     std::optional<TuningBatches> replay;
     ParameterLayout layout;
-    std::vector<Stage> stages;
-    const Stage* stage = nullptr; ///< that `lanes` are of
+    std::vector<TuningStage> stages;
+    const TuningStage* stage = nullptr; ///< that `lanes` are of
     std::optional<GradientLanes> lanes;
     std::optional<LowRank> lowRank;
     at::Tensor flat;                      ///< the weights as they are now; of full tuning the first row of `state`
@@ -168,13 +132,14 @@ struct FineTune::Impl {
     at::Tensor rounded, start;
     DecoderTensors current, stepWeights;  ///< what is trained, and what a step multiplies with
     std::optional<FlatWeights> source;
-    std::vector<Worker> workers;
+    std::vector<std::unique_ptr<DecoderPass>> workers; ///< what each thread computes with
     std::int64_t done = 0, passRows = 0, longest = 0;
     bool diverged = false;
+    std::string note;
 };
 
 void FineTune::Impl::enterStage() {
-    const Stage& now = *std::ranges::find_if(stages, [&](const Stage& one) { return done < one.end; });
+    const TuningStage& now = *std::ranges::find_if(stages, [&](const TuningStage& one) { return done < one.end; });
     if (stage != &now) {
         lanes.reset();
         lanes.emplace(reader.spec(), now.part, settings.gradientLanes);
@@ -184,10 +149,21 @@ void FineTune::Impl::enterStage() {
         state.narrow(0, 1, 2).zero_();
 }
 
-double FineTune::Impl::runLane(Worker& worker, DecoderTensors& gradients, const TuningBatches& from,
+/// All at once, before threads work: where memory does not suffice it is found here, and leaves room for what products, threads
+/// and others take for a while, some of which end the program where they get nothing.
+void FineTune::Impl::makePasses() {
+    constexpr std::int64_t kSpare = 32 << 20;
+    if (workers.size() == lanes->workers(threads))
+        return;
+    workers.clear();
+    while (workers.size() < lanes->workers(threads))
+        workers.push_back(
+            std::make_unique<DecoderPass>(reader.spec(), passRows, longest, at::kFloat, true, at::kCPU, recompute));
+    at::empty({kSpare}, at::kByte); // not touched, and given back
+}
+
+double FineTune::Impl::runLane(DecoderPass& pass, DecoderTensors& gradients, const TuningBatches& from,
                                std::span<const std::int64_t> examples, double scale) {
-    if (!worker.pass)
-        worker.pass = std::make_unique<DecoderPass>(reader.spec(), passRows, longest, at::kFloat, true);
     double sum = 0;
     while (!examples.empty()) {
         const std::size_t count = from.passWithin(examples, passRows);
@@ -196,7 +172,7 @@ double FineTune::Impl::runLane(Worker& worker, DecoderTensors& gradients, const 
         const at::Tensor ids = at::from_blob(rows.ids.data(), {size}, at::kLong);
         const at::Tensor targets = at::from_blob(rows.targets.data(), {size}, at::kLong);
         const at::Tensor& loss =
-            worker.pass->forwardBackward(stepWeights, gradients, ids, targets, scale, rows.documents);
+            pass.forwardBackward(stepWeights, gradients, ids, targets, scale, rows.documents);
         sum += loss.sum(at::kDouble).item<double>() * scale;
         examples = examples.subspan(count);
     }
@@ -208,7 +184,7 @@ StepReport FineTune::Impl::gradientOf(std::span<const std::int64_t> examples, st
     const double share = replay ? settings.replayShare : 0.0;
     const double scale = (1 - share) / static_cast<double>(batches.learned(examples));
     const double ofReplay = replay ? share / static_cast<double>(replay->learned(replayed)) : 0.0;
-    workers.resize(std::max(workers.size(), lanes->workers(threads)));
+    makePasses();
     if (rounded.defined())
         rounded.copy_(flat);
     StepReport report;
@@ -219,12 +195,36 @@ StepReport FineTune::Impl::gradientOf(std::span<const std::int64_t> examples, st
             const std::size_t begin = lane * all.size() / lanes->count(), end = (lane + 1) * all.size() / lanes->count();
             return all.subspan(begin, end - begin);
         };
-        double loss = runLane(workers[worker], gradients, batches, partOfLane(examples), scale);
+        double loss = runLane(*workers[worker], gradients, batches, partOfLane(examples), scale);
         if (replay)
-            loss += runLane(workers[worker], gradients, *replay, partOfLane(replayed), ofReplay);
+            loss += runLane(*workers[worker], gradients, *replay, partOfLane(replayed), ofReplay);
         return loss;
     });
     return report;
+}
+
+/// False where one example goes through the model at a time already.
+bool FineTune::Impl::halveRows() {
+    workers.clear(); // and their activations
+    if (passRows <= longest)
+        return false;
+    passRows = std::max(longest, passRows / 2);
+    note = fmt::format("There was not enough memory for {} tokens at a time: from step {} on at most {} went through the model "
+                       "together. The examples of each step stayed the same; only the order of sums changed.",
+                       rowsOfPass(reader.spec(), settings, longest), done + 1, passRows);
+    return true;
+}
+
+/// A gradient is made anew for each try and changes nothing else: a failed one leaves no trace.
+StepReport FineTune::Impl::gradientInMemory(std::span<const std::int64_t> examples, std::span<const std::int64_t> replayed) {
+    for (;;) {
+        try {
+            return gradientOf(examples, replayed);
+        } catch (const std::exception& error) {
+            if (!isOutOfMemory(error) || !halveRows())
+                throw;
+        }
+    }
 }
 
 /// From the gradient of the weights to that of what is trained.
@@ -243,20 +243,31 @@ at::Tensor& FineTune::Impl::gradientOfTrained() {
 
 StepReport FineTune::Impl::step() {
     enterStage();
-    StepReport report = gradientOf(batches.examplesOf(done), replay ? replay->examplesOf(done) : std::vector<std::int64_t>());
+    StepReport report =
+        gradientInMemory(batches.examplesOf(done), replay ? replay->examplesOf(done) : std::vector<std::int64_t>());
     at::Tensor& gradient = gradientOfTrained();
     report.gradientNorm = clipGradients(gradient, optimizer.clipNorm);
     report.learningRate = learningRateAt(optimizer, done - stage->begin, stage->end - stage->begin);
     diverged = !std::isfinite(report.loss) || !std::isfinite(report.gradientNorm) || report.loss > lossBound();
-    if (diverged)
+    if (diverged) {
+        letGo();
         return report;
+    }
     ++done;
     at::Tensor trained = lowRank ? state : state.narrow(1, stage->first, stage->part.total);
     updateAdamW(optimizer, lowRank ? lowRank->layout() : stage->part, trained, gradient, report.learningRate,
                 done - stage->begin);
     if (lowRank)
         lowRank->merge(state.select(0, 0), flat);
+    if (done == batches.steps())
+        letGo();
     return report;
+}
+
+/// What only steps need: the weights are measured next.
+void FineTune::Impl::letGo() {
+    workers.clear(), lanes.reset();
+    stage = nullptr;
 }
 
 FineTune::FineTune(std::unique_ptr<Impl> impl)
@@ -266,22 +277,22 @@ FineTune::~FineTune() = default;
 Result<std::unique_ptr<FineTune>> FineTune::create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                    double learningRate, std::int64_t seed,
                                                    std::span<const data::TuningExample> examples, int threads,
-                                                   std::span<const data::TuningExample> replay) {
+                                                   std::span<const data::TuningExample> replay, bool recompute) {
     if (!(learningRate > 0) || !(learningRate <= 10))
         return fail(ErrorKind::OutOfRange,
                     fmt::format("The learning rate {} is not above 0 and at most 10.", learningRate));
     const series::DecoderSpec& spec = reader.spec();
     CREST_TRY(batches, TuningBatches::create(examples, settings, spec.vocabSize, spec.contextLength, seed));
-    CREST_TRY(replayed, replayOf(settings, spec, replay, batches.steps(), seed));
+    CREST_TRY(replayed, replayBatches(settings, spec, replay, batches.steps(), seed));
     try {
         auto impl = std::make_unique<Impl>(reader, settings, learningRate, seed, std::move(batches), std::move(replayed),
-                                           threads);
-        if (!std::isfinite(impl->flat.sum(at::kDouble).item<double>())) {
-            CREST_TRY(rms, reader.checkedRms()); // names the tensor
-            (void)rms;
-        }
+                                           threads, recompute);
+        if (!std::isfinite(impl->flat.sum(at::kDouble).item<double>()))
+            CREST_CHECK(reader.checkedRms().map([](const auto&) {})); // names the tensor
         return std::unique_ptr<FineTune>(new FineTune(std::move(impl)));
-    } catch (const std::exception& e) { // LibTorch: out of memory
+    } catch (const std::exception& e) {
+        if (isOutOfMemory(e))
+            return fail(noMemoryForState(trainingMemory(spec, settings, 1, threads, recompute)));
         return fail(ErrorKind::Internal, fmt::format("Fine-tuning could not be started: {}", e.what()));
     }
 }
@@ -294,6 +305,8 @@ Result<StepReport> FineTune::step() {
     try {
         return m_impl->step();
     } catch (const std::exception& e) {
+        if (isOutOfMemory(e))
+            return fail(m_impl->noMemory());
         return fail(ErrorKind::Internal, fmt::format("Step {} failed: {}", stepsDone() + 1, e.what()));
     }
 }
@@ -319,22 +332,40 @@ std::vector<std::int64_t> FineTune::examplesOfStep(std::int64_t step) const {
 std::vector<std::int64_t> FineTune::replayOfStep(std::int64_t step) const {
     return m_impl->replay ? m_impl->replay->examplesOf(step) : std::vector<std::int64_t>();
 }
+std::string FineTune::takeNote() {
+    return std::exchange(m_impl->note, {});
+}
+std::int64_t FineTune::passRows() const {
+    return m_impl->passRows;
+}
 std::string FineTune::instructions() const {
     return m_impl->instructions();
 }
 
 Result<void> FineTune::saveState(const std::filesystem::path& folder, const std::string& identity) const {
-    return saveRunState(folder, m_impl->identityOf(identity), m_impl->done, m_impl->state);
+    Json facts;
+    facts[kPassRows] = m_impl->passRows;
+    return saveRunState(folder, m_impl->identityOf(identity), m_impl->done, m_impl->state, facts);
+}
+
+double FineTune::stateBytes() const {
+    return static_cast<double>(m_impl->state.nbytes());
 }
 
 Result<bool> FineTune::loadState(const std::filesystem::path& folder, const std::string& identity) {
-    CREST_TRY(step, loadRunState(folder, m_impl->identityOf(identity), m_impl->state));
+    Json facts;
+    CREST_TRY(step, loadRunState(folder, m_impl->identityOf(identity), m_impl->state, &facts));
     if (!step)
         return false;
+    m_impl->workers.clear();
+    if (facts.contains(kPassRows) && facts[kPassRows].is_number_integer())
+        m_impl->passRows = std::clamp(facts[kPassRows].get<std::int64_t>(), m_impl->longest, m_impl->passRows);
     m_impl->done = *step;
     m_impl->diverged = false;
     if (m_impl->lowRank)
         m_impl->lowRank->merge(m_impl->state.select(0, 0), m_impl->flat);
+    if (*step >= stepsTotal())
+        m_impl->letGo();
     return true;
 }
 

@@ -30,16 +30,26 @@ class FineTune {
 public:
     /// `reader`, `examples` and `replay` must live on. Errors: a setting or the rate out of range; ids that the model does
     /// not know; nothing to learn; weights that are not finite; too little memory. `threads` of gradientLanes lanes run side
-    /// by side. `replay`: pretraining text, where settings.replayShare is above 0.
+    /// by side. `replay`: pretraining text, where settings.replayShare is above 0. `recompute`: activation checkpointing,
+    /// which changes no bit (DecoderPass).
     static Result<std::unique_ptr<FineTune>> create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                     double learningRate, std::int64_t seed,
                                                     std::span<const data::TuningExample> examples, int threads,
-                                                    std::span<const data::TuningExample> replay = {});
+                                                    std::span<const data::TuningExample> replay = {},
+                                                    bool recompute = false);
     ~FineTune();
 
     /// One optimiser step. Where its loss or gradient is not finite, or the loss is above the bound, nothing is updated and
     /// the run has diverged: the report says the loss. OutOfRange after the last step or after divergence.
+    ///
+    /// Where memory does not suffice for a pass, this step and those after it take half as many rows at a time, and half of
+    /// that again, down to one example: the batch, and so the loss curve, stays what it was, but for the order of sums
+    /// (takeNote says it). OutOfRange, and nothing is updated, where memory does not suffice for one example either.
     Result<StepReport> step();
+    /// What is to be said of the run since the last call; "" mostly.
+    std::string takeNote();
+    /// Tokens that go through the model at once, at most.
+    std::int64_t passRows() const;
 
     std::int64_t stepsDone() const;
     std::int64_t stepsTotal() const;
@@ -53,11 +63,14 @@ public:
     /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products").
     std::string instructions() const;
 
-    /// Writes weights and moments as they are now, and takes them up again (run_state.h): training then goes on to the same
-    /// bits. `identity` names checkpoint and data; settings, rate, seed and instructions are added. load: false where the
+    /// Writes weights, moments and the rows of a pass as they are now, and takes them up again (run_state.h): training then
+    /// goes on to the same bits. `identity` names checkpoint and data; settings, rate, seed and instructions are added. load: false where the
     /// folder has no state; Mismatch where it is another run's.
     Result<void> saveState(const std::filesystem::path& folder, const std::string& identity) const;
     Result<bool> loadState(const std::filesystem::path& folder, const std::string& identity);
+
+    /// Of what saveState writes.
+    double stateBytes() const;
 
     /// The weights as they are now, for scoring; valid while this object lives, not while it steps.
     model::WeightSource& weights();

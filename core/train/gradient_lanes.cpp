@@ -29,6 +29,8 @@ double GradientLanes::run(int threads, const Work& work) {
     std::vector<std::exception_ptr> failures(count);
     const auto runShare = [&](std::size_t worker) {
         try {
+            if (worker > 0)
+                at::set_num_threads(1);
             for (std::size_t i = worker; i < m_lanes.size(); i += count) {
                 m_lanes[i].gradients.zero_();
                 m_lanes[i].loss = work(worker, i, m_lanes[i].views);
@@ -40,10 +42,7 @@ double GradientLanes::run(int threads, const Work& work) {
     {
         std::vector<std::jthread> others;
         for (std::size_t worker = 1; worker < count; ++worker)
-            others.emplace_back([&, worker] {
-                at::set_num_threads(1);
-                runShare(worker);
-            });
+            others.emplace_back([&, worker] { runShare(worker); });
         runShare(0);
     }
     for (const std::exception_ptr& failure : failures)

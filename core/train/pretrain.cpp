@@ -17,6 +17,7 @@
 #include "core/train/corpus.h"
 #include "core/train/random.h"
 #include "core/train/run_state.h"
+#include "core/train/save_pace.h"
 #include "core/train/trainer.h"
 
 namespace crest::train {
@@ -131,7 +132,8 @@ public:
         , m_trainer(config, plan.steps, plan.seed)
         , m_stateFolder(options.outFolder / ".pretrain" / plan.folder)
         // Another instruction set gives other last bits, so it must not continue a run.
-        , m_stateIdentity(plan.identity + "|" + instructionsOf(config)) {}
+        , m_stateIdentity(plan.identity + "|" + instructionsOf(config))
+        , m_pace(config.stateSeconds, static_cast<double>(m_trainer.state().nbytes())) {}
 
     Result<void> go() {
         CREST_TRY(saved, loadRunState(m_stateFolder, m_stateIdentity, m_trainer.state()));
@@ -156,7 +158,10 @@ public:
 
 private:
     Result<void> save() {
-        return saveRunState(m_stateFolder, m_stateIdentity, m_trainer.stepsDone(), m_trainer.state());
+        const auto begin = Clock::now();
+        CREST_CHECK(saveRunState(m_stateFolder, m_stateIdentity, m_trainer.stepsDone(), m_trainer.state()));
+        m_pace.saved(secondsSince(begin));
+        return {};
     }
 
     Result<void> train() {
@@ -176,7 +181,7 @@ private:
                             m_plan.folder.string());
             m_loss = report.loss;
             m_board.advance(m_config.tokensPerStep());
-            if (secondsSince(lastSave) >= m_config.stateSeconds) {
+            if (m_pace.isDue(secondsSince(lastSave))) {
                 CREST_CHECK(save());
                 lastSave = Clock::now();
             }
@@ -219,6 +224,7 @@ private:
     Trainer m_trainer;
     fs::path m_stateFolder;
     std::string m_stateIdentity;
+    SavePace m_pace;
     double m_loss = 0;
 };
 

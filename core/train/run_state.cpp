@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/run_state.h"
 
+#include <algorithm>
 #include <cstring>
+#include <functional>
+#include <span>
 
 #include "core/base/hash.h"
 #include "core/base/json.h"
@@ -31,27 +34,45 @@ Result<Json> readManifest(const fs::path& file) {
     return json;
 }
 
+/// Calls `use` for every stretch of the file, which does not stay in memory.
+void eachStretch(const io::MappedFile& file, const std::function<void(std::span<const std::byte>, std::size_t first)>& use) {
+    constexpr std::size_t kStretch = 1 << 24;
+    const std::span<const std::byte> all = file.bytes();
+    for (std::size_t first = 0; first < all.size(); first += kStretch) {
+        const std::size_t count = std::min(kStretch, all.size() - first);
+        use(all.subspan(first, count), first);
+        file.release(first, count);
+    }
+}
+
 /// True where the file is whole and was copied into `state`.
 bool loadFile(const fs::path& file, const std::string& sha256, at::Tensor& state) {
     const auto mapped = io::MappedFile::open(file);
     if (!mapped || mapped->bytes().size() != state.nbytes())
         return false;
-    if (Sha256().update(mapped->bytes()).finishHex() != sha256)
+    Sha256 hash;
+    eachStretch(*mapped, [&](std::span<const std::byte> bytes, std::size_t) { hash.update(bytes); });
+    if (hash.finishHex() != sha256)
         return false;
-    std::memcpy(state.mutable_data_ptr(), mapped->bytes().data(), mapped->bytes().size());
+    auto* const to = static_cast<std::byte*>(state.mutable_data_ptr());
+    eachStretch(*mapped, [&](std::span<const std::byte> bytes, std::size_t first) {
+        std::memcpy(to + first, bytes.data(), bytes.size());
+    });
     return true;
 }
 
 } // namespace
 
 Result<void> saveRunState(const fs::path& folder, const std::string& identity, std::int64_t step,
-                          const at::Tensor& state) {
+                          const at::Tensor& state, const Json& facts) {
     std::error_code code;
     fs::create_directories(folder, code);
     const fs::path manifestFile = folder / "state.json";
     Json states = Json::array();
     const std::string name = "step" + std::to_string(step) + ".bin";
     states.push_back({{"step", step}, {"file", name}, {"sha256", sha256Hex(bytesOf(state))}});
+    if (facts.is_object())
+        states.back()["facts"] = facts;
     if (fs::exists(manifestFile, code))
         if (const auto old = readManifest(manifestFile); old && old->value("identity", "") == identity)
             for (const Json& entry : (*old)["states"])
@@ -71,7 +92,7 @@ Result<void> saveRunState(const fs::path& folder, const std::string& identity, s
 }
 
 Result<std::optional<std::int64_t>> loadRunState(const fs::path& folder, const std::string& identity,
-                                                 at::Tensor& state) {
+                                                 at::Tensor& state, Json* facts) {
     const fs::path manifestFile = folder / "state.json";
     std::error_code code;
     if (!fs::exists(manifestFile, code))
@@ -85,8 +106,11 @@ Result<std::optional<std::int64_t>> loadRunState(const fs::path& folder, const s
             folder.string());
     for (const Json& entry : manifest["states"])
         if (entry.contains("step") && entry["step"].is_number_integer() &&
-            loadFile(folder / entry.value("file", ""), entry.value("sha256", ""), state))
+            loadFile(folder / entry.value("file", ""), entry.value("sha256", ""), state)) {
+            if (facts)
+                *facts = entry.contains("facts") && entry["facts"].is_object() ? entry["facts"] : Json::object();
             return entry["step"].get<std::int64_t>();
+        }
     return fail(ErrorKind::Malformed, "Both saved states are damaged; remove the folder to start the run anew.",
                 folder.string());
 }

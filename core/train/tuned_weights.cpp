@@ -13,6 +13,8 @@ using series::TensorSlot;
 
 namespace {
 
+constexpr std::int64_t kLarge = 1 << 18; ///< elements of the file that are worth giving back once they were read
+
 /// Slots of the layout by index of the reader's tensors.
 std::vector<ParameterSlot> slotsByTensor(const model::WeightReader& reader, const ParameterLayout& layout) {
     std::map<std::string, const ParameterSlot*> byName;
@@ -39,6 +41,8 @@ void fillSlot(const model::WeightReader& reader, int tensor, const ParameterSlot
     } else {
         reader.read(tensor, 0, {to, static_cast<std::size_t>(slot.elements)});
     }
+    if (slot.elements >= kLarge)
+        reader.release(tensor, 0, slot.elements);
 }
 
 void fillFrom(const model::WeightReader& reader, const ParameterLayout& layout, at::Tensor& flat) {

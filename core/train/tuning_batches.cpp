@@ -2,6 +2,7 @@
 #include "core/train/tuning_batches.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include <fmt/format.h>
@@ -115,6 +116,22 @@ TuningRows TuningBatches::rowsOf(std::span<const std::int64_t> examples) const {
         all.documents.push_back(rows);
     }
     return all;
+}
+
+Result<std::optional<TuningBatches>> replayBatches(const FineTuneSettings& settings, const series::DecoderSpec& spec,
+                                              std::span<const data::TuningExample> windows, std::int64_t steps,
+                                              std::int64_t seed) {
+    if (!(settings.replayShare > 0))
+        return std::optional<TuningBatches>();
+    if (windows.empty())
+        return fail(ErrorKind::OutOfRange, "There is no pretraining text to replay; name one, or set replay_share to 0.");
+    FineTuneSettings ofReplay;
+    ofReplay.batchExamples = std::max<std::int64_t>(
+        1, std::llround(settings.replayShare * static_cast<double>(settings.batchExamples)));
+    ofReplay.maxSteps = steps;
+    ofReplay.packing = settings.packing;
+    CREST_TRY(batches, TuningBatches::create(windows, ofReplay, spec.vocabSize, spec.contextLength, seed));
+    return std::optional<TuningBatches>(std::move(batches));
 }
 
 } // namespace crest::train

@@ -4,12 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "core/base/result.h"
 #include "core/data/tuning_example.h"
+#include "core/series/decoder_spec.h"
 #include "core/train/fine_tune_settings.h"
 #include "core/train/random.h"
 
@@ -57,5 +59,10 @@ private:
     std::int64_t m_batch = 1, m_steps = 0, m_total = 0, m_seed = 0, m_truncated = 0, m_dropped = 0, m_longest = 0;
     bool m_packing = true;
 };
+
+/// The windows of pretraining text that go with each step; nothing where the settings replay none.
+Result<std::optional<TuningBatches>> replayBatches(const FineTuneSettings& settings, const series::DecoderSpec& spec,
+                                                   std::span<const data::TuningExample> windows, std::int64_t steps,
+                                                   std::int64_t seed);
 
 } // namespace crest::train

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fine-tuning steps, driven by fine_tune_bench.py: reads a checkpoint and examples, then for each number of steps on
-// standard input prints the CPU seconds they took and the tokens in them. One thread.
+// Fine-tuning steps, driven by fine_tune_bench.py and tuning_bench.py: reads a checkpoint and examples, says what instructions it
+// uses, what memory it holds before it starts and what is planned, then for each number of steps on standard input the CPU
+// seconds they took, the tokens in them and the most memory so far (MB); for 0 the seconds of the clock that saving the state
+// takes, and its MB. One thread.
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 #include <fstream>
@@ -11,6 +14,7 @@
 #include "core/base/json.h"
 #include "core/series/series.h"
 #include "core/train/fine_tune.h"
+#include "core/train/training_memory.h"
 
 namespace {
 
@@ -20,12 +24,12 @@ double cpuSeconds() {
     return static_cast<double>(now.tv_sec) + 1e-9 * static_cast<double>(now.tv_nsec);
 }
 
-/// Most resident memory so far, in MB.
-double peakMegabytes() {
+/// Resident memory in MB: "VmRSS:", now; "VmHWM:", most so far.
+double megabytes(const char* name) {
     std::ifstream status("/proc/self/status");
     for (std::string word; status >> word;)
-        if (word == "VmHWM:")
-            return status >> word ? std::stod(word) / 1024 : 0;
+        if (word == name)
+            return status >> word ? 1024 * std::stod(word) / 1e6 : 0;
     return 0;
 }
 
@@ -38,8 +42,8 @@ int complain(const std::string& text) {
 
 int main(int argc, char** argv) {
     using namespace crest;
-    if (argc != 5)
-        return complain("usage: fine_tune_bench CHECKPOINT EXAMPLES.json BATCH float32|bfloat16");
+    if (argc != 5 && argc != 6)
+        return complain("usage: fine_tune_bench CHECKPOINT EXAMPLES.json BATCH float32|bfloat16 [SETTINGS]");
     at::set_num_threads(1);
     const series::Checkpoint checkpoint = series::readCheckpoint(argv[1]).checkpoint;
     if (!checkpoint.spec)
@@ -50,15 +54,33 @@ int main(int argc, char** argv) {
     std::vector<data::TuningExample> examples;
     for (const Json& example : Json::parse(std::ifstream(argv[2])))
         examples.push_back({example["ids"], example["learned"]});
-    train::FineTuneSettings settings;
-    settings.maxSteps = 1'000'000;
-    settings.batchExamples = std::stoll(argv[3]);
-    settings.compute = std::string_view(argv[4]) == "bfloat16" ? train::ComputeType::BFloat16 : train::ComputeType::Float32;
-    const auto tune = train::FineTune::create(*reader, settings, 1e-5, 1, examples, 1);
+    Json given = argc == 6 ? Json::parse(argv[5]) : Json::object();
+    const bool recompute = given.value("recompute_activations", false);
+    given.erase("recompute_activations");
+    given["max_steps"] = 1'000'000, given["batch_examples"] = std::stoll(argv[3]), given["compute"] = argv[4];
+    const auto settings = train::fineTuneSettingsFromJson(given, "settings");
+    if (!settings)
+        return complain(settings.error().text());
+    const double before = megabytes("VmRSS:");
+    const auto tune = train::FineTune::create(*reader, *settings, 1e-5, 1, examples, 1, {}, recompute);
     if (!tune)
         return complain(tune.error().text());
-    std::cout << (*tune)->instructions() << std::endl;
+    std::size_t longest = 2;
+    for (const data::TuningExample& example : examples)
+        longest = std::max(longest, example.ids.size());
+    const double planned =
+        train::trainingMemory(*checkpoint.spec, *settings, static_cast<std::int64_t>(longest) - 1, 1, recompute).peak();
+    std::cout << (*tune)->instructions() << "\n" << before << " " << planned / 1e6 << std::endl;
+    const std::filesystem::path states = std::filesystem::path(argv[2]).parent_path() / "states";
     for (int steps = 0; std::cin >> steps;) {
+        if (steps == 0) {
+            const auto begin = std::chrono::steady_clock::now();
+            if (const auto saved = (*tune)->saveState(states, "bench"); !saved)
+                return complain(saved.error().text());
+            const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+            std::cout << took.count() << " " << (*tune)->stateBytes() / 1e6 << std::endl;
+            continue;
+        }
         const double start = cpuSeconds();
         std::int64_t tokens = 0;
         for (int i = 0; i < steps; ++i) {
@@ -67,7 +89,7 @@ int main(int argc, char** argv) {
                 return complain(report.error().text());
             tokens += report->tokens;
         }
-        std::cout << cpuSeconds() - start << " " << tokens << " " << peakMegabytes() << std::endl;
+        std::cout << cpuSeconds() - start << " " << tokens << " " << megabytes("VmHWM:") << std::endl;
     }
     return 0;
 }

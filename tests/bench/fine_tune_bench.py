@@ -110,6 +110,7 @@ class Crest:
         self.process = subprocess.Popen([program, folder, os.path.join(folder, "examples.json"), str(BATCH), dtype],
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.isa = self.process.stdout.readline().strip()
+        self.process.stdout.readline()  # memory before and planned
 
     def run(self, steps):
         self.process.stdin.write(f"{steps}\n")

@@ -18,6 +18,7 @@
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 #include "core/study/study_series.h"
+#include "core/train/planned_memory.h"
 #include "ui/data/format.h"
 #include "ui/data/moved_checkpoints.h"
 #include "ui/data/path_marks.h"
@@ -408,7 +409,10 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
                 specs.push_back(*checkpoint.spec);
     const study::KeptWeights kept(folder->keptFolder());
     preview.cost = study::planCost(*plan, specs, input.tokensPerSecond, QThread::idealThreadCount(),
-                                   [&](const std::string& training) { return kept.has(training); });
+                                   [&](const std::string& training) { return kept.has(training); },
+                                   [&](const series::DecoderSpec& spec, int ofWorker) {
+                                       return train::plannedTrainingBytes(*plan, spec, ofWorker);
+                                   });
     preview.plan = std::move(*plan);
     return preview;
 }

@@ -11,6 +11,7 @@
 #include <ATen/Parallel.h>
 
 #include "core/train/fine_tune.h"
+#include "core/train/save_pace.h"
 #include "tests/core/train/tuning_fixture.h"
 
 using namespace crest;
@@ -257,6 +258,27 @@ private Q_SLOTS:
         const auto foreign = other->loadState(state, "here"), elsewhere = make(settings)->loadState(state, "there");
         QVERIFY(!foreign && foreign.error().kind == ErrorKind::Mismatch);
         QVERIFY(!elsewhere && elsewhere.error().kind == ErrorKind::Mismatch);
+    }
+
+    void savingCostsAHundredthAtMost() {
+        SavePace large(30, 1.9e9), small(30, 1e6), every(0, 1e12);
+        QVERIFY(!small.isDue(29) && small.isDue(30));
+        QVERIFY(!large.isDue(600) && large.isDue(700)); // taken as 6.3 s, until one was timed
+        large.saved(0.5);
+        QVERIFY(!large.isDue(49) && large.isDue(50));
+        QVERIFY(every.isDue(0));
+    }
+
+    /// Activation checkpointing.
+    void recomputedIsTheSame() {
+        for (const int lanes : {1, 2}) {
+            FineTuneSettings settings = quick();
+            settings.gradientLanes = lanes, settings.packing = lanes == 1;
+            const auto kept = make(settings);
+            auto recomputed = FineTune::create(*m_reader, settings, 3e-3, 1, m_examples, 1, {}, true);
+            QVERIFY(recomputed && run(*kept, 12) && run(**recomputed, 12));
+            QVERIFY(weightsOf(*kept) == weightsOf(**recomputed));
+        }
     }
 
     void threadsDoNotChangeBits() {

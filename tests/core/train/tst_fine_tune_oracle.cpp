@@ -42,7 +42,7 @@ struct Gradient {
 
 /// Of the mean over learned tokens of all examples, in passes of at most `rows` rows.
 Result<Gradient> gradientOf(const model::WeightReader& reader, std::span<const data::TuningExample> examples,
-                            std::int64_t rows) {
+                            std::int64_t rows, bool recompute = false) {
     const series::DecoderSpec& spec = reader.spec();
     const ParameterLayout layout = parameterLayout(spec);
     FineTuneSettings settings;
@@ -54,7 +54,7 @@ Result<Gradient> gradientOf(const model::WeightReader& reader, std::span<const d
     DecoderTensors gradients = decoderTensors(spec, layout, gradient);
     const std::vector<std::int64_t> order = batches.examplesOf(0);
     const double scale = 1.0 / static_cast<double>(batches.learned(order));
-    DecoderPass pass(spec, std::max(rows, batches.longest()), batches.longest(), at::kFloat, true);
+    DecoderPass pass(spec, std::max(rows, batches.longest()), batches.longest(), at::kFloat, true, at::kCPU, recompute);
     double loss = 0;
     for (std::span<const std::int64_t> left = order; !left.empty();) {
         const std::size_t count = batches.passWithin(left, rows);
@@ -137,6 +137,8 @@ private Q_SLOTS:
             QVERIFY2(found, found ? "" : found.error().text().c_str());
             const double loss = tuning["loss"];
             QVERIFY2(std::abs(found->loss / loss - 1) < 1e-5, qPrintable(QString("%1, not %2").arg(found->loss).arg(loss)));
+            const auto recomputed = gradientOf(*reader, examples, rows, true); // activation checkpointing: the same bits
+            QVERIFY(recomputed && recomputed->loss == found->loss && at::equal(recomputed->flat, found->flat));
             const Difference difference = compare(*reader, layout, found->flat, *wanted);
             QVERIFY2(difference.worst < 1e-3,
                      qPrintable(QString("%1 is %2 off").arg(difference.tensor.c_str()).arg(difference.worst)));

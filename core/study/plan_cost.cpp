@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a plan costs: tokens, time, memory.
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+#include "core/study/planner.h"
+
+namespace crest::study {
+namespace fs = std::filesystem;
+namespace {
+
+constexpr double kFlopsPerThread = 20e9; ///< of an ordinary core, until a rate has been measured
+constexpr double kMeanSpanOfExamples = 64;
+constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
+
+bool isCached(const Cell& cell) {
+    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
+}
+
+/// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
+bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings,
+                   const std::function<bool(const std::string&)>& isKept, PlanCost& cost) {
+    if (plan.tuningTokens == 0 || cell.isBase() || isCached(cell))
+        return false;
+    const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
+                                        cell.strength, cell.seed);
+    if (!trainings.insert(key).second)
+        return false;
+    const bool kept = isKept && isKept(key);
+    ++(kept ? cost.keptTrainings : cost.trainings);
+    return !kept;
+}
+
+std::uintmax_t weightBytes(const fs::path& checkpoint) {
+    std::uintmax_t bytes = 0;
+    std::error_code error;
+    for (fs::directory_iterator entry(checkpoint, error), end; !error && entry != end; entry.increment(error)) {
+        std::error_code ignored;
+        if (entry->path().extension() == ".safetensors")
+            if (const auto size = fs::file_size(entry->path(), ignored); !ignored)
+                bytes += size;
+    }
+    return bytes;
+}
+
+/// Most that the runner holds: itself with LibTorch, and of every worker scratch of one block (of a small model the whole), 64 MB
+/// of row blocks and activations, or a training.
+double memoryOf(const Plan& plan, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
+                const TrainingBytesOf& trainingBytes) {
+    constexpr double kBase = 125e6, kScratch = 64e6;
+    const int workers = workersFor(plan.checkpoints, threads), ofEach = std::max(1, threads / workers);
+    const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, workers));
+    double most = 0;
+    for (const series::DecoderSpec& spec : specs) {
+        const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
+        const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
+        const double scoring = std::min(weights, block + kScratch);
+        const TrainingBytes training = trainingBytes ? trainingBytes(spec, ofEach) : TrainingBytes();
+        most = std::max(most, kBase + atOnce * std::max(training.peak, training.tuned + scoring));
+    }
+    return most;
+}
+
+} // namespace
+
+int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
+    const bool small = checkpoints.empty() || weightBytes(checkpoints.back().path) <= kSmallModelBytes;
+    return small ? std::max(1, cores) : 1;
+}
+
+PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
+                  int threads, const std::function<bool(const std::string&)>& isKept,
+                  const TrainingBytesOf& trainingBytes) {
+    PlanCost cost;
+    cost.cells = plan.cellCount();
+    cost.cached = plan.cachedCellCount();
+    cost.fresh = cost.cells - cost.cached;
+    double flops = 0;
+    const int members = probeKind(plan.probe.kind).members;
+    std::set<std::string> trainings;
+    for (const Cell& cell : plan.cells) {
+        if (needsTraining(plan, cell, trainings, isKept, cost)) {
+            const std::int64_t tokens = kPassesOfTraining * plan.tuningTokens;
+            cost.forwardTokens += tokens;
+            if (!specs.empty())
+                flops += static_cast<double>(tokens) *
+                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
+                                                      kMeanSpanOfExamples);
+        }
+        for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
+            if (cell.cached[t])
+                continue;
+            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : members);
+            cost.forwardTokens += tokens;
+            if (!specs.empty())
+                flops += static_cast<double>(tokens) *
+                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
+                                                      static_cast<double>(plan.tasks[t].windowTokens) / 2);
+        }
+    }
+    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
+                                       : flops / (kFlopsPerThread * std::max(1, threads));
+    cost.memoryBytes = memoryOf(plan, cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
+    return cost;
+}
+
+} // namespace crest::study

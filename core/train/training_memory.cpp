@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/train/training_memory.h"
+
+#include <algorithm>
+
+namespace crest::train {
+
+using series::MlpKind;
+using series::NormPlacement;
+using series::QkNorm;
+using series::TensorInfo;
+using series::TensorSlot;
+
+namespace {
+
+/// Logits held at a time: within the cache where the head's matrix is, too; else enough rows to make reading it worth
+/// while.
+constexpr std::int64_t kLogitBytes = 1 << 19, kManyLogitBytes = 1 << 25, kSmallHead = 1 << 18;
+
+std::int64_t elementsOf(const TensorInfo& info) {
+    std::int64_t elements = 1;
+    for (const std::int64_t size : info.shape)
+        elements *= size;
+    return elements;
+}
+
+} // namespace
+
+std::int64_t BlockColumns::bytes() const {
+    return 4 * (x + attentionIn + qkv + attendedRows + middle + mlpSource + mlpIn + hidden + branch1 + branch2 + queries + keys +
+                queryRstd + keyRstd + lse + kStatistics) +
+           clipped;
+}
+
+BlockColumns blockColumns(const series::DecoderSpec& s) {
+    const std::int64_t heads = s.heads * s.headSize, keys = s.kvHeads * s.headSize;
+    const bool before = s.normPlacement == NormPlacement::BeforeBranch;
+    BlockColumns c;
+    c.x = s.width;
+    c.attentionIn = before ? s.width : 0;
+    c.qkv = heads + 2 * keys;
+    c.clipped = s.clipQkv > 0 ? c.qkv : 0;
+    if (s.qkNorm != QkNorm::None) {
+        const bool each = s.qkNorm == QkNorm::EachHead;
+        c.queries = heads, c.keys = keys;
+        c.queryRstd = each ? s.heads : 1, c.keyRstd = each ? s.kvHeads : 1;
+    }
+    c.attendedRows = heads;
+    c.lse = s.heads;
+    c.middle = s.parallelResidual ? 0 : s.width;
+    c.mlpSource = before ? s.width : 0;
+    c.branch1 = c.branch2 = before ? 0 : s.width;
+    c.mlpIn = s.mlp == MlpKind::Gated ? 2 * s.mlpWidth : s.mlpWidth;
+    c.hidden = s.mlpWidth;
+    return c;
+}
+
+std::int64_t WorkColumns::bytes() const {
+    return 4 * (last + headIn + lastNormed + embedded + projected + heads + dx + dNormed + dNormed2 + dHeadIn + dBranch + dEmbedded +
+                dProjected + dHeads + dQkv + dAttendedRows + dHidden + kStatistics);
+}
+
+WorkColumns workColumns(const series::DecoderSpec& s, bool withGradients) {
+    const std::int64_t heads = s.heads * s.headSize;
+    WorkColumns c;
+    c.last = c.headIn = c.lastNormed = s.width;
+    c.embedded = c.projected = s.embeddingWidth;
+    c.heads = s.qkNorm != QkNorm::None ? heads : 0;
+    if (!withGradients)
+        return c;
+    c.dx = c.dNormed = c.dNormed2 = c.dHeadIn = s.width;
+    c.dBranch = s.normPlacement != NormPlacement::BeforeBranch ? s.width : 0;
+    c.dEmbedded = c.dProjected = s.embeddingWidth;
+    c.dHeads = c.heads;
+    c.dQkv = heads + 2 * s.kvHeads * s.headSize;
+    c.dAttendedRows = heads;
+    c.dHidden = s.mlpWidth;
+    return c;
+}
+
+std::int64_t logitRows(const series::DecoderSpec& spec, std::int64_t rows) {
+    const std::int64_t bytes = spec.vocabSize * spec.tableWidth() <= kSmallHead ? kLogitBytes : kManyLogitBytes;
+    return std::min(rows, std::clamp<std::int64_t>(bytes / (4 * spec.vocabSize), 64, 512));
+}
+
+std::int64_t passBytes(const series::DecoderSpec& spec, std::int64_t rows, bool recompute) {
+    const BlockColumns block = blockColumns(spec);
+    const std::int64_t ofBlocks = recompute ? block.bytes() + 4 * block.x * (spec.layers - 1) : block.bytes() * spec.layers;
+    return rows * (ofBlocks + workColumns(spec, true).bytes()) + 4 * logitRows(spec, rows) * spec.vocabSize;
+}
+
+std::int64_t roughBytesPerRow(const series::DecoderSpec& spec) {
+    return 4 * (spec.layers * (5 * spec.width + (spec.heads + 2 * spec.kvHeads) * spec.headSize +
+                               spec.heads * spec.headSize + 3 * spec.mlpWidth) +
+                6 * spec.width);
+}
+
+std::int64_t rowsOfPass(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t longest) {
+    const std::int64_t bytes = std::clamp<std::int64_t>(32 * series::parameterCount(spec), 4'000'000, 1'000'000'000);
+    const std::int64_t ofLane =
+        settings.packing ? (settings.batchExamples + settings.gradientLanes - 1) / settings.gradientLanes : 1;
+    return std::max(longest, std::min(bytes / roughBytesPerRow(spec), ofLane * longest));
+}
+
+namespace {
+
+constexpr std::int64_t kOwnProductWidth = 256; ///< of ops.cpp
+
+/// What products in bfloat16 hold of both factors and the result (ops.cpp), and LibTorch's of packed parts.
+double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t rows) {
+    constexpr double kLibraryProducts = 32e6; // as measured: they pack parts of both factors
+    std::int64_t in = 0, out = 0, largest = 0, shortest = 0;
+    std::int64_t turned = logitRows(spec, rows) * spec.vocabSize;
+    for (const TensorInfo& info : series::expectedTensors(spec)) {
+        if (info.shape.size() != 2)
+            continue;
+        largest = std::max(largest, elementsOf(info));
+        shortest = std::max(shortest, std::min(info.shape[0], info.shape[1]));
+        if (info.layer < 0)
+            continue;
+        const std::int64_t outs = info.shape[info.transposed ? 1 : 0], ins = info.shape[info.transposed ? 0 : 1];
+        in = std::max(in, ins), out = std::max(out, outs);
+    }
+    const double packed = shortest > kOwnProductWidth ? kLibraryProducts : 0.0;
+    if (settings.compute == ComputeType::Float32)
+        return packed;
+    const BlockColumns block = blockColumns(spec);
+    out = std::max({out, block.qkv, block.mlpIn});
+    turned = std::max(turned, rows * out);
+    const std::int64_t widest = std::max(rows * std::max(in, out), logitRows(spec, rows) * spec.vocabSize);
+    return packed + 2.0 * static_cast<double>(2 * widest + turned + largest);
+}
+
+} // namespace
+
+TrainingMemory trainingMemory(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t longest,
+                              int threads, bool recompute) {
+    std::int64_t adapters = 0, blockMatrices = 0;
+    const auto isAdapted = [&](const TensorInfo& info) {
+        const bool attention = info.slot == TensorSlot::Query || info.slot == TensorSlot::Key || info.slot == TensorSlot::Value ||
+                               info.slot == TensorSlot::QueryKeyValue || info.slot == TensorSlot::AttentionOutput;
+        return settings.loraMatrices == LoraMatrices::All || attention == (settings.loraMatrices == LoraMatrices::Attention);
+    };
+    for (const TensorInfo& info : series::expectedTensors(spec))
+        if (info.layer >= 0 && info.shape.size() == 2) {
+            blockMatrices += elementsOf(info);
+            adapters += isAdapted(info) ? settings.loraRank * (info.shape[0] + info.shape[1]) : 0;
+        }
+    const auto all = static_cast<double>(series::parameterCount(spec)), ofAdapters = static_cast<double>(adapters);
+    const bool low = settings.loraRank > 0;
+    const std::int64_t rows = rowsOfPass(spec, settings, longest);
+    const double workers = static_cast<double>(std::min<std::int64_t>(std::max(threads, 1), settings.gradientLanes));
+    TrainingMemory memory;
+    memory.weights = 4 * all + (settings.l2ToStart > 0 && !low ? 4 * all : 0);
+    memory.moments = low ? 16 * ofAdapters : 8 * all;
+    memory.gradients = 4 * static_cast<double>(settings.gradientLanes) * (low ? static_cast<double>(blockMatrices) : all);
+    memory.rounded = settings.compute == ComputeType::BFloat16 ? 2 * all : 0;
+    memory.passes = workers * static_cast<double>(passBytes(spec, rows, recompute));
+    memory.workspaces = workers * workspacesOf(spec, settings, rows);
+    return memory;
+}
+
+} // namespace crest::train
