@@ -12,6 +12,12 @@
 
 namespace crest::analysis::detail {
 
+struct TradeOffPlace {
+    double rate = 0, budget = 0;
+};
+/// What the options ask for, or tradeOffChoices has. Mismatch where there is nothing to compare, NotFound for what is not there.
+Result<TradeOffPlace> placeOf(const ProbeResults& results, const FigureOptions& options);
+
 /// One setting: a dot in every panel.
 struct Dot {
     std::string family, familyName; ///< of the curve: id and legend

@@ -13,6 +13,8 @@ namespace crest::ui {
 namespace {
 
 constexpr double kNarrowestMm = 55;
+/// In em: a title of two lines and two notes. What stands above a plot beyond that makes the panel higher, not the plot lower.
+constexpr double kUsualTop = 6;
 
 } // namespace
 
@@ -44,7 +46,7 @@ void FigurePainter::layOut(const analysis::Figure& figure, const PaperSize& pape
     legend->setPos(0.5 * style.em, 0);
     double y = legend->height() > 0 ? legend->height() + 0.5 * style.em : 0;
 
-    double leastTop = 1e9, leastBottom = 1e9;
+    double leastTop = kUsualTop * style.em, leastBottom = 1e9;
     for (std::size_t i = 0; i < figure.panels.size(); ++i) {
         auto* chart = new PanelChart(style);
         m_scene->addItem(chart);
