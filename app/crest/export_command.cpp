@@ -34,7 +34,7 @@ std::vector<std::string> figureChoices() {
 struct ExportArguments {
     std::string study, run, figure = "curves", output, x = "tokens", y, spread = "ci95", metric, checkpoint;
     std::optional<std::int64_t> seed;
-    double strength = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
+    double strength = 0, budget = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     std::vector<std::string> hide;
     std::vector<double> xRange, yRange;
@@ -58,6 +58,8 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
         options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
     if (arguments.strength > 0)
         options.strength = arguments.strength;
+    if (arguments.budget > 0)
+        options.budget = arguments.budget;
     options.quickExponent = arguments.quickExponent;
     options.spread = arguments.spread == "sd" ? Spread::Deviation : Spread::Confidence95;
     options.inflections = !arguments.noInflections;
@@ -160,20 +162,24 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
     command->add_option("--x", arguments->x, "Horizontal axis")
         ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
-    command->add_option("--y", arguments->y, "Loss, its change from the base, or both; default: value, of the map change")
+    command->add_option("--y", arguments->y, "Loss, its change from the base (of a trade-off: from plain fine-tuning), or both; default: value, of the map change")
         ->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--metric", arguments->metric,
                         "Metric of the tasks of suites that have it (acc_norm, ...); default: the first of each");
     command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
-    command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition; default: the middle one")
+    command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition or a trade-off; default: the middle one")
         ->check(CLI::PositiveNumber);
+    command
+        ->add_option("--budget", arguments->budget, "Which budget of a trade-off, in tokens: 16777216, 16M, 1.5B; default: the largest")
+        ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"k", 1e3}, {"M", 1e6}, {"B", 1e9}, {"T", 1e12}},
+                                          CLI::AsNumberWithUnit::CASE_SENSITIVE));
     command->add_option("--checkpoint", arguments->checkpoint, "Of the figure training: whose trainings; --strength: one rate alone");
     command->add_option("--seed", arguments->seed, "Of the figure training: which fine-tuning seed; default: the first");
     command->add_option("--quick-exponent", arguments->quickExponent,
                         "The chosen rate falls quickly where it goes as tokens to minus this, or faster")
         ->check(CLI::PositiveNumber);
-    CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear token axis; the default of figure-1 and figure-2");
-    command->add_flag("--log-x", arguments->logX, "Logarithmic token axis; the default of the others")->excludes(linearX);
+    CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear horizontal axis; the default of figure-1, figure-2 and trade-off");
+    command->add_flag("--log-x", arguments->logX, "Logarithmic horizontal axis; the default of the others")->excludes(linearX);
     CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis; the default of chosen-rate and rate-map");
     command->add_flag("--linear-y", arguments->linearY, "Linear vertical axis; the default of the others")->excludes(logY);
     command->add_flag("--no-inflections", arguments->noInflections, "Leave the inflection marks out");
