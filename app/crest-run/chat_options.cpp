@@ -26,20 +26,14 @@ Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const C
     suffix.clear();
     if (options.multiturn.value_or(false) && !options.chatTemplate)
         return fail(ErrorKind::OutOfRange, "--fewshot-as-multiturn true needs --apply-chat-template.");
-    if (task.kind == data::TaskKind::Rolling || (!options.chatTemplate && options.system.empty()))
-        return task;
-    Json definition = task.definition;
-    if (options.chatTemplate) {
-        data::ChatSettings chat;
-        chat.on = true;
-        chat.name = *options.chatTemplate;
-        chat.multiturn = options.multiturn.value_or(true);
-        definition["chat"] = data::chatToJson(chat);
-    }
-    if (!options.system.empty())
-        definition["system"] = options.system;
-    suffix = " (" + data::chatWords(definition) + ")";
-    return data::parseTask(definition, task.name);
+    data::ChatSettings chat;
+    chat.on = options.chatTemplate.has_value();
+    chat.name = options.chatTemplate.value_or("");
+    chat.multiturn = options.multiturn.value_or(true);
+    CREST_TRY(asked, data::askedAs(task, chat, options.system));
+    if (const std::string words = data::chatWords(asked.definition); !words.empty() && asked.definition != task.definition)
+        suffix = " (" + words + ")";
+    return asked;
 }
 
 } // namespace crest

@@ -308,6 +308,17 @@ Json chatToJson(const ChatSettings& chat) {
     return json;
 }
 
+Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system) {
+    if (task.kind == TaskKind::Rolling || (!chat.on && system.empty()))
+        return task;
+    Json definition = task.definition;
+    if (chat.on)
+        definition["chat"] = chatToJson(chat);
+    if (!system.empty())
+        definition["system"] = system;
+    return parseTask(definition, task.name);
+}
+
 std::string chatWords(const Json& definition) {
     const auto chat = chatSettings(definition, "");
     std::string words;

@@ -61,6 +61,9 @@ struct TaskDefinition {
     Json definition;
 };
 
+/// The task with these settings in its definition; whole documents (Rolling) are asked as ever.
+Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system);
+
 struct Suite {
     std::string name, description;
     std::vector<TaskDefinition> tasks;

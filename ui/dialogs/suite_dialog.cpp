@@ -19,6 +19,8 @@
 #include <QSpinBox>
 #include <QTableView>
 
+#include "core/data/chat_template.h"
+#include "core/series/tokenizer_files.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 #include "ui/window/icons.h"
@@ -66,6 +68,7 @@ SuiteDialog::SuiteDialog(std::vector<study::Task> existing, QWidget* parent)
     , m_role(new QComboBox)
     , m_folder(new QLineEdit)
     , m_all(new QCheckBox(tr("All tasks whose data are there")))
+    , m_chat(new QCheckBox(tr("Apply &chat template")))
     , m_table(new QTableView)
     , m_about(new QLabel)
     , m_state(new QLabel) {
@@ -89,6 +92,7 @@ void SuiteDialog::setupFields() {
     m_folder->setText(QSettings(settingsFile(), QSettings::IniFormat).value(kFolderKey).toString());
     m_shots = spin(-1, 1000, tr("as the suite says"), tr(" shots"), tr("Shots"));
     m_limit = spin(0, 10'000'000, tr("all"), tr(" items"), tr("At most"));
+    setCheckpoint({});
     m_lookTimer.setSingleShot(true);
     m_lookTimer.setInterval(kLookDelayMs);
     connect(m_suite, &QComboBox::activated, this, &SuiteDialog::suiteChosen);
@@ -159,6 +163,7 @@ void SuiteDialog::setupLayout() {
     form->addRow(m_state);
     form->addRow(tr("S&hots"), m_shots);
     form->addRow(tr("At &most"), m_limit);
+    form->addRow(m_chat);
     form->addRow(tr("&Role"), m_role);
     form->addRow(buttons);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
@@ -278,15 +283,28 @@ study::Role SuiteDialog::role() const {
     return static_cast<study::Role>(m_role->currentData().toInt());
 }
 
+void SuiteDialog::setCheckpoint(const std::filesystem::path& checkpoint) {
+    const auto files = checkpoint.empty() ? Result<data::ChatFiles>() : data::readChatFiles(series::tokenizerFolder(checkpoint));
+    m_chat->setEnabled(files && !files->templates.empty());
+    m_chat->setToolTip(!files               ? toQString(files.error().text())
+                       : m_chat->isEnabled() ? tr("Questions are asked by the chat template of the series' tokenizer, shots as turns")
+                                             : tr("The tokenizer of the series has no chat template"));
+}
+
 std::vector<study::Task> SuiteDialog::tasks() const {
     std::vector<study::Task> tasks;
+    data::ChatSettings chat;
+    chat.on = m_chat->isEnabled() && m_chat->isChecked();
     const auto named = [&](const std::string& name) {
         const auto at = std::find_if(m_existing.begin(), m_existing.end(),
                                      [&](const study::Task& one) { return one.name == name; });
         return at == m_existing.end() ? nullptr : &*at;
     };
     for (const int row : m_model.wanted()) {
-        const data::TaskDefinition& definition = m_model.suite().tasks[static_cast<std::size_t>(row)];
+        const data::TaskDefinition& inSuite = m_model.suite().tasks[static_cast<std::size_t>(row)];
+        const data::TaskDefinition definition = data::askedAs(inSuite, chat, {}).value_or(inSuite);
+        const std::string words = chat.on ? data::chatWords(definition.definition) : std::string();
+        const std::string name = words.empty() ? definition.name : definition.name + " (" + words + ")";
         study::Task task;
         task.kind = study::TaskKind::Suite;
         task.textsPath = QFileInfo(m_folder->text().trimmed()).absoluteFilePath().toStdString();
@@ -294,13 +312,13 @@ std::vector<study::Task> SuiteDialog::tasks() const {
         task.shots = m_shots->value();
         task.limit = m_limit->value();
         // The same task with other settings is another task.
-        task.name = definition.name;
+        task.name = name;
         for (int number = 2; const study::Task* there = named(task.name); ++number) {
             study::Task same = *there;
             same.dataHash = task.dataHash;
             if (same == task)
                 break;
-            task.name = definition.name + (number == 2 && task.shots >= 0 ? " " + std::to_string(task.shots) + "-shot"
+            task.name = name + (number == 2 && task.shots >= 0 ? " " + std::to_string(task.shots) + "-shot"
                                                                            : " " + std::to_string(number));
         }
         tasks.push_back(std::move(task));

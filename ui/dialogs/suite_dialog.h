@@ -3,6 +3,7 @@
 // is missing says which file it wants.
 #pragma once
 
+#include <filesystem>
 #include <vector>
 
 #include <QDialog>
@@ -34,6 +35,8 @@ public:
     /// As if chosen in a file dialog.
     void setSuiteFile(const QString& file);
     void setDataFolder(const QString& folder);
+    /// One of the series: tasks can be asked by the chat template of its tokenizer, where that has one.
+    void setCheckpoint(const std::filesystem::path& checkpoint);
 
 private:
     void setupFields();
@@ -57,7 +60,7 @@ private:
     QComboBox *m_suite, *m_role;
     QLineEdit* m_folder;
     QSpinBox *m_shots, *m_limit;
-    QCheckBox* m_all;
+    QCheckBox *m_all, *m_chat;
     QTableView* m_table;
     QLabel *m_about, *m_state;
     QPushButton* m_add = nullptr;

@@ -23,6 +23,15 @@ std::int64_t contextOf(const StudySession& session) {
     return 0;
 }
 
+/// Empty where none can be used.
+std::filesystem::path firstCheckpoint(const StudySession& session) {
+    for (const series::Series& one : session.series())
+        for (const series::Checkpoint& candidate : one.checkpoints)
+            if (candidate.state == series::CheckpointState::Ok)
+                return candidate.path;
+    return {};
+}
+
 } // namespace
 
 void ProbeDock::addText() {
@@ -54,6 +63,7 @@ void ProbeDock::addToProbe(const std::vector<study::Task>& tasks, study::Role ro
 
 void ProbeDock::addSuite() {
     auto* dialog = new SuiteDialog(m_session.study().tasks, this);
+    dialog->setCheckpoint(firstCheckpoint(m_session));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe(dialog->tasks(), dialog->role()); });
     dialog->open();
@@ -76,12 +86,7 @@ void ProbeDock::addTuning() {
         tr("Data (*.jsonl *.json *.csv *.tsv *.parquet *.txt *.gz *.zip);;All files (*)"));
     if (file.isEmpty())
         return;
-    std::filesystem::path checkpoint;
-    for (const series::Series& one : m_session.series())
-        for (const series::Checkpoint& candidate : one.checkpoints)
-            if (checkpoint.empty() && candidate.state == series::CheckpointState::Ok)
-                checkpoint = candidate.path;
-    auto* dialog = new TuningDialog(file, m_session.study().tasks, checkpoint, contextOf(m_session), this);
+    auto* dialog = new TuningDialog(file, m_session.study().tasks, firstCheckpoint(m_session), contextOf(m_session), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
         if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !trains()) {

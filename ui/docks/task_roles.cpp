@@ -7,6 +7,7 @@
 #include <QMenu>
 #include <QToolButton>
 
+#include "core/data/suite.h"
 #include "ui/data/format.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
@@ -15,9 +16,10 @@ namespace crest::ui {
 namespace {
 
 QString taskToolTip(const study::Task& task) {
+    const std::string asked = data::chatWords(Json::parse(task.definition, nullptr, false));
     if (task.kind == study::TaskKind::Suite)
-        return QObject::tr("Task of a suite, data in %1\n%2, %3")
-            .arg(toQString(task.textsPath),
+        return QObject::tr("Task of a suite, data in %1\n%2%3, %4")
+            .arg(toQString(task.textsPath), asked.empty() ? QString() : toQString(asked) + QStringLiteral(", "),
                  task.shots < 0 ? QObject::tr("the suite's number of shots") : QObject::tr("%1 shots").arg(task.shots),
                  task.limit > 0 ? QObject::tr("the first %1 items").arg(task.limit) : QObject::tr("all items"));
     if (task.kind == study::TaskKind::TuningLoss)

@@ -89,6 +89,7 @@ private Q_SLOTS:
     void promptsAreATask();
     void aSecondFileOfPromptsGetsItsOwnName();
     void theSampleSuiteFindsItsData();
+    void tasksAreAskedByAChatTemplate();
 };
 
 void SuiteWindowTest::baseEvaluationByClicks() {
@@ -234,6 +235,34 @@ void SuiteWindowTest::theSampleSuiteFindsItsData() {
     dialog.setSuiteFile(QStringLiteral(CREST_SOURCE_DIR "/resources/suites/arc.json"));
     QCOMPARE(folder->text(), before);
     qunsetenv("CREST_RESOURCES");
+}
+
+/// Only where the tokenizer has a template; how a task is asked is in its name and its definition.
+void SuiteWindowTest::tasksAreAskedByAChatTemplate() {
+    SuiteFixture fixture;
+    SuiteDialog dialog({}, nullptr);
+    dialog.setSuiteFile(fixture.suite);
+    dialog.setDataFolder(fixture.data);
+    auto* table = named<QTableView>(&dialog, QStringLiteral("Tasks of the suite"));
+    QTRY_COMPARE_WITH_TIMEOUT(table->model()->rowCount(), 2, kLongMs);
+    const auto state = [&](int row) { return table->model()->index(row, SuiteModel::Data).data().toString(); };
+    QTRY_COMPARE_WITH_TIMEOUT(state(0), QStringLiteral("data found"), kLongMs);
+    QCheckBox *chat = nullptr, *all = nullptr;
+    for (QCheckBox* box : dialog.findChildren<QCheckBox*>())
+        (box->text().contains(QStringLiteral("chat template")) ? chat : all) = box;
+    QVERIFY(chat && all && !chat->isEnabled());
+    all->click();
+    QCOMPARE(dialog.tasks().size(), 1u);
+    const std::string plain = dialog.tasks()[0].name;
+    dialog.setCheckpoint(fixture.data.toStdString());
+    QVERIFY(!chat->isEnabled() && chat->toolTip().contains(QStringLiteral("no chat template")));
+    write(QDir(fixture.data).filePath(QStringLiteral("chat_template.jinja")), "{{ messages[0].content }}");
+    dialog.setCheckpoint(fixture.data.toStdString());
+    QVERIFY(chat->isEnabled());
+    QCOMPARE(dialog.tasks()[0].name, plain);
+    chat->click();
+    QCOMPARE(dialog.tasks()[0].name, plain + " (chat template)");
+    QVERIFY(Json::parse(dialog.tasks()[0].definition)["chat"] == (Json{{"multiturn", true}}));
 }
 
 int main(int argc, char** argv) {
