@@ -39,9 +39,10 @@ inline std::vector<study::ResultRow> faultRows() {
              "",
              {1.0f + static_cast<float>(cell), 2.0f, 3.0f, 4.0f},
              {15, 15, 15, 15},
+             {},
              {}});
         for (int task = 1; task < static_cast<int>(plan.tasks.size()); ++task) { // one of each kind
-            run::Measurement measurement{cell, task, 0, 0, 0, "", {}, {}, {}};
+            run::Measurement measurement{cell, task, 0, 0, 0, "", {}, {}, {}, {}};
             measurement.outcome =
                 pretend::pretendOutcome({pretend::suiteKind(task - 1), plan.tasks[task].limit, 1e6,
                                          plan.cells[cell].strength, static_cast<std::uint64_t>(cell)});
