@@ -287,7 +287,7 @@ Result<std::unique_ptr<FineTune>> FineTune::create(const model::WeightReader& re
     try {
         auto impl = std::make_unique<Impl>(reader, settings, learningRate, seed, std::move(batches), std::move(replayed),
                                            threads, recompute);
-        if (!std::isfinite(impl->flat.sum(at::kDouble).item<double>()))
+        if (!std::isfinite(at::dot(impl->flat, impl->flat).item<double>())) // makes no copy
             CREST_CHECK(reader.checkedRms().map([](const auto&) {})); // names the tensor
         return std::unique_ptr<FineTune>(new FineTune(std::move(impl)));
     } catch (const std::exception& e) {

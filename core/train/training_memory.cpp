@@ -121,7 +121,8 @@ double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& set
         const std::int64_t outs = info.shape[info.transposed ? 1 : 0], ins = info.shape[info.transposed ? 0 : 1];
         in = std::max(in, ins), out = std::max(out, outs);
     }
-    const double packed = shortest > kOwnProductWidth ? kLibraryProducts : 0.0;
+    const bool own = settings.compute == ComputeType::Float32 && shortest <= kOwnProductWidth;
+    const double packed = own ? 0.0 : kLibraryProducts;
     if (settings.compute == ComputeType::Float32)
         return packed;
     const BlockColumns block = blockColumns(spec);
