@@ -73,9 +73,24 @@ Result<void> addListed(const Json& config, const std::string& where, ChatFiles& 
     return {};
 }
 
+/// What a class of transformers calls its tokens where tokenizer_config.json says nothing of them.
+std::string usualToken(const Json& config, const std::string& key) {
+    const auto named = config.find("tokenizer_class");
+    std::string type = named != config.end() && named->is_string() ? named->get<std::string>() : std::string();
+    if (type.ends_with("Fast"))
+        type.erase(type.size() - 4);
+    const bool gpt = type == "GPT2Tokenizer" || type == "GPTNeoXTokenizer", qwen = type == "Qwen2Tokenizer";
+    if ((gpt && key == "bos_token") || ((gpt || qwen) && (key == "eos_token" || key == "unk_token")))
+        return "<|endoftext|>";
+    if (key == "pad_token")
+        return qwen ? "<|endoftext|>" : type == "GPTNeoXTokenizer" ? "<|padding|>" : "";
+    return {};
+}
+
 std::string contentOf(const Json& config, const char* key) {
     const auto found = config.find(key);
-    return found == config.end() ? std::string() : text::detail::addedToken(*found)["content"].get<std::string>();
+    return found == config.end() ? usualToken(config, key)
+                                 : text::detail::addedToken(*found)["content"].get<std::string>();
 }
 
 /// As the harness has them: without a padding token it takes the unknown one, else the end's.

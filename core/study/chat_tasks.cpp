@@ -23,6 +23,12 @@ Result<void> pinOne(Task& task, const data::ChatFiles& files, const Pinned& pinn
     if (!definition.chat.on)
         return {};
     data::ChatSettings chat = definition.chat;
+    if (chat.date.empty())
+        chat.date = pinned.date;
+    const auto chosen = data::ChatTemplate::choose(files, chat.name, chat.date, where);
+    if (!chosen)
+        return fail(chosen.error().kind, fmt::format("Task \"{}\": {}", task.name, chosen.error().message),
+                    chosen.error().where);
     if (!chat.hash.empty() && chat.hash != pinned.hash)
         return fail(ErrorKind::Mismatch,
                     fmt::format("Task \"{}\": this checkpoint has another chat template than the ones before, so their scores "
@@ -30,12 +36,6 @@ Result<void> pinOne(Task& task, const data::ChatFiles& files, const Pinned& pinn
                                 task.name),
                     where);
     chat.hash = pinned.hash;
-    if (chat.date.empty())
-        chat.date = pinned.date;
-    const auto chosen = data::ChatTemplate::choose(files, chat.name, chat.date, where);
-    if (!chosen)
-        return fail(chosen.error().kind, fmt::format("Task \"{}\": {}", task.name, chosen.error().message),
-                    chosen.error().where);
     json["chat"] = data::chatToJson(chat);
     task.definition = canonicalJson(json);
     return {};

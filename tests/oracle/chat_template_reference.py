@@ -3,7 +3,7 @@
 
   chat_template_reference.py FILE
 
-FILE: {"date", "specials", "cases": [{"name", "template", "real", "conversations": [[{"role", "content"}, ..], ..], "texts": [text or null where it raises, ..]}]}
+FILE: {"date", "specials", "classes": [[tokenizer_config.json, special tokens], ..], "cases": [{"name", "template", "real", "conversations": [[{"role", "content"}, ..], ..], "texts": [text or null where it raises, ..]}]}
 "real" ones are templates of models (TRL's files and the short ones), the others small ones for one rule each.
 """
 import datetime
@@ -12,13 +12,14 @@ import logging
 import os
 import pathlib
 import sys
+import tempfile
 import types
 
 os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
 
 import trl
 from tokenizers import Tokenizer, models
-from transformers import PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from transformers.utils import chat_template_utils
 from lm_eval.models.huggingface import HFLM, configure_pad_token
 
@@ -88,6 +89,19 @@ def texts(lm, template):
     return out
 
 
+def class_tokens():
+    """Special tokens of tokenizers whose configuration names their class and nothing else."""
+    found = []
+    for name in ("GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXTokenizerFast", "Qwen2Tokenizer", "PreTrainedTokenizerFast"):
+        with tempfile.TemporaryDirectory() as folder:
+            PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())).save_pretrained(folder)
+            config = {"tokenizer_class": name}
+            for file, content in (("tokenizer_config.json", config), ("config.json", {"model_type": "llama"})):
+                pathlib.Path(folder, file).write_text(json.dumps(content))
+            found.append([config, configure_pad_token(AutoTokenizer.from_pretrained(folder)).special_tokens_map])
+    return found
+
+
 def main(path):
     logging.disable(logging.WARNING)
     chat_template_utils.datetime = types.SimpleNamespace(now=lambda: DAY)
@@ -98,7 +112,7 @@ def main(path):
     named = [(name, text, True) for name, text in real.items()] + [(f"rule {i}", text, False) for i, text in enumerate(RULES)]
     cases = [{"name": n, "template": t, "real": r, "texts": texts(lm, t)} for n, t, r in named]
     with open(path, "w") as file:
-        json.dump({"date": DAY.strftime("%Y-%m-%d"), "specials": tokenizer.special_tokens_map, "cases": cases,
+        json.dump({"date": DAY.strftime("%Y-%m-%d"), "specials": tokenizer.special_tokens_map, "cases": cases, "classes": class_tokens(),
                    "talks": [[{"role": r, "content": c} for r, c in talk] for talk in TALKS]}, file)
 
 
