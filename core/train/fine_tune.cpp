@@ -12,6 +12,7 @@
 #include "core/io/files.h"
 #include "core/model/kernels.h"
 #include "core/model/pages.h"
+#include "core/train/available_memory.h"
 #include "core/train/decoder_pass.h"
 #include "core/train/gradient_lanes.h"
 #include "core/train/low_rank.h"
@@ -152,14 +153,15 @@ void FineTune::Impl::enterStage() {
 /// All at once, before threads work: where memory does not suffice it is found here, and leaves room for what products, threads
 /// and others take for a while, some of which end the program where they get nothing.
 void FineTune::Impl::makePasses() {
-    constexpr std::int64_t kSpare = 32 << 20;
-    if (workers.size() == lanes->workers(threads))
+    const std::size_t count = lanes->workers(threads);
+    if (workers.size() == count)
         return;
-    workers.clear();
-    while (workers.size() < lanes->workers(threads))
-        workers.push_back(
-            std::make_unique<DecoderPass>(reader.spec(), passRows, longest, at::kFloat, true, at::kCPU, recompute));
-    at::empty({kSpare}, at::kByte); // not touched, and given back
+    const series::DecoderSpec& spec = reader.spec();
+    if (passRows > longest)
+        requireAvailable(static_cast<std::int64_t>(count) * passBytes(spec, passRows, recompute));
+    for (workers.clear(); workers.size() < count;)
+        workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, at::kFloat, true, at::kCPU, recompute));
+    at::empty({32 << 20}, at::kByte); // not touched, and given back
 }
 
 double FineTune::Impl::runLane(DecoderPass& pass, DecoderTensors& gradients, const TuningBatches& from,
@@ -209,9 +211,7 @@ bool FineTune::Impl::halveRows() {
     if (passRows <= longest)
         return false;
     passRows = std::max(longest, passRows / 2);
-    note = fmt::format("There was not enough memory for {} tokens at a time: from step {} on at most {} went through the model "
-                       "together. The examples of each step stayed the same; only the order of sums changed.",
-                       rowsOfPass(reader.spec(), settings, longest), done + 1, passRows);
+    note = noteOfHalving(rowsOfPass(reader.spec(), settings, longest), done + 1, passRows);
     return true;
 }
 

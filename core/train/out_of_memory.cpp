@@ -24,4 +24,10 @@ Error noMemoryForStep(std::int64_t step, std::int64_t longest, std::int64_t leas
             ""};
 }
 
+std::string noteOfHalving(std::int64_t before, std::int64_t step, std::int64_t now) {
+    return fmt::format("There was not enough memory for {} tokens at a time: from step {} on at most {} went through the model "
+                       "together. The examples of each step stayed the same; only the order of sums changed.",
+                       before, step, now);
+}
+
 } // namespace crest::train

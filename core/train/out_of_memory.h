@@ -4,6 +4,7 @@
 
 #include <exception>
 #include <new>
+#include <string>
 #include <string_view>
 #include <system_error>
 
@@ -30,5 +31,7 @@ inline bool isOutOfMemory(const std::exception& error) {
 Error noMemoryForState(const TrainingMemory& needed);
 /// For a step with one example, of `longest` tokens, at a time, which takes `least` bytes beside that.
 Error noMemoryForStep(std::int64_t step, std::int64_t longest, std::int64_t least, const TrainingMemory& needed, bool recompute);
+/// For a run whose passes had `before` rows and have `now` from that step on.
+std::string noteOfHalving(std::int64_t before, std::int64_t step, std::int64_t now);
 
 } // namespace crest::train

@@ -12,7 +12,7 @@ public:
     /// `seconds` between two saves, 0: after every step, whatever it costs. `bytes` of a state, until a save has been timed.
     SavePace(double seconds, double bytes)
         : m_seconds(seconds)
-        , m_cost(bytes / 300e6) {}
+        , m_cost(bytes / 200e6) {}
     /// So many seconds after the last save, or the start.
     bool isDue(double since) const { return since >= (m_seconds > 0 ? std::max(m_seconds, 99 * m_cost) : 0.0); }
     void saved(double cost) { m_cost = cost; }

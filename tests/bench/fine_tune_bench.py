@@ -2,12 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tuning speed of Crest against transformers' Trainer and a packed PyTorch loop, interleaved in one run.
 
-usage: fine_tune_bench.py FINE_TUNE_BENCH [--rounds N] [--steps N] [--shape 15m] [--dtype float32|bfloat16]
+usage: fine_tune_bench.py FINE_TUNE_BENCH [--rounds N] [--steps N] [--shape 15m] [--dtype float32|bfloat16] [--memory-of trainer|packed]
 
 One thread each; real tokens per CPU second (padding does not count). Examples: log-normal lengths, mean about 153 of at most 512, the
 second half of each learned; 8 to an optimiser step. Trainer pads each batch to its longest example. The packed loop is the decoder of
 pretrain_bench.py on rows of 512 that hold whole examples one after the other, without masks between them (which would cost it more),
-with cross-entropy of all rows and AdamW(fused=True).
+with cross-entropy of all rows and AdamW(fused=True). Most resident memory is that of a process of its own for each (--memory-of).
 """
 import argparse
 import json
@@ -119,12 +119,20 @@ class Crest:
         return seconds, tokens
 
 
+def peer_memory(peer, dtype):
+    """MB, of a process that does nothing else."""
+    command = [sys.executable, os.path.abspath(__file__), "-", "--dtype", dtype, "--memory-of", peer]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    return float(done.stdout.splitlines()[-1])  # the Trainer prints, too
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
     parser.add_argument("--shape", choices=["15m"], default="15m")
+    parser.add_argument("--memory-of", choices=["trainer", "packed"])
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     a = parser.parse_args()
     torch.set_num_threads(1)
@@ -132,15 +140,24 @@ def main():
     s = pretrain_bench.SHAPES[a.shape]
     config = LlamaConfig(vocab_size=s["vocab"], hidden_size=s["width"], num_hidden_layers=s["layers"], num_attention_heads=s["heads"],
                          intermediate_size=s["mlp"], max_position_embeddings=ROW, tie_word_embeddings=True)
+    examples = make_examples(400, s["vocab"])
+
+    def make_packed():
+        packed = Packed(s, examples, a.dtype)
+        packed.cos, packed.sin = packed.model.cos, packed.model.sin
+        return packed
+
     with tempfile.TemporaryDirectory() as folder:
+        if a.memory_of:
+            peer = make_packed() if a.memory_of == "packed" else Padded(LlamaForCausalLM(config), examples, a.dtype, folder)
+            peer.run(8)
+            return print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
         model = LlamaForCausalLM(config)
         model.save_pretrained(folder)
-        examples = make_examples(400, s["vocab"])
         with open(os.path.join(folder, "examples.json"), "w") as file:
             json.dump(examples, file)
         crest = Crest(a.bench, folder, a.dtype)
-        packed = Packed(s, examples, a.dtype)
-        packed.cos, packed.sin = packed.model.cos, packed.model.sin
+        packed = make_packed()
         padded = Padded(model, examples, a.dtype, os.path.join(folder, "trainer"))
         runs = [("Crest", crest), ("Trainer, padded", padded), ("packed loop", packed)]
         rates = {name: [] for name, _ in runs}
@@ -159,7 +176,8 @@ def main():
         ratios = [m / t for m, t in zip(rates["Crest"], rates[name])]
         print(f"  {name:16s} {statistics.median(rates[name]):8.0f} real tokens/s, {100 * statistics.median(rates[name]) / top:5.1f} % of the GEMM ceiling; "
               f"Crest is {statistics.median(ratios):.2f} times as fast, {min(ratios):.2f} to {max(ratios):.2f}")
-    print(f"  most resident memory: Crest {crest.peak:.0f} MB, both peers in one process {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB")
+    peers = {name: peer_memory(name, a.dtype) for name in ("trainer", "packed")}
+    print(f"  most resident memory: Crest {crest.peak:.0f} MB, Trainer {peers['trainer']:.0f} MB ({crest.peak / peers['trainer']:.2f}), packed loop {peers['packed']:.0f} MB")
 
 
 if __name__ == "__main__":

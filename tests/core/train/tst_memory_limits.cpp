@@ -13,6 +13,7 @@
 
 #include "core/io/files.h"
 #include "core/probe/fine_tuning.h"
+#include "core/train/available_memory.h"
 #include "core/train/fine_tune.h"
 #include "core/train/training_memory.h"
 #include "tests/core/train/tuning_fixture.h"
@@ -204,6 +205,29 @@ private Q_SLOTS:
         tuning->takeNote();
         QCOMPARE(made(3e-3, 1e12), std::string());
         QCOMPARE(tuning->takeNote(), std::string());
+    }
+
+    void whatIsLeftOfMemoryIsKnown() {
+        const auto left = availableMemory();
+        QVERIFY(left && *left > 10'000'000);
+        const fs::path root = m_folder / "system";
+        QVERIFY(!availableMemory(root));
+        const auto write = [&](const char* file, const char* text) {
+            fs::create_directories((root / file).parent_path());
+            std::ofstream(root / file) << text;
+        };
+        write("proc/meminfo", "MemTotal:  900 kB\nMemFree: 1 kB\nMemAvailable:     700 kB\n");
+        QCOMPARE(*availableMemory(root), std::int64_t{700 * 1024});
+        write("proc/self/cgroup", "12:cpu:/x\n0::/jobs/7\n"); // a group without limits, below one that has one
+        write("sys/fs/cgroup/jobs/7/memory.max", "max\n");
+        write("sys/fs/cgroup/jobs/7/memory.current", "5\n");
+        QCOMPARE(*availableMemory(root), std::int64_t{700 * 1024});
+        write("sys/fs/cgroup/jobs/memory.max", "600000\n");
+        write("sys/fs/cgroup/jobs/memory.current", "500000\n");
+        write("sys/fs/cgroup/jobs/memory.stat", "anon 450000\ninactive_file 40000\n");
+        QCOMPARE(*availableMemory(root), std::int64_t{140'000});
+        requireAvailable(140'000, root);
+        QVERIFY_THROWS_EXCEPTION(std::bad_alloc, requireAvailable(140'001, root));
     }
 
     void noRoomForTheWeightsIsASentence() {
