@@ -96,7 +96,8 @@ void addTaskOptions(CLI::App& command, ProbeTaskOptions& options) {
         "NAME=FILE:id or NAME=FILE:ood, as often as wanted (where no task is named: those of the study's "
         "last probe)");
     command.add_option("--window", options.window, "Tokens of a window of texts")->capture_default_str();
-    command.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window)");
+    command.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window)")
+        ->check(CLI::Range(1, 1'000'000));
     command.add_option("--max-windows", options.maxWindows, "The first so many windows of each text; 0 for all")
         ->capture_default_str();
     command.add_option("--suite", options.suites, "Suite file (resources/suites), as often as wanted");
@@ -118,8 +119,9 @@ void addTaskOptions(CLI::App& command, ProbeTaskOptions& options) {
 void addWorkOptions(CLI::App& command, ProbeRequest& request) {
     command.add_flag("--plan-only", request.planOnly, "Say what it costs, write and run nothing");
     command.add_option("--device", request.work.device, "cpu or cuda:0")->capture_default_str();
-    command.add_option("--workers", request.work.workers, "Batches side by side (default: by model size and cores)");
-    command.add_option("--threads", request.work.threads, "Threads of each worker");
+    command.add_option("--workers", request.work.workers, "Batches side by side (default: by model size and cores)")
+        ->check(CLI::Range(1, 4096));
+    command.add_option("--threads", request.work.threads, "Threads of each worker")->check(CLI::Range(1, 4096));
     command.add_flag("--json", request.work.json, "JSON lines: the cost, then how the run ended");
 }
 

@@ -97,15 +97,18 @@ Json toJson(const RunStatus& status) {
             {"message", status.message}};
 }
 
-void report(const study::StudyFolder& folder, const std::string& id, bool json) {
+/// False where a run has failed cells, or cannot be read.
+bool report(const study::StudyFolder& folder, const std::string& id, bool json) {
     study::RunFollower follower(folder, id);
     const auto status = follower.poll();
     if (!status) {
         fmt::print(stderr, "crest-run: {}\n", status.error().text());
-        return;
+        return false;
     }
-    if (json)
-        return fmt::print("{}\n", canonicalJson(toJson(*status)));
+    if (json) {
+        fmt::print("{}\n", canonicalJson(toJson(*status)));
+        return status->failed.empty();
+    }
     fmt::print("{}  {}: {} of {} cells stored ({} were there before), {}\n", id, study::runStateName(status->state),
                status->doneCells, status->totalCells, status->cachedCells, formatDuration(status->secondsElapsed));
     std::set<std::string> said;
@@ -114,6 +117,7 @@ void report(const study::StudyFolder& folder, const std::string& id, bool json) 
             fmt::print(stderr, "crest-run: failed: {}\n", cell.message);
     if (!status->message.empty())
         fmt::print(stderr, "crest-run: {}\n", status->message);
+    return status->failed.empty();
 }
 
 Result<void> parseShard(const std::string& text, run::WorkOptions& options) {
@@ -183,9 +187,10 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         summary = run::workStudy(folder, options, probe::makeProbeRunner, JobContext(signals.token()));
     }
     const std::vector<std::string> known = study::listRuns(folder);
+    bool whole = true; // also of a run that had failed before and is not computed again
     for (const std::string& id : waiting)
         if (std::ranges::find(known, id) != known.end())
-            report(folder, id, request.json);
+            whole = report(folder, id, request.json) && whole;
     if (!summary) {
         fmt::print(stderr, "crest-run: {}\n", summary.error().text());
         return 1;
@@ -196,7 +201,7 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         fmt::print(stderr, "crest-run: the rest of a run is with another runner.\n");
     if (summary->runs == 0 && !request.json)
         fmt::print("Nothing is queued in this study.\n");
-    return summary->stopped ? kExitStopped : summary->failedCells > 0 ? 1 : 0;
+    return summary->stopped ? kExitStopped : summary->failedCells > 0 || !whole ? 1 : 0;
 }
 
 void addWorkCommand(CLI::App& app, int& exitCode) {
@@ -209,8 +214,9 @@ void addWorkCommand(CLI::App& app, int& exitCode) {
     command->add_option("study", options->study, "Study folder")->required();
     command->add_option("--device", options->request.device, "cpu or cuda:0")->capture_default_str();
     command->add_option("--workers", options->request.workers,
-                        "Batches side by side (default: by model size and cores)");
-    command->add_option("--threads", options->request.threads, "Threads of each worker");
+                        "Batches side by side (default: by model size and cores)")
+        ->check(CLI::Range(1, 4096));
+    command->add_option("--threads", options->request.threads, "Threads of each worker")->check(CLI::Range(1, 4096));
     command->add_option("--shard", options->request.shard,
                         "k/n: the k-th of n parts (k from 0), for a cluster's job array");
     command->add_option("--run", options->request.runId,

@@ -88,8 +88,8 @@ Result<void> checkStrengths(const Probe& probe, const ProbeKind& kind) {
         const double strength = probe.strengths[i];
         if (!std::isfinite(strength) || strength < kind.least || strength > kind.most ||
             (kind.whole && strength != std::floor(strength)))
-            return outOfRange(fmt::format("{} is out of range as {}: {}.", formatNumber(strength), kind.strength,
-                                          rangeText(kind)));
+            return outOfRange(fmt::format("{} is out of range as {}: {}.{}", formatNumber(strength), kind.strength, rangeText(kind),
+                                          strength == 0 ? " A decimal is written with a point: 0.1." : ""));
         if (i > 0 && strength <= probe.strengths[i - 1])
             return outOfRange(fmt::format("The {} must ascend, each once; {} follows {}.", kind.strengths,
                                           formatNumber(strength), formatNumber(probe.strengths[i - 1])));

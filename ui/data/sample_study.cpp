@@ -12,9 +12,24 @@
 
 namespace crest::ui {
 
+namespace {
+
+/// A probe is named after its series, whose name may be of any length; names of probes are not (core/study/probe_checks.cpp).
+std::string shortened(const std::string& series) {
+    constexpr std::size_t kMost = 150;
+    if (series.size() <= kMost)
+        return series;
+    std::size_t end = kMost;
+    while (end > 0 && (static_cast<unsigned char>(series[end]) & 0xC0) == 0x80)
+        --end; // not within a character of UTF-8
+    return series.substr(0, end) + "...";
+}
+
+} // namespace
+
 study::Probe defaultNoiseProbe(const std::string& series, const std::vector<study::TaskInProbe>& tasks) {
     study::Probe probe;
-    probe.name = "noise on " + series;
+    probe.name = "noise on " + shortened(series);
     probe.series = series;
     probe.strengths = {0.05, 0.1, 0.15, 0.2, 0.3};
     probe.seeds = 16;
@@ -23,7 +38,7 @@ study::Probe defaultNoiseProbe(const std::string& series, const std::vector<stud
 }
 
 study::Probe defaultBaseEvaluation(const std::string& series, const std::vector<study::TaskInProbe>& tasks) {
-    return study::baseEvaluation("base evaluation of " + series, series, tasks);
+    return study::baseEvaluation("base evaluation of " + shortened(series), series, tasks);
 }
 
 study::Probe defaultProbe(const QString& kind, const std::string& series, const std::vector<study::TaskInProbe>& tasks) {
@@ -34,7 +49,7 @@ study::Probe defaultProbe(const QString& kind, const std::string& series, const 
         return probe;
     const study::ProbeKind& known = study::probeKind(kind.toStdString());
     probe.kind = known.id;
-    probe.name = std::string(known.name) + " of " + series;
+    probe.name = std::string(known.name) + " of " + shortened(series);
     probe.seeds = known.isDrawn() ? 3 : 0;
     if (probe.kind == study::kQuantisation) {
         probe.strengths = {2, 3, 4, 8};

@@ -47,7 +47,8 @@ StrengthList parseStrengths(const QString& text, const study::ProbeKind& kind) {
                             .arg(word, QString::fromUtf8(kind.strengths), examples(kind))};
         if (!(value >= kind.least && value <= kind.most) || (kind.whole && value != std::floor(value)))
             return {{}, QObject::tr("%1 %2 is out of range: it must be %3.")
-                            .arg(capitalised(kind.strength), word, rangeText(kind))};
+                            .arg(capitalised(kind.strength), word, rangeText(kind)) +
+                            (value == 0 && text.contains(u',') ? QObject::tr(" A decimal is written with a point: 0.1.") : QString())};
         list.values.push_back(value);
     }
     if (list.values.empty())

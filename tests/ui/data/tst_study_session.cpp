@@ -122,6 +122,16 @@ private Q_SLOTS:
                 QDir(dataFolder() + QStringLiteral("/studies")).isEmpty());
     }
 
+    void aProbeOfALongNameHasAName() {
+        std::string series;
+        for (int i = 0; i < 200; ++i)
+            series += "\u4e2d"; // three bytes each: 600, of which 150 end within none of them
+        for (const char* kind : {study::kGaussianNoise, study::kBaseEvaluation, study::kQuantisation, study::kFineTuning}) {
+            const std::string name = defaultProbe(QString::fromLatin1(kind), series, {}).name;
+            QVERIFY2(name.size() <= 200 && name.size() > 150, name.c_str());
+            QVERIFY(!QString::fromStdString(name).contains(QChar(QChar::ReplacementCharacter)));
+        }
+    }
     void editsAreSavedAndUndone() {
         SessionFixture fixture;
         Session one;

@@ -157,6 +157,7 @@ void WindowTest::strengthsAreChecked_data() {
     QTest::newRow("empty") << noise << "  " << QList<double>{} << "at least one gamma";
     QTest::newRow("bits") << bits << "8 4 3" << QList<double>{3, 4, 8} << "";
     QTest::newRow("half a bit") << bits << "3.5" << QList<double>{} << "a whole number from 2 to 8";
+    QTest::newRow("a decimal comma") << QString::fromLatin1(study::kGaussianNoise) << "0,1 0,2" << QList<double>{} << "written with a point";
     QTest::newRow("nine bits") << bits << "9" << QList<double>{} << "out of range";
     QTest::newRow("shares") << shares << "0.5 .25" << QList<double>{0.25, 0.5} << "";
     QTest::newRow("all of it") << shares << "1" << QList<double>{} << "between 0 and 1";
