@@ -340,8 +340,7 @@ void MainWindow::studyOpened() {
     m_stack->setCurrentWidget(m_tabs);
     showDocks(true);
     if (!m_session->writable())
-        m_message->showMessage(tr("%1 can only be looked at: the folder cannot be written, or another window holds it.")
-                                   .arg(m_session->folder()));
+        m_message->showMessage(tr("%1 can only be looked at: %2").arg(m_session->folder(), m_session->readOnlyReason()));
 }
 
 /// The theory needs no study: without one it is the only page.

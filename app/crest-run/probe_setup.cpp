@@ -114,6 +114,7 @@ bool wasRun(const study::StudyFolder& folder, const std::string& task) {
 
 /// One of the same name is another one's as soon as it was run; before, it is a draft.
 Result<void> addTask(study::Study& study, const study::StudyFolder& folder, const study::Task& task) {
+    CREST_CHECK(study::checkTask(task)); // before it is called another one than the study's
     const auto known = std::ranges::find(study.tasks, task.name, &study::Task::name);
     if (known == study.tasks.end()) {
         study.tasks.push_back(task);

@@ -22,6 +22,9 @@ namespace crest::study {
 /// its roles are free. One sentence for the first problem.
 Result<void> checkProbe(const Probe& probe, const Study& study);
 
+/// What of that concerns one task.
+Result<void> checkTask(const Task& task);
+
 /// The key of one result: SHA-256 of the canonical JSON of weights, tokenizer, modification with its settings (for
 /// InitStd the standard deviations, too), strength, seed, task with data hash and scoring settings (not its name),
 /// compute type, numerics version. The base has no modification, strength or seed, so that all probes share it.

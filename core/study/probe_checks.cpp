@@ -55,6 +55,8 @@ Result<void> checkTuningTask(const Task& task) {
     return data::tuningDataFromJson(json, task.name).map([](const auto&) {});
 }
 
+} // namespace
+
 Result<void> checkTask(const Task& task) {
     CREST_CHECK(checkName(task.name, "task"));
     if (task.kind == TaskKind::TuningLoss)
@@ -71,6 +73,8 @@ Result<void> checkTask(const Task& task) {
         return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
     return {};
 }
+
+namespace {
 
 std::string rangeText(const ProbeKind& kind) {
     if (kind.whole)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/study_session_private.h"
 
+#include <QFileInfo>
+
 #include <algorithm>
 
 #include "ui/data/format.h"
@@ -100,6 +102,10 @@ StudySession::~StudySession() {
 bool StudySession::isOpen() const {
     return d->folder.has_value();
 }
+QString StudySession::readOnlyReason() const {
+    return QFileInfo(folder()).isWritable() ? tr("another window has it open.") : tr("its folder cannot be written.");
+}
+
 bool StudySession::writable() const {
     return d->folder && d->folder->writable();
 }

@@ -78,6 +78,7 @@ public:
     void close();
     bool isOpen() const;
     bool writable() const;
+    QString readOnlyReason() const; ///< where it is not writable: why, as a sentence's end
     QString folder() const;
     std::filesystem::path trainingsFolder() const; ///< "" where no study is open
     QString name() const;

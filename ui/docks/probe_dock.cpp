@@ -431,6 +431,8 @@ void ProbeDock::showPlan() {
     QString problem = fieldProblem(), button = tr("Run");
     if (problem.isEmpty() && m_plan)
         problem = m_plan->problem;
+    if (problem.isEmpty() && m_session.isOpen() && !m_session.writable())
+        problem = tr("This study can only be looked at: %1").arg(m_session.readOnlyReason());
     const bool known = m_plan && m_plan->plan && problem.isEmpty();
     const bool atWork = shownRunIsThisProbe();
     m_ready = known && m_plan->cost.fresh > 0 && !atWork;

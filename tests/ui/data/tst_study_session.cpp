@@ -569,6 +569,7 @@ private Q_SLOTS:
         Session other;
         QVERIFY(other.open(one.session.folder()));
         QVERIFY(one.session.writable() && !other.session.writable());
+        QVERIFY(other.session.readOnlyReason().contains(QStringLiteral("another window")));
         const auto plan = other.plan(fixture.probe(other.session));
         QVERIFY(plan.has_value());
         other.session.run(*plan);
@@ -592,6 +593,7 @@ private Q_SLOTS:
         Session other;
         QVERIFY(other.open(folder));
         QVERIFY(!other.session.writable());
+        QVERIFY(other.session.readOnlyReason().contains(QStringLiteral("cannot be written")));
         QFile::setPermissions(folder, QFile::ReadOwner | QFile::WriteOwner | QFile::ExeOwner);
     }
 
