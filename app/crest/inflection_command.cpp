@@ -9,8 +9,10 @@
 
 #include "app/crest/commands.h"
 #include "core/analysis/probe_figures.h"
+#include "core/base/csv.h"
 #include "core/base/units.h"
 #include "core/study/study_folder.h"
+#include "ui/data/format.h"
 #include "ui/data/probe_loading.h"
 
 namespace crest::app {
@@ -21,25 +23,14 @@ struct InflectionArguments {
     bool csv = false;
 };
 
-std::string quoted(const std::string& text) {
-    std::string out = "\"";
-    for (const char c : text)
-        out += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return out + '"';
-}
-
-std::string_view roleName(study::Role role) {
-    return role == study::Role::InDistribution ? "ID" : "OOD";
-}
-
 void printCsv(const std::vector<analysis::InflectionRow>& rows) {
     std::cout << "task,role,metric,modified,strength,verdict,tokens,low,high,level,scope,rise,rise_error,evidence\n";
     for (const analysis::InflectionRow& row : rows) {
         const analysis::Inflection& found = row.inflection;
-        fmt::print(std::cout, "{},{},{},{},{},{},{:.0f},{:.0f},{:.0f},{},{},{:.9g},{:.9g},{}\n", quoted(row.task), roleName(row.role),
-                   row.metric, quoted(row.modified), row.strength > 0 ? formatNumber(row.strength) : "",
+        fmt::print(std::cout, "{},{},{},{},{},{},{:.0f},{:.0f},{:.0f},{},{},{:.9g},{:.9g},{}\n", csvField(row.task), ui::roleText(row.role).toStdString(),
+                   row.metric, csvField(row.modified), row.strength > 0 ? formatNumber(row.strength) : "",
                    analysis::verdictName(found.verdict), found.tokens, found.low, found.high, found.level,
-                   quoted(analysis::scopeLabel(found.scope)), found.riseNats, found.riseError, quoted(found.evidence));
+                   csvField(analysis::scopeLabel(found.scope)), found.riseNats, found.riseError, csvField(found.evidence));
     }
 }
 
@@ -56,7 +47,7 @@ void printTable(const std::vector<analysis::InflectionRow>& rows) {
             fmt::print(std::cout, "{}{}\n\n", method.empty() ? "" : "\n", row.inflection.method);
             method = row.inflection.method;
         }
-        fmt::print(std::cout, "{:<{}}  {:<3}  {:<{}}  {}\n{:>{}}{}; {}\n", row.task, task, roleName(row.role), row.modified, modified,
+        fmt::print(std::cout, "{:<{}}  {:<3}  {:<{}}  {}\n{:>{}}{}; {}\n", row.task, task, ui::roleText(row.role).toStdString(), row.modified, modified,
                    analysis::inflectionLabel(row.inflection), "", task + modified + 9, analysis::scopeLabel(row.inflection.scope),
                    row.inflection.evidence);
     }

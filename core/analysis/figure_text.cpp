@@ -6,6 +6,7 @@
 
 #include "core/analysis/figure_record.h"
 #include "core/analysis/figure_view.h"
+#include "core/base/csv.h"
 
 namespace crest::analysis {
 namespace {
@@ -17,15 +18,6 @@ std::string exact(double value) {
 
 std::string exact(const std::optional<double>& value) {
     return value ? exact(*value) : std::string();
-}
-
-std::string quoted(const std::string& text) {
-    if (text.find_first_of(",\"\r\n") == std::string::npos)
-        return text;
-    std::string out = "\"";
-    for (const char c : text)
-        out += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return out + '"';
 }
 
 std::string oneLine(std::string text) {
@@ -65,9 +57,9 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
 void appendCells(std::string& out, const FigurePanel& panel, std::size_t number, bool bars) {
     for (const FigureCell& cell : panel.cells)
         if (inRange(panel.x, cell.point.x) && inRange(panel.y, cell.point.y))
-            out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}", number, quoted(panel.title), quoted(panel.badge),
+            out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}", number, csvField(panel.title), csvField(panel.badge),
                                exact(cell.point.x), exact(cell.point.y), exact(cell.point.low), exact(cell.point.high),
-                               cell.point.n > 0 ? std::to_string(cell.point.n) : "", exact(cell.value), quoted(cell.state)) +
+                               cell.point.n > 0 ? std::to_string(cell.point.n) : "", exact(cell.value), csvField(cell.state)) +
                    (bars ? ",,,\n" : "\n");
 }
 
@@ -89,13 +81,13 @@ std::string figureToCsv(const Figure& figure) {
             if (!curve.visible)
                 continue;
             const std::string head =
-                fmt::format("{},{},{},{}", p + 1, quoted(panel.title), quoted(panel.badge), quoted(curve.label));
+                fmt::format("{},{},{},{}", p + 1, csvField(panel.title), csvField(panel.badge), csvField(curve.label));
             for (const auto& segment : curve.segments)
                 for (const FigurePoint& point : segment)
                     if (inRange(panel.x, point.x) && inRange(panel.y, point.y))
                         out += fmt::format("{},{},{},{},{},{}{}{}\n", head, exact(point.x), exact(point.y), exact(point.low),
                                            exact(point.high), point.n > 0 ? std::to_string(point.n) : "", map ? ",," : "",
-                                           bars ? fmt::format(",{},{},{}", exact(point.xLow), exact(point.xHigh), quoted(point.label))
+                                           bars ? fmt::format(",{},{},{}", exact(point.xLow), exact(point.xHigh), csvField(point.label))
                                                 : "");
         }
     }

@@ -85,6 +85,12 @@ inline ProbeResults makeRun(const RunShape& shape, const Score& score) {
     return results;
 }
 
+inline FigureOptions showing(YQuantity y) {
+    FigureOptions options;
+    options.y = y;
+    return options;
+}
+
 inline const FigureCurve& curveOf(const FigurePanel& panel, const std::string& id) {
     static const FigureCurve kNone;
     const auto at = std::ranges::find(panel.curves, id, &FigureCurve::id);

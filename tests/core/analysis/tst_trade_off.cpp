@@ -94,11 +94,6 @@ Figure made(const ProbeResults& results, const FigureOptions& options = {}) {
         qWarning("%s", figure.error().text().c_str());
     return figure.value_or(Figure{});
 }
-FigureOptions showing(YQuantity y) {
-    FigureOptions options;
-    options.y = y;
-    return options;
-}
 std::string commandOf(const Figure& figure) {
     return parseJson(figure.provenance, "").value_or(Json::object()).value("command", "");
 }

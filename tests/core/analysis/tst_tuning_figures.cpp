@@ -13,9 +13,11 @@
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_tuning_figures.h"
+#include "tests/core/analysis/training_runs.h"
 
 using namespace crest;
 using namespace crest::analysis;
+using test::curveOf, test::pointsOf, test::says, test::showing, test::tokensOf;
 
 namespace {
 
@@ -25,9 +27,6 @@ constexpr int kBudgets = 4, kRuns = 2, kSeeds = 2;
 
 bool near(double a, double b, double tolerance = 1e-9) {
     return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
-}
-double tokensOf(int budget) {
-    return 1e6 * (1 << budget);
 }
 
 /// ID ("set"): a parabola in log2 of the rate, least at 0.004, 0.004, 0.002, 0.001 for the budgets; OOD ("c4"): the base falls by
@@ -100,26 +99,7 @@ Figure made(const std::string& name, const ProbeResults& results, const FigureOp
         qWarning("%s", figure.error().text().c_str());
     return figure.value_or(Figure{});
 }
-FigureOptions showing(YQuantity y) {
-    FigureOptions options;
-    options.y = y;
-    return options;
-}
 
-const FigureCurve& curveOf(const FigurePanel& panel, const std::string& id) {
-    static const FigureCurve kNone;
-    const auto at = std::ranges::find(panel.curves, id, &FigureCurve::id);
-    return at == panel.curves.end() ? kNone : *at;
-}
-std::vector<FigurePoint> pointsOf(const FigurePanel& panel, const std::string& id) {
-    std::vector<FigurePoint> points;
-    for (const auto& segment : curveOf(panel, id).segments)
-        points.insert(points.end(), segment.begin(), segment.end());
-    return points;
-}
-bool says(const std::vector<std::string>& notes, const std::string& part) {
-    return std::ranges::any_of(notes, [&](const std::string& note) { return note.find(part) != std::string::npos; });
-}
 std::string commandOf(const Figure& figure) {
     return parseJson(figure.provenance, "").value_or(Json::object()).value("command", "");
 }

@@ -39,12 +39,8 @@ class ChatOracleTest : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void initTestCase() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "CREST_PYTHON names no Python with lm-eval; run packaging/setup");
-        QProcess process;
-        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/chat_reference.py"), m_folder.path()});
-        QVERIFY2(process.waitForFinished(600'000) && process.exitCode() == 0,
-                 process.readAllStandardError().right(4000).constData());
+        const QString problem = harness::askHarness("chat_reference.py", m_folder.path());
+        QVERIFY2(problem.isEmpty(), qPrintable(problem));
     }
 
     void likeTheHarness_data() {
