@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Fine-tuning speed of Crest against transformers' Trainer and a packed PyTorch loop, interleaved in one run.
 
-usage: fine_tune_bench.py FINE_TUNE_BENCH [--rounds N] [--steps N] [--shape 15m] [--dtype float32|bfloat16] [--memory-of trainer|packed]
+usage: fine_tune_bench.py FINE_TUNE_BENCH [--rounds N] [--steps N] [--shape 15m|160m] [--dtype float32|bfloat16] [--memory-of trainer|packed]
 
 One thread each; real tokens per CPU second (padding does not count). Examples: log-normal lengths, mean about 153 of at most 512, the
 second half of each learned; 8 to an optimiser step. Trainer pads each batch to its longest example. The packed loop is the decoder of
@@ -12,7 +12,7 @@ with cross-entropy of all rows and AdamW(fused=True). Most resident memory is th
 import argparse
 import json
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -29,6 +29,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, Trainer, TrainerCallback
 import pretrain_bench
 
 BATCH, ROW = 8, 512
+SHAPES = {"15m": pretrain_bench.SHAPES["15m"], **pretrain_bench.LARGE}
 
 
 def make_examples(count, vocab):
@@ -119,9 +120,15 @@ class Crest:
         return seconds, tokens
 
 
-def peer_memory(peer, dtype):
+def most_resident():
+    """MB, of this program alone: ru_maxrss counts what its parent held before exec, too."""
+    with open("/proc/self/status") as status:
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read()).group(1)) * 1024 / 1e6
+
+
+def peer_memory(peer, a):
     """MB, of a process that does nothing else."""
-    command = [sys.executable, os.path.abspath(__file__), "-", "--dtype", dtype, "--memory-of", peer]
+    command = [sys.executable, os.path.abspath(__file__), "-", "--shape", a.shape, "--dtype", a.dtype, "--rounds", str(a.rounds), "--steps", str(a.steps), "--memory-of", peer]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     return float(done.stdout.splitlines()[-1])  # the Trainer prints, too
 
@@ -131,15 +138,15 @@ def main():
     parser.add_argument("bench")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=3)
-    parser.add_argument("--shape", choices=["15m"], default="15m")
+    parser.add_argument("--shape", choices=SHAPES, default="15m")
     parser.add_argument("--memory-of", choices=["trainer", "packed"])
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     a = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(1)
-    s = pretrain_bench.SHAPES[a.shape]
+    s = SHAPES[a.shape]
     config = LlamaConfig(vocab_size=s["vocab"], hidden_size=s["width"], num_hidden_layers=s["layers"], num_attention_heads=s["heads"],
-                         intermediate_size=s["mlp"], max_position_embeddings=ROW, tie_word_embeddings=True)
+                         intermediate_size=s["mlp"], max_position_embeddings=ROW, tie_word_embeddings=s.get("tied", True))
     examples = make_examples(400, s["vocab"])
 
     def make_packed():
@@ -150,8 +157,8 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         if a.memory_of:
             peer = make_packed() if a.memory_of == "packed" else Padded(LlamaForCausalLM(config), examples, a.dtype, folder)
-            peer.run(8)
-            return print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+            peer.run(a.rounds * a.steps)
+            return print(most_resident())
         model = LlamaForCausalLM(config)
         model.save_pretrained(folder)
         with open(os.path.join(folder, "examples.json"), "w") as file:
@@ -176,7 +183,7 @@ def main():
         ratios = [m / t for m, t in zip(rates["Crest"], rates[name])]
         print(f"  {name:16s} {statistics.median(rates[name]):8.0f} real tokens/s, {100 * statistics.median(rates[name]) / top:5.1f} % of the GEMM ceiling; "
               f"Crest is {statistics.median(ratios):.2f} times as fast, {min(ratios):.2f} to {max(ratios):.2f}")
-    peers = {name: peer_memory(name, a.dtype) for name in ("trainer", "packed")}
+    peers = {name: peer_memory(name, a) for name in ("trainer", "packed")}
     print(f"  most resident memory: Crest {crest.peak:.0f} MB, Trainer {peers['trainer']:.0f} MB ({crest.peak / peers['trainer']:.2f}), packed loop {peers['packed']:.0f} MB")
 
 

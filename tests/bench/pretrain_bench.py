@@ -20,6 +20,8 @@ from torch.nn import functional as F
 
 SHAPES = {"sample": dict(vocab=512, width=48, layers=2, heads=4, mlp=96, tokens=128, sequences=32),
           "15m": dict(vocab=8192, width=384, layers=6, heads=6, mlp=1152, tokens=512, sequences=8)}
+# of fine_tune_bench.py: 162 million parameters, embedding and head apart
+LARGE = {"160m": dict(vocab=50304, width=768, layers=12, heads=12, mlp=2048, tokens=512, sequences=8, tied=False)}
 
 
 class Block(nn.Module):
@@ -51,6 +53,9 @@ class Decoder(nn.Module):
         self.embed = nn.Embedding(s["vocab"], s["width"])
         nn.init.normal_(self.embed.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(s) for _ in range(s["layers"]))
+        self.head = self.embed.weight
+        if not s.get("tied", True):
+            self.head = nn.Parameter(0.02 * torch.randn(s["vocab"], s["width"]))
         self.norm = nn.RMSNorm(s["width"], 1e-5)
         size = s["width"] // s["heads"]
         angle = torch.outer(torch.arange(s["tokens"]).float(), 10000.0 ** -(torch.arange(0, size, 2).float() / size))
@@ -61,7 +66,7 @@ class Decoder(nn.Module):
         x = self.embed(ids)
         for block in self.blocks:
             x = block(x, self.cos.to(x.dtype), self.sin.to(x.dtype))
-        return F.linear(self.norm(x), self.embed.weight)
+        return F.linear(self.norm(x), self.head)
 
 
 class Peer:

@@ -32,7 +32,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "oracle"))
 
 PEER = """
-import json, os, resource, sys
+import json, re, sys
 import torch
 torch.set_num_threads(1)
 from lm_eval.api.instance import Instance
@@ -44,7 +44,8 @@ if "pairs" in requests:
     lm.loglikelihood([Instance("loglikelihood", {}, tuple(r), i) for i, r in enumerate(requests["pairs"])], disable_tqdm=True)
 else:
     lm.loglikelihood_rolling([Instance("loglikelihood_rolling", {}, (r,), i) for i, r in enumerate(requests["documents"])], disable_tqdm=True)
-print(json.dumps({"peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024}))
+# ru_maxrss would count what the parent held before exec, too
+print(json.dumps({"peak": int(re.search(r"VmHWM:\\s+(\\d+) kB", open("/proc/self/status").read()).group(1)) * 1024}))
 """
 
 
