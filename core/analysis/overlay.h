@@ -45,8 +45,8 @@ struct OverlayImport {
 /// other names are left alone. Malformed where a needed column or every usable row is missing.
 Result<OverlayImport> overlayFromCsv(const OverlayFile& file);
 
-/// Result files of lm-evaluation-harness, one for each checkpoint: curves by model, task and metric over the tokens
-/// that the revision, the model's name or the file's name tells (steps by the tables of known series). Malformed where
+/// Result files of lm-evaluation-harness, one for each checkpoint: curves by model, task (by the name that Crest has for the
+/// way it was asked: "arc_easy (chat template)") and metric over the tokens that the revision, the model's name or the file's name tells (steps by the tables of known series). Malformed where
 /// none of the files holds a usable number.
 Result<OverlayImport> overlayFromHarness(std::span<const OverlayFile> files);
 

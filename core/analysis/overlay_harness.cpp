@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Overlays from result files of lm-evaluation-harness: results[task] holds "acc" (0.3) or "acc,none" (0.4) with its
-// "acc_stderr" or "acc_stderr,none"; who was measured stands in config.model_args, a text or (newer) an object.
+// "acc_stderr" or "acc_stderr,none"; who was measured stands in config.model_args, a text or (newer) an object. How it was
+// asked stands in chat_template, fewshot_as_multiturn and system_instruction.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <set>
@@ -10,6 +12,7 @@
 #include "core/analysis/measure.h"
 #include "core/analysis/overlay_rows.h"
 #include "core/base/json.h"
+#include "core/data/suite.h"
 #include "core/series/names.h"
 
 namespace crest::analysis {
@@ -103,14 +106,55 @@ std::int64_t itemsOf(const Json& json, const std::string& task) {
     return count > 1'000'000'000'000 ? 0 : static_cast<std::int64_t>(count);
 }
 
+/// Whole documents are scored as they are, whatever questions are asked by. Files of 0.4 say the kind of a task; in others its
+/// metrics tell.
+bool isRolling(const Json& json, const std::string& task, const Json& values) {
+    const auto configs = json.find("configs");
+    if (configs != json.end() && configs->is_object() && configs->contains(task))
+        return textAt((*configs)[task], "output_type") == "loglikelihood_rolling";
+    return std::any_of(values.items().begin(), values.items().end(), [](const auto& one) {
+        const std::string name = one.key().substr(0, one.key().find(','));
+        return name == "word_perplexity" || name == "byte_perplexity" || name == "bits_per_byte";
+    });
+}
+
+/// Whether a task has shots; of a group, which often has no number, whether any task of the file has.
+bool hasShots(const Json& json, const std::string& task) {
+    const auto counts = json.find("n-shot");
+    if (counts == json.end() || !counts->is_object())
+        return true;
+    const auto isSome = [](const Json& count) { return !count.is_number() || count.get<double>() > 0; };
+    if (counts->contains(task))
+        return isSome((*counts)[task]);
+    return std::any_of(counts->begin(), counts->end(), isSome);
+}
+
+/// The name under which Crest keeps a task that is asked as this file's were: "arc_easy (chat template)".
+std::string nameAsAsked(const Json& json, const std::string& task, const Json& values) {
+    const auto chat = json.find("chat_template");
+    const std::string system = textAt(json, "system_instruction");
+    const bool asChat = chat != json.end() && chat->is_string();
+    if ((!asChat && system.empty()) || isRolling(json, task, values))
+        return task;
+    Json definition = Json::object();
+    if (asChat) {
+        const bool inOne = json.contains("fewshot_as_multiturn") && json["fewshot_as_multiturn"] == false;
+        definition["chat"] = data::chatToJson({true, "", !inOne || !hasShots(json, task), "", ""});
+    }
+    if (!system.empty())
+        definition["system"] = system;
+    return fmt::format("{} ({})", task, data::chatWords(definition));
+}
+
 void addTask(const Json& json, const std::string& task, const Json& values, const Subject& subject,
              const std::string& where, detail::OverlayBuilder& builder) {
+    const std::string name = nameAsAsked(json, task, values);
     static const std::set<std::string> kNoMetrics{"sample_len", "sample_count", "alias", "name", "samples"};
     for (const auto& [key, value] : values.items()) {
         const MetricKey metric = metricKey(key);
         if (metric.isError || kNoMetrics.contains(metric.name) || !value.is_number())
             continue;
-        detail::OverlayRow row{subject.label, task, metric.name, measureOf(metric.name).unit, {}};
+        detail::OverlayRow row{subject.label, name, metric.name, measureOf(metric.name).unit, {}};
         row.point.tokens = *subject.tokens;
         row.point.value = value.get<double>();
         row.point.n = itemsOf(json, task);

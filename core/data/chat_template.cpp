@@ -13,13 +13,17 @@ namespace crest::data {
 
 namespace fs = std::filesystem;
 
-std::string ChatFiles::hash() const {
-    return sha256Hex(canonicalJson({{"templates", templates}, {"specials", specials}}));
+std::string ChatTemplate::hash() const {
+    const std::string& source = m_template.source();
+    Json named = Json::object();
+    for (const auto& [name, token] : m_specials.items())
+        if (source.find(name) != std::string::npos)
+            named[name] = token;
+    return sha256Hex(canonicalJson({{"template", source}, {"specials", named}}));
 }
 
-bool ChatFiles::sayDate() const {
-    return std::ranges::any_of(templates,
-                               [](const auto& one) { return one.second.find("strftime_now") != std::string::npos; });
+bool ChatTemplate::saysDate() const {
+    return m_template.source().find("strftime_now") != std::string::npos;
 }
 
 Result<ChatTemplate> ChatTemplate::choose(const ChatFiles& files, const std::string& name, const std::string& date,

@@ -24,19 +24,16 @@ struct ChatMessage {
 struct ChatFiles {
     std::map<std::string, std::string> templates; ///< by name; the usual one is "default"
     std::map<std::string, std::string> specials;  ///< "bos_token": "<s>", ...
-
-    /// SHA-256 of all of it: what a result is keyed by.
-    std::string hash() const;
-    /// Whether a template says a date (strftime_now), so that its prompts change from day to day.
-    bool sayDate() const;
+    bool operator==(const ChatFiles&) const = default;
 };
 
 /// chat_template.jinja with additional_chat_templates/*.jinja, else "chat_template" of tokenizer_config.json (a text, or
 /// a list with names), else of chat_template.json. No template is no error. Errors name the file.
 Result<ChatFiles> readChatFiles(const std::filesystem::path& tokenizerFolder);
 
-/// Of the content of tokenizer_config.json alone.
-Result<ChatFiles> chatFilesOf(const Json& config, const std::string& where);
+/// Of the content of tokenizer_config.json alone. `modelType` as in config.json: of some, transformers ignores the class that
+/// the tokenizer says it has, and the tokens that go with it.
+Result<ChatFiles> chatFilesOf(const Json& config, const std::string& where, const std::string& modelType = {});
 
 /// Immutable; any thread may render.
 class ChatTemplate {
@@ -54,6 +51,12 @@ public:
     /// With the opening of the answer behind it (add_generation_prompt). As in the harness, a template that refuses is
     /// asked again without messages of the system. Errors of Template::text.
     Result<Rendered> render(std::span<const ChatMessage> messages) const;
+
+    /// SHA-256 of the template and of the special tokens that it names: what a result is keyed by. Others do not count, so
+    /// that a checkpoint with another padding token, or with a further template for tools, is asked the same.
+    std::string hash() const;
+    /// Whether it says a date (strftime_now), so that its prompts change from day to day.
+    bool saysDate() const;
 
 private:
     Template m_template;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where chat templates lie, with the precedence of transformers 5.23.
 #include <algorithm>
+#include <string_view>
 #include <system_error>
 #include <vector>
 
@@ -74,42 +75,75 @@ Result<void> addListed(const Json& config, const std::string& where, ChatFiles& 
 }
 
 /// What a class of transformers calls its tokens where tokenizer_config.json says nothing of them.
-std::string usualToken(const Json& config, const std::string& key) {
+struct ClassTokens {
+    std::string_view type, bos, eos, unk, pad;
+};
+constexpr ClassTokens kClasses[] = {
+    {"GPT2Tokenizer", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", ""},
+    {"GPTNeoXTokenizer", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>", "<|padding|>"},
+    {"Qwen2Tokenizer", "", "<|endoftext|>", "<|endoftext|>", "<|endoftext|>"},
+    {"LlamaTokenizer", "<s>", "</s>", "<unk>", ""},
+    {"GemmaTokenizer", "<bos>", "<eos>", "<unk>", "<pad>"}};
+
+std::string usualToken(const Json& config, const std::string& modelType, std::string_view key) {
+    for (const char* without : {"olmo2", "olmo3", "mistral"}) // transformers 5.23 reads their tokenizers without a class
+        if (modelType == without)
+            return {};
     const auto named = config.find("tokenizer_class");
     std::string type = named != config.end() && named->is_string() ? named->get<std::string>() : std::string();
     if (type.ends_with("Fast"))
         type.erase(type.size() - 4);
-    const bool gpt = type == "GPT2Tokenizer" || type == "GPTNeoXTokenizer", qwen = type == "Qwen2Tokenizer";
-    if ((gpt && key == "bos_token") || ((gpt || qwen) && (key == "eos_token" || key == "unk_token")))
-        return "<|endoftext|>";
-    if (key == "pad_token")
-        return qwen ? "<|endoftext|>" : type == "GPTNeoXTokenizer" ? "<|padding|>" : "";
-    return {};
+    const auto found = std::ranges::find(kClasses, type, &ClassTokens::type);
+    if (found == std::end(kClasses))
+        return {};
+    return std::string(key == "bos_token"   ? found->bos
+                       : key == "eos_token" ? found->eos
+                       : key == "unk_token" ? found->unk
+                       : key == "pad_token" ? found->pad
+                                            : "");
 }
 
-std::string contentOf(const Json& config, const char* key) {
-    const auto found = config.find(key);
-    return found == config.end() ? usualToken(config, key)
-                                 : text::detail::addedToken(*found)["content"].get<std::string>();
+std::string contentOf(const Json& token) {
+    return text::detail::addedToken(token)["content"].get<std::string>();
+}
+
+/// Further ones that a model has names for: what is called so in the configuration ("image_token"), and what it lists.
+void addNamed(const Json& tokens, std::string_view ending, ChatFiles& files) {
+    for (const auto& [key, token] : tokens.items())
+        if (key.ends_with(ending) && files.specials.size() < kMostTemplates)
+            if (std::string content = contentOf(token); !content.empty())
+                files.specials.emplace(key, std::move(content));
 }
 
 /// As the harness has them: without a padding token it takes the unknown one, else the end's.
-void addSpecials(const Json& config, ChatFiles& files) {
-    for (const char* key : kNames)
-        if (std::string content = contentOf(config, key); !content.empty())
+void addSpecials(const Json& config, const std::string& modelType, ChatFiles& files) {
+    for (const char* key : kNames) {
+        const auto found = config.find(key);
+        if (std::string content = found == config.end() ? usualToken(config, modelType, key) : contentOf(*found); !content.empty())
             files.specials[key] = std::move(content);
+    }
+    addNamed(config, "_token", files);
+    if (const auto more = config.find("extra_special_tokens"); more != config.end() && more->is_object())
+        addNamed(*more, "", files);
     for (const char* other : {"unk_token", "eos_token"})
         if (!files.specials.contains("pad_token") && files.specials.contains(other))
             files.specials["pad_token"] = files.specials[other];
 }
 
+/// Of the model beside the tokenizer; "" where that is not to be found out.
+std::string modelTypeOf(const fs::path& folder) {
+    const auto text = io::readTextFile(folder / "config.json", kMostBytes);
+    const auto config = text ? parseJson(*text, "config.json") : Result<Json>(fail(text.error()));
+    return config ? requireString(*config, "model_type", "").value_or("") : "";
+}
+
 } // namespace
 
-Result<ChatFiles> chatFilesOf(const Json& config, const std::string& where) {
+Result<ChatFiles> chatFilesOf(const Json& config, const std::string& where, const std::string& modelType) {
     ChatFiles files;
     if (!config.is_object())
         return files;
-    addSpecials(config, files);
+    addSpecials(config, modelType, files);
     CREST_CHECK(addListed(config, where, files));
     return files;
 }
@@ -118,11 +152,12 @@ Result<ChatFiles> readChatFiles(const fs::path& folder) {
     ChatFiles files;
     CREST_TRY(config, text::detail::readTokenizerConfig(folder));
     CREST_CHECK(addJinja(folder, files));
+    const std::string modelType = modelTypeOf(folder);
     if (!files.templates.empty()) {
-        addSpecials(config, files);
+        addSpecials(config, modelType, files);
         return files;
     }
-    CREST_TRY(listed, chatFilesOf(config, (folder / "tokenizer_config.json").string()));
+    CREST_TRY(listed, chatFilesOf(config, (folder / "tokenizer_config.json").string(), modelType));
     const fs::path processor = folder / "chat_template.json"; // transformers does not look for it here
     if (listed.templates.empty() && io::isThere(processor)) {
         CREST_TRY(text, io::readTextFile(processor, kMostBytes));

@@ -308,12 +308,15 @@ Json chatToJson(const ChatSettings& chat) {
     return json;
 }
 
-Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system) {
+Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system,
+                               std::int64_t shots) {
     if (task.kind == TaskKind::Rolling || (!chat.on && system.empty()))
         return task;
     Json definition = task.definition;
+    ChatSettings asked = chat;
+    asked.multiturn = chat.multiturn || (shots < 0 ? task.shots : shots) == 0;
     if (chat.on)
-        definition["chat"] = chatToJson(chat);
+        definition["chat"] = chatToJson(asked);
     if (!system.empty())
         definition["system"] = system;
     return parseTask(definition, task.name);

@@ -108,7 +108,8 @@ std::string_view pyStripChars(std::string_view text, std::string_view chars, boo
         set += point.value;
         at += point.length;
     }
-    return stripWhere(text, left, right, [&](char32_t c) { return set.find(c) != std::u32string::npos; });
+    std::ranges::sort(set);
+    return stripWhere(text, left, right, [&](char32_t c) { return std::ranges::binary_search(set, c); });
 }
 
 std::string pyLower(std::string_view text) {

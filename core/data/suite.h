@@ -36,7 +36,7 @@ struct ChatSettings {
     bool multiturn = true; ///< shots are turns; false: one message of the user holds them all
     // What a plan has found:
     std::string date; ///< what a template that says today's date is told; "": today's
-    std::string hash; ///< ChatFiles::hash of the tokenizer; "": any
+    std::string hash; ///< ChatTemplate::hash of the tokenizer's; "": any
     bool operator==(const ChatSettings&) const = default;
 };
 
@@ -61,8 +61,10 @@ struct TaskDefinition {
     Json definition;
 };
 
-/// The task with these settings in its definition; whole documents (Rolling) are asked as ever.
-Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system);
+/// The task with these settings in its definition; whole documents (Rolling) are asked as ever. `shots`: how many there will be,
+/// -1 the task's own number; where there are none, how they would be written is left out.
+Result<TaskDefinition> askedAs(const TaskDefinition& task, const ChatSettings& chat, const std::string& system,
+                               std::int64_t shots = -1);
 
 struct Suite {
     std::string name, description;

@@ -124,7 +124,7 @@ Result<Json> entries(const Call& call, Budget& budget) {
 Result<bool> passes(const Call& call, std::size_t first, const Value& value, Budget& budget) {
     if (call.arguments.size() <= first)
         return value.json && truth(*value.json);
-    CREST_TRY(name, textArgument(call, first, "test"));
+    CREST_TRY(name, textArgument(call, first, ""));
     const std::string test = name == "==" ? "eq" : name == "!=" ? "ne" : name;
     if (!isTest(test, TemplateDialect::Chat))
         return fail(ErrorKind::Unsupported, fmt::format("\"{}\" with the test \"{}\", which is not known", call.name, name));
@@ -149,7 +149,7 @@ Result<Json> chosen(const Call& call, Budget& budget) {
     CREST_TRY(items, text ? callFilter(Call{"list", call.subject, {}, {}}, budget) : Result<Json>(call.subject));
     const bool byField = call.name.ends_with("attr"), wanted = call.name.starts_with("select");
     CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(call.subject))));
-    CREST_TRY(field, byField ? textArgument(call, 0, "attribute") : Result<std::string>(""));
+    CREST_TRY(field, byField ? textArgument(call, 0, "") : Result<std::string>(""));
     if (field.find('.') != std::string::npos)
         return fail(ErrorKind::Unsupported, fmt::format("\"{}\" with a field of a field", call.name));
     Json out = Json::array();
@@ -204,8 +204,6 @@ Result<Json> absolute(const Call& call, Budget& budget) {
 
 Result<Json> splitLines(const Call& call, Budget& budget) {
     CREST_TRY(text, printed(call.subject));
-    if (!call.arguments.empty() || !call.named.empty())
-        return fail(ErrorKind::Unsupported, "splitlines that keeps line ends");
     CREST_CHECK(budget.wrote(48 * (static_cast<std::size_t>(std::ranges::count(text, '\n')) + 1) + text.size()));
     for (const char* other : {"\r", "\v", "\f", "\x1c", "\x1d", "\x1e", "\xC2\x85", "\xE2\x80\xA8", "\xE2\x80\xA9"})
         if (text.find(other) != std::string::npos)
@@ -223,17 +221,12 @@ Result<Json> splitRight(const Call& call, Budget& budget) {
     if (separator.empty())
         return wrongCall(call, "needs a separator that is not empty");
     CREST_CHECK(budget.wrote(text.size() + 48 * (text.size() / separator.size() + 1)));
-    std::vector<std::string> pieces;
-    std::string_view rest = text;
-    while (most < 0 || static_cast<std::int64_t>(pieces.size()) < most) {
-        const std::size_t at = rest.rfind(separator);
-        if (at == std::string_view::npos)
-            break;
-        pieces.emplace_back(rest.substr(at + separator.size()));
-        rest = rest.substr(0, at);
-        CREST_CHECK(budget.read(pieces.back().size() * separator.size()));
-    }
-    pieces.emplace_back(rest);
+    // From behind, in linear time: split what is turned round.
+    std::ranges::reverse(text);
+    std::ranges::reverse(separator);
+    std::vector<std::string> pieces = pySplit(text, separator, most);
+    for (std::string& piece : pieces)
+        std::ranges::reverse(piece);
     std::ranges::reverse(pieces);
     return Json(pieces);
 }
@@ -323,16 +316,23 @@ Result<std::string> dayText(const std::string& date, const std::string& format) 
 }
 
 const FunctionTable& chatFilters() {
-    static const FunctionTable table{{"tojson", toJsonText}, {"items", entries},      {"selectattr", chosen},
-                                     {"rejectattr", chosen}, {"select", chosen},      {"reject", chosen},
-                                     {"title", titleFilter}, {"safe", asItIs},        {"abs", absolute}};
+    static const FunctionTable table{{"tojson", {toJsonText, {"ensure_ascii", "indent"}}},
+                                     {"items", {entries}},
+                                     {"selectattr", {chosen, {"", "", ""}}},
+                                     {"rejectattr", {chosen, {"", "", ""}}},
+                                     {"select", {chosen, {"", ""}}},
+                                     {"reject", {chosen, {"", ""}}},
+                                     {"title", {titleFilter}},
+                                     {"safe", {asItIs}},
+                                     {"abs", {absolute}}};
     return table;
 }
 
 const FunctionTable& chatMethods() {
-    static const FunctionTable table{{"items", entries},         {"keys", entries},       {"values", entries},
-                                     {"title", titleMethod},     {"rsplit", splitRight},  {"splitlines", splitLines},
-                                     {"isspace", isSpace}};
+    static const FunctionTable table{{"items", {entries}},      {"keys", {entries}},
+                                     {"values", {entries}},     {"title", {titleMethod}},
+                                     {"isspace", {isSpace}},    {"splitlines", {splitLines}},
+                                     {"rsplit", {splitRight, {"sep", "maxsplit"}}}};
     return table;
 }
 

@@ -118,7 +118,8 @@ private:
     Result<Kid> product();
     Result<Kid> power();
     Result<Kid> signedValue();
-    Result<Kid> postfixes(Kid result);
+    Result<Kid> withoutFilters();
+    Result<Kid> postfixes(Kid result, bool filters);
     Result<Kid> dotted(Kid subject);
     Result<Kid> subscript(Kid subject);
     Result<Kid> call(Kid callee);

@@ -12,12 +12,6 @@ namespace {
 
 constexpr int kDeepest = 600;      ///< of expressions inside of each other, those of macros that are called included
 constexpr int kDeepestValue = 64;  ///< lists inside of each other
-constexpr std::int64_t kMostRange = 100'000;
-
-bool isFunction(const std::string& name) {
-    return name == "raise_exception" || name == "strftime_now" || name == "namespace" || name == "range" ||
-           name == "dict";
-}
 
 /// What Jinja's filters make of an undefined value: they take it for an empty text or list.
 const Json* lenientSubject(const std::string& name) {
@@ -69,7 +63,9 @@ Result<Value> Renderer::evaluateOne(const Node& node) {
         return attribute(node);
     case NodeKind::Index: {
         CREST_TRY(subject, defined(*node.kids[0]));
-        CREST_TRY(key, defined(*node.kids[1]));
+        CREST_TRY(key, isChat() ? evaluate(*node.kids[1]) : defined(*node.kids[1]));
+        if (!key.defined())
+            return Value::undefined("an element without a name");
         if (!key.json)
             return fail(ErrorKind::Malformed, "a namespace as an index");
         if (subject.space && key.json->is_string()) {
@@ -150,16 +146,8 @@ Result<Value> Renderer::test(const Node& node) {
 Result<Value> Renderer::filter(const Node& node) {
     const bool isDefault = node.text == "default" || node.text == "d";
     CREST_TRY(value, isDefault || isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
-    if (isDefault) {
-        bool otherwise = !value.defined();
-        if (!otherwise && node.kids.size() > 2) { // default(value, true): of what is false as well
-            CREST_TRY(boolean, holds(*node.kids[2]));
-            otherwise = boolean && value.json && !truth(*value.json);
-        }
-        if (!otherwise)
-            return value;
-        return node.kids.size() < 2 ? Value::of(Json("")) : evaluate(*node.kids[1]);
-    }
+    if (isDefault)
+        return defaultOf(node, value);
     const Json* subject = value.json.get();
     if (!value.defined()) {
         if (node.text == "first" || node.text == "last")
@@ -175,69 +163,6 @@ Result<Value> Renderer::filter(const Node& node) {
         return Value::undefined("the " + node.text + " of nothing");
     CREST_TRY(json, call(node, *subject));
     return Value::of(std::move(json));
-}
-
-Result<Value> Renderer::function(const Node& node) {
-    std::vector<Value> arguments;
-    for (const auto& kid : node.kids) {
-        CREST_TRY(argument, evaluate(*kid));
-        arguments.push_back(std::move(argument));
-    }
-    const auto macro = m_macros.find(node.text);
-    if (macro != m_macros.end())
-        return callMacro(*macro->second, std::move(arguments), node);
-    return builtIn(node, arguments);
-}
-
-Result<Value> Renderer::builtIn(const Node& node, const std::vector<Value>& arguments) {
-    const bool text = arguments.size() == 1 && arguments[0].json && arguments[0].json->is_string();
-    if (node.text == "raise_exception")
-        return fail(ErrorKind::Mismatch,
-                    fmt::format("the chat template refuses: {}",
-                                text ? arguments[0].json->get_ref<const std::string&>().substr(0, 300) : "no reason given"));
-    if (node.text == "strftime_now") {
-        if (!text || m_date.empty())
-            return fail(ErrorKind::Unsupported, "strftime_now without a form, or without a date");
-        CREST_TRY(said, dayText(m_date, arguments[0].json->get_ref<const std::string&>()));
-        return Value::of(Json(std::move(said)));
-    }
-    if (node.text == "range")
-        return range(arguments);
-    if ((node.text != "namespace" && node.text != "dict") || node.texts.size() != node.kids.size())
-        return fail(ErrorKind::Unsupported, fmt::format("the function \"{}\" is not known", node.text));
-    if (node.text == "dict" && node.texts.size() > 0)
-        return fail(ErrorKind::Unsupported, "the function \"dict\" with values is not known");
-    if (node.text == "dict")
-        return Value::of(Json::object());
-    auto space = std::make_shared<Namespace>();
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-        if (arguments[i].space)
-            return fail(ErrorKind::Unsupported, "a namespace inside of a namespace");
-        space->fields[node.texts[i]] = arguments[i];
-    }
-    return Value{nullptr, std::move(space), {}};
-}
-
-Result<Value> Renderer::range(const std::vector<Value>& arguments) {
-    std::int64_t bounds[3] = {0, 0, 1};
-    if (arguments.empty() || arguments.size() > 3)
-        return fail(ErrorKind::Malformed, "range takes one to three whole numbers");
-    for (std::size_t i = 0; i < arguments.size(); ++i) {
-        if (!arguments[i].json || !arguments[i].json->is_number_integer())
-            return fail(ErrorKind::Malformed, "range takes whole numbers");
-        bounds[arguments.size() == 1 ? 1 : i] = arguments[i].json->get<std::int64_t>();
-    }
-    const auto [first, last, step] = bounds;
-    if (step == 0)
-        return fail(ErrorKind::Malformed, "range with a step of 0");
-    const double count = (static_cast<double>(last) - static_cast<double>(first)) / static_cast<double>(step);
-    if (count > static_cast<double>(kMostRange)) // also what the sandbox of Jinja refuses
-        return fail(ErrorKind::OutOfRange, fmt::format("a range of more than {} numbers", kMostRange));
-    CREST_CHECK(m_budget.wrote(16 * static_cast<std::size_t>(std::max(0.0, count) + 1)));
-    Json numbers = Json::array();
-    for (std::int64_t at = first; step > 0 ? at < last : at > last; at += step)
-        numbers.push_back(at);
-    return Value::of(std::move(numbers));
 }
 
 Result<Value> Renderer::either(const Node& node) {
@@ -368,24 +293,6 @@ Result<Json> Renderer::slice(const Node& node) {
         }
     CREST_TRY(part, sliceOf(*subject.json, bounds[0], bounds[1], bounds[2], m_budget));
     return kept(std::move(part));
-}
-
-Result<Json> Renderer::call(const Node& node, const Json& subject) {
-    Call made{node.text, subject, {}, {}};
-    if (subject.is_string())
-        CREST_CHECK(m_budget.read(subject.get_ref<const std::string&>().size()));
-    const std::size_t plain = node.kids.size() - node.texts.size();
-    for (std::size_t i = 1; i < node.kids.size(); ++i) {
-        CREST_TRY(argument, defined(*node.kids[i]));
-        if (!argument.json)
-            return fail(ErrorKind::Malformed, fmt::format("a namespace as an argument of \"{}\"", node.text));
-        CREST_CHECK(m_budget.wrote(static_cast<std::size_t>(bytesOf(*argument.json))));
-        if (i < plain)
-            made.arguments.push_back(*argument.json);
-        else
-            made.named[node.texts[i - plain]] = *argument.json;
-    }
-    return node.kind == NodeKind::Filter ? callFilter(made, m_budget) : callMethod(made, m_budget);
 }
 
 } // namespace crest::data::tpl

@@ -10,7 +10,10 @@ namespace crest::data::tpl {
 Result<Kid> ExpressionParser::expression() {
     CREST_CHECK(deeper());
     CREST_TRY(result, orExpression());
+    int choices = 0;
     while (takeName("if")) {
+        if (++choices > kMaxDepth)
+            return problem(fmt::format("more than {} \"if\" in a row", kMaxDepth));
         CREST_TRY(either, node(NodeKind::Either));
         CREST_TRY(when, orExpression());
         Kid otherwise;
@@ -104,27 +107,35 @@ Result<Kid> ExpressionParser::power() {
     return leftToRight({"**"}, &ExpressionParser::signedValue);
 }
 
+/// A sign stands in front of fields and calls, and inside of filters and tests: -x.y | abs is abs(-(x.y)).
 Result<Kid> ExpressionParser::signedValue() {
-    if (isSign("-") || isSign("+")) {
-        const bool minus = next().text == "-";
-        CREST_CHECK(deeper());
-        CREST_TRY(inner, signedValue());
-        --m_depth;
-        if (!minus)
-            return inner;
-        CREST_TRY(made, node(NodeKind::Negate));
-        made->kids.push_back(std::move(inner));
-        return made;
-    }
-    CREST_TRY(result, primary());
-    return postfixes(std::move(result));
+    CREST_TRY(result, withoutFilters());
+    return postfixes(std::move(result), true);
 }
 
-Result<Kid> ExpressionParser::postfixes(Kid result) {
+Result<Kid> ExpressionParser::withoutFilters() {
+    if (!isSign("-") && !isSign("+")) {
+        CREST_TRY(result, primary());
+        return postfixes(std::move(result), false);
+    }
+    const bool minus = next().text == "-";
+    CREST_CHECK(deeper());
+    CREST_TRY(inner, withoutFilters());
+    --m_depth;
+    if (!minus)
+        return inner;
+    CREST_TRY(made, node(NodeKind::Negate));
+    made->kids.push_back(std::move(inner));
+    return made;
+}
+
+Result<Kid> ExpressionParser::postfixes(Kid result, bool filters) {
     int chained = 0;
     while (true) {
         if (++chained > kMaxDepth)
             return problem(fmt::format("more than {} filters and fields in a row", kMaxDepth));
+        if (!filters && (isSign("|") || isName("is")))
+            return result;
         if (takeSign(".")) {
             CREST_TRY(field, dotted(std::move(result)));
             result = std::move(field);

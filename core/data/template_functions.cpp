@@ -14,32 +14,6 @@
 
 namespace crest::data::tpl {
 
-tl::unexpected<Error> wrongCall(const Call& call, const std::string& what) {
-    return fail(ErrorKind::Malformed, fmt::format("\"{}\" {}", call.name, what));
-}
-
-Result<std::string> textArgument(const Call& call, std::size_t index, const char* name) {
-    const auto named = call.named.find(name);
-    const Json* found = index < call.arguments.size() ? &call.arguments[index]
-                        : named != call.named.end()   ? &named->second
-                                                      : nullptr;
-    if (!found || !found->is_string())
-        return wrongCall(call, fmt::format("needs a text as its argument \"{}\"", name));
-    return found->get<std::string>();
-}
-
-Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise, const char* name) {
-    const auto named = call.named.find(name);
-    const Json* found = index < call.arguments.size() ? &call.arguments[index]
-                        : named != call.named.end()   ? &named->second
-                                                      : nullptr;
-    if (!found)
-        return otherwise;
-    if (!found->is_number_integer())
-        return wrongCall(call, fmt::format("needs a whole number as argument {}", index + 1));
-    return found->get<std::int64_t>();
-}
-
 namespace {
 
 /// The text a filter or method works on; filters take numbers as they are printed.
@@ -67,7 +41,7 @@ Result<Json> strip(const Call& call, Budget& budget) {
     CREST_TRY(text, subjectText(call));
     const bool left = call.name != "rstrip";
     const bool right = call.name != "lstrip";
-    if (call.arguments.empty()) {
+    if (!argumentOf(call, 0, "chars")) {
         std::string_view kept = left ? pyLeftStrip(text) : std::string_view(text);
         return made(std::string(right ? pyRightStrip(kept) : kept), budget);
     }
@@ -77,18 +51,19 @@ Result<Json> strip(const Call& call, Budget& budget) {
 
 Result<Json> replace(const Call& call, Budget& budget) {
     CREST_TRY(text, subjectText(call));
-    CREST_TRY(from, textArgument(call, 0, "s"));
+    CREST_TRY(from, textArgument(call, 0, "old"));
     CREST_TRY(to, textArgument(call, 1, "new"));
-    CREST_TRY(most, numberArgument(call, 2, -1));
+    CREST_TRY(most, numberArgument(call, 2, -1, "count"));
     // The worst case first, so that nothing large is made.
-    const std::size_t times = from.empty() ? text.size() + 1 : text.size() / from.size();
-    CREST_CHECK(budget.wrote(text.size() + times * std::min<std::size_t>(to.size(), 1'000'000)));
+    const std::size_t places = from.empty() ? text.size() + 1 : text.size() / from.size();
+    const std::size_t times = most < 0 ? places : std::min(places, static_cast<std::size_t>(most));
+    CREST_CHECK(budget.wrote(text.size() + times * to.size()));
     return Json(pyReplace(text, from, to, most));
 }
 
 Result<Json> split(const Call& call, Budget& budget) {
     CREST_TRY(text, subjectText(call));
-    if (call.arguments.empty())
+    if (!argumentOf(call, 0, "sep") && !argumentOf(call, 1, "maxsplit"))
         return made(pySplitSpace(text), budget);
     CREST_TRY(separator, textArgument(call, 0, "sep"));
     if (separator.empty())
@@ -99,13 +74,13 @@ Result<Json> split(const Call& call, Budget& budget) {
 
 Result<Json> startsOrEnds(const Call& call, Budget&) {
     CREST_TRY(text, subjectText(call));
-    CREST_TRY(what, textArgument(call, 0, "what"));
+    CREST_TRY(what, textArgument(call, 0, ""));
     return Json(call.name == "startswith" ? text.starts_with(what) : text.ends_with(what));
 }
 
 Result<Json> removeEnd(const Call& call, Budget& budget) {
     CREST_TRY(text, subjectText(call));
-    CREST_TRY(what, textArgument(call, 0, "what"));
+    CREST_TRY(what, textArgument(call, 0, ""));
     if (call.name == "removeprefix" && text.starts_with(what))
         text.erase(0, what.size());
     if (call.name == "removesuffix" && text.ends_with(what))
@@ -114,13 +89,14 @@ Result<Json> removeEnd(const Call& call, Budget& budget) {
 }
 
 /// index, find and count of texts and lists.
-Result<Json> place(const Call& call, Budget&) {
+Result<Json> place(const Call& call, Budget& budget) {
     if (call.arguments.size() != 1)
         return wrongCall(call, "needs one argument");
     const Json& what = call.arguments[0];
     std::int64_t first = -1;
     std::int64_t count = 0;
     if (call.subject.is_array()) {
+        CREST_CHECK(budget.read(static_cast<std::size_t>(bytesOf(call.subject))));
         for (std::size_t i = 0; i < call.subject.size(); ++i)
             if (equalValues(call.subject[i], what)) {
                 first = first < 0 ? static_cast<std::int64_t>(i) : first;
@@ -140,19 +116,22 @@ Result<Json> place(const Call& call, Budget&) {
     if (call.name == "count")
         return Json(count);
     if (first < 0 && call.name == "index")
-        return fail(ErrorKind::NotFound,
+        return fail(ErrorKind::Malformed, // ValueError, not one of Jinja
                     fmt::format("{} is not in {}",
                                 what.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 60),
                                 kindOf(call.subject)));
     return Json(first);
 }
 
-Result<Json> getOr(const Call& call, Budget&) {
-    CREST_TRY(key, textArgument(call, 0, "key"));
+Result<Json> getOr(const Call& call, Budget& budget) {
+    CREST_TRY(key, textArgument(call, 0, ""));
     if (!call.subject.is_object())
         return wrongCall(call, fmt::format("is of dictionaries, this is {}", kindOf(call.subject)));
     const auto found = call.subject.find(key);
-    return found != call.subject.end() ? *found : call.arguments.size() > 1 ? call.arguments[1] : Json();
+    if (found == call.subject.end())
+        return call.arguments.size() > 1 ? call.arguments[1] : Json();
+    CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(*found))));
+    return *found;
 }
 
 Result<std::string> joined(const Json& list, const std::string& separator, const Call& call, Budget& budget) {
@@ -161,7 +140,7 @@ Result<std::string> joined(const Json& list, const std::string& separator, const
         return wrongCall(call, fmt::format("joins lists, this is {}", kindOf(list)));
     for (std::size_t i = 0; i < list.size(); ++i) {
         CREST_TRY(one, printed(list[i]));
-        CREST_CHECK(budget.wrote(one.size() + separator.size()));
+        CREST_CHECK(budget.wrote(one.size() + separator.size() + 1));
         out += (i > 0 ? separator : "") + one;
     }
     return out;
@@ -169,7 +148,7 @@ Result<std::string> joined(const Json& list, const std::string& separator, const
 
 Result<Json> joinFilter(const Call& call, Budget& budget) {
     std::string separator;
-    if (!call.arguments.empty()) {
+    if (argumentOf(call, 0, "d")) {
         CREST_TRY(given, textArgument(call, 0, "d"));
         separator = std::move(given);
     }
@@ -221,7 +200,7 @@ Result<Json> endOf(const Call& call, Budget& budget) {
 
 /// int(value), or the default (0) where it is none, as Jinja's filter.
 Result<Json> toInteger(const Call& call, Budget&) {
-    CREST_TRY(otherwise, numberArgument(call, 0, 0));
+    CREST_TRY(otherwise, numberArgument(call, 0, 0, "default"));
     const Json& value = call.subject;
     if (value.is_boolean())
         return Json(value.get<bool>() ? 1 : 0);
@@ -252,13 +231,16 @@ Result<Json> toText(const Call& call, Budget& budget) {
     return made(std::move(text), budget);
 }
 
-/// map(attribute="name"), or map("filter").
+/// map(attribute="name"), or map("filter"). An element without the field is undefined to Jinja, which joins it as an
+/// empty text; lists here hold values only.
 Result<Json> mapList(const Call& call, Budget& budget) {
     if (!call.subject.is_array())
         return wrongCall(call, fmt::format("is of lists, this is {}", kindOf(call.subject)));
     Json out = Json::array();
     const bool attribute = call.named.contains("attribute");
-    CREST_TRY(name, textArgument(call, attribute ? 1 : 0, attribute ? "attribute" : "filter"));
+    CREST_TRY(name, textArgument(call, attribute ? call.arguments.size() : 0, attribute ? "attribute" : ""));
+    if (attribute && !call.arguments.empty())
+        return wrongCall(call, "takes an attribute or a filter");
     if (!attribute && (!isFilter(name) || name == "map"))
         return fail(ErrorKind::Unsupported, fmt::format("map knows no filter \"{}\"", name));
     for (const Json& item : call.subject) {
@@ -266,7 +248,7 @@ Result<Json> mapList(const Call& call, Budget& budget) {
         if (attribute) {
             const Value field = fieldOf(Value::shown(item), name);
             if (!field.defined())
-                return fail(ErrorKind::NotFound, fmt::format("an element of the list has no \"{}\"", name));
+                return fail(ErrorKind::Unsupported, fmt::format("an element of the list has no \"{}\"", name));
             CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(*field.json))));
             out.push_back(*field.json);
             continue;
@@ -294,83 +276,53 @@ Result<Json> regexReplace(const Call& call, Budget& budget) {
     return Json(std::move(out));
 }
 
-const FunctionTable& filters() {
-    static const FunctionTable table{{"trim", strip},
-                             {"lower", mapText<pyLower>},
-                             {"upper", mapText<pyUpper>},
-                             {"capitalize", mapText<pyCapitalize>},
-                             {"replace", replace},
-                             {"join", joinFilter},
-                             {"list", listOf},
-                             {"length", length},
-                             {"count", length},
-                             {"first", endOf},
-                             {"last", endOf},
-                             {"int", toInteger},
-                             {"string", toText},
-                             {"map", mapList},
-                             {"reverse", reversed},
-                             {"regex_replace", regexReplace},
-                             {"hellaswag_clean", mapText<hellaswagClean>},
-                             {"wikitext_detokenize", mapText<wikitextDetokenize>}};
-    return table;
-}
-
-const FunctionTable& methods() {
-    static const FunctionTable table{{"strip", strip},
-                             {"lstrip", strip},
-                             {"rstrip", strip},
-                             {"lower", mapText<pyLower>},
-                             {"upper", mapText<pyUpper>},
-                             {"capitalize", mapText<pyCapitalize>},
-                             {"replace", replace},
-                             {"split", split},
-                             {"startswith", startsOrEnds},
-                             {"endswith", startsOrEnds},
-                             {"removeprefix", removeEnd},
-                             {"removesuffix", removeEnd},
-                             {"index", place},
-                             {"find", place},
-                             {"count", place},
-                             {"join", joinMethod},
-                             {"get", getOr}};
-    return table;
-}
-
-const FunctionTable::mapped_type* find(const FunctionTable& usual, const FunctionTable& more, const std::string& name) {
-    const auto found = usual.find(name);
-    if (found != usual.end())
-        return &found->second;
-    const auto other = more.find(name);
-    return other != more.end() ? &other->second : nullptr;
-}
-
 } // namespace
 
-bool isFilter(const std::string& name, TemplateDialect dialect) {
-    const bool chat = dialect == TemplateDialect::Chat;
-    return name == "default" || name == "d" || filters().contains(name) || (chat && chatFilters().contains(name));
-}
-bool isMethod(const std::string& name, TemplateDialect dialect) {
-    return methods().contains(name) || (dialect == TemplateDialect::Chat && chatMethods().contains(name));
+const FunctionTable& usualFilters() {
+    static const FunctionTable table{{"trim", {strip, {"chars"}}},
+                                     {"lower", {mapText<pyLower>}},
+                                     {"upper", {mapText<pyUpper>}},
+                                     {"capitalize", {mapText<pyCapitalize>}},
+                                     {"replace", {replace, {"old", "new", "count"}}},
+                                     {"join", {joinFilter, {"d"}}},
+                                     {"list", {listOf}},
+                                     {"length", {length}},
+                                     {"count", {length}},
+                                     {"first", {endOf}},
+                                     {"last", {endOf}},
+                                     {"int", {toInteger, {"default"}}},
+                                     {"string", {toText}},
+                                     {"map", {mapList, {"", "", "", "", "attribute"}}},
+                                     {"reverse", {reversed}}};
+    return table;
 }
 
-Result<Json> callFilter(const Call& call, Budget& budget) {
-    CREST_CHECK(budget.step());
-    const auto* function = find(filters(), chatFilters(), call.name);
-    if (!function) // default, of a value that is there
-        return call.subject;
-    return (*function)(call, budget);
+const FunctionTable& suiteFilters() {
+    static const FunctionTable table{{"regex_replace", {regexReplace, {"pattern", "repl"}}},
+                                     {"hellaswag_clean", {mapText<hellaswagClean>}},
+                                     {"wikitext_detokenize", {mapText<wikitextDetokenize>}}};
+    return table;
 }
 
-Result<Json> callMethod(const Call& call, Budget& budget) {
-    CREST_CHECK(budget.step());
-    const bool ofDictionary = call.name == "get" || call.name == "items" || call.name == "keys" || call.name == "values";
-    const bool ofList = call.name == "index" || call.name == "count";
-    if (!(call.subject.is_string() && !(ofDictionary && call.name != "get")) &&
-        !(call.subject.is_object() && ofDictionary) && !(call.subject.is_array() && ofList))
-        return fail(ErrorKind::Malformed, fmt::format("{} has no method \"{}\"", kindOf(call.subject), call.name));
-    return (*find(methods(), chatMethods(), call.name))(call, budget);
+const FunctionTable& usualMethods() {
+    static const FunctionTable table{{"strip", {strip, {""}}},
+                                     {"lstrip", {strip, {""}}},
+                                     {"rstrip", {strip, {""}}},
+                                     {"lower", {mapText<pyLower>}},
+                                     {"upper", {mapText<pyUpper>}},
+                                     {"capitalize", {mapText<pyCapitalize>}},
+                                     {"replace", {replace, {"", "", ""}}},
+                                     {"split", {split, {"sep", "maxsplit"}}},
+                                     {"startswith", {startsOrEnds, {""}}},
+                                     {"endswith", {startsOrEnds, {""}}},
+                                     {"removeprefix", {removeEnd, {""}}},
+                                     {"removesuffix", {removeEnd, {""}}},
+                                     {"index", {place, {""}}},
+                                     {"find", {place, {""}}},
+                                     {"count", {place, {""}}},
+                                     {"join", {joinMethod, {""}}},
+                                     {"get", {getOr, {"", ""}}}};
+    return table;
 }
 
 } // namespace crest::data::tpl

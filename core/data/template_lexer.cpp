@@ -195,16 +195,28 @@ private:
         return {};
     }
 
+    Result<void> octal(char32_t value, std::string& text) {
+        for (int i = 0; i < 2 && !m_rest.empty() && m_rest.front() >= '0' && m_rest.front() <= '7'; ++i)
+            value = 8 * value + static_cast<char32_t>(take(1).front() - '0');
+        text::appendUtf8(value, text);
+        return {};
+    }
+
     Result<void> escape(std::string& text) {
         if (m_rest.empty())
             return problem("a text is not closed by its quotation mark");
         const char c = take(1).front();
-        constexpr std::string_view kFrom = "ntr\\'\"0";
-        constexpr std::string_view kTo("\n\t\r\\'\"\0", 7);
+        constexpr std::string_view kFrom = "ntr\\'\"abfv", kTo = "\n\t\r\\'\"\a\b\f\v";
         if (const std::size_t at = kFrom.find(c); at != std::string_view::npos) {
             text += kTo[at];
             return {};
         }
+        if (c == '\n') // the line goes on
+            return {};
+        if (c >= '0' && c <= '7')
+            return octal(static_cast<char32_t>(c - '0'), text);
+        if (c == 'N')
+            return problem("an escape of a character by its name");
         const std::size_t digits = c == 'x' ? 2 : c == 'u' ? 4 : c == 'U' ? 8 : 0;
         if (digits == 0) { // an unknown escape stays as it is, as in Python
             text += '\\';

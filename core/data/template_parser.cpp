@@ -149,11 +149,24 @@ private:
             result.then = std::move(inside);
             return result;
         } else if (isChat() && isSign(",")) {
-            return problem("several names set at once are not known", ErrorKind::Unsupported);
+            result.names.push_back(result.text);
+            while (takeSign(",")) {
+                result.names.push_back(at().text);
+                CREST_CHECK(expect(TokenKind::Name, "a name"));
+            }
         }
         CREST_CHECK(expectSign("="));
         CREST_TRY(value, expression());
         result.condition = std::move(value);
+        if (isChat() && isSign(",")) {
+            CREST_TRY(tuple, node(NodeKind::List));
+            tuple->kids.push_back(std::move(result.condition));
+            while (takeSign(",")) {
+                CREST_TRY(one, expression());
+                tuple->kids.push_back(std::move(one));
+            }
+            result.condition = std::move(tuple);
+        }
         CREST_CHECK(expect(TokenKind::EndTag, "%}"));
         return result;
     }

@@ -68,7 +68,7 @@ enum class StatementKind { Text, Print, If, For, Set, SetField, SetText, Macro, 
 struct Statement {
     StatementKind kind = StatementKind::Text;
     std::string text;                ///< Text; Set*, Macro: the name
-    std::vector<std::string> names;  ///< For: the variables; SetField: the field; Macro: the parameters
+    std::vector<std::string> names;  ///< For: the variables; Set: where there are several; SetField: the field; Macro: the parameters
     std::unique_ptr<Node> condition; ///< Print: what; If: when; For: over what; Set, SetField: value
     std::unique_ptr<Node> chosen;    ///< For: which items (may be null)
     std::vector<std::unique_ptr<Node>> defaults; ///< Macro: of its last parameters
@@ -108,12 +108,15 @@ struct Budget {
     Result<void> read(std::size_t count);
 };
 
+/// Functions that chat templates find without having made them; some of them are not in the language.
+bool isFunction(const std::string& name);
+
 /// Calls with arguments that are evaluated; `named` by name.
 struct Call {
     std::string name;
     const Json& subject;
     std::vector<Json> arguments;
-    std::map<std::string, Json> named;
+    std::map<std::string, Json, std::less<>> named;
 };
 
 bool isFilter(const std::string& name, TemplateDialect dialect = TemplateDialect::Suite);
@@ -128,19 +131,31 @@ bool runTest(const std::string& name, const Json& value);
 /// `value` is name `argument` (equalto, in, divisibleby, ...).
 Result<bool> runTest(const std::string& name, const Json& value, const Json& argument, Budget& budget);
 
+/// A filter or a method: what it does, and the names of its arguments in their order ("" for one that is given by its
+/// place alone). A call with any other argument is refused, so that none is left without effect.
+struct Function {
+    Result<Json> (*run)(const Call&, Budget&);
+    std::vector<std::string_view> arguments = {};
+};
+using FunctionTable = std::unordered_map<std::string, Function>;
+const FunctionTable& usualFilters();
+const FunctionTable& usualMethods();
+const FunctionTable& suiteFilters(); ///< the harness's own, of tasks alone
 /// Of chat templates: tojson, items, selectattr and what else tasks do not use.
-using FunctionTable = std::unordered_map<std::string, Result<Json> (*)(const Call&, Budget&)>;
 const FunctionTable& chatFilters();
 const FunctionTable& chatMethods();
 tl::unexpected<Error> wrongCall(const Call& call, const std::string& what);
-Result<std::string> textArgument(const Call& call, std::size_t index, const char* name);
-Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise, const char* name = "");
+/// The argument at this place or of this name, nullptr where there is none.
+const Json* argumentOf(const Call& call, std::size_t index, std::string_view name);
+Result<std::string> textArgument(const Call& call, std::size_t index, std::string_view name);
+Result<std::int64_t> numberArgument(const Call& call, std::size_t index, std::int64_t otherwise,
+                                    std::string_view name = {});
 /// Dictionaries do not keep the order of their keys; Unsupported where it would be seen. (A message has its role first.)
 Result<std::vector<std::string>> keysInOrder(const Json& dictionary);
 /// strftime of a day; Unsupported for what says a time of day.
 Result<std::string> dayText(const std::string& date, const std::string& format);
 
-/// Of text that is held: 16 a value, and the bytes of texts.
+/// What a value takes in memory, at least.
 std::int64_t bytesOf(const Json& value);
 bool isDeeper(const Json& value, int levels);
 

@@ -51,6 +51,8 @@ Result<void> Renderer::writeOne(const Statement& statement, std::string& out) {
         return write(when ? statement.then : statement.otherwise, out);
     }
     case StatementKind::Set: {
+        if (!statement.names.empty())
+            return setSeveral(statement);
         CREST_TRY(value, isChat() ? evaluate(*statement.condition) : defined(*statement.condition));
         m_frames.back().names[statement.text] = std::move(value);
         return {};
@@ -88,6 +90,12 @@ Result<void> Renderer::print(const Node& node, std::string& out) {
     CREST_CHECK(m_budget.wrote(text.size()));
     out += text;
     return {};
+}
+
+/// {% set a, b = ... %}
+Result<void> Renderer::setSeveral(const Statement& statement) {
+    CREST_TRY(value, evaluate(*statement.condition));
+    return bind(statement, value);
 }
 
 Result<void> Renderer::setField(const Statement& statement) {
@@ -142,7 +150,7 @@ Result<std::vector<Value>> Renderer::items(const Node& over) {
     return all;
 }
 
-/// One item to the names of a loop.
+/// One item to the names of a loop, or of a set.
 Result<void> Renderer::bind(const Statement& statement, const Value& item) {
     auto& names = m_frames.back().names;
     if (statement.names.size() == 1) {
@@ -150,7 +158,7 @@ Result<void> Renderer::bind(const Statement& statement, const Value& item) {
         return {};
     }
     if (!item.json || !item.json->is_array() || item.json->size() != statement.names.size())
-        return fail(ErrorKind::Malformed, fmt::format("a loop with {} names over something else than lists of {}",
+        return fail(ErrorKind::Malformed, fmt::format("{} names for something else than a list of {}",
                                                       statement.names.size(), statement.names.size()));
     for (std::size_t i = 0; i < statement.names.size(); ++i)
         names[statement.names[i]] = item.part((*item.json)[i]);
@@ -197,14 +205,19 @@ Result<void> Renderer::loop(const Statement& statement, std::string& out) {
     return {};
 }
 
-Result<Value> Renderer::callMacro(const Statement& macro, std::vector<Value> arguments, const Node& call) {
-    if (++m_calls > kMostCalls)
-        return fail(ErrorKind::OutOfRange, fmt::format("macros call each other deeper than {} times", kMostCalls));
-    Frame frame;
-    frame.isMacro = true;
+/// Into the frame of the macro; a default may use the parameters before it.
+Result<void> Renderer::bindParameters(const Statement& macro, const std::vector<Value>& arguments, const Node& call) {
     const std::size_t plain = arguments.size() - call.texts.size();
-    if (arguments.size() > macro.names.size())
-        return fail(ErrorKind::Malformed, fmt::format("the macro \"{}\" takes {} values", macro.text, macro.names.size()));
+    const auto wrong = [&](const std::string& what) {
+        return fail(ErrorKind::Malformed, fmt::format("the macro \"{}\" {}", macro.text, what));
+    };
+    if (plain > macro.names.size())
+        return wrong(fmt::format("takes {} values", macro.names.size()));
+    for (const std::string& name : call.texts) {
+        const auto at = std::find(macro.names.begin(), macro.names.end(), name) - macro.names.begin();
+        if (at < static_cast<std::ptrdiff_t>(plain) || at == static_cast<std::ptrdiff_t>(macro.names.size()))
+            return wrong(fmt::format("takes no \"{}\" here", name));
+    }
     const std::size_t withoutDefault = macro.names.size() - macro.defaults.size();
     for (std::size_t i = 0; i < macro.names.size(); ++i) {
         Value value = Value::undefined(macro.names[i]);
@@ -217,11 +230,19 @@ Result<Value> Renderer::callMacro(const Statement& macro, std::vector<Value> arg
             CREST_TRY(usual, evaluate(*macro.defaults[i - withoutDefault]));
             value = std::move(usual);
         }
-        frame.names[macro.names[i]] = std::move(value);
+        m_frames.back().names[macro.names[i]] = std::move(value);
     }
-    m_frames.push_back(std::move(frame));
+    return {};
+}
+
+Result<Value> Renderer::callMacro(const Statement& macro, const std::vector<Value>& arguments, const Node& call) {
+    if (++m_calls > kMostCalls)
+        return fail(ErrorKind::OutOfRange, fmt::format("macros call each other deeper than {} times", kMostCalls));
+    m_frames.emplace_back().isMacro = true;
     std::string text;
-    const auto written = write(macro.then, text);
+    auto written = bindParameters(macro, arguments, call);
+    if (written)
+        written = write(macro.then, text);
     m_frames.pop_back();
     CREST_CHECK(written);
     --m_calls;
@@ -262,6 +283,8 @@ Value Renderer::ofLoop(const Frame& frame, const std::string& field) const {
         return number(count - at - 1);
     if (field == "length")
         return number(count);
+    if (field == "depth" || field == "depth0") // loops are not recursive
+        return number(field == "depth" ? 1 : 0);
     if (field == "first")
         return Value::of(Json(at == 0));
     if (field == "last")

@@ -48,8 +48,10 @@ private:
     Result<void> loop(const Statement& statement, std::string& out);
     Result<std::vector<Value>> items(const Node& over);
     Result<std::vector<Value>> chosenItems(const Statement& statement, std::vector<Value> all);
+    Result<void> setSeveral(const Statement& statement);
     Result<void> bind(const Statement& statement, const Value& item);
-    Result<Value> callMacro(const Statement& macro, std::vector<Value> arguments, const Node& call);
+    Result<Value> callMacro(const Statement& macro, const std::vector<Value>& arguments, const Node& call);
+    Result<void> bindParameters(const Statement& macro, const std::vector<Value>& arguments, const Node& call);
 
     /// The value of a name that was set, nullptr where there is none.
     Value* found(const std::string& name);
@@ -62,6 +64,7 @@ private:
     Result<Value> attribute(const Node& node);
     Result<Value> test(const Node& node);
     Result<Value> filter(const Node& node);
+    Result<Value> defaultOf(const Node& node, const Value& value);
     Result<Value> function(const Node& node);
     Result<Value> builtIn(const Node& node, const std::vector<Value>& arguments);
     Result<Value> range(const std::vector<Value>& arguments);

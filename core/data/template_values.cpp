@@ -97,11 +97,14 @@ Result<void> Budget::read(std::size_t count) {
 }
 
 std::int64_t bytesOf(const Json& value) {
-    std::int64_t bytes = 16;
+    constexpr std::int64_t kValue = 16, kText = 48, kList = 48, kDictionary = 64, kEntry = 112; // with what malloc adds
     if (value.is_string())
-        return bytes + static_cast<std::int64_t>(value.get_ref<const std::string&>().size());
+        return kValue + kText + static_cast<std::int64_t>(value.get_ref<const std::string&>().size());
+    if (!value.is_structured())
+        return kValue;
+    std::int64_t bytes = kValue + (value.is_array() ? kList : kDictionary + kEntry * static_cast<std::int64_t>(value.size()));
     for (const Json& item : value)
-        bytes += item.is_structured() || item.is_string() ? bytesOf(item) : 16;
+        bytes += bytesOf(item);
     return bytes;
 }
 
@@ -244,7 +247,33 @@ Result<Json> sliceOf(const Json& subject, const Json& first, const Json& last, c
     return part;
 }
 
+namespace {
+
+/// A text or a list so many times; none for less than one.
+Result<Json> repeated(const Json& what, std::int64_t times, Budget& budget) {
+    times = std::clamp<std::int64_t>(times, 0, 1'000'000'000);
+    CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(what) * times)));
+    if (what.is_string()) {
+        std::string text;
+        for (std::int64_t i = 0; i < times; ++i)
+            text += what.get_ref<const std::string&>();
+        return Json(std::move(text));
+    }
+    Json list = Json::array();
+    for (std::int64_t i = 0; i < times; ++i)
+        list.insert(list.end(), what.begin(), what.end());
+    return list;
+}
+
+bool isSequence(const Json& value) {
+    return value.is_string() || value.is_array();
+}
+
+} // namespace
+
 Result<Json> binary(const std::string& sign, const Json& left, const Json& right, Budget& budget) {
+    if (sign == "*" && ((isSequence(left) && isInteger(right)) || (isInteger(left) && isSequence(right))))
+        return repeated(isInteger(right) ? left : right, integerOf(isInteger(right) ? right : left), budget);
     if ((sign == "~" || sign == "+") && left.is_string() && right.is_string()) {
         const auto &first = left.get_ref<const std::string&>(), &second = right.get_ref<const std::string&>();
         CREST_CHECK(budget.wrote(first.size() + second.size()));

@@ -117,6 +117,8 @@ ParsedName parseCheckpointName(std::string_view name) {
 std::string seriesPartOfName(std::string_view name) {
     static const std::regex chatter(R"((?:^|[-_])(?:intermediate|extension|global|unsharded)(?=$|[-_]))",
                                     std::regex::optimize);
+    // Of a second copy in the same folder, as file managers and people name it.
+    static const std::regex copy(R"([-_ ](?:\((?:another )?copy(?: \d+)?\)|\(\d+\)|copy\d*|bak|backup)$)", std::regex::optimize);
     name = name.substr(name.rfind('/') + 1);
     const ParsedName parsed = parseCheckpointName(name);
     if (parsed.final || (!parsed.step && !parsed.tokens))
@@ -124,7 +126,7 @@ std::string seriesPartOfName(std::string_view name) {
     // Letters keep their case in what is left, so the patterns look at a copy of the same length.
     std::string kept(name.substr(0, plainName(name).size())), plain = plainName(name);
     for (const std::regex* pattern :
-         {&stepAndTokens(), &tokensLabel(), &stepLabel(), &stageLabel(), &branchLabel(), &chatter})
+         {&copy, &stepAndTokens(), &tokensLabel(), &stepLabel(), &stageLabel(), &branchLabel(), &chatter})
         for (std::smatch match; std::regex_search(plain, match, *pattern);) {
             const auto at = static_cast<std::size_t>(match.position()),
                        length = static_cast<std::size_t>(match.length());

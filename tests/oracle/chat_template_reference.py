@@ -3,7 +3,7 @@
 
   chat_template_reference.py FILE
 
-FILE: {"date", "specials", "classes": [[tokenizer_config.json, special tokens], ..], "cases": [{"name", "template", "real", "conversations": [[{"role", "content"}, ..], ..], "texts": [text or null where it raises, ..]}]}
+FILE: {"date", "specials", "classes": [[tokenizer_config.json, model type, special tokens], ..], "cases": [{"name", "template", "real", "conversations": [[{"role", "content"}, ..], ..], "texts": [text or null where it raises, ..]}]}
 "real" ones are templates of models (TRL's files and the short ones), the others small ones for one rule each.
 """
 import datetime
@@ -61,6 +61,14 @@ RULES = [
     "{{ 'user' in ('user', 'x') }}{{ () | length }}{{ ('a',)[0] }}", "{{ 1 < 2 < 3 }}{{ not 1 == 2 }}{{ 'a' < 'b' }}{{ 1 == true }}{{ 'a' == 1 }}", "{{ messages | length > 1 }}{{ messages | length - 1 }}{{ (messages | last).role }}{{ messages | first is mapping }}", "{{ [] | first is defined }}{{ ([1,2] + [3]) | length }}{{ {'a': 1}['a'] }}{{ {'a': 1}.b is defined }}{{ {'a': 1}.get('b', 3) }}",
     "{{ strftime_now('%d %b %Y') }}|{{ strftime_now('%Y-%m-%d') }}|{{ strftime_now('%A, %B %-d (%j) %y%%') }}{{ strftime_now is defined }}", "{{ raise_exception('no') }}", "{{ raise_exception('no') if messages[0].role == 'system' else 'yes' }}", "{% generation %}a{% endgeneration %}b", "{{ bos_token + eos_token }}{{ add_generation_prompt }}{{ none }}",
     "{{ 'a' + 1 }}", "{{ 1 + '1' }}", "{{ 'a' ~ 1 ~ true ~ none }}", "{{ no_function() }}", "{{ 'x' | no_filter if false else 'y' }}" if False else "{{ 'y' }}", "{{ messages[0].content.no_method() if false else 'y' }}", "{{ 'a' if 'b' in messages[0].content and messages[0].content is string else 'c' }}",
+    # signs, escapes, arguments by name
+    "{{ -1 | abs }}{{ - 3 | string }}{{ -1 ** 2 }}{{ 2 ** -1 }}{{ -messages[0].content | length if false else -2 | abs }}", "{{ 'a\\a\\b\\f\\v\\033\\0b\\101\\q\\777' }}{{ 'a\\\nb' }}", "{{ 'a' if true }}{{ 1 if false else 2 if false else 3 }}{{ 1 if true if false else 4 }}",
+    "{{ 'xax' | trim(chars='x') }}{{ 'a b' | replace(old='a', new='c') }}{{ 'a,b,c'.split(sep=',', maxsplit=1) | join(d='+') }}{{ 'z' | int(default=4) }}{{ none | default(default_value='x', boolean=true) }}{{ '' | default(boolean=true) }}|{{ 'a,b'.rsplit(sep=',')[0] }}",
+    "{{ 'ab' * 3 }}{{ 2 * 'b' }}{{ ([1] * 2) | length }}{{ 'a' * -1 }}|{{ 'a' * true }}{{ 'a' ~ 'b' * 2 }}", "{% set a, b = 1, 'x' %}{{ a }}{{ b }}{% set c, d = messages[0].role, messages | length %}{{ c }}{{ d }}", "{% set a, b = [1] %}",
+    "{{ messages[nothing] is defined }}{{ {'a': 1}[nothing] is defined }}{{ messages[0][nothing] }}|", "{{ nothing[nothing] }}", "{% for i in [1] %}{{ loop.depth }}{{ loop.depth0 }}{% endfor %}", "{{ cycler is defined }}{{ joiner is defined }}{{ lipsum is defined }}",
+    "{% macro f(a, b=a, c=b ~ 'c') %}{{ a }}{{ b }}{{ c }};{% endmacro %}{{ f(1) }}{{ f(1, 2) }}{{ f(1, c=3) }}", "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, a=2) }}", "{% macro f(a) %}{{ a }}{% endmacro %}{{ f(1, z=2) }}", "{{ 'a' | regex_replace('a', 'b') }}", "{{ ['x'].index('y') }}",
+    "{{ 'aXbXc'.rsplit('X', 1) | join('-') }}{{ 'aXbXc'.rsplit('X') | join('-') }}{{ 'aaaaa'.rsplit('aa', 1) | join('-') }}{{ 'é—é'.rsplit('—', 1) | join('-') }}{{ 'aaaaa'.split('aa') | join('-') }}", "{{ range(5, 100, 200) | list | length }}{{ range(3, -9, -100)[0] }}{{ range(9, 3) | list | length }}",
+    "{{ no_function('x') if messages[0].role == 'system' else 'y' }}", "{{ messages | map(attribute='role') | map('upper') | join(' ') }}{{ ['a', 'b'] | map('length') | list | length }}", "{{ {'a': {'b': 1}}['a']['b'] }}{{ {'x': 1}.get('y') }}{{ {'x': 1}.get('y', 'z') }}{{ [[1, 2], [3]] | first | length }}",
     "{{ (messages[0].content if messages[0].content is string else '') | trim }}", "{% if messages[0]['role'] == 'system' %}{{ messages[0]['content'] }}{% set messages = messages[1:] %}{% endif %}{{ messages | length }}", "{{ '</think>' in messages[-1].content }}{{ messages[-1].content.split('</think>')[0].rstrip('\n').split('<think>')[-1].lstrip('\n') }}",
 ]
 
@@ -90,15 +98,18 @@ def texts(lm, template):
 
 
 def class_tokens():
-    """Special tokens of tokenizers whose configuration names their class and nothing else."""
+    """Special tokens of tokenizers whose configuration names their class and little else."""
     found = []
-    for name in ("GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXTokenizerFast", "Qwen2Tokenizer", "PreTrainedTokenizerFast"):
+    named = [({"tokenizer_class": name}, model) for name in ("GPT2Tokenizer", "GPT2TokenizerFast", "GPTNeoXTokenizerFast", "Qwen2Tokenizer", "LlamaTokenizer", "GemmaTokenizerFast")
+             for model in ("llama", "olmo2")]
+    more = {"bos_token": {"__type": "AddedToken", "content": "<b>"}, "image_token": "<i>", "add_bos_token": True, "extra_special_tokens": {"think_token": "<t>", "other": "<o>"}}
+    for config, model in named + [({"tokenizer_class": "PreTrainedTokenizerFast"}, "llama"), ({"tokenizer_class": "PreTrainedTokenizerFast", **more}, "llama"),
+                                  ({"tokenizer_class": "LlamaTokenizer"}, "mistral"), ({"tokenizer_class": "GPTNeoXTokenizer", "bos_token": None}, "olmo")]:
         with tempfile.TemporaryDirectory() as folder:
             PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE())).save_pretrained(folder)
-            config = {"tokenizer_class": name}
-            for file, content in (("tokenizer_config.json", config), ("config.json", {"model_type": "llama"})):
+            for file, content in (("tokenizer_config.json", config), ("config.json", {"model_type": model})):
                 pathlib.Path(folder, file).write_text(json.dumps(content))
-            found.append([config, configure_pad_token(AutoTokenizer.from_pretrained(folder)).special_tokens_map])
+            found.append([config, model, configure_pad_token(AutoTokenizer.from_pretrained(folder)).special_tokens_map])
     return found
 
 
@@ -108,6 +119,8 @@ def main(path):
     tokenizer = PreTrainedTokenizerFast(tokenizer_object=Tokenizer(models.BPE()), bos_token="<s>", eos_token="</s>", unk_token="<unk>")
     lm = types.SimpleNamespace(tokenizer=configure_pad_token(tokenizer), chat_template_args={})
     files = sorted(pathlib.Path(trl.__file__).parent.joinpath("chat_templates").glob("*.jinja"))
+    if os.environ.get("CREST_CHAT_TEMPLATES"):  # further ones, by hand
+        files += sorted(pathlib.Path(os.environ["CREST_CHAT_TEMPLATES"]).glob("*.jinja*"))
     real = {**SHORT, **{file.stem: file.read_text() for file in files}}
     named = [(name, text, True) for name, text in real.items()] + [(f"rule {i}", text, False) for i, text in enumerate(RULES)]
     cases = [{"name": n, "template": t, "real": r, "texts": texts(lm, t)} for n, t, r in named]

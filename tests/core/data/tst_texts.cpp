@@ -131,6 +131,51 @@ private Q_SLOTS:
         QVERIFY2(texts.error().message.size() < 500, texts.error().message.substr(0, 500).c_str());
     }
 
+    /// The file is not held beside what is in it.
+    void memoryIsThatOfTheDocuments() {
+        QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        const std::string text(2'000, 'x');
+        for (const char* name : {"x.jsonl", "x.txt"}) {
+            {
+                std::ofstream out(path / name);
+                for (int i = 0; i < 30'000; ++i)
+                    out << (path / name == path / "x.txt" ? text + "\n\n" : "{\"text\":\"" + text + "\"}\n");
+            }
+            Result<Texts> texts = fail(ErrorKind::Internal, "not tried");
+            const test::Spent spent = test::spentBy([&] { texts = readTexts(path / name); });
+            QVERIFY(texts && texts->documents.size() == 30'000);
+            QVERIFY2(spent.megabytes < 90, qPrintable(QString("%1: %2 MB for documents of 60 MB").arg(name).arg(spent.megabytes)));
+        }
+        ReadOptions whole;
+        whole.format = TextFormat::WholeFile;
+        const test::Spent spent = test::spentBy([&] { QVERIFY(readTexts(path / "x.txt", whole)); });
+        QVERIFY2(spent.megabytes < 90, qPrintable(QString::number(spent.megabytes)));
+    }
+
+    /// Pieces end anywhere: the same as in one.
+    void longFilesAreReadInPieces() {
+        QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        std::string lines = "\xEF\xBB\xBF", paragraphs;
+        std::size_t count = 0;
+        for (; lines.size() < 3'500'000; ++count) {
+            const std::string text = std::string(count * 37 % 90'000, 'a') + "\xC3\xA9";
+            lines += "{\"text\":\"" + text + "\"}\r\n";
+            paragraphs += text + "\r\nb\r\n\r\n";
+        }
+        for (const auto& [content, format] : {std::pair(lines, TextFormat::Jsonl), std::pair(paragraphs, TextFormat::Paragraphs),
+                                              std::pair(paragraphs, TextFormat::WholeFile)}) {
+            std::ofstream(path / "x", std::ios::binary) << content;
+            ReadOptions options;
+            options.format = format;
+            const auto read = readTexts(path / "x", options), parsed = parseTexts(content, "x", format);
+            QVERIFY(read && parsed && read->documents == parsed->documents);
+            QCOMPARE(read->documents.size(), format == TextFormat::WholeFile ? std::size_t{1} : count);
+            QCOMPARE(read->contentHash, parsed->contentHash);
+        }
+    }
+
     void longTextsHaveCommas() {
         std::string text;
         while (text.size() < 2'000'000)

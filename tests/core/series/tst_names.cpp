@@ -94,6 +94,10 @@ private Q_SLOTS:
                  {"extension_step0001220", ""},
                  {"global_step143000", ""},
                  {"step1000-unsharded", ""},
+                 {"step1000 (copy)", ""},
+                 {"step1000-tokens4B (another copy 2)", ""},
+                 {"tiny-step1000 (1)", "tiny"},
+                 {"step1000-copy", ""},
                  {"main", ""},
                  {"llama-7b", ""}})
             QTest::newRow(name) << QString(name) << QString(part);
