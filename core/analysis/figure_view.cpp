@@ -33,16 +33,26 @@ std::string superscript(int number) {
     return text;
 }
 
-/// Steps of 1, 2 or 5 times a power of ten; all labels with the same number of decimals (4.5, 5.0), so that they align.
-std::vector<Tick> linearTicks(double low, double high, int most) {
-    const double raw = (high - low) / std::max(1, most - 1);
-    const double power = std::pow(10.0, std::floor(std::log10(raw)));
-    double step = power * 10;
-    for (const double factor : {1.0, 2.0, 5.0})
-        if (factor * power >= raw * (1 - kTolerance)) {
-            step = factor * power;
-            break;
+/// How many multiples of a step lie in a range.
+double multiplesIn(double low, double high, double step) {
+    return std::floor(high / step + kTolerance) - std::ceil(low / step - kTolerance) + 1;
+}
+
+/// The finest of 1, 2 or 5 times a power of ten of which at most `most` multiples lie in the range; the next finer one where that would be one alone.
+double niceStep(double low, double high, int most) {
+    double finer = 0;
+    for (double power = std::pow(10.0, std::floor(std::log10((high - low) / most)));; power *= 10)
+        for (const double factor : {1.0, 2.0, 5.0}) {
+            const double step = factor * power, count = multiplesIn(low, high, step);
+            if (count <= most)
+                return count < 2 && finer > 0 ? finer : step;
+            finer = step;
         }
+}
+
+/// All labels with the same number of decimals (4.5, 5.0), so that they align.
+std::vector<Tick> linearTicks(double low, double high, int most) {
+    const double step = niceStep(low, high, std::max(2, most));
     const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + kTolerance)), 0, 12);
     std::vector<Tick> ticks;
     for (double k = std::ceil(low / step - kTolerance); k * step <= high + step * kTolerance; k += 1) {

@@ -192,6 +192,22 @@ private Q_SLOTS:
         axis.low = -1;
         axis.high = 1;
         QCOMPARE(labels(visibleTicks(axis, 5)), std::string("-1.0 -0.5 0.0 0.5 1.0"));
+        // A low panel has room for three: the finest step that fits, and never one label alone.
+        axis.low = 2.7;
+        axis.high = 5.2;
+        QCOMPARE(labels(visibleTicks(axis, 3)), std::string("3 4 5"));
+        axis.low = 1.9;
+        axis.high = 8.1;
+        QCOMPARE(labels(visibleTicks(axis, 3)), std::string("2 4 6 8")); // not 5
+        for (double high = 0.013; high < 1e5; high *= 1.7)
+            for (int most = 2; most < 10; ++most) {
+                axis.low = -0.37 * high;
+                axis.high = high;
+                const auto count = static_cast<int>(visibleTicks(axis, most).size());
+                QVERIFY2(count >= 2 && count <= std::max(4, most), qPrintable(QStringLiteral("%1 of %2 to %3").arg(count).arg(most).arg(high)));
+            }
+        axis.low = -1;
+        axis.high = 1;
         axis.scale = AxisScale::Log;
         axis.low = 1e-4;
         axis.high = 20;
