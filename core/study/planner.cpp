@@ -2,6 +2,7 @@
 #include "core/study/planner.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <fstream>
 #include <set>
@@ -10,12 +11,14 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/base/hash.h"
 #include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weights.h"
 #include "core/study/chat_tasks.h"
+#include "core/study/finer_rates.h"
 #include "core/study/study_json.h"
 #include "core/study/suite_tasks.h"
 
@@ -30,6 +33,11 @@ constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
 constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
+    std::error_code ignored;
+    if (fs::is_directory(file, ignored))
+        return fail(ErrorKind::Malformed,
+                    "This is a folder. Name one file of texts: JSON lines with a \"text\" each, or plain text.",
+                    file.string());
     std::ifstream in(file, std::ios::binary);
     if (!in)
         return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
@@ -45,10 +53,14 @@ Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
     return hash.finishHex();
 }
 
-/// Of pretraining text that goes with so many examples (train::FineTuneSettings::replayShare).
-std::int64_t replayedTokens(const Json& training, std::int64_t examples) {
+/// Of pretraining text that goes with so many examples, a window at least in every step (train::FineTuneSettings::replayShare).
+std::int64_t replayedTokens(const Json& training, std::int64_t examples, std::int64_t batch) {
     const double share = training.value("replay_share", 0.0);
-    return static_cast<std::int64_t>(share * static_cast<double>(examples)) * training.value("replay_tokens", std::int64_t{128});
+    if (!(share > 0))
+        return 0;
+    const std::int64_t steps = (examples + batch - 1) / batch;
+    const std::int64_t windows = std::max(1LL, std::llround(share * static_cast<double>(batch)));
+    return steps * windows * training.value("replay_tokens", std::int64_t{128});
 }
 
 /// The pretraining text that a training replays: a runner knows no study folder, and its content is part of the key.
@@ -126,9 +138,9 @@ Result<void> checkText(const Task& task, const fs::path& file) {
     if (head.whole && most < task.windowTokens + 1)
         return fail(
             ErrorKind::Malformed,
-            fmt::format("Task \"{}\": the text has at most {} tokens, too few for one full window of {}; take a "
+            fmt::format("Task \"{}\": the text has at most {}, too few for one full window of {}; take a "
                         "longer text or a shorter window.",
-                        task.name, most, task.windowTokens + 1),
+                        task.name, counted(most, "token"), task.windowTokens + 1),
             file.string());
     return {};
 }
@@ -187,9 +199,9 @@ Result<std::int64_t> pinTuningTask(Plan& plan, Task& task, const JobContext& job
         const Json& training = ofProbe.at("training");
         const std::int64_t epochs = training.value("epochs", std::int64_t{1}),
                            steps = training.value("max_steps", std::int64_t{0}),
-                           batch = training.value("batch_examples", std::int64_t{16});
+                           batch = std::max<std::int64_t>(1, training.value("batch_examples", std::int64_t{16}));
         const std::int64_t examples = steps > 0 ? steps * batch : planned.trainRows * epochs;
-        plan.tuningTokens = tokensOf(examples) + replayedTokens(training, examples);
+        plan.tuningTokens = tokensOf(examples) + replayedTokens(training, examples, batch);
     }
     return tokensOf(planned.heldOutRows);
 }
@@ -225,12 +237,13 @@ void addCells(Plan& plan, const std::function<bool(const std::string&)>& stored)
         plan.cells.push_back(std::move(cell));
     };
     for (int c = 0; c < static_cast<int>(plan.checkpoints.size()); ++c) {
+        const std::vector<double> strengths = strengthsOf(plan.probe, plan.checkpoints[c].weights);
         add(c, 0, 0);
         if (plan.probe.seeds == 0) // nothing is drawn
-            for (const double strength : plan.probe.strengths)
+            for (const double strength : strengths)
                 add(c, strength, 0);
         for (std::int64_t s = 0; s < plan.probe.seeds; ++s)
-            for (const double strength : plan.probe.strengths)
+            for (const double strength : strengths)
                 add(c, strength, plan.probe.firstSeed + s);
     }
 }

@@ -42,8 +42,8 @@ std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe,
 double tuningRate(const Probe& probe, double strength);
 
 /// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
-/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", "state_seconds", "recompute_activations", the
-/// path of "replay").
+/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", "state_seconds", "recompute_activations", "finer_rates",
+/// the path of "replay").
 std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.

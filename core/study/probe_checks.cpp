@@ -6,8 +6,10 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/data/tuning_settings.h"
+#include "core/study/finer_rates.h"
 #include "core/study/planner.h"
 
 namespace crest::study {
@@ -64,11 +66,11 @@ Result<void> checkTask(const Task& task) {
     if (task.kind == TaskKind::Suite)
         return checkSuiteTask(task);
     if (task.windowTokens < 2 || task.windowTokens > 1'000'000)
-        return outOfRange(fmt::format("Task \"{}\": the window is {} tokens, it must be from 2 to 1,000,000.",
-                                      task.name, task.windowTokens));
+        return outOfRange(fmt::format("Task \"{}\": the window is {}, it must be from 2 to 1,000,000.", task.name,
+                                      counted(task.windowTokens, "token")));
     if (task.strideTokens < 1 || task.strideTokens > task.windowTokens)
-        return outOfRange(fmt::format("Task \"{}\": the stride is {} tokens, it must be from 1 to the window ({}).",
-                                      task.name, task.strideTokens, task.windowTokens));
+        return outOfRange(fmt::format("Task \"{}\": the stride is {}, it must be from 1 to the window ({}).", task.name,
+                                      counted(task.strideTokens, "token"), task.windowTokens));
     if (task.maxWindows < 0)
         return outOfRange(fmt::format("Task \"{}\": the number of windows is negative; 0 means all.", task.name));
     return {};
@@ -128,13 +130,14 @@ Result<void> checkTasks(const Probe& probe, const Study& study) {
 Result<void> checkGrid(const Probe& probe, const ProbeKind& kind) {
     CREST_CHECK(checkStrengths(probe, kind));
     CREST_CHECK(completeSettings(kind, probe.settings).map([](const Json&) {}));
+    CREST_CHECK(checkGridOfFinerRates(probe));
     if (!kind.isDrawn())
         return probe.seeds == 0 ? Result<void>()
                                 : outOfRange(fmt::format("Nothing is drawn by {}: it has no seeds.", kind.name));
     if (probe.seeds < 1 || probe.seeds > kMaxSeeds)
         return outOfRange(fmt::format("{} seeds: it must be from 1 to 100,000.", probe.seeds));
     if (probe.firstSeed < 1 || probe.firstSeed > INT64_MAX - kMaxSeeds)
-        return outOfRange("The first seed must be 1 or more.");
+        return outOfRange(fmt::format("{} as first seed: it must be from 1 to {}.", probe.firstSeed, INT64_MAX - kMaxSeeds));
     return {};
 }
 

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::study {
 namespace {
@@ -116,6 +117,8 @@ Result<Json> checkTuning(const Json& settings, bool interpolates) {
         return fail(ErrorKind::OutOfRange, "\"state_seconds\" of fine-tuning must be a number of seconds, 0 or more.");
     if (!settings.value("recompute_activations", Json(false)).is_boolean())
         return fail(ErrorKind::OutOfRange, "\"recompute_activations\" of fine-tuning must be true or false.");
+    if (!interpolates)
+        CREST_CHECK(checkFinerRates(settings));
     if (interpolates) {
         const Json rate = settings.value("learning_rate", Json());
         if (!rate.is_number() || !(rate.get<double>() > 0) || !(rate.get<double>() <= 1))
@@ -123,7 +126,7 @@ Result<Json> checkTuning(const Json& settings, bool interpolates) {
     }
     for (const auto& [key, value] : settings.items())
         if (key != "training" && key != "data_task" && key != "data_hash" && key != "replay" && key != "replay_hash" &&
-            key != "keep_bytes" && key != "state_seconds" && key != "recompute_activations" && !(interpolates && key == "learning_rate"))
+            key != "keep_bytes" && key != "state_seconds" && key != "recompute_activations" && key != (interpolates ? "learning_rate" : "finer_rates"))
             return fail(ErrorKind::Malformed, fmt::format("Fine-tuning has no setting \"{}\".", key));
     return settings;
 }

@@ -55,7 +55,7 @@ std::string strengthLabel(const ProbeKind& kind, double strength);
 /// the TuningLoss task whose other rows are trained on}, and in a plan "data_hash", that task's hash; where pretraining
 /// text is replayed, "replay", its file, and in a plan "replay_hash"; where tuned weights are kept, "keep_bytes", how much
 /// room all of the study may take (kept_weights.h); "state_seconds" between two saved states of a training, and
-/// "recompute_activations": these three are part of no key. Interpolation has the same and "learning_rate". OutOfRange
+/// "recompute_activations": these three are part of no key, nor are "finer_rates" (finer_rates.h). Interpolation has the same and "learning_rate". OutOfRange
 /// or Malformed, in a sentence, for what is not among them; settings of the training are checked by who makes them.
 Result<Json> completeSettings(const ProbeKind& kind, const Json& settings);
 

@@ -62,7 +62,7 @@ std::string variantOf(const Probe& probe) {
         return noiseScaleName(probe.noiseScale);
     Json identity = probe.settings;
     if (identity.is_object())
-        for (const char* key : {"data_task", "replay", "keep_bytes", "state_seconds", "recompute_activations"})
+        for (const char* key : {"data_task", "replay", "keep_bytes", "state_seconds", "recompute_activations", "finer_rates"})
             identity.erase(key); // "data_hash" and "replay_hash" are what counts
     return sha256Hex(canonicalJson(identity)).substr(0, 16);
 }

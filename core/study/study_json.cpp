@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/study/finer_rates.h"
 #include "core/study/json_fields.h"
 
 namespace crest::study {
@@ -177,6 +178,8 @@ Result<void> checkPlanIndices(const Plan& plan, const std::string& where) {
 
 /// The oldest format that has all of it: an older Crest goes on to read studies that need nothing new.
 int formatOf(const std::vector<Task>& tasks, const std::vector<Probe>& probes) {
+    if (std::ranges::any_of(probes, [](const Probe& probe) { return !finerRatesOf(probe).empty(); }))
+        return 4;
     if (std::ranges::any_of(tasks, [](const Task& task) { return task.kind == TaskKind::TuningLoss; }))
         return 3;
     const bool suites = std::ranges::any_of(tasks, [](const Task& task) { return task.kind != TaskKind::TextLoss; });

@@ -13,8 +13,8 @@
 namespace crest::study {
 
 /// Raised when a file changes so that an older Crest would misread it; a file says the oldest format that has all of
-/// it. 2: tasks of suites, base evaluation, overlays.
-inline constexpr int kStudyFormat = 3;
+/// it. 2: tasks of suites, base evaluation, overlays. 3: fine-tuning data, further kinds. 4: finer rates of checkpoints.
+inline constexpr int kStudyFormat = 4;
 
 Json toJson(const Study& study);
 Json toJson(const Probe& probe);

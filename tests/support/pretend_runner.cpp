@@ -14,6 +14,7 @@
 #include <fmt/format.h>
 
 #include "core/base/hash.h"
+#include "core/study/finer_rates.h"
 #include "core/study/planner.h"
 #include "core/study/study_json.h"
 #include "tests/support/pretend_outcome.h"
@@ -112,6 +113,10 @@ private:
     }
 };
 
+std::string weightsOf(int checkpoint) {
+    return sha256Hex(fmt::format("weights {}", checkpoint));
+}
+
 std::vector<study::Task> tasksOf(const Shape& shape) {
     std::vector<study::Task> tasks;
     for (int t = 0; t < shape.tasks; ++t)
@@ -150,7 +155,15 @@ study::Probe probeOf(const Shape& shape) {
         probe.kind = study::kFineTuning;
         probe.settings = {{"training", shape.pull > 0 ? Json{{"l2_to_start", shape.pull}} : Json::object()}, {"data_task", tasks.front().task}};
     }
-    return probe;
+    if (shape.mixedRate > 0) {
+        probe.name = "mixing";
+        probe.kind = study::kInterpolation;
+        probe.settings["learning_rate"] = shape.mixedRate;
+    }
+    study::FinerRates finer;
+    for (const auto& [checkpoint, rates] : shape.finer)
+        finer[weightsOf(checkpoint)] = rates;
+    return study::withFinerRates(probe, finer);
 }
 
 } // namespace
@@ -197,7 +210,7 @@ study::Plan makePlan(const Shape& shape, const std::function<bool(const std::str
     for (int c = 0; c < shape.checkpoints; ++c) {
         const std::int64_t tokens = std::int64_t{1'000'000} << c;
         plan.checkpoints.push_back({"pretended", fmt::format("step{}", c), fmt::format("series/step{}", c),
-                                    sha256Hex(fmt::format("weights {}", c)), sha256Hex("tokenizer"),
+                                    weightsOf(c), sha256Hex("tokenizer"),
                                     shape.baseOnly ? "" : sha256Hex("init"), tokens, c * 100, 1});
         const auto add = [&](double strength, std::int64_t seed) {
             study::Cell cell{c, strength, seed, {}, {}};
@@ -214,7 +227,7 @@ study::Plan makePlan(const Shape& shape, const std::function<bool(const std::str
         for (std::int64_t first = 0; first < plan.probe.seeds; first += shape.seedsPerBatch) {
             std::vector<int> batch;
             for (std::int64_t s = first; s < std::min(plan.probe.seeds, first + shape.seedsPerBatch); ++s)
-                for (const double strength : shape.strengths)
+                for (const double strength : study::strengthsOf(plan.probe, plan.checkpoints.back().weights))
                     if (const int cell = add(strength, shape.firstSeed + s); wanted(cell))
                         batch.push_back(cell);
             if (!batch.empty())

@@ -5,7 +5,10 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <string>
+#include <vector>
 
 #include "core/run/batch_runner.h"
 #include "core/study/study_folder.h"
@@ -37,6 +40,8 @@ struct Shape {
     bool baseOnly = false;         ///< a base evaluation: strengths and seeds do not count
     bool tuning = false;           ///< strengths are learning rates of fine-tuning on the first task
     double pull = 0;               ///< of that, towards the start
+    double mixedRate = 0;          ///< above 0: strengths are shares of weights tuned at this rate, an interpolation
+    std::map<int, std::vector<double>> finer = {}; ///< of tuning: rates of single checkpoints, by their place in the series
 };
 study::Study makeStudy(const Shape& shape);
 /// A plan of this shape with real keys. `stored` as in planProbe.

@@ -168,7 +168,7 @@ private Q_SLOTS:
                                             << "1"
                                             << "unknown key \"extra\"";
         QTest::newRow("newer") << "/format"
-                               << "4"
+                               << "5"
                                << "newer Crest";
         QTest::newRow("format text") << "/format"
                                      << "\"1\""

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: Apache-2.0
+// Learning rates of single checkpoints: what a probe says of them, what a plan makes of it, and that neither keys nor older files
+// know of them.
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include <set>
+
+#include "core/data/tuning_settings.h"
+#include "core/series/series.h"
+#include "core/study/finer_rates.h"
+#include "core/study/planner.h"
+#include "core/study/study_json.h"
+#include "tests/core/series/make_checkpoint.h"
+
+using namespace crest;
+using namespace crest::study;
+namespace fs = std::filesystem;
+
+namespace {
+
+using Rates = std::vector<double>;
+
+Probe tuningProbe(Rates rates = {0.001, 0.004, 0.016}) {
+    Probe probe;
+    probe.name = "tuning";
+    probe.kind = kFineTuning;
+    probe.series = "small";
+    probe.strengths = std::move(rates);
+    probe.seeds = 2;
+    probe.tasks = {{"rows", Role::InDistribution}};
+    probe.settings = {{"training", {{"epochs", 1}}}, {"data_task", "rows"}};
+    return probe;
+}
+
+} // namespace
+
+class TestFinerRates : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void aProbeHasAGridAndRatesOfSingleCheckpoints() {
+        const Probe coarse = tuningProbe();
+        const Probe fine = withFinerRates(coarse, {{"a", {0.008, 0.002}}, {"b", {0.002, 0.004, 0.032}}, {"c", {0.001}}});
+        QCOMPARE(fine.strengths, (Rates{0.001, 0.002, 0.004, 0.008, 0.016, 0.032})); // what figures find a place for
+        QCOMPARE(gridOf(fine), coarse.strengths);
+        QCOMPARE(strengthsOf(fine, "a"), (Rates{0.001, 0.002, 0.004, 0.008, 0.016}));
+        QCOMPARE(strengthsOf(fine, "b"), (Rates{0.001, 0.002, 0.004, 0.016, 0.032})); // a rate of the grid stays everyone's
+        QCOMPARE(strengthsOf(fine, "c"), coarse.strengths);
+        QCOMPARE(strengthsOf(fine, "new to the series"), coarse.strengths);
+        QCOMPARE(finerRatesOf(fine), (FinerRates{{"a", {0.002, 0.008}}, {"b", {0.002, 0.032}}}));
+        QVERIFY(finerRatesOf(coarse).empty() && gridOf(coarse) == coarse.strengths);
+        QVERIFY(withFinerRates(fine, {}) == coarse); // to the letter: it is found again
+        QVERIFY(withFinerRates(fine, finerRatesOf(fine)) == fine);
+        QCOMPARE(strengthsOf(withFinerRates(fine, {{"b", {0.5}}}), "a"), coarse.strengths); // these and no others
+    }
+
+    void theyArePartOfNoKey() {
+        const Probe coarse = tuningProbe(), fine = withFinerRates(coarse, {{"w", {0.002}}});
+        QCOMPARE(variantOf(fine), variantOf(coarse));
+        PlannedCheckpoint checkpoint;
+        checkpoint.weights = "w", checkpoint.tokenizer = "t";
+        const Task task{.name = "rows", .kind = TaskKind::TuningLoss, .textsPath = "x", .dataHash = "d"};
+        QCOMPARE(resultKey(checkpoint, fine, task, 0.004, 1), resultKey(checkpoint, coarse, task, 0.004, 1));
+        QCOMPARE(trainingKey(checkpoint, fine, 0.004, 1), trainingKey(checkpoint, coarse, 0.004, 1));
+    }
+
+    /// An older Crest says that it needs a newer one; what needs nothing new is read by it as ever.
+    void filesSayTheFormatThatTheyNeed() {
+        Study study;
+        study.name = "s";
+        study.probes = {tuningProbe()};
+        QCOMPARE(toJson(study).at("format").get<int>(), 3);
+        const std::string before = canonicalJson(toJson(study));
+        QVERIFY(before.find("finer") == std::string::npos);
+        study.probes.push_back(withFinerRates(tuningProbe(), {{"w", {0.002}}}));
+        const Json json = toJson(study);
+        QCOMPARE(json.at("format").get<int>(), 4);
+        const auto again = studyFromJson(Json::parse(canonicalJson(json)), "study");
+        QVERIFY2(again, again ? "" : again.error().text().c_str());
+        QVERIFY(*again == study);
+        const auto old = studyFromJson(Json::parse(before), "study");
+        QVERIFY(old && old->probes.front() == tuningProbe());
+    }
+
+    void whatMakesNoSenseIsRefused_data() {
+        QTest::addColumn<QString>("finer");
+        QTest::addColumn<QString>("said");
+        const auto row = [](const char* tag, const char* finer, const char* said) {
+            QTest::newRow(tag) << QString::fromLatin1(finer) << QString::fromLatin1(said);
+        };
+        row("no table", "[0.002]", "must hold lists of learning rates");
+        row("words", R"({"w": ["fast"]})", "must hold lists of learning rates");
+        row("nothing in it", R"({"w": []})", "must hold lists of learning rates");
+        row("of nobody", R"({"": [0.004]})", "must hold lists of learning rates");
+        row("the wrong way round", R"({"w": [0.016, 0.004]})", "must ascend");
+        row("of no strength", R"({"w": [0.003]})", "0.003 is not among the probe's strengths");
+        row("nothing for all", R"({"w": [0.001, 0.004, 0.016]})", "every checkpoint");
+        row("sound", R"({"w": [0.004, 0.016]})", "");
+    }
+    void whatMakesNoSenseIsRefused() {
+        QFETCH(QString, finer);
+        QFETCH(QString, said);
+        Study study;
+        study.series.push_back({"small", "x", {}});
+        study.tasks.push_back({.name = "rows", .kind = TaskKind::TuningLoss, .textsPath = "x", .dataHash = ""});
+        study.tasks[0].definition = canonicalJson(data::tuningDataToJson({}));
+        Probe probe = tuningProbe();
+        probe.settings["finer_rates"] = Json::parse(finer.toStdString());
+        const auto checked = checkProbe(probe, study);
+        const QString told = checked ? QString() : QString::fromStdString(checked.error().message);
+        QVERIFY2(said.isEmpty() ? !told.contains(QStringLiteral("rates")) : told.contains(said), qPrintable(told));
+        // Of other kinds there are none.
+        probe.kind = kInterpolation;
+        probe.settings["learning_rate"] = 0.001;
+        const auto other = checkProbe(probe, study);
+        QVERIFY(!other && other.error().message.find("no setting \"finer_rates\"") != std::string::npos);
+    }
+
+    void aPlanHasThemForTheirCheckpointsAlone() {
+        QTemporaryDir dir;
+        const fs::path root = dir.path().toStdString(), rows = root / "rows.jsonl";
+        qputenv("XDG_CACHE_HOME", (dir.path() + "/cache").toUtf8());
+        for (int i = 0; i < 3; ++i) {
+            const fs::path folder = root / "small" / ("step" + std::to_string(i));
+            test::makeCheckpoint(folder, test::tinySpec(), static_cast<unsigned>(i + 1));
+            test::writeRecord(folder, "small", std::int64_t{1000} << i, 1);
+        }
+        std::string text;
+        for (int i = 0; i < 40; ++i)
+            text += Json{{"prompt", "Number " + std::to_string(i)}, {"completion", " is a number"}}.dump() + "\n";
+        test::writeText(rows, text);
+        data::TuningDataSettings settings;
+        settings.path = rows.string();
+        settings.maxTokens = 48;
+        const auto resolved = data::resolveTuningData(settings, fs::path(CREST_SOURCE_DIR) / "resources" / "tuning");
+        QVERIFY2(resolved, resolved ? "" : resolved.error().text().c_str());
+        Study study;
+        study.name = "s";
+        study.series.push_back({"small", (root / "small").string(), {}});
+        study.tasks.push_back({.name = "rows", .kind = TaskKind::TuningLoss, .textsPath = rows.string(), .dataHash = ""});
+        data::TuningDataSettings withoutPath = *resolved;
+        withoutPath.path.clear();
+        study.tasks[0].definition = canonicalJson(data::tuningDataToJson(withoutPath));
+        const auto scan = series::findSeries(root / "small");
+        QVERIFY(scan && scan->series.size() == 1);
+        int number = 0;
+        const auto plan = [&](const Probe& probe, const std::set<std::string>& stored) {
+            const auto folder = StudyFolder::create(root / ("study" + std::to_string(number++)), study);
+            auto made = planProbe(*folder, probe, scan->series.front(), [&](const std::string& key) { return stored.contains(key); });
+            if (!made)
+                qWarning("%s", made.error().text().c_str());
+            return made.value_or(Plan{});
+        };
+        const Plan coarse = plan(tuningProbe(), {});
+        QCOMPARE(coarse.cells.size(), 3u * (1 + 3 * 2));
+        std::set<std::string> stored;
+        for (const Cell& cell : coarse.cells)
+            stored.insert(cell.keys.begin(), cell.keys.end());
+        const std::string weights = coarse.checkpoints[1].weights;
+        const Plan fine = plan(withFinerRates(tuningProbe(), {{weights, {0.002, 0.008}}, {"gone", {0.05}}}), stored);
+        QCOMPARE(fine.cells.size(), coarse.cells.size() + 2 * 2);
+        QCOMPARE(fine.cachedCellCount(), std::int64_t{21}); // all of the grid
+        QCOMPARE(fine.batches.size(), 4u);                  // a training each
+        for (const std::vector<int>& batch : fine.batches)
+            for (const int cell : batch) {
+                QCOMPARE(fine.cells[static_cast<std::size_t>(cell)].checkpoint, 1);
+                QVERIFY(fine.cells[static_cast<std::size_t>(cell)].strength == 0.002 || fine.cells[static_cast<std::size_t>(cell)].strength == 0.008);
+            }
+        QCOMPARE(planCost(fine, {}, 100, 1).trainings, std::int64_t{4});
+        const auto again = planFromJson(Json::parse(canonicalJson(toJson(fine))), "run");
+        QVERIFY2(again && *again == fine, again ? "" : again.error().text().c_str());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestFinerRates)
+#include "tst_finer_rates.moc"
