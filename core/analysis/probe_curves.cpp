@@ -9,12 +9,9 @@
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
-
-std::string counted(std::int64_t count, const char* what) {
-    return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
-}
 
 double xOf(double tokens, const ProbeResults& results, XQuantity x) {
     if (x == XQuantity::TokensPerParameter && results.parameters > 0)
@@ -123,6 +120,10 @@ Marker markerAt(std::size_t position) {
     return kMarkers[position % std::size(kMarkers)];
 }
 
+Marker categoryMarkerAt(std::size_t position) {
+    return markerAt(position + position / std::size(kMarkers));
+}
+
 double colorPositionAt(std::size_t position, std::size_t count) {
     return count < 2 ? 0.3 : static_cast<double>(position) / static_cast<double>(count - 1);
 }
@@ -130,7 +131,7 @@ double colorPositionAt(std::size_t position, std::size_t count) {
 CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position) {
     const study::Probe& probe = results.plan.probe;
     if (!probe.strengths.empty())
-        return {curveId(results, strength), strength == 0 ? "base" : study::strengthLabel(kindOf(results), strength), position, probe.strengths.size(),
+        return {curveId(results, strength), strength == 0 ? "base" : study::strengthLabel(kindOf(results), strength), position, study::gridOf(probe).size(),
                 false};
     const bool alone = results.others.empty();
     return {alone ? "base" : "series=" + probe.series, alone ? "base" : probe.series, 0, 0, true};
@@ -144,7 +145,7 @@ FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& s
     const bool base = source.strength == 0 && !looks.series;
     curve.color = looks.series ? CurveColor::Category : base ? CurveColor::Base : CurveColor::Ordered;
     curve.dashed = base;
-    curve.marker = base ? Marker::None : markerAt(looks.position);
+    curve.marker = base ? Marker::None : looks.series ? categoryMarkerAt(looks.position) : markerAt(looks.position);
     curve.colorPosition =
         looks.series ? static_cast<double>(looks.position) : colorPositionAt(looks.position, looks.count);
     std::vector<FigurePoint> segment;

@@ -7,6 +7,7 @@
 #include "core/analysis/curves.h"
 #include "core/analysis/measure.h"
 #include "core/analysis/probe_figures.h"
+#include "core/base/counted.h"
 
 namespace crest::analysis {
 
@@ -14,9 +15,6 @@ inline constexpr const char* kTokensTitle = "pretraining tokens";
 /// The title of the x axis; tokens where the wanted quantity is not known.
 std::string xTitle(const ProbeResults& results, XQuantity x);
 double xOf(double tokens, const ProbeResults& results, XQuantity x);
-
-/// "1 item", "2 items".
-std::string counted(std::int64_t count, const char* what);
 
 /// "base", "gamma=0.1".
 std::string curveId(const ProbeResults& results, double strength);
@@ -27,6 +25,8 @@ std::string drawsText(const study::ProbeKind& kind, std::int64_t draws);
 
 /// Of the strength at this position of a ladder; of a series among series.
 Marker markerAt(std::size_t position);
+/// The same for categories, of which there are as few colours as markers: no two of the first 49 look alike.
+Marker categoryMarkerAt(std::size_t position);
 /// On the ordered scale.
 double colorPositionAt(std::size_t position, std::size_t count);
 

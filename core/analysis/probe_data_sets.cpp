@@ -11,6 +11,7 @@
 #include "core/analysis/probe_curves.h"
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_training_runs.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -140,7 +141,8 @@ DataSets dataSetsOf(const ProbeResults& results) {
 void shareLadder(Figure& figure, const std::vector<const ProbeResults*>& runs) {
     std::set<double> ladder;
     for (const ProbeResults* run : runs)
-        ladder.insert(run->plan.probe.strengths.begin(), run->plan.probe.strengths.end());
+        for (const double strength : study::gridOf(run->plan.probe))
+            ladder.insert(strength);
     std::map<std::string, std::size_t> positions;
     for (const double strength : ladder)
         positions.emplace(curveId(*runs.front(), strength), positions.size());

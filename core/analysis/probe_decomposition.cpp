@@ -12,6 +12,7 @@
 #include "core/analysis/probe_stages.h"
 #include "core/analysis/probe_tuning_figures.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -19,7 +20,7 @@ namespace {
 using Place = std::pair<double, std::int64_t>; ///< tokens, pretraining seed
 
 Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
-    const std::vector<double>& ladder = results.plan.probe.strengths;
+    const std::vector<double> ladder = study::gridOf(results.plan.probe);
     if (ladder.empty())
         return fail(ErrorKind::Mismatch, "A base evaluation modifies nothing: there is nothing to decompose.",
                     results.plan.probe.name);

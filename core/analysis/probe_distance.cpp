@@ -11,6 +11,7 @@
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -74,10 +75,12 @@ std::vector<Observation> distances(const ProbeResults& results, double strength)
     const study::Plan& plan = results.plan;
     const ResultIndex index(results);
     const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    const std::vector<double> grid = study::gridOf(plan.probe); // a rate of a few checkpoints is no curve over pretraining
     std::vector<Observation> out;
     for (const study::Cell& cell : plan.cells) {
         const study::WeightChange* change = changeOf(index, cell, plan);
-        if (!change || !counted[static_cast<std::size_t>(cell.checkpoint)])
+        if (!change || !counted[static_cast<std::size_t>(cell.checkpoint)] ||
+            (!cell.isBase() && std::ranges::find(grid, cell.strength) == grid.end()))
             continue;
         const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
         const auto add = [&](const std::string& what, double value) {
@@ -93,7 +96,7 @@ std::vector<Observation> distances(const ProbeResults& results, double strength)
 }
 
 Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
-    const std::vector<double>& ladder = results.plan.probe.strengths;
+    const std::vector<double> ladder = study::gridOf(results.plan.probe);
     if (!options.strength)
         return ladder.empty() ? 0 : ladder[ladder.size() / 2];
     const auto near = std::ranges::find_if(
@@ -139,6 +142,7 @@ Result<Figure> distanceFigure(const ProbeResults& results, const FigureOptions& 
         addCautions(panel, results);
         addStageBorders(panel, results, options.x);
     }
+    addFinerRates(figure, results);
     shareBands(figure, bands);
     figure.columns = 2;
     figure.provenance = figureProvenance(results, figure.name, options);

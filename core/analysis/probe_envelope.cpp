@@ -15,6 +15,7 @@
 #include "core/analysis/probe_task_mean.h"
 #include "core/analysis/statistics.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -93,9 +94,9 @@ void addConfidenceSet(RateChoice& choice, const std::vector<Observation>& cells,
     choice.high = std::max(found->high, *choice.rate);
 }
 
-void choose(RateChoice& choice, const Scores& scores, std::span<const double> grid, const Measure& measure) {
+void choose(RateChoice& choice, const Scores& scores, const Measure& measure) {
     std::map<double, Seeds> candidates;
-    for (const double rate : grid) {
+    for (const double rate : choice.tried) {
         const auto own = scores.byRate.find(rate);
         if (own == scores.byRate.end())
             choice.unmeasured.push_back(rate);
@@ -112,8 +113,8 @@ void choose(RateChoice& choice, const Scores& scores, std::span<const double> gr
     choice.rate = bestRate(candidates, seeds, measure.higherIsBetter);
     choice.score = meanOver(candidates.at(*choice.rate), seeds);
     choice.seeds = static_cast<std::int64_t>(seeds.size());
-    choice.isLowest = grid.size() > 1 && *choice.rate == grid.front();
-    choice.isHighest = grid.size() > 1 && *choice.rate == grid.back();
+    choice.isLowest = choice.tried.size() > 1 && *choice.rate == choice.tried.front();
+    choice.isHighest = choice.tried.size() > 1 && *choice.rate == choice.tried.back();
     choice.favour = favourOf(choice, candidates, seeds, measure.higherIsBetter);
     addConfidenceSet(choice, scores.cells, candidates, measure);
 }
@@ -137,19 +138,6 @@ void addNotes(Envelope& envelope, bool complete) {
     if (const auto open = count([](const RateChoice& one) { return !one.unmeasured.empty(); }); open > 0)
         envelope.notes.push_back(fmt::format("{} with rates without a result: {}", checkpoints(open),
                                              complete ? "failed" : "failed, or still to come"));
-}
-
-/// The mean gain of choosing by the same scores, in words; "" where it is not known.
-std::string favourNote(const Envelope& envelope) {
-    std::vector<double> favours;
-    for (const RateChoice& one : envelope.choices)
-        if (one.favour)
-            favours.push_back(*one.favour);
-    if (favours.empty())
-        return {};
-    return fmt::format("the rate is chosen on these ID scores, which favours them: chosen by the other seeds they are {} {} "
-                       "worse on average",
-                       formatNumber(summarize(favours).mean, 2), envelope.measure.unit);
 }
 
 } // namespace
@@ -181,8 +169,19 @@ IdScore idScoreOf(const ProbeResults& results, const std::string& metric) {
     return score;
 }
 
+TriedRates triedRates(const study::Plan& plan) {
+    TriedRates own;
+    if (study::finerRatesOf(plan.probe).empty())
+        return own;
+    const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    for (std::size_t i = 0; i < counted.size(); ++i)
+        if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; counted[i])
+            own[{static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)}] = study::strengthsOf(plan.probe, one.weights);
+    return own;
+}
+
 std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
-                                    const Measure& measure) {
+                                    const Measure& measure, const TriedRates& tried) {
     std::map<std::pair<double, std::int64_t>, Scores> places;
     for (const Observation& one : scores) {
         Scores& place = places[{one.tokens, one.pretrainSeed}]; // a base alone makes a place without scores
@@ -196,7 +195,9 @@ std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::sp
         RateChoice& choice = choices.emplace_back();
         choice.tokens = place.first;
         choice.pretrainSeed = place.second;
-        choose(choice, own, grid, measure);
+        const auto ofPlace = tried.find(place);
+        choice.tried = ofPlace == tried.end() ? std::vector<double>(grid.begin(), grid.end()) : ofPlace->second;
+        choose(choice, own, measure);
     }
     return choices;
 }
@@ -214,10 +215,22 @@ Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observa
     if (envelope.idTasks.empty())
         return fail(ErrorKind::Mismatch, "This probe has no ID task to choose a rate by.", probe.name);
     const std::vector<Observation> scores = meanOverTasks(observations, envelope.idTasks, "ID score");
-    envelope.choices = chooseRates(scores, envelope.grid, envelope.measure);
+    envelope.choices = chooseRates(scores, envelope.grid, envelope.measure, triedRates(results.plan));
     addNotes(envelope, isComplete(results));
-    envelope.favourNote = favourNote(envelope);
+    envelope.favourNote = favourNote(envelope.choices, envelope.measure);
     return envelope;
+}
+
+std::string favourNote(std::span<const RateChoice> choices, const Measure& measure) {
+    std::vector<double> favours;
+    for (const RateChoice& one : choices)
+        if (one.favour)
+            favours.push_back(*one.favour);
+    if (std::ranges::all_of(favours, [](double favour) { return favour == 0; }))
+        return {};
+    return fmt::format("the rate is chosen on these ID scores, which favours them: chosen by the other seeds they are {} {} "
+                       "worse on average",
+                       formatNumber(summarize(favours).mean, 2), measure.unit);
 }
 
 std::vector<RateChoice> choicesAt(const Envelope& envelope, double tokens) {

@@ -3,9 +3,11 @@
 // functions; any thread.
 #pragma once
 
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/analysis/measure.h"
@@ -37,9 +39,10 @@ struct RateChoice {
     std::optional<double> rate; ///< nothing: no rate has a finite ID score
     double score = 0;           ///< its ID score (the metric's ratio) over the seeds that all candidates have
     std::int64_t seeds = 0;     ///< how many these are
+    std::vector<double> tried;      ///< the rates that it was to be tuned with, ascending: the grid, and finer ones of its own
     std::vector<double> diverged;   ///< rates with a score that is not finite at some seed: no candidates
     std::vector<double> unmeasured; ///< rates without any ID score: failed, or still to come
-    bool isLowest = false, isHighest = false; ///< at an edge of the grid: what is best may lie beyond
+    bool isLowest = false, isHighest = false; ///< at an edge of what was tried: what is best may lie beyond
     /// Rates not significantly worse than any other (inflection.h's comparison with rates in the place of budgets, paired over
     /// seeds and sequences, 95 % for all together): first and last. Absent where no error is known.
     std::optional<double> low, high;
@@ -51,21 +54,30 @@ struct RateChoice {
 struct Envelope {
     std::vector<std::string> idTasks; ///< whose mean is the ID score
     Measure measure;                  ///< of the ID score
-    std::vector<double> grid;         ///< rates, ascending
+    std::vector<double> grid;         ///< rates that any checkpoint was to be tuned with, ascending
     std::vector<RateChoice> choices;  ///< ascending in tokens, then pretraining seed
     std::vector<std::string> notes;   ///< what a reader must know of the choice
     std::string favourNote;           ///< of ID panels: by how much choosing by these scores favours them; "": not known
 };
 
+/// By tokens and pretraining seed.
+using TriedRates = std::map<std::pair<double, std::int64_t>, std::vector<double>>;
+
 /// Of observations of one "task", the ID score (strength 0, the base, is not looked at). The best is the lowest, or highest,
-/// mean over the seeds that all candidates have; of equal ones the smallest rate, which changes the model least.
+/// mean over the seeds that all candidates have; of equal ones the smallest rate, which changes the model least. `own`: of
+/// checkpoints that have other rates than the grid.
 std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
-                                    const Measure& measure);
+                                    const Measure& measure, const TriedRates& own = {});
+/// Those of a plan where single checkpoints have finer rates (study::strengthsOf); else empty.
+TriedRates triedRates(const study::Plan& plan);
 
 /// Each checkpoint (budget and pretraining seed) has its own choice, by the ID score (idScoreOf).
 /// Errors: Mismatch where the probe varies no learning rate or has no ID task.
 Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observation> observations,
                             const std::string& metric);
+
+/// By how much choosing by these scores favours them, on average and in words; "": not known, or not at all.
+std::string favourNote(std::span<const RateChoice> choices, const Measure& measure);
 
 /// The choices at one budget.
 std::vector<RateChoice> choicesAt(const Envelope& envelope, double tokens);

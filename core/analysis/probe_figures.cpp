@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/analysis/probe_panels.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 
@@ -20,14 +21,21 @@ std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
 Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& wanted,
                             const std::vector<InflectionRow>& inflections) {
     FigureOptions options = wanted;
-    const std::vector<double>& ladder = results.plan.probe.strengths;
+    const std::vector<double> ladder = study::gridOf(results.plan.probe);
     if (ladder.empty())
         options.y = YQuantity::Value; // a base evaluation has nothing that changed
     const auto looks = [&](double strength) {
         const auto at = std::find(ladder.begin(), ladder.end(), strength) - ladder.begin();
         return looksOf(results, strength, static_cast<std::size_t>(at));
     };
-    return taskFigure({results, "curves", options, observationsOf(results, options.metric), looks, inflections});
+    // A rate of a few checkpoints is no curve over pretraining.
+    std::vector<Observation> observations = observationsOf(results, options.metric);
+    std::erase_if(observations, [&](const Observation& one) {
+        return one.strength != 0 && std::find(ladder.begin(), ladder.end(), one.strength) == ladder.end();
+    });
+    CREST_TRY(figure, taskFigure({results, "curves", options, observations, looks, inflections}));
+    addFinerRates(figure, results);
+    return figure;
 }
 
 } // namespace crest::analysis

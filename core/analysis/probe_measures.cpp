@@ -8,6 +8,7 @@
 #include <set>
 
 #include "core/analysis/probe_envelope.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 
@@ -179,7 +180,7 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, 
             }
         if (!drawn)
             continue;
-        std::vector<double> strengths = results.plan.probe.strengths;
+        std::vector<double> strengths = study::gridOf(results.plan.probe); // finer rates have too few checkpoints
         if (strengths.empty())
             strengths.push_back(0); // a base evaluation: does the base itself get worse?
         for (const double strength : strengths) {

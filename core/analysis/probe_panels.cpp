@@ -15,6 +15,7 @@
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -244,6 +245,15 @@ std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
 void addWithoutResult(FigurePanel& panel, const std::map<std::string, std::int64_t>& missing, const std::string& task) {
     if (const auto none = missing.find(task); none != missing.end())
         panel.notes.push_back(counted(none->second, "checkpoint") + " without a result: failed, or still to come");
+}
+
+void addFinerRates(Figure& figure, const ProbeResults& results) {
+    const study::Probe& probe = results.plan.probe;
+    const std::size_t finer = probe.strengths.size() - study::gridOf(probe).size();
+    if (finer > 0 && !figure.panels.empty())
+        figure.panels.front().notes.push_back(
+            fmt::format("{} of single checkpoints: in the envelope, the chosen rate and the map",
+                        counted(static_cast<std::int64_t>(finer), "finer rate")));
 }
 
 std::size_t indexOfTask(const study::Plan& plan, const std::string& name) {

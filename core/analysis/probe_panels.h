@@ -39,6 +39,9 @@ std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
                                                   const std::vector<Observation>& observations);
 void addWithoutResult(FigurePanel& panel, const std::map<std::string, std::int64_t>& missing, const std::string& task);
 
+/// On a figure of the grid's strengths alone: that single checkpoints have finer rates, and where these are shown.
+void addFinerRates(Figure& figure, const ProbeResults& results);
+
 /// Index of a task in the plan.
 std::size_t indexOfTask(const study::Plan& plan, const std::string& name);
 

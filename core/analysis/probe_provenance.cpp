@@ -12,6 +12,7 @@
 #include "core/base/units.h"
 #include "core/base/version.h"
 #include "core/data/suite.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -131,8 +132,8 @@ std::string kindText(const study::Probe& probe, const std::string& strength) {
     std::string text = fmt::format("modification: {}, {}\n", kind.name, strength);
     if (kind.isDrawn())
         text += fmt::format("seeds {} to {}\n", probe.firstSeed, probe.firstSeed + probe.seeds - 1);
-    if (probe.settings.is_object() && !probe.settings.empty())
-        text += "settings " + canonicalJson(probe.settings) + "\n";
+    if (const Json settings = study::withFinerRates(probe, {}).settings; settings.is_object() && !settings.empty())
+        text += "settings " + canonicalJson(settings) + "\n";
     return text;
 }
 

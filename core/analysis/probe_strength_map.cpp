@@ -13,6 +13,7 @@
 #include "core/analysis/probe_stages.h"
 #include "core/analysis/probe_tuning_figures.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -38,24 +39,41 @@ std::vector<double> bordersOf(const std::vector<double>& values, AxisScale scale
     return borders;
 }
 
+/// The strengths of one budget: those of its checkpoints, which may have finer ones than others.
+struct Column {
+    double tokens = 0, left = 0, right = 0;
+    std::vector<double> strengths, borders; ///< ascending; one border more
+};
+
 struct Grid {
-    std::vector<double> tokens, strengths; ///< ascending
-    std::vector<double> columns, rows;     ///< borders: one more of each
+    std::vector<double> strengths; ///< of all columns, ascending
+    std::vector<Column> columns;
 };
 
 Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
-    std::set<double> tokens;
-    const CheckpointChoice choice = chooseCheckpoints(results.plan);
-    for (std::size_t i = 0; i < results.plan.checkpoints.size(); ++i)
-        if (choice.counted[i])
-            tokens.insert(static_cast<double>(*results.plan.checkpoints[i].tokens));
-    Grid grid{{tokens.begin(), tokens.end()}, results.plan.probe.strengths, {}, {}};
+    const study::Plan& plan = results.plan;
+    std::map<double, std::set<double>> strengths; // by budget
+    const CheckpointChoice choice = chooseCheckpoints(plan);
+    for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
+        if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; choice.counted[i])
+            for (const double strength : study::strengthsOf(plan.probe, one.weights))
+                strengths[static_cast<double>(*one.tokens)].insert(strength);
+    Grid grid{plan.probe.strengths, {}};
     std::vector<double> x;
-    for (const double one : grid.tokens)
-        x.push_back(xOf(one, results, options.x));
-    if (!x.empty())
-        grid.columns = bordersOf(x, options.xScale.value_or(AxisScale::Log));
-    grid.rows = bordersOf(grid.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
+    for (const auto& [tokens, own] : strengths) {
+        x.push_back(xOf(tokens, results, options.x));
+        Column& column = grid.columns.emplace_back();
+        column.tokens = tokens;
+        column.strengths.assign(own.begin(), own.end());
+        column.borders = bordersOf(column.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
+    }
+    if (x.empty())
+        return grid;
+    const std::vector<double> borders = bordersOf(x, options.xScale.value_or(AxisScale::Log));
+    for (std::size_t i = 0; i < grid.columns.size(); ++i) {
+        grid.columns[i].left = borders[i];
+        grid.columns[i].right = borders[i + 1];
+    }
     return grid;
 }
 
@@ -98,13 +116,17 @@ void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const St
     int hidden = 0;
     const FigureCurve shown = curves ? makeFigureCurve(results, *curves, input.content, {"", label, row, 1, false}, hidden)
                                      : FigureCurve();
-    for (std::size_t i = 0; i < input.grid.tokens.size(); ++i) {
-        const double tokens = input.grid.tokens[i];
+    for (const Column& column : input.grid.columns) {
+        const auto own = std::ranges::find(column.strengths, strength);
+        if (own == column.strengths.end())
+            continue; // a finer one of another budget
+        const double tokens = column.tokens;
+        const auto at = static_cast<std::size_t>(own - column.strengths.begin());
         FigureCell& cell = panel.cells.emplace_back();
-        cell.left = input.grid.columns[i];
-        cell.right = input.grid.columns[i + 1];
-        cell.bottom = input.grid.rows[row];
-        cell.top = input.grid.rows[row + 1];
+        cell.left = column.left;
+        cell.right = column.right;
+        cell.bottom = column.borders[at];
+        cell.top = column.borders[at + 1];
         cell.point.x = xOf(tokens, results, input.content.x);
         cell.point.y = strength;
         const CurvePoint* source = !curves ? nullptr : pointAt(input.content.change ? curves->sensitivity : curves->value, tokens);
@@ -167,7 +189,7 @@ void addChosen(FigurePanel& panel, const ProbeResults& results, const std::vecto
 void setMapAxes(FigurePanel& panel, const ProbeResults& results, const FigureOptions& options) {
     const bool whole = kindOf(results).whole;
     setAxes(panel, results, options, kindOf(results).strength, whole ? AxisScale::Linear : AxisScale::Log);
-    for (const double strength : results.plan.probe.strengths)
+    for (const double strength : study::gridOf(results.plan.probe))
         panel.y.ticks.push_back({strength, formatNumber(strength)});
 }
 

@@ -15,6 +15,7 @@
 #include "core/analysis/probe_stages.h"
 #include "core/analysis/statistics.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis {
 namespace {
@@ -42,9 +43,9 @@ void sayRates(FigurePanel& panel, const ProbeResults& results, const Envelope& e
 // ---- the chosen rate
 
 /// The width of the rates that a choice stands for, in logarithms: half-way to its neighbours among the candidates.
-double widthOf(const RateChoice& choice, const std::vector<double>& grid) {
+double widthOf(const RateChoice& choice) {
     std::vector<double> candidates;
-    std::ranges::copy_if(grid, std::back_inserter(candidates), [&](double rate) {
+    std::ranges::copy_if(choice.tried, std::back_inserter(candidates), [&](double rate) {
         return std::ranges::find(choice.diverged, rate) == choice.diverged.end() &&
                std::ranges::find(choice.unmeasured, rate) == choice.unmeasured.end();
     });
@@ -59,7 +60,7 @@ double stepOf(const Envelope& envelope) {
     double squares = 0, count = 0;
     for (const RateChoice& one : envelope.choices)
         if (one.rate) {
-            const double width = widthOf(one, envelope.grid);
+            const double width = widthOf(one);
             squares += width * width;
             ++count;
         }
@@ -272,7 +273,7 @@ Result<Figure> chosenRateFigure(const ProbeResults& results, const FigureOptions
         panel.lines.push_back({envelope.grid.back(), "largest tried"});
     }
     setAxes(panel, results, options, fmt::format("{} best in ID", kindOf(results).strength), AxisScale::Log);
-    for (const double rate : envelope.grid)
+    for (const double rate : study::gridOf(results.plan.probe))
         panel.y.ticks.push_back({rate, formatNumber(rate)});
     addCautions(panel, results);
     addStageBorders(panel, results, options.x);

@@ -13,6 +13,7 @@
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/base/version.h"
+#include "core/study/finer_rates.h"
 #include "core/study/planner.h"
 
 namespace crest::analysis {
@@ -184,16 +185,28 @@ bool isTrained(const study::Probe& probe) {
     return study::probeKind(probe.kind).trains && !probe.strengths.empty();
 }
 
-std::vector<double> trainingRates(const study::Plan& plan) {
+namespace {
+
+/// Once each; ascending as the strengths do.
+std::vector<double> ratesOfStrengths(const study::Probe& probe, const std::vector<double>& strengths) {
     std::vector<double> rates;
-    for (const double strength : plan.probe.strengths)
-        if (const double rate = study::tuningRate(plan.probe, strength); rates.empty() || rates.back() != rate)
+    for (const double strength : strengths)
+        if (const double rate = study::tuningRate(probe, strength); rates.empty() || rates.back() != rate)
             rates.push_back(rate);
     return rates;
 }
 
+} // namespace
+
+std::vector<double> trainingRates(const study::Plan& plan) {
+    return ratesOfStrengths(plan.probe, study::gridOf(plan.probe));
+}
+
 std::vector<double> ratesOf(const study::Plan& plan, const TrainingChoice& choice) {
-    return choice.rate ? std::vector<double>{*choice.rate} : trainingRates(plan);
+    if (choice.rate)
+        return {*choice.rate};
+    const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(choice.checkpoint)];
+    return ratesOfStrengths(plan.probe, study::strengthsOf(plan.probe, checkpoint.weights));
 }
 
 std::string rateLabel(double rate) {
@@ -231,11 +244,11 @@ Result<TrainingChoice> trainingChoice(const study::Plan& plan, const std::string
     if (choice.seed < probe.firstSeed || choice.seed >= probe.firstSeed + probe.seeds)
         return fail(ErrorKind::NotFound, fmt::format("This run has no seed {}; its seeds are {} to {}.", choice.seed,
                                                      probe.firstSeed, probe.firstSeed + probe.seeds - 1));
-    choice.rate = rate;
-    const std::vector<double> rates = trainingRates(plan);
+    const std::vector<double> rates = ratesOf(plan, choice);
     if (rate && std::find(rates.begin(), rates.end(), *rate) == rates.end())
         return fail(ErrorKind::NotFound, fmt::format("This run has no learning rate {}; there are: {}.", *rate,
                                                      fmt::join(rates, ", ")));
+    choice.rate = rate;
     return choice;
 }
 

@@ -32,9 +32,9 @@ struct TrainingCurve {
 
 /// Whether cells of a probe are trained, so that they have such curves.
 bool isTrained(const study::Probe& probe);
-/// The learning rates of a plan, ascending: its strengths, or of an interpolation the one of its tuned weights.
+/// The learning rates of every checkpoint of a plan, ascending: its grid, or of an interpolation the one of its tuned weights.
 std::vector<double> trainingRates(const study::Plan& plan);
-/// Those of a choice.
+/// Those of a choice: of a checkpoint with its finer rates (study/finer_rates.h).
 std::vector<double> ratesOf(const study::Plan& plan, const TrainingChoice& choice);
 /// "η = 0.004".
 std::string rateLabel(double rate);

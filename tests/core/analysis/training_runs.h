@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/analysis/probe_figures.h"
+#include "core/study/finer_rates.h"
 
 namespace crest::analysis::test {
 
@@ -21,6 +22,8 @@ struct RunShape {
     Json training = Json::object(), settings = Json::object(); ///< added to the usual ones
     int budgets = 2, runs = 2, firstSeed = 1, seeds = 3;
     std::vector<std::string> ood{"prose", "code"};
+    study::FinerRates finer = {}; ///< by "weights BUDGET-RUN"
+    bool idLast = false;          ///< among the tasks of the probe
 };
 
 inline double tokensOf(int budget) {
@@ -42,11 +45,16 @@ inline ProbeResults makeRun(const RunShape& shape, const Score& score) {
     training.update(shape.training);
     plan.probe.settings = {{"training", training}, {"data_task", shape.data}, {"data_hash", shape.dataHash}};
     plan.probe.settings.update(shape.settings);
+    plan.probe = study::withFinerRates(plan.probe, shape.finer);
     plan.probe.tasks.push_back({shape.data, study::Role::InDistribution});
     plan.tasks.push_back({.name = shape.data, .kind = study::TaskKind::TuningLoss, .textsPath = "x", .dataHash = shape.dataHash});
     for (const std::string& name : shape.ood) {
         plan.probe.tasks.push_back({name, study::Role::OutOfDistribution});
         plan.tasks.push_back({.name = name, .textsPath = "x", .dataHash = "hash of " + name});
+    }
+    if (shape.idLast) {
+        std::ranges::rotate(plan.probe.tasks, plan.probe.tasks.begin() + 1);
+        std::ranges::rotate(plan.tasks, plan.tasks.begin() + 1);
     }
     for (int budget = 0; budget < shape.budgets; ++budget)
         for (int run = 1; run <= shape.runs; ++run) {
@@ -77,7 +85,7 @@ inline ProbeResults makeRun(const RunShape& shape, const Score& score) {
                 plan.cells.push_back(cell);
             };
             add(0, 0);
-            for (const double strength : shape.strengths)
+            for (const double strength : study::strengthsOf(plan.probe, checkpoint.weights))
                 for (int seed = shape.firstSeed; seed < shape.firstSeed + shape.seeds; ++seed)
                     add(strength, seed);
         }

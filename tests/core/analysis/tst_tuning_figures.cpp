@@ -46,48 +46,20 @@ double scoreOf(const std::string& task, int budget, int run, double rate, int se
 using Change = std::function<std::optional<double>(int budget, int run, double rate, int seed, double value)>;
 
 ProbeResults sweep(const std::string& kind = study::kFineTuning, const Change& change = {}) {
-    ProbeResults results;
-    study::Plan& plan = results.plan;
-    plan.id = "run-1";
-    plan.probe.name = "tuning on set";
-    plan.probe.kind = kind;
-    plan.probe.series = "s";
-    plan.probe.strengths = kRates;
-    plan.probe.seeds = kSeeds;
-    plan.probe.tasks = {{"c4", study::Role::OutOfDistribution}, {"set", study::Role::InDistribution}};
-    for (const char* name : {"c4", "set"})
-        plan.tasks.push_back({.name = name, .textsPath = "x", .dataHash = std::string(64, 'd')});
-    for (int budget = 0; budget < kBudgets; ++budget)
-        for (int run = 1; run <= kRuns; ++run) {
-            study::PlannedCheckpoint checkpoint;
-            checkpoint.name = std::to_string(budget) + "-" + std::to_string(run);
-            checkpoint.weights = "weights " + checkpoint.name;
-            checkpoint.tokens = static_cast<std::int64_t>(tokensOf(budget));
-            checkpoint.pretrainSeed = run;
-            plan.checkpoints.push_back(checkpoint);
-            const auto add = [&](double rate, int seed) {
-                study::Cell cell{static_cast<int>(plan.checkpoints.size()) - 1, rate, seed, {}, {0, 0}};
-                for (const study::Task& task : plan.tasks) {
-                    study::ResultRow row;
-                    row.key = checkpoint.name + task.name + std::to_string(rate) + std::to_string(seed);
-                    cell.keys.push_back(row.key);
-                    row.strength = rate;
-                    row.seed = seed;
-                    row.task = task.name;
-                    row.device = "cpu";
-                    row.value = scoreOf(task.name, budget, run, rate, seed);
-                    const auto kept = change ? change(budget, run, rate, seed, row.value) : std::optional(row.value);
-                    row.value = kept.value_or(0);
-                    if (kept)
-                        results.rows.push_back(row);
-                }
-                plan.cells.push_back(cell);
-            };
-            add(0, 0);
-            for (const double rate : kRates)
-                for (int seed = 1; seed <= kSeeds; ++seed)
-                    add(rate, seed);
-        }
+    test::RunShape shape;
+    shape.kind = kind;
+    shape.strengths = kRates;
+    shape.budgets = kBudgets;
+    shape.runs = kRuns;
+    shape.seeds = kSeeds;
+    shape.ood = {"c4"};
+    shape.idLast = true;
+    ProbeResults results = test::makeRun(shape, [&](const std::string& task, int budget, int run, double rate, int seed) {
+        const double value = scoreOf(task, budget, run, rate, seed);
+        return change ? change(budget, run, rate, seed, value) : std::optional(value);
+    });
+    if (kind == study::kGaussianNoise)
+        results.plan.probe.settings = {};
     results.studyCommand = "crest export study";
     return results;
 }
