@@ -6,6 +6,7 @@
 #include <optional>
 #include <utility>
 
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <fmt/format.h>
 
 #include "core/base/hash.h"
@@ -242,6 +243,7 @@ at::Tensor& FineTune::Impl::gradientOfTrained() {
 }
 
 StepReport FineTune::Impl::step() {
+    const at::AutoDispatchBelowADInplaceOrView noGraph; // as in gradient_lanes.cpp
     enterStage();
     StepReport report =
         gradientInMemory(batches.examplesOf(done), replay ? replay->examplesOf(done) : std::vector<std::int64_t>());

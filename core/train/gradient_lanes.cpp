@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 
 #include "core/model/pages.h"
 
@@ -29,6 +30,7 @@ double GradientLanes::run(int threads, const Work& work) {
     std::vector<std::exception_ptr> failures(count);
     const auto runShare = [&](std::size_t worker) {
         try {
+            const at::AutoDispatchBelowADInplaceOrView noGraph; // views are made fast: no autograd runs here
             if (worker > 0)
                 at::set_num_threads(1);
             for (std::size_t i = worker; i < m_lanes.size(); i += count) {

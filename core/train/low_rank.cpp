@@ -78,8 +78,9 @@ void LowRank::begin(at::Tensor& adapters, std::int64_t seed) const {
 
 /// By the own products: their bits do not depend on the number of threads.
 void LowRank::addProduct(const Adapter& adapter, const at::Tensor& adapters, double scale, at::Tensor& y) const {
-    const at::Tensor turned = parameterView(adapter.a, adapters).t().contiguous();
-    model::linear(parameterView(adapter.b, adapters) * scale, turned, {}, y, true);
+    at::Tensor none;
+    model::linearBackward(parameterView(adapter.b, adapters) * scale, y, parameterView(adapter.a, adapters), y, none,
+                          none, true);
 }
 
 void LowRank::merge(const at::Tensor& adapters, at::Tensor& flat) const {
