@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Work beside the window: when its answer comes, and which.
 #include <memory>
+#include <new>
+#include <optional>
+#include <stdexcept>
+#include <string>
 #include <vector>
 
 #include <QtTest>
@@ -37,6 +41,30 @@ private Q_SLOTS:
         QTRY_VERIFY(!answers.empty());
         QTest::qWait(20);
         QCOMPARE(answers, std::vector<int>{19});
+    }
+
+    /// An answer comes, whatever happens: as an error, or to who takes failures.
+    void workThatThrowsIsAnswered() {
+        const auto fails = [](const JobContext&) -> int { throw std::bad_alloc(); };
+        std::vector<std::string> failures;
+        Background plain(this, [&](const Error& error) { failures.push_back(error.message); });
+        plain.start(fails, [](int) { QFAIL("there is no answer"); });
+        QTRY_COMPARE(failures.size(), std::size_t(1));
+        QVERIFY(failures.front().find("bad_alloc") != std::string::npos);
+        // The next one is served, and of what was dropped nothing is told.
+        int answer = 0;
+        plain.start(fails, [](int) { QFAIL("there is no answer"); });
+        plain.start([](const JobContext&) { return 7; }, [&](int seven) { answer = seven; });
+        QTRY_COMPARE(answer, 7);
+        QTest::qWait(20);
+        QCOMPARE(failures.size(), std::size_t(1));
+        // Where the answer can say so, it does.
+        Background ofResults(this, [](const Error&) { QFAIL("the answer has it"); });
+        std::optional<Result<int>> told;
+        ofResults.start([](const JobContext&) -> Result<int> { throw std::runtime_error("of all things"); },
+                        [&](Result<int> result) { told = std::move(result); });
+        QTRY_VERIFY(told.has_value());
+        QVERIFY(!*told && told->error().message.find("of all things") != std::string::npos);
     }
 
     void theDestructorStopsAndWaits() {
