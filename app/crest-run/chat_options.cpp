@@ -22,7 +22,8 @@ void addChatOptions(CLI::App& command, ChatOptions& options) {
                        "Instruction in front of tasks of suites; with a chat template the system's message");
 }
 
-Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const ChatOptions& options, std::string& suffix) {
+Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const ChatOptions& options, std::int64_t shots,
+                                       std::string& suffix) {
     suffix.clear();
     if (options.multiturn.value_or(false) && !options.chatTemplate)
         return fail(ErrorKind::OutOfRange, "--fewshot-as-multiturn true needs --apply-chat-template.");
@@ -30,7 +31,7 @@ Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const C
     chat.on = options.chatTemplate.has_value();
     chat.name = options.chatTemplate.value_or("");
     chat.multiturn = options.multiturn.value_or(true);
-    CREST_TRY(asked, data::askedAs(task, chat, options.system));
+    CREST_TRY(asked, data::askedAs(task, chat, options.system, shots));
     if (const std::string words = data::chatWords(asked.definition); !words.empty() && asked.definition != task.definition)
         suffix = " (" + words + ")";
     return asked;

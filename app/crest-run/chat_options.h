@@ -21,8 +21,9 @@ struct ChatOptions {
 
 void addChatOptions(CLI::App& command, ChatOptions& options);
 
-/// The task as it is asked with these options: documents (rolling) stay as they are. `suffix` becomes what its name has to
-/// say of it ("" or " (chat template)"). OutOfRange for options that contradict each other.
-Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const ChatOptions& options, std::string& suffix);
+/// The task as it is asked with these options and so many shots (-1: its own number); documents (rolling) stay as they are.
+/// `suffix` becomes what its name has to say of it ("" or " (chat template)"). OutOfRange for options that contradict each other.
+Result<data::TaskDefinition> askedWith(const data::TaskDefinition& task, const ChatOptions& options, std::int64_t shots,
+                                       std::string& suffix);
 
 } // namespace crest

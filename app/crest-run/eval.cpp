@@ -51,7 +51,7 @@ Result<Session> openSession(const EvalRequest& request) {
     CREST_CHECK(checkModelThere(request.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(request.model).checkpoint;
     if (!checkpoint.spec)
-        return fail(ErrorKind::Unsupported, checkpoint.reason);
+        return fail(ErrorKind::Unsupported, checkpoint.reason, request.model);
     CREST_TRY(device, model::deviceFromName(request.device));
     CREST_TRY(reader, model::WeightReader::open(request.model, *checkpoint.spec));
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(request.model)));
@@ -73,7 +73,7 @@ Result<std::vector<data::TaskDefinition>> chosenTasks(const EvalRequest& request
     CREST_TRY(suite, data::readSuite(request.suite));
     for (data::TaskDefinition& task : suite.tasks) {
         std::string suffix; // lines are told apart by the command
-        CREST_TRY(asked, askedWith(task, request.chat, suffix));
+        CREST_TRY(asked, askedWith(task, request.chat, request.shots, suffix));
         task = std::move(asked);
     }
     if (request.tasks.empty())

@@ -38,7 +38,7 @@ Result<ProbeTask> suiteTask(const data::TaskDefinition& definition, const std::s
                             std::int64_t limit, const ChatOptions& chat) {
     ProbeTask made;
     std::string suffix;
-    CREST_TRY(asked, askedWith(definition, chat, suffix));
+    CREST_TRY(asked, askedWith(definition, chat, shots, suffix));
     made.inSuite = definition.name;
     made.task.name = definition.name + suffix;
     made.task.kind = study::TaskKind::Suite;

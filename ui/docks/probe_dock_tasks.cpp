@@ -15,21 +15,26 @@
 namespace crest::ui {
 namespace {
 
-std::int64_t contextOf(const StudySession& session) {
+/// The first checkpoint that can be used, of the probe's series where that has one; null where there is none at all.
+const series::Checkpoint* firstCheckpoint(const StudySession& session, const std::string& series) {
+    const series::Checkpoint* found = nullptr;
     for (const series::Series& one : session.series())
-        for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec)
-                return checkpoint.spec->contextLength;
-    return 0;
+        for (const series::Checkpoint& candidate : one.checkpoints) {
+            const bool usable = candidate.state == series::CheckpointState::Ok || candidate.state == series::CheckpointState::Suspect;
+            if (!usable || !candidate.spec)
+                continue;
+            if (one.name == series)
+                return &candidate;
+            found = found ? found : &candidate;
+        }
+    return found;
 }
 
-/// Empty where none can be used.
-std::filesystem::path firstCheckpoint(const StudySession& session) {
-    for (const series::Series& one : session.series())
-        for (const series::Checkpoint& candidate : one.checkpoints)
-            if (candidate.state == series::CheckpointState::Ok)
-                return candidate.path;
-    return {};
+std::filesystem::path pathOf(const series::Checkpoint* checkpoint) {
+    return checkpoint ? checkpoint->path : std::filesystem::path();
+}
+std::int64_t contextOf(const series::Checkpoint* checkpoint) {
+    return checkpoint ? checkpoint->spec->contextLength : 0;
 }
 
 } // namespace
@@ -42,7 +47,7 @@ void ProbeDock::addText() {
     QStringList taken;
     for (const study::Task& task : m_session.study().tasks)
         taken << toQString(task.name);
-    auto* dialog = new TextDialog(file, taken, contextOf(m_session), this);
+    auto* dialog = new TextDialog(file, taken, contextOf(firstCheckpoint(m_session, m_probe.series)), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
         addToProbe({dialog->task()}, m_probe.tasks.empty() ? study::Role::InDistribution : study::Role::OutOfDistribution);
@@ -63,7 +68,7 @@ void ProbeDock::addToProbe(const std::vector<study::Task>& tasks, study::Role ro
 
 void ProbeDock::addSuite() {
     auto* dialog = new SuiteDialog(m_session.study().tasks, this);
-    dialog->setCheckpoint(firstCheckpoint(m_session));
+    dialog->setCheckpoint(pathOf(firstCheckpoint(m_session, m_probe.series)));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe(dialog->tasks(), dialog->role()); });
     dialog->open();
@@ -86,7 +91,8 @@ void ProbeDock::addTuning() {
         tr("Data (*.jsonl *.json *.csv *.tsv *.parquet *.txt *.gz *.zip);;All files (*)"));
     if (file.isEmpty())
         return;
-    auto* dialog = new TuningDialog(file, m_session.study().tasks, firstCheckpoint(m_session), contextOf(m_session), this);
+    const series::Checkpoint* first = firstCheckpoint(m_session, m_probe.series);
+    auto* dialog = new TuningDialog(file, m_session.study().tasks, pathOf(first), contextOf(first), this);
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] {
         if (const int at = m_kind->findData(QString::fromLatin1(study::kFineTuning)); !trains()) {
