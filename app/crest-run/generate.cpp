@@ -88,7 +88,7 @@ Result<void> generate(GenerateOptions& options, const run::StopSignals& signals)
     CREST_CHECK(checkModelThere(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
-        return fail(ErrorKind::Unsupported, checkpoint.reason);
+        return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);
     CREST_TRY(device, model::deviceFromName(options.device));
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));
@@ -117,14 +117,19 @@ Result<void> generate(GenerateOptions& options, const run::StopSignals& signals)
 
 void addDecodingOptions(CLI::App& command, eval::GenerationOptions& decoding) {
     command.add_option("--max-new", decoding.maxNewTokens, "New tokens of each answer, at most")->required();
-    command.add_option("--beams", decoding.beams, "Beam search of this many beams");
-    command.add_option("--length-penalty", decoding.lengthPenalty, "Beam scores are divided by length to this power");
+    command.add_option("--beams", decoding.beams, "Beam search of this many beams")->capture_default_str();
+    command.add_option("--length-penalty", decoding.lengthPenalty, "Beam scores are divided by length to this power")
+        ->capture_default_str();
     command.add_option("--repetition-penalty", decoding.repetitionPenalty,
-                       "Scores of tokens that were there before are divided by this (1: not)");
-    command.add_option("--temperature", decoding.temperature, "Draw tokens, at this temperature (0: greedy)");
-    command.add_option("--top-k", decoding.topK, "Draw from this many tokens (0: all)");
-    command.add_option("--top-p", decoding.topP, "Draw from the fewest tokens that have this share");
-    command.add_option("--seed", decoding.seed, "Of the draws; the same for the same seed, prompt index and position");
+                       "Scores of tokens that were there before are divided by this (1: not)")
+        ->capture_default_str();
+    command.add_option("--temperature", decoding.temperature, "Draw tokens, at this temperature (0: greedy)")
+        ->capture_default_str();
+    command.add_option("--top-k", decoding.topK, "Draw from this many tokens (0: all)")->capture_default_str();
+    command.add_option("--top-p", decoding.topP, "Draw from the fewest tokens that have this share")
+        ->capture_default_str();
+    command.add_option("--seed", decoding.seed, "Of the draws; the same for the same seed, prompt index and position")
+        ->capture_default_str();
 }
 
 } // namespace
@@ -140,8 +145,10 @@ void addGenerateCommand(CLI::App& app, int& exitCode) {
         ->allow_extra_args(false);
     command->add_flag("--ignore-end", options->ignoreEnd, "Go on after the end token: always --max-new tokens");
     command->add_flag("--cut-left", options->cutLeft, "Cut prompts that do not fit the context on their left");
-    command->add_option("--dtype", options->type, "Compute type")->check(CLI::IsMember({"float32", "bfloat16"}));
-    command->add_option("--device", options->device, "cpu, cuda or cuda:0");
+    command->add_option("--dtype", options->type, "Compute type")
+        ->check(CLI::IsMember({"float32", "bfloat16"}))
+        ->capture_default_str();
+    command->add_option("--device", options->device, "cpu, cuda or cuda:0")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object a line");
     command->callback([options, &exitCode] {
         const run::StopSignals signals;

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "app/crest-run/commands.h"
+#include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/series/series.h"
@@ -62,8 +63,8 @@ void printTable(const series::ScanResult& scan) {
         std::size_t width = 10;
         for (const series::Checkpoint& checkpoint : one.checkpoints)
             width = std::max(width, shownName(checkpoint).size());
-        fmt::print("{}  ({}, {} {})\n", one.name, one.path.string(), one.checkpoints.size(),
-                   one.checkpoints.size() == 1 ? "checkpoint" : "checkpoints");
+        fmt::print("{}  ({}, {})\n", one.name, one.path.string(),
+                   counted(static_cast<std::int64_t>(one.checkpoints.size()), "checkpoint"));
         fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}\n", "checkpoint", width, "tokens", "step", "seed",
                    "weights", "family", "state");
         for (const series::Checkpoint& checkpoint : one.checkpoints)

@@ -9,16 +9,19 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/command_line.h"
 #include "app/crest-run/commands.h"
 #include "app/crest-run/probe_setup.h"
 #include "app/crest-run/progress_line.h"
 #include "app/crest-run/work.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/supervise.h"
 #include "core/study/queueing.h"
 #include "core/study/runs.h"
 #include "core/study/suite_tasks.h"
+#include "core/study/usual_grid.h"
 
 namespace crest {
 namespace {
@@ -40,10 +43,11 @@ void printCost(const study::PlanCost& cost, bool json) {
                                           {"seconds", cost.seconds},
                                           {"memory_bytes", cost.memoryBytes}}));
     else
-        fmt::print("{} cells: {} cached, {} new; about {} and {} of memory\n", cost.cells, cost.cached, cost.fresh,
-                   formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
+        fmt::print("{}: {} cached, {} new; about {} and {} of memory\n", counted(cost.cells, "cell"), cost.cached,
+                   cost.fresh, formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
     if (!json && cost.trainings + cost.keptTrainings > 0)
-        fmt::print("{} trainings are needed, the tuned weights of {} are kept\n", cost.trainings, cost.keptTrainings);
+        fmt::print("{} {} needed, the tuned weights of {} are kept\n", counted(cost.trainings, "training"),
+                   cost.trainings == 1 ? "is" : "are", cost.keptTrainings);
     std::fflush(stdout);
 }
 
@@ -95,10 +99,13 @@ void addTaskOptions(CLI::App& command, ProbeTaskOptions& options) {
         "--texts", options.texts,
         "NAME=FILE:id or NAME=FILE:ood, as often as wanted (where no task is named: those of the study's "
         "last probe)");
-    command.add_option("--window", options.window, "Tokens of a window of texts")->capture_default_str();
+    command.add_option("--window", options.window, "Tokens of a window of texts")
+        ->check(wholeNumber())
+        ->capture_default_str();
     command.add_option("--stride", options.stride, "Tokens from one window to the next (default: the window)")
         ->check(CLI::Range(1, 1'000'000));
     command.add_option("--max-windows", options.maxWindows, "The first so many windows of each text; 0 for all")
+        ->check(wholeNumber())
         ->capture_default_str();
     command.add_option("--suite", options.suites, "Suite file (resources/suites), as often as wanted");
     command.add_option("--data", options.data, "Folder of the suites' data");
@@ -125,13 +132,18 @@ void addWorkOptions(CLI::App& command, ProbeRequest& request) {
     command.add_flag("--json", request.work.json, "JSON lines: the cost, then how the run ended");
 }
 
+void addStrengths(CLI::App& command, const char* name, ProbeOptions& options, const char* about) {
+    command.add_option(name, options.strengths, about)->delimiter(',')->check(anyNumber())->capture_default_str();
+}
+
+void addSeeds(CLI::App& command, ProbeOptions& options, const char* about, const char* aboutFirst) {
+    command.add_option("--seeds", options.seeds, about)->check(wholeNumber())->capture_default_str();
+    command.add_option("--first-seed", options.firstSeed, aboutFirst)->check(wholeNumber())->capture_default_str();
+}
+
 void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
-    options.strengths = {0.05, 0.1, 0.2, 0.3, 0.4};
-    command.add_option("--gammas", options.strengths, "Strengths, in units of the noise scale")
-        ->delimiter(',')
-        ->capture_default_str();
-    command.add_option("--seeds", options.seeds, "Draws; each is an antithetic pair")->capture_default_str();
-    command.add_option("--first-seed", options.firstSeed, "The first draw's seed")->capture_default_str();
+    addStrengths(command, "--gammas", options, "Strengths, in units of the noise scale");
+    addSeeds(command, options, "Draws; each is an antithetic pair", "The first draw's seed");
     command
         .add_option("--scale", options.scale,
                     "init: the std each tensor was initialised with; rms: its root mean square, another quantity")
@@ -141,34 +153,26 @@ void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
 
 void addFineTuningOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
-    options.strengths = {3e-5, 1e-4, 3e-4, 1e-3};
-    options.seeds = 3;
-    command.add_option("--rates", options.strengths, "Peak learning rates")->delimiter(',')->capture_default_str();
-    command.add_option("--seeds", options.seeds, "Trainings at each rate, in different orders of the data")
-        ->capture_default_str();
-    command.add_option("--first-seed", options.firstSeed, "The first training's seed")->capture_default_str();
+    addStrengths(command, "--rates", options, "Peak learning rates");
+    addSeeds(command, options, "Trainings at each rate, in different orders of the data", "The first training's seed");
     addTuningOptions(command, options.tuning);
 }
 
 void addInterpolationOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
-    options.strengths = {0.25, 0.5, 0.75, 1};
-    options.seeds = 3;
-    command.add_option("--alphas", options.strengths, "Shares of the tuned weights, above 0 and at most 1")
-        ->delimiter(',')
-        ->capture_default_str();
-    command.add_option("--rate", options.tuning.interpolatedRate, "Peak learning rate of the training")->required();
-    command.add_option("--seeds", options.seeds, "Trainings of each checkpoint, in different orders of the data")
-        ->capture_default_str();
-    command.add_option("--first-seed", options.firstSeed, "The first training's seed")->capture_default_str();
+    addStrengths(command, "--alphas", options, "Shares of the tuned weights, above 0 and at most 1");
+    command.add_option("--rate", options.tuning.interpolatedRate, "Peak learning rate of the training")
+        ->check(anyNumber())
+        ->required();
+    addSeeds(command, options, "Trainings of each checkpoint, in different orders of the data",
+             "The first training's seed");
     addTuningOptions(command, options.tuning);
 }
 
 void addQuantisationOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
-    options.strengths = {3, 4, 8};
     options.settings = {{"group", 128}};
-    command.add_option("--bits", options.strengths, "Bits of a weight, 2 to 8")->delimiter(',')->capture_default_str();
+    addStrengths(command, "--bits", options, "Bits of a weight, 2 to 8");
     command
         .add_option_function<std::int64_t>(
             "--group", [&options](std::int64_t group) { options.settings["group"] = group; },
@@ -177,10 +181,7 @@ void addQuantisationOptions(CLI::App& command, ProbeRequest& request) {
 }
 
 void addPruningOptions(CLI::App& command, ProbeRequest& request) {
-    request.probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
-    command.add_option("--shares", request.probe.strengths, "Shares of each matrix that are set to zero")
-        ->delimiter(',')
-        ->capture_default_str();
+    addStrengths(command, "--shares", request.probe, "Shares of each matrix that are set to zero");
 }
 
 void runOnCall(CLI::App& command, const std::shared_ptr<ProbeRequest>& request, int& exitCode) {
@@ -225,6 +226,9 @@ void addProbeCommand(CLI::App& app, int& exitCode) {
         const auto request = std::make_shared<ProbeRequest>();
         request->probe.kind = kind.kind;
         request->probe.name = kind.name;
+        study::UsualGrid grid = study::usualGrid(kind.kind);
+        request->probe.strengths = std::move(grid.strengths);
+        request->probe.seeds = grid.seeds;
         CLI::App* one = command->add_subcommand(kind.name, kind.about);
         addSeriesOptions(*one, request->probe);
         addTaskOptions(*one, request->probe.tasks);

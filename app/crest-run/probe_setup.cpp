@@ -10,6 +10,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/series/tokenizer_check.h"
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
@@ -32,7 +33,9 @@ bool isUsable(const series::Checkpoint& checkpoint) {
 std::string listed(const std::vector<series::Series>& all) {
     std::string text;
     for (const series::Series& one : all)
-        text += fmt::format("\n  {}  ({} checkpoints in {})", one.name, one.checkpoints.size(), one.path.string());
+        text += fmt::format("\n  {}  ({} in {})", one.name,
+                            counted(static_cast<std::int64_t>(one.checkpoints.size()), "checkpoint"),
+                            one.path.string());
     return text;
 }
 
@@ -194,6 +197,9 @@ Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder&
 
 Result<study::StudyFolder> openOrDraft(const fs::path& path) {
     std::error_code ignored;
+    if (fs::is_regular_file(path, ignored))
+        return fail(ErrorKind::Malformed, "This is a file; --study names a folder, which is made where it is not there.",
+                    path.string());
     if (fs::exists(path / "study.json", ignored))
         return study::StudyFolder::open(path);
     study::Study study;

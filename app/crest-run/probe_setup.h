@@ -18,9 +18,9 @@ namespace crest {
 struct ProbeOptions {
     std::string kind = study::kGaussianNoise, series, seriesName, study, name = "noise", dtype = "float32",
                 scale = "init";
-    std::vector<double> strengths; ///< not of a base evaluation; the seeds of kinds that draw
+    std::vector<double> strengths; ///< none of a base evaluation
     Json settings = {};            ///< of the kind
-    std::int64_t seeds = 16, firstSeed = 1;
+    std::int64_t seeds = 0, firstSeed = 1; ///< of kinds that draw
     std::vector<std::string> exclude;
     ProbeTaskOptions tasks;
     TuningOptions tuning; ///< of fine-tuning

@@ -15,7 +15,7 @@ namespace crest {
 
 struct ProbeTaskOptions {
     std::vector<std::string> texts; ///< NAME=FILE:id or NAME=FILE:ood
-    std::int64_t window = 128, stride = 0, maxWindows = 128;
+    std::int64_t window = study::Task{}.windowTokens, stride = 0, maxWindows = study::Task{}.maxWindows;
     std::vector<std::string> suites, only; ///< suite files; of their tasks just these, all where empty
     std::string data;                      ///< folder of the suites' data
     bool skipMissing = false;              ///< tasks without data are left out, and said

@@ -107,7 +107,7 @@ Result<std::int64_t> score(const ScoreOptions& options) {
     CREST_CHECK(checkModelThere(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
-        return fail(ErrorKind::Unsupported, checkpoint.reason);
+        return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);
     if (options.stride && (*options.stride < 1 || *options.stride > checkpoint.spec->contextLength))
         return fail(ErrorKind::OutOfRange, fmt::format("--stride {}: it must be 1 to the model's context of {} tokens",
                                                        *options.stride, checkpoint.spec->contextLength));
@@ -151,8 +151,10 @@ void addScoreCommand(CLI::App& app, int& exitCode) {
         ->required();
     command->add_option("--stride", options->stride,
                         "Score texts longer than the context by windows that start this many tokens apart");
-    command->add_option("--dtype", options->type, "Compute type")->check(CLI::IsMember({"float32", "bfloat16"}));
-    command->add_option("--device", options->device, "cpu, cuda or cuda:0");
+    command->add_option("--dtype", options->type, "Compute type")
+        ->check(CLI::IsMember({"float32", "bfloat16"}))
+        ->capture_default_str();
+    command->add_option("--device", options->device, "cpu, cuda or cuda:0")->capture_default_str();
     command->add_flag("--json", options->json, "Print one JSON object a line");
     command->callback([options, &exitCode] {
         const auto done = score(*options);

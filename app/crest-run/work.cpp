@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "app/crest-run/commands.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/supervise.h"
@@ -30,7 +31,7 @@ using study::RunStatus;
 
 std::string progressLine(const RunStatus& status) {
     std::string line =
-        fmt::format("{}  {}/{} cells", study::runStateName(status.state), status.doneCells, status.totalCells);
+        fmt::format("{}  {}/{}", study::runStateName(status.state), status.doneCells, counted(status.totalCells, "cell"));
     if (!status.failed.empty())
         line += fmt::format(", {} failed", status.failed.size());
     if (!status.phase.empty())
@@ -109,8 +110,9 @@ bool report(const study::StudyFolder& folder, const std::string& id, bool json) 
         fmt::print("{}\n", canonicalJson(toJson(*status)));
         return status->failed.empty();
     }
-    fmt::print("{}  {}: {} of {} cells stored ({} were there before), {}\n", id, study::runStateName(status->state),
-               status->doneCells, status->totalCells, status->cachedCells, formatDuration(status->secondsElapsed));
+    fmt::print("{}  {}: {} of {} stored ({} of them before), {}\n", id, study::runStateName(status->state),
+               status->doneCells, counted(status->totalCells, "cell"), status->cachedCells,
+               formatDuration(status->secondsElapsed));
     std::set<std::string> said;
     for (const study::FailedCell& cell : status->failed)
         if (said.insert(cell.message).second)

@@ -15,6 +15,7 @@
 #include "app/crest/demo_table.h"
 #include "app/crest/figure_files.h"
 #include "core/analysis/probe_figures.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/io/files.h"
 #include "core/study/planner.h"
@@ -24,7 +25,7 @@
 #include "ui/data/places.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/sample_study.h"
-#include "ui/data/study_opening.h"
+#include "ui/data/study_scan.h"
 
 namespace crest::app {
 namespace {
@@ -49,8 +50,8 @@ Result<study::StudyFolder> openDemoStudy(const std::string& out) {
 }
 
 void printProgress(const study::RunStatus& status) {
-    std::cerr << fmt::format("\r\033[K{}/{} cells  {}  {:.0f}k tok/s  {} left", status.doneCells, status.totalCells,
-                             status.phase, status.tokensPerSecond / 1000,
+    std::cerr << fmt::format("\r\033[K{}/{}  {}  {:.0f}k tok/s  {} left", status.doneCells,
+                             counted(status.totalCells, "cell"), status.phase, status.tokensPerSecond / 1000,
                              status.secondsLeft ? formatDuration(*status.secondsLeft) : "-")
               << std::flush;
 }
@@ -120,6 +121,15 @@ Result<void> writeFigures(const study::StudyFolder& folder, const analysis::Prob
     return {};
 }
 
+/// Less text than a probe has by itself: the demo is to take a minute.
+std::string textsLine(const study::Plan& plan) {
+    const std::int64_t windows = plan.tasks.front().maxWindows;
+    return windows > 0 && windows < study::Task{}.maxWindows
+               ? fmt::format("measured on the first {} of each text; a probe takes {} where nothing else is said\n",
+                             counted(windows, "window"), study::Task{}.maxWindows)
+               : std::string();
+}
+
 Result<void> demo(const DemoArguments& arguments) {
     QElapsedTimer clock;
     clock.start();
@@ -140,8 +150,9 @@ Result<void> demo(const DemoArguments& arguments) {
     CREST_TRY(plan, study::planProbe(folder, probe, *series, [&](const std::string& key) { return stored.has(key); }));
     const std::int64_t cached = plan.cachedCellCount(), cells = plan.cellCount();
     const int workers = arguments.workers > 0 ? arguments.workers : QThread::idealThreadCount();
-    std::cerr << fmt::format("{} checkpoints, {} cells: {} cached, {} new; {} workers\n", plan.checkpoints.size(),
-                             cells, cached, cells - cached, workers);
+    std::cerr << fmt::format("{}, {}: {} cached, {} new; {}\n{}",
+                             counted(static_cast<std::int64_t>(plan.checkpoints.size()), "checkpoint"),
+                             counted(cells, "cell"), cached, cells - cached, counted(workers, "worker"), textsLine(plan));
     CREST_TRY(runId, study::queueOnce(folder, plan, stored));
     CREST_CHECK(runAndFollow(folder, runId, workers));
     std::error_code ignored;

@@ -15,9 +15,10 @@
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/training_figure.h"
+#include "core/base/counted.h"
 #include "core/study/study_folder.h"
 #include "ui/data/probe_loading.h"
-#include "ui/data/study_opening.h"
+#include "ui/data/study_scan.h"
 #include "ui/data/training_loading.h"
 
 namespace crest::app {
@@ -70,8 +71,9 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
 /// What no FigureOptions say: hidden curves, a zoom, one panel alone.
 Result<void> applyView(const ExportArguments& arguments, analysis::Figure& figure) {
     if (arguments.panel > static_cast<int>(figure.panels.size()))
-        return fail(ErrorKind::OutOfRange, fmt::format("There are {} panels, --panel asks for number {}.",
-                                                       figure.panels.size(), arguments.panel));
+        return fail(ErrorKind::OutOfRange, fmt::format("The figure has {}, --panel asks for number {}.",
+                                                       counted(static_cast<std::int64_t>(figure.panels.size()), "panel"),
+                                                       arguments.panel));
     if (arguments.panel > 0)
         figure = ui::singlePanels(figure)[static_cast<std::size_t>(arguments.panel - 1)];
     for (const std::string& id : arguments.hide) {
@@ -161,12 +163,15 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
     command->add_option("--x", arguments->x, "Horizontal axis")
+        ->capture_default_str()
         ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
     command->add_option("--y", arguments->y, "Loss, its change from the base (of a trade-off: from plain fine-tuning), or both; default: value, of the map change")
         ->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--metric", arguments->metric,
                         "Metric of the tasks of suites that have it (acc_norm, ...); default: the first of each");
-    command->add_option("--spread", arguments->spread, "What the bands are")->check(CLI::IsMember({"ci95", "sd"}));
+    command->add_option("--spread", arguments->spread, "What the bands are")
+        ->check(CLI::IsMember({"ci95", "sd"}))
+        ->capture_default_str();
     command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition or a trade-off; default: the middle one")
         ->check(CLI::PositiveNumber);
     command
@@ -189,11 +194,15 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--x-range", arguments->xRange, "Visible range of the horizontal axis: LOW HIGH")->expected(2);
     command->add_option("--y-range", arguments->yRange, "Visible range of the vertical axis: LOW HIGH")->expected(2);
     command->add_option("--panel", arguments->panel, "Only this panel, counted from 1")->check(CLI::Range(1, 1000));
-    command->add_option("--width-mm", arguments->size.widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0));
+    command->add_option("--width-mm", arguments->size.widthMm, "Width of the figure")->check(CLI::Range(40.0, 1000.0))
+        ->capture_default_str();
     command->add_option("--panel-height-mm", arguments->size.panelHeightMm, "Height of a panel")
-        ->check(CLI::Range(25.0, 500.0));
-    command->add_option("--font-pt", arguments->size.fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0));
-    command->add_option("--dpi", arguments->size.dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0));
+        ->check(CLI::Range(25.0, 500.0))
+        ->capture_default_str();
+    command->add_option("--font-pt", arguments->size.fontPt, "Size of the text")->check(CLI::Range(4.0, 24.0))
+        ->capture_default_str();
+    command->add_option("--dpi", arguments->size.dpi, "Resolution of a png")->check(CLI::Range(30.0, 2400.0))
+        ->capture_default_str();
     command->callback([arguments, &chosen] { chosen = [arguments] { return runExport(*arguments); }; });
 }
 

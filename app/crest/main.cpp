@@ -8,6 +8,7 @@
 #include <QLocale>
 #include <QTemporaryDir>
 
+#include "app/command_line.h"
 #include "app/crest/commands.h"
 #include "core/base/version.h"
 #include "ui/main_window.h"
@@ -22,7 +23,8 @@ int complain(const std::string& text) {
 } // namespace crest::app
 
 int main(int argc, char** argv) {
-    CLI::App app("Crest: a workbench for series of pretraining checkpoints");
+    CLI::App app("Crest: a workbench for series of pretraining checkpoints", "crest");
+    app.failure_message(crest::commandLineProblem);
     app.set_version_flag("--version", std::string("crest ") + crest::version());
     std::string folder, theme;
     bool sample = false;

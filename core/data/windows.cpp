@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/base/hash.h"
 #include "core/data/texts.h"
 
@@ -85,10 +86,11 @@ Result<WindowPlan> cutWindows(const TokenizedText& tokens, const WindowOptions& 
     if (plan.windows.empty())
         return fail(ErrorKind::Malformed,
                     options.fullOnly
-                        ? fmt::format("the text has {} tokens{}, too few for one full window of {}; take a longer text "
+                        ? fmt::format("the text has {}{}, too few for one full window of {}; take a longer text "
                                       "or a shorter window",
-                                      total, options.perDocument ? ", cut into documents" : "", options.context + 1)
-                        : fmt::format("the text has {} tokens, too few to score one; take a longer text", total));
+                                      counted(total, "token"), options.perDocument ? ", cut into documents" : "",
+                                      options.context + 1)
+                        : fmt::format("the text has {}, too few to score one; take a longer text", counted(total, "token")));
     return plan;
 }
 

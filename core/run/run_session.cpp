@@ -7,6 +7,8 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
+
 namespace crest::run {
 namespace {
 
@@ -55,7 +57,8 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
         m_claims.forgetFailures();
     m_log.add({study::RunEvent::Type::Started,
                {},
-               fmt::format("{}, {} workers x {} threads", runner.options.device, runner.workers, runner.threads),
+               fmt::format("{}, {} x {}", runner.options.device, counted(runner.workers, "worker"),
+                           counted(runner.threads, "thread")),
                ""});
     m_log.setStatus(m_status);
     trustWhatIsStored(said);

@@ -7,6 +7,7 @@
 
 #include "core/data/suite.h"
 #include "core/data/tuning_settings.h"
+#include "core/study/usual_grid.h"
 #include "ui/data/places.h"
 #include "ui/data/prompts_task.h"
 
@@ -31,8 +32,9 @@ study::Probe defaultNoiseProbe(const std::string& series, const std::vector<stud
     study::Probe probe;
     probe.name = "noise on " + shortened(series);
     probe.series = series;
-    probe.strengths = {0.05, 0.1, 0.15, 0.2, 0.3};
-    probe.seeds = 16;
+    const study::UsualGrid grid = study::usualGrid(study::kGaussianNoise);
+    probe.strengths = grid.strengths;
+    probe.seeds = grid.seeds;
     probe.tasks = tasks;
     return probe;
 }
@@ -50,17 +52,11 @@ study::Probe defaultProbe(const QString& kind, const std::string& series, const 
     const study::ProbeKind& known = study::probeKind(kind.toStdString());
     probe.kind = known.id;
     probe.name = std::string(known.name) + " of " + shortened(series);
-    probe.seeds = known.isDrawn() ? 3 : 0;
-    if (probe.kind == study::kQuantisation) {
-        probe.strengths = {2, 3, 4, 8};
+    const study::UsualGrid grid = study::usualGrid(probe.kind);
+    probe.strengths = grid.strengths;
+    probe.seeds = grid.seeds;
+    if (probe.kind == study::kQuantisation)
         probe.settings = {{"group", 128}};
-    } else if (probe.kind == study::kFineTuning) {
-        probe.strengths = {3e-5, 1e-4, 3e-4, 1e-3};
-    } else if (probe.kind == study::kInterpolation) {
-        probe.strengths = {0.25, 0.5, 0.75, 1};
-    } else if (probe.kind == study::kPruning) {
-        probe.strengths = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6};
-    }
     return probe;
 }
 

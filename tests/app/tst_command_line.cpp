@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// What crest-run says of arguments that it cannot take, and of what it counts; on the sample, nothing is computed.
+#include <QProcess>
+#include <QTemporaryDir>
+#include <QtTest>
+
+#include "core/study/usual_grid.h"
+
+using namespace crest;
+
+namespace {
+
+struct Ended {
+    int code = -1;
+    QByteArray out, err;
+};
+
+Ended crestRun(const QStringList& arguments) {
+    QProcess process;
+    process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), arguments);
+    if (!process.waitForFinished(60'000) || process.exitStatus() != QProcess::NormalExit)
+        return {};
+    return {process.exitCode(), process.readAllStandardOutput(), process.readAllStandardError()};
+}
+
+QStringList words(const char* text) {
+    return QString::fromUtf8(text).split(u' ');
+}
+
+QString sample(const char* below) {
+    return QStringLiteral(CREST_SOURCE_DIR "/resources/sample/") + QString::fromUtf8(below);
+}
+
+} // namespace
+
+class TestCommandLine : public QObject {
+    Q_OBJECT
+    QTemporaryDir m_dir;
+
+    QStringList probe(const char* kind) const {
+        return words("probe") + words(kind) + words("--series") + QStringList{sample("series")} + words("--study") +
+               QStringList{m_dir.filePath(QStringLiteral("study"))} + words("--texts") +
+               QStringList{QStringLiteral("dictionary=%1:id").arg(sample("texts/dictionary.jsonl"))} + words("--plan-only");
+    }
+
+private Q_SLOTS:
+    void initTestCase() { qputenv("XDG_CACHE_HOME", m_dir.filePath(QStringLiteral("cache")).toUtf8()); }
+
+    /// What was typed is quoted, with the option it belongs to; never a number that nobody typed.
+    void numbersThatAreNone_data() {
+        QTest::addColumn<QString>("option");
+        QTest::addColumn<QString>("value");
+        QTest::addColumn<QByteArray>("said");
+        const auto row = [](const char* option, const char* value, const char* said) {
+            QTest::addRow("%s %s", option, value) << QString::fromUtf8(option) << QString::fromUtf8(value) << QByteArray(said);
+        };
+        row("--gammas", "", "crest-run probe noise: --gammas: \"\" is no number\n");
+        row("--gammas", "0.1,0.2x", "--gammas: \"0.2x\" is no number\n");
+        row("--gammas", "0,1", "0 is out of range as gamma");
+        row("--gammas", "11", "11 is out of range as gamma: it must be above 0 and at most 10.");
+        row("--seeds", "", "--seeds: \"\" is no whole number\n");
+        row("--seeds", "1.5", "--seeds: \"1.5\" is no whole number\n");
+        row("--seeds", "99999999999999999999999", "--seeds: 99999999999999999999999 is too large\n");
+        row("--seeds", "100000001", "100000001 seeds: it must be from 1 to 100,000.");
+        row("--first-seed", "9223372036854775807",
+            "9223372036854775807 as first seed: it must be from 1 to 9223372036854675807.");
+        row("--window", "1", "the window is 1 token, it must be from 2");
+        row("--top-p", "all", "--top-p: \"all\" is no number\n"); // said by the parser, in the same words
+    }
+    void numbersThatAreNone() {
+        QFETCH(QString, option);
+        QFETCH(QString, value);
+        QFETCH(QByteArray, said);
+        const Ended ended = crestRun(probe("noise") + QStringList{option, value});
+        QCOMPARE(ended.code, 1);
+        QVERIFY2(ended.err.contains(said), ended.err.constData());
+    }
+
+    void commandsAndFoldersThatAreNone() {
+        const Ended none = crestRun(words("prob noise"));
+        QCOMPARE(none.code, 1);
+        QVERIFY2(none.err.startsWith("crest-run: \"prob\" is no command; there are devices, eval, ") &&
+                     !none.err.contains("publish"),
+                 none.err.constData());
+        const Ended bare = crestRun(words("inspect"));
+        QCOMPARE(bare.code, 1);
+        QVERIFY2(bare.err.startsWith("crest-run inspect: path is required\n"), bare.err.constData());
+        const Ended model = crestRun(words("score --model") + QStringList{sample("texts")} + words("--texts -"));
+        QCOMPARE(model.code, 1);
+        QVERIFY2(model.err.contains(sample("texts").toUtf8() + ": config.json"), model.err.constData());
+        QStringList onAFile = probe("noise");
+        onAFile[onAFile.indexOf(QStringLiteral("--study")) + 1] = sample("results.csv");
+        const Ended study = crestRun(onAFile);
+        QCOMPARE(study.code, 1);
+        QVERIFY2(study.err.contains("results.csv: This is a file; --study names a folder"), study.err.constData());
+    }
+
+    /// One cell is "1 cell"; where no grid is named it is that of the window.
+    void costInWords() {
+        QStringList one = probe("base");
+        one[one.indexOf(QStringLiteral("--series")) + 1] = sample("series/sample-seed1/step000122-tokens0.5M");
+        const Ended single = crestRun(one);
+        QVERIFY2(single.out.startsWith("1 cell: 0 cached, 1 new; "), (single.out + single.err).constData());
+        const Ended grid = crestRun(probe("noise"));
+        const study::UsualGrid usual = study::usualGrid(study::kGaussianNoise);
+        const auto cells = 24 * (1 + static_cast<qlonglong>(usual.strengths.size()) * usual.seeds);
+        QVERIFY2(grid.out.startsWith(QByteArray::number(cells) + " cells: "), (grid.out + grid.err).constData());
+    }
+};
+
+QTEST_GUILESS_MAIN(TestCommandLine)
+#include "tst_command_line.moc"
