@@ -2,31 +2,19 @@
 #include "ui/main_window.h"
 
 #include <QCloseEvent>
-#include <QDir>
 #include <QDragEnterEvent>
-#include <QFileDialog>
 #include <QFileInfo>
 #include <QLabel>
-#include <QMenuBar>
-#include <QMessageBox>
 #include <QMimeData>
 #include <QScreen>
-#include <QScrollArea>
 #include <QStackedWidget>
-#include <QStatusBar>
 #include <QTabWidget>
 #include <QTimer>
-#include <QToolBar>
-#include <QVBoxLayout>
 
 #include "ui/data/format.h"
 #include "ui/dialogs/cheat_sheet.h"
 #include "ui/dialogs/command_search.h"
-#include "ui/dialogs/export_dialog.h"
-#include "ui/dialogs/item_preview.h"
 #include "ui/dialogs/overlays_dialog.h"
-#include "ui/dialogs/text_preview.h"
-#include "ui/dialogs/tuning_preview.h"
 #include "ui/docks/issues_dock.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/runs_dock.h"
@@ -38,7 +26,7 @@
 #include "ui/pages/start_page.h"
 #include "ui/pages/theory_page.h"
 #include "ui/pages/training_page.h"
-#include "ui/window/icons.h"
+#include "ui/window/continue_offer.h"
 #include "ui/window/message_bar.h"
 #include "ui/window/theme.h"
 #include "ui/window/window_settings.h"
@@ -76,6 +64,7 @@ MainWindow::MainWindow(QWidget* parent)
     setupToolBar();
     setupStatusBar();
     restoreLayout();
+    new ContinueOffer(*m_session, *m_message, this);
     connectSession();
     connectFileActions();
     connectViewActions();
@@ -85,121 +74,6 @@ MainWindow::MainWindow(QWidget* parent)
 
 MainWindow::~MainWindow() {
     m_session->disconnect(this);
-}
-
-void MainWindow::setupPages() {
-    m_start = new StartPage(*m_actions, this);
-    m_curves = new CurvesPage(*m_session, *m_actions, this);
-    m_inflection = new InflectionPage(*m_session, this);
-    m_items = new ItemsPage(*m_session, this);
-    m_samples = new SamplesPage(*m_session, this);
-    m_theory = new TheoryPage(this);
-    m_training = new TrainingPage(*m_session, this);
-    m_tabs = new QTabWidget;
-    m_tabs->setDocumentMode(true);
-    m_tabs->setAccessibleName(tr("Pages"));
-    m_tabs->addTab(m_curves, tr("Curves"));
-    m_tabs->addTab(m_inflection, tr("Inflection"));
-    m_tabs->addTab(m_items, tr("Items"));
-    m_tabs->addTab(m_samples, tr("Samples"));
-    m_tabs->addTab(m_theory, tr("Theory"));
-    m_tabs->addTab(m_training, tr("Training"));
-    m_stack = new QStackedWidget;
-    auto* start = new QScrollArea; // many recent studies must not make a small screen's window too high
-    start->setWidget(m_start);
-    start->setWidgetResizable(true);
-    start->setFrameShape(QFrame::NoFrame);
-    start->viewport()->setAutoFillBackground(false);
-    m_start->setAutoFillBackground(false);
-    m_stack->addWidget(start);
-    m_stack->addWidget(m_tabs);
-    m_message = new MessageBar;
-    auto* central = new QWidget;
-    auto* column = new QVBoxLayout(central);
-    column->setContentsMargins(0, 0, 0, 0);
-    column->setSpacing(0);
-    column->addWidget(m_message);
-    column->addWidget(m_stack, 1);
-    setCentralWidget(central);
-}
-
-void MainWindow::setupDocks() {
-    m_series = new SeriesDock(*m_session, *m_actions, this);
-    m_probe = new ProbeDock(*m_session, *m_actions, this);
-    m_runs = new RunsDock(*m_session, *m_actions, this);
-    m_issues = new IssuesDock(*m_session, this);
-    setDockOptions(AnimatedDocks | AllowNestedDocks | AllowTabbedDocks);
-    setCorner(Qt::BottomLeftCorner, Qt::BottomDockWidgetArea);
-    setCorner(Qt::BottomRightCorner, Qt::BottomDockWidgetArea);
-    addDockWidget(Qt::LeftDockWidgetArea, m_series);
-    addDockWidget(Qt::RightDockWidgetArea, m_probe);
-    addDockWidget(Qt::BottomDockWidgetArea, m_runs);
-    addDockWidget(Qt::BottomDockWidgetArea, m_issues);
-    tabifyDockWidget(m_runs, m_issues);
-}
-
-/// Where no layout was saved; needs the window's real size.
-void MainWindow::shareDocks() {
-    resizeDocks({m_series, m_probe}, {38 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
-    resizeDocks({m_runs}, {13 * kRhythm}, Qt::Vertical);
-    m_runs->raise();
-}
-
-void MainWindow::setupMenus() {
-    const auto add = [this](QMenu* menu, std::initializer_list<ActionId> ids) {
-        for (const ActionId id : ids)
-            id == ActionId::Count ? (void)menu->addSeparator() : menu->addAction(m_actions->at(id));
-    };
-    using enum ActionId;
-    add(menuBar()->addMenu(tr("&File")), {OpenFolder, OpenSample, Count, SaveAs, Export, ImportOverlay, Count, CloseStudy, Quit});
-    add(menuBar()->addMenu(tr("&Series")), {AddSeries, Locate, Rescan, Filter, Count, Exclude, Include});
-    add(menuBar()->addMenu(tr("&Probe")),
-        {Run, Pause, Continue, RerunFailed, Stop, StopNow, ShowLog, Count, AddText, AddSuite, AddPrompts, AddTuning, Count, Undo,
-         Redo});
-    QMenu* view = menuBar()->addMenu(tr("&View"));
-    add(view, {ShowCurves, ShowInflection, ShowItems, ShowSamples, ShowTheory, ShowTraining, Count, LogX, LogY, ShowValue, ShowChange, ShowBoth, Count, PreviousZoom,
-               ResetZoom, Count});
-    for (QDockWidget* dock : docks())
-        view->addAction(dock->toggleViewAction());
-    view->addSeparator();
-    add(view, {FullScreen});
-    add(menuBar()->addMenu(tr("&Help")), {CommandSearch, CheatSheet, Count, About});
-}
-
-void MainWindow::setupToolBar() {
-    QToolBar* bar = addToolBar(tr("Tools"));
-    bar->setObjectName(QStringLiteral("toolBar"));
-    bar->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    bar->setIconSize(QSize(20, 20));
-    bar->setMovable(false);
-    for (const ActionId id : {ActionId::OpenFolder, ActionId::Run, ActionId::Stop, ActionId::Export})
-        bar->addAction(m_actions->at(id));
-    m_actions->at(ActionId::OpenFolder)->setIconText(tr("Open folder"));
-    m_actions->at(ActionId::Stop)->setIconText(tr("Stop"));
-    m_actions->at(ActionId::Export)->setIconText(tr("Export figure"));
-    auto* space = new QWidget;
-    space->setSizePolicy(QSizePolicy::Expanding, QSizePolicy::Preferred);
-    bar->addWidget(space);
-    for (const ActionId id : {ActionId::LogX, ActionId::LogY})
-        bar->addAction(m_actions->at(id));
-    bar->addSeparator();
-    for (const ActionId id : {ActionId::ShowValue, ActionId::ShowChange, ActionId::ShowBoth})
-        bar->addAction(m_actions->at(id));
-}
-
-void MainWindow::setupStatusBar() {
-    m_status = new QLabel;
-    m_status->setAccessibleName(tr("Status"));
-    statusBar()->addWidget(m_status, 1);
-}
-
-void MainWindow::restoreLayout() {
-    restoreGeometry(window_settings::geometry());
-    m_dockLayout = window_settings::docks();
-    for (QDockWidget* dock : docks()) {
-        dock->hide();
-        dock->toggleViewAction()->setEnabled(false);
-    }
 }
 
 std::array<QDockWidget*, 4> MainWindow::docks() const {
@@ -227,7 +101,6 @@ void MainWindow::connectSession() {
     connect(m_session, &StudySession::opened, this, &MainWindow::studyOpened);
     connect(m_session, &StudySession::closed, this, &MainWindow::studyClosed);
     connect(m_session, &StudySession::failed, this, [this](const QString& message) {
-        m_continueRun.clear();
         m_message->showMessage(message);
         m_status->clear();
     });
@@ -235,17 +108,10 @@ void MainWindow::connectSession() {
         m_status->setText(finished ? QString() : tr("Looking for checkpoints: %1 found").arg(found));
     });
     connect(m_session, &StudySession::checkProgress, this, [this](int done, int total) {
-        m_status->setText(done < total ? tr("Checking %1 of %2 checkpoints").arg(done).arg(total) : QString());
+        m_status->setText(done < total ? tr("Checking %1 of %2").arg(done).arg(countText(total, "checkpoint")) : QString());
     });
-    connect(m_session, &StudySession::located, this, [this](const QString& message) {
-        m_continueRun.clear();
-        m_message->showMessage(message);
-    });
-    connect(m_session, &StudySession::runsChanged, this, &MainWindow::offerToContinue);
-    connect(m_message, &MessageBar::actionAsked, this, [this] {
-        if (!m_continueRun.isEmpty())
-            m_session->resume(std::exchange(m_continueRun, {}));
-    });
+    connect(m_session, &StudySession::located, m_message, [this](const QString& message) { m_message->showMessage(message); });
+    connect(m_issues, &IssuesDock::checkpointAsked, m_series, &SeriesDock::reveal);
     connect(m_start, &StartPage::openAsked, m_session, &StudySession::open);
 }
 
@@ -305,6 +171,7 @@ WindowState MainWindow::state() const {
     state.planReady = m_probe->planReady();
     if (const study::RunStatus* run = m_runs->shown()) {
         state.run = run->state;
+        state.unattended = m_session->isUnattended(*run);
         state.failedCells = !run->failed.empty();
     }
     state.seriesSelected = state.open && !m_series->selectedSeries().isEmpty();
@@ -330,7 +197,6 @@ QString MainWindow::message() const {
 }
 
 void MainWindow::studyOpened() {
-    m_offered = false;
     m_message->hide();
     setWindowTitle(m_session->untitled() ? tr("%1 (not saved under a name yet)").arg(m_session->name())
                                          : m_session->name());
@@ -367,101 +233,8 @@ void MainWindow::studyClosed() {
     updateActions();
 }
 
-/// Once per study: a run that was cut short is offered, not started.
-void MainWindow::offerToContinue() {
-    for (const study::RunStatus& run : m_session->runs())
-        if (run.state == study::RunState::Interrupted && !m_offered && m_session->writable()) {
-            m_offered = true;
-            m_continueRun = toQString(run.id);
-            m_session->showRun(m_continueRun);
-            m_message->showMessage(
-                tr("A run was cut short: %1 of %2 cells are done and kept.").arg(run.doneCells).arg(run.totalCells),
-                tr("Continue with the rest"));
-        }
-    const bool waits =
-        !m_continueRun.isEmpty() &&
-        std::any_of(m_session->runs().begin(), m_session->runs().end(), [this](const study::RunStatus& run) {
-            return toQString(run.id) == m_continueRun && run.state == study::RunState::Interrupted;
-        });
-    if (!m_continueRun.isEmpty() && !waits) {
-        m_continueRun.clear();
-        m_message->hide();
-    }
-}
-
-void MainWindow::openFolder() {
-    const QString folder = QFileDialog::getExistingDirectory(this, tr("Open a folder of checkpoints, or a study"));
-    if (!folder.isEmpty())
-        m_session->open(folder);
-}
-
-void MainWindow::addSeries() {
-    const QString folder = QFileDialog::getExistingDirectory(this, tr("Add a folder of checkpoints"));
-    if (!folder.isEmpty())
-        m_session->addSeries(folder);
-}
-
-void MainWindow::locateSeries() {
-    const QString series = m_series->selectedSeries();
-    const QString folder = QFileDialog::getExistingDirectory(this, tr("Where is %1 now?").arg(series));
-    if (!series.isEmpty() && !folder.isEmpty())
-        m_session->locate(series, folder);
-}
-
-void MainWindow::saveAs() {
-    const QString target =
-        QFileDialog::getSaveFileName(this, tr("Save the study as"), QDir::homePath() + u'/' + m_session->name());
-    if (!target.isEmpty())
-        m_session->saveAs(target);
-}
-
-void MainWindow::exportFigure() {
-    const WindowState now = state();
-    const bool theory = now.theory;
-    if (!ui::isEnabled(ActionId::Export, now))
-        return;
-    const analysis::Figure figure = theory         ? m_theory->figure()
-                                    : now.training ? m_training->figure()
-                                                   : m_curves->figureForExport();
-    const bool open = m_session->isOpen();
-    const QString name = open && !theory ? m_session->name() + u'-' + toQString(figure.name) : toQString(figure.name);
-    const QString folder = open ? m_session->folder() + QStringLiteral("/figures") : QDir::homePath();
-    auto* dialog = new ExportDialog(figure, name, folder, this);
-    dialog->setAttribute(Qt::WA_DeleteOnClose);
-    connect(dialog, &ExportDialog::exported, this, [this](const QStringList& files) {
-        m_status->setText(tr("%1 files written to %2").arg(files.size()).arg(QFileInfo(files.value(0)).absolutePath()));
-    });
-    dialog->open();
-}
-
-/// Of a text or fine-tuning data with the tokenizer of the first checkpoint that can be read; of a suite's task as plain text.
-void MainWindow::showTextPreview(const QString& task) {
-    for (const study::Task& one : m_session->study().tasks)
-        if (toQString(one.name) == task && one.kind == study::TaskKind::Suite)
-            return (new ItemPreview(one, std::filesystem::path(m_session->folder().toStdString()), this))->open();
-    for (const study::Task& one : m_session->study().tasks)
-        for (const series::Series& series : m_session->series())
-            for (const series::Checkpoint& checkpoint : series.checkpoints)
-                if (toQString(one.name) == task && checkpoint.state == series::CheckpointState::Ok) {
-                    const std::filesystem::path folder(m_session->folder().toStdString());
-                    if (one.kind == study::TaskKind::TuningLoss)
-                        (new TuningPreview(one, folder, checkpoint.path, this))->open();
-                    else
-                        (new TextPreview(one, folder / one.textsPath, checkpoint.path, this))->open();
-                    return;
-                }
-}
-
 void MainWindow::showFullScreen(bool full) {
     setWindowState(windowState().setFlag(Qt::WindowFullScreen, full));
-}
-
-void MainWindow::showAbout() {
-    QMessageBox::about(this, tr("About Crest"),
-                       tr("<b>Crest %1</b><p>A workbench for series of pretraining checkpoints.</p><p>The window is "
-                          "distributed under the GPL, version 3 or "
-                          "later; the engine under the Apache License 2.0.</p>")
-                           .arg(QApplication::applicationVersion()));
 }
 
 QList<QAction*> MainWindow::allActions() const {

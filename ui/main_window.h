@@ -85,7 +85,6 @@ private:
     void showAbout();
     void studyOpened();
     void studyClosed();
-    void offerToContinue();
     void updateActions();
     QList<QAction*> allActions() const;
 
@@ -107,10 +106,9 @@ private:
     IssuesDock* m_issues = nullptr;
     QLabel* m_status = nullptr;
     WindowState m_state;
-    QString m_continueRun;   ///< the interrupted run that the message bar offers to continue
     QByteArray m_dockLayout; ///< while the start page is shown
     bool m_docksShown = false;
-    bool m_painted = false, m_offered = false;
+    bool m_painted = false;
 };
 
 /// Shows the window and runs the event loop.

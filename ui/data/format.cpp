@@ -118,11 +118,12 @@ QString rateText(double tokensPerSecond) {
 }
 
 QString costText(const study::PlanCost& cost) {
-    QString text = QStringLiteral("%1 cells: %2 cached, %3 new").arg(cost.cells).arg(cost.cached).arg(cost.fresh);
+    QString text =
+        QStringLiteral("%1: %2 cached, %3 new").arg(countText(cost.cells, "cell")).arg(cost.cached).arg(cost.fresh);
     if (cost.trainings + cost.keptTrainings > 0)
-        text += QStringLiteral("\n%1 trainings%2")
-                    .arg(cost.trainings)
-                    .arg(cost.keptTrainings > 0 ? QStringLiteral(", %1 kept").arg(cost.keptTrainings) : QString());
+        text += QStringLiteral("\n%1%2").arg(
+            countText(cost.trainings, "training"),
+            cost.keptTrainings > 0 ? QStringLiteral(", %1 kept").arg(cost.keptTrainings) : QString());
     if (cost.fresh > 0)
         text += QStringLiteral("\nabout %1, %2")
                     .arg(durationText(cost.seconds), bytesText(static_cast<std::uint64_t>(cost.memoryBytes)));

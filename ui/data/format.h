@@ -7,6 +7,7 @@
 #include <QString>
 
 #include "core/analysis/inflection.h"
+#include "core/base/counted.h"
 #include "core/series/series.h"
 #include "core/study/runs.h"
 #include "core/study/types.h"
@@ -21,6 +22,10 @@ inline QString toQString(const std::filesystem::path& path) {
 }
 
 QString tokensText(std::optional<std::int64_t> tokens); ///< "4M", "" where unknown
+/// "1 cell", "12 cells"; `what` is the singular.
+template<class Number> QString countText(Number count, const char* what) {
+    return toQString(counted(static_cast<std::int64_t>(count), what));
+}
 /// What people type: 2097152, 2,097,152, 4M, 1.5B, 3T. Nothing where it is no count of 0 to 9e18.
 std::optional<std::int64_t> tokensFromText(const QString& text);
 QString stepText(std::optional<std::int64_t> step);

@@ -260,10 +260,10 @@ QString ItemsModel::cellTip(int item, int checkpoint) const {
     if (all.gold[index] >= 0)
         text += tr(", right is %1").arg(choiceLetter(all.gold[index]));
     if (!all.modified.empty() && std::isfinite(all.modified[at]))
-        text += tr("\n%1 of %2 draws right")
+        text += tr("\n%1 of %2 right")
                     .arg(std::lround(static_cast<double>(all.modified[at]) *
                                      static_cast<double>(all.columns[static_cast<std::size_t>(checkpoint)].modified.size())))
-                    .arg(all.columns[static_cast<std::size_t>(checkpoint)].modified.size());
+                    .arg(countText(all.columns[static_cast<std::size_t>(checkpoint)].modified.size(), "draw"));
     return text;
 }
 

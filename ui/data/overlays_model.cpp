@@ -70,7 +70,7 @@ QVariant OverlaysModel::data(const QModelIndex& index, int role) const {
         for (const study::OverlayCurve& curve : overlay.curves)
             points += curve.points.size();
         return role == Qt::DisplayRole ? QString::number(points)
-                                       : tr("%1 points of %2 curves").arg(points).arg(overlay.curves.size());
+                                       : tr("%1 of %2").arg(countText(points, "point"), countText(overlay.curves.size(), "curve"));
     }
     case Drawn:
         return m_drawn[static_cast<std::size_t>(index.row())];

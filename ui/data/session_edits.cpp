@@ -5,7 +5,6 @@
 #include "ui/data/format.h"
 #include "ui/data/locating.h"
 #include "ui/data/moved_checkpoints.h"
-#include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
 #include "ui/data/undo_commands.h"
 

@@ -5,6 +5,7 @@
 #include <QThread>
 
 #include "ui/data/format.h"
+#include "ui/data/recent_studies.h"
 #include "ui/data/runner_supervisor.h"
 #include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
@@ -141,6 +142,7 @@ void StudySession::close() {
     d->writer.end();
     d->folder.reset();
     d->wanted.clear();
+    d->resuming.clear();
     d->study = {};
     d->series.clear();
     d->scanned = {};

@@ -8,8 +8,8 @@
 #include "core/study/queueing.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
+#include "ui/data/plan_preview.h"
 #include "ui/data/runner_supervisor.h"
-#include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
 
 namespace crest::ui {
@@ -50,6 +50,7 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     measured = snapshot.measured;
     weights = snapshot.weights;
     tokensPerSecond = snapshot.tokensPerSecond;
+    isAnyAtWork = !snapshot.devicesAtWork.empty();
     Q_EMIT q->runsChanged();
     updateIssues();
     if (shownRun.isEmpty() && !runs.empty())
@@ -207,14 +208,22 @@ void StudySession::control(const QString& runId, study::RunCommand command) {
 void StudySession::resume(const QString& runId) {
     if (!d->folder)
         return;
+    d->resuming = runId.toStdString();
     d->controlling.start([folder = *d->folder, id = runId.toStdString()](
                              const JobContext&) { return study::controlRun(folder, id, study::RunCommand::Run); },
                          [this, id = runId.toStdString(), path = d->folder->path()](const Result<void>& sent) {
+                             d->resuming.clear();
                              if (!sent)
                                  return d->report(sent.error());
                              if (d->folder && d->folder->path() == path)
                                  d->wantAgain(id);
                          });
+}
+
+bool StudySession::isUnattended(const study::RunStatus& run) const {
+    if (run.id == d->resuming || d->wanted.contains(run.id))
+        return false;
+    return run.state == study::RunState::Interrupted || (run.state == study::RunState::Queued && !d->isAnyAtWork);
 }
 
 void StudySession::showRun(const QString& runId) {

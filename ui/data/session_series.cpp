@@ -6,7 +6,6 @@
 #include "ui/data/found_batches.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/series_watch.h"
-#include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
 
 namespace crest::ui {

@@ -4,6 +4,7 @@
 #include "core/analysis/probe_training_runs.h"
 #include "core/study/runs.h"
 #include "ui/data/format.h"
+#include "ui/data/issues.h"
 #include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
 
@@ -11,7 +12,6 @@ namespace crest::ui {
 namespace {
 
 constexpr int kPollMs = 500;
-constexpr std::size_t kMostFailedListed = 200;
 
 bool isOver(study::RunState state) {
     return state == study::RunState::Done || state == study::RunState::Stopped || state == study::RunState::Failed;
@@ -170,7 +170,7 @@ std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
     return snapshot;
 }
 
-/// One issue for each: which cell, why, and what to do.
+/// Which cells, why, and what to do.
 void StudyReader::listFailedCells(const study::RunStatus& run) {
     if (run.failed.empty()) {
         m_failedPlans.erase(run.id);
@@ -183,19 +183,8 @@ void StudyReader::listFailedCells(const study::RunStatus& run) {
             return; // readRuns lists it as an issue
         plan = m_failedPlans.emplace(run.id, std::move(*read)).first;
     }
-    for (std::size_t i = 0; i < run.failed.size(); ++i) {
-        if (i == kMostFailedListed) {
-            m_issues.push_back({QStringLiteral("run ") + toQString(run.id),
-                                tr("%1 further cells failed; the run's log has them all.").arg(run.failed.size() - i),
-                                toQString(run.id)});
-            break;
-        }
-        const study::FailedCell& failed = run.failed[i];
-        m_issues.push_back({failedCellText(plan->second, failed.cell),
-                            toQString(failed.message) + u' ' +
-                                tr("The other cells are kept. Mend this, then click Re-run failed in Runs."),
-                            toQString(run.id)});
-    }
+    const std::vector<Issue> failed = failedCellIssues(run, plan->second);
+    m_issues.insert(m_issues.end(), failed.begin(), failed.end());
 }
 
 analysis::RowPointer StudyReader::rowOf(const std::string& key) const {

@@ -29,7 +29,9 @@ namespace crest::ui {
 /// One problem with its place and what to do.
 struct Issue {
     QString where, message;
-    QString run = {}; ///< whose cell failed, "" for any other problem
+    QString run = {};        ///< whose cells failed, "" for any other problem
+    QString checkpoint = {}; ///< and of which "series/checkpoint"
+    QString details = {};    ///< more than a row has room for
     bool operator==(const Issue&) const = default;
 };
 
@@ -92,6 +94,9 @@ public:
     const std::vector<study::RunStatus>& runs() const;
     /// False until the runs of a study that was just opened have been read.
     bool runsKnown() const;
+    /// Unfinished, neither paused nor stopped by the user, and nobody works on it or was just asked to: its runner was
+    /// killed, or none ever came.
+    bool isUnattended(const study::RunStatus& run) const;
     /// Stored results of a checkpoint, by "series/checkpoint".
     int measuredResults(const QString& checkpoint) const;
 

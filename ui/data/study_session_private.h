@@ -17,8 +17,8 @@
 
 #include "ui/data/background.h"
 #include "ui/data/locating.h"
-#include "ui/data/study_opening.h"
 #include "ui/data/study_reader.h"
+#include "ui/data/study_scan.h"
 #include "ui/data/study_session.h"
 
 namespace crest::ui {
@@ -82,6 +82,8 @@ struct StudySession::Private {
     QString device = kCpu;
     QString shownRun;
     std::map<std::string, WantedRun> wanted; ///< by run
+    std::string resuming;                    ///< the run whose control file is being written, so that it is wanted
+    bool isAnyAtWork = false;                ///< a runner, as of the last look
     ProbeView view;
     QUndoStack undo;
     StudyWriter writer; ///< holds the window's lock, where no other window has it

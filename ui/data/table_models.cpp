@@ -48,9 +48,7 @@ QString runToolTip(const study::RunStatus& run) {
     if (!run.message.empty())
         text += u'\n' + toQString(run.message);
     if (!run.failed.empty())
-        text +=
-            (run.failed.size() == 1 ? QStringLiteral("\n1 cell failed: Issues says why.")
-                                    : QStringLiteral("\n%1 cells failed: Issues lists them.").arg(run.failed.size()));
+        text += QStringLiteral("\n%1 failed: Issues says why.").arg(countText(run.failed.size(), "cell"));
     return text;
 }
 
@@ -120,9 +118,18 @@ QVariant RunsModel::headerData(int section, Qt::Orientation orientation, int rol
 void IssuesModel::setIssues(const std::vector<Issue>& issues) {
     if (issues == m_issues)
         return;
+    if (!issues.empty() && issues.size() == m_issues.size()) { // a row that counts on stays selected
+        m_issues = issues;
+        Q_EMIT dataChanged(index(0, 0), index(rowCount() - 1, ColumnCount - 1));
+        return;
+    }
     beginResetModel();
     m_issues = issues;
     endResetModel();
+}
+
+const Issue* IssuesModel::at(int row) const {
+    return row >= 0 && row < rowCount() ? &m_issues[static_cast<std::size_t>(row)] : nullptr;
 }
 
 int IssuesModel::rowCount(const QModelIndex& parent) const {
@@ -138,6 +145,8 @@ QVariant IssuesModel::data(const QModelIndex& index, int role) const {
     const Issue& issue = m_issues[static_cast<std::size_t>(index.row())];
     if (role == RunIdRole)
         return issue.run;
+    if (role == Qt::ToolTipRole && index.column() == Where && !issue.details.isEmpty())
+        return issue.details;
     return index.column() == Where ? issue.where : issue.message;
 }
 

@@ -37,6 +37,7 @@ public:
     enum Column { Where, Message, ColumnCount };
     using QAbstractTableModel::QAbstractTableModel;
     void setIssues(const std::vector<Issue>& issues); ///< RunIdRole: Issue::run
+    const Issue* at(int row) const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
     int columnCount(const QModelIndex& parent = {}) const override;

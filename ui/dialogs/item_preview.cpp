@@ -89,11 +89,10 @@ ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& s
 }
 
 void ItemPreview::show(const data::TaskItems& made) {
-    QString head = tr("%1 items of %2 rows. What is scored after the context stands on a ground of its own.")
-                       .arg(made.items.size())
-                       .arg(made.rows);
+    QString head = tr("%1 of %2. What is scored after the context stands on a ground of its own.")
+                       .arg(countText(made.items.size(), "item"), countText(made.rows, "row"));
     if (made.badRows > 0) {
-        head += tr(" %1 rows cannot be used:").arg(made.badRows);
+        head += tr(" %1 cannot be used:").arg(countText(made.badRows, "row"));
         for (const std::string& example : made.badExamples)
             head += u'\n' + toQString(example);
     }

@@ -31,10 +31,10 @@ QString endOf(const QString& path) {
 }
 
 QString headText(const study::RunStatus& run) {
-    QString text = QStringLiteral("%1: %2, %3 of %4 cells\n")
+    QString text = QStringLiteral("%1: %2, %3 of %4\n")
                        .arg(toQString(run.id), runStateText(run.state))
                        .arg(run.doneCells)
-                       .arg(run.totalCells);
+                       .arg(countText(run.totalCells, "cell"));
     if (!run.message.empty())
         text += toQString(run.message) + u'\n';
     return text;
@@ -48,7 +48,7 @@ QString failedText(const study::RunStatus& run, const Result<study::Plan>& plan)
         cells[failed.message] << (plan ? failedCellText(*plan, failed.cell) : QObject::tr("cell %1").arg(failed.cell));
     for (const auto& [reason, of] : cells)
         text += QObject::tr("%1 failed: %2\n    %3\n")
-                    .arg(of.size() == 1 ? QObject::tr("1 cell") : QObject::tr("%1 cells").arg(of.size()),
+                    .arg(countText(of.size(), "cell"),
                          toQString(reason), of.join(QStringLiteral("\n    ")));
     return text;
 }

@@ -157,11 +157,10 @@ void OverlaysDialog::take(const analysis::OverlayImport& import) {
     std::size_t points = 0;
     for (const study::OverlayCurve& curve : import.overlay.curves)
         points += curve.points.size();
-    QString said = tr("%1: %2 points of %3 curves. Drawn over: %4.")
-                       .arg(toQString(import.overlay.name))
-                       .arg(points)
-                       .arg(import.overlay.curves.size())
-                       .arg(overlayTasksText(import.overlay, m_session.study().tasks));
+    QString said = tr("%1: %2 of %3. Drawn over: %4.")
+                       .arg(toQString(import.overlay.name), countText(points, "point"),
+                            countText(import.overlay.curves.size(), "curve"),
+                            overlayTasksText(import.overlay, m_session.study().tasks));
     QStringList problems;
     for (const std::string& problem : import.problems)
         problems << toQString(problem);

@@ -14,6 +14,7 @@
 #include "ui/data/format.h"
 #include "ui/data/item_texts.h"
 #include "ui/data/prompts_task.h"
+#include "ui/dialogs/counted_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -21,11 +22,11 @@ namespace {
 
 constexpr int kUsualTokens = 48, kMostTokens = 4096;
 
-QSpinBox* spin(int low, int high, int value, const QString& suffix, const QString& name) {
+QSpinBox* spin(int low, int high, int value, const QString& what, const QString& name) {
     auto* box = new QSpinBox;
     box->setRange(low, high);
     box->setValue(value);
-    box->setSuffix(suffix);
+    countIn(box, what);
     box->setAlignment(Qt::AlignRight);
     box->setAccessibleName(name);
     return box;
@@ -54,8 +55,8 @@ void PromptsDialog::setupFields() {
     for (int number = 2; nameIsTaken(); ++number)
         m_name->setText(QStringLiteral("%1 %2").arg(base).arg(number));
     m_name->setAccessibleName(tr("Name of the prompts"));
-    m_tokens = spin(1, kMostTokens, kUsualTokens, tr(" tokens"), tr("New tokens"));
-    m_limit = spin(0, 1'000'000, 0, tr(" prompts"), tr("At most"));
+    m_tokens = spin(1, kMostTokens, kUsualTokens, tr("token"), tr("New tokens"));
+    m_limit = spin(0, 1'000'000, 0, tr("prompt"), tr("At most"));
     m_limit->setSpecialValueText(tr("all"));
     connect(m_name, &QLineEdit::textChanged, this, &PromptsDialog::validate);
     connect(m_tokens, &QSpinBox::valueChanged, this, &PromptsDialog::validate);
@@ -100,8 +101,8 @@ void PromptsDialog::lookAtFile() {
                         m_fileProblem = texts.problem;
                         m_found->setText(texts.items.empty() || texts.items.front().requests.empty()
                                              ? QString()
-                                             : tr("%1 prompts; the first: %2")
-                                                   .arg(texts.items.size())
+                                             : tr("%1; the first: %2")
+                                                   .arg(countText(texts.items.size(), "prompt"))
                                                    .arg(toQString(texts.items.front().requests.front().context)
                                                             .simplified()
                                                             .left(160)));

@@ -23,6 +23,7 @@
 #include "core/series/tokenizer_files.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
+#include "ui/dialogs/counted_box.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
@@ -36,12 +37,12 @@ QString settingsFile() {
     return stateFolder() + QStringLiteral("/suites.ini");
 }
 
-QSpinBox* spin(int low, int high, const QString& special, const QString& suffix, const QString& name) {
+QSpinBox* spin(int low, int high, const QString& special, const QString& what, const QString& name) {
     auto* box = new QSpinBox;
     box->setRange(low, high);
     box->setValue(low);
     box->setSpecialValueText(special);
-    box->setSuffix(suffix);
+    countIn(box, what);
     box->setAlignment(Qt::AlignRight);
     box->setMaximumWidth(24 * kRhythm);
     box->setAccessibleName(name);
@@ -90,8 +91,8 @@ void SuiteDialog::setupFields() {
     m_folder->setAccessibleName(tr("Folder of the data"));
     m_folder->setPlaceholderText(tr("The folder that holds the tasks' files"));
     m_folder->setText(QSettings(settingsFile(), QSettings::IniFormat).value(kFolderKey).toString());
-    m_shots = spin(-1, 1000, tr("as the suite says"), tr(" shots"), tr("Shots"));
-    m_limit = spin(0, 10'000'000, tr("all"), tr(" items"), tr("At most"));
+    m_shots = spin(-1, 1000, tr("as the suite says"), tr("shot"), tr("Shots"));
+    m_limit = spin(0, 10'000'000, tr("all"), tr("item"), tr("At most"));
     setCheckpoint({});
     m_lookTimer.setSingleShot(true);
     m_lookTimer.setInterval(kLookDelayMs);

@@ -9,16 +9,17 @@
 #include <QPushButton>
 #include <QSpinBox>
 
+#include "ui/dialogs/counted_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
 namespace {
 
-QSpinBox* spin(int low, int high, int value, const QString& suffix, const QString& name) {
+QSpinBox* spin(int low, int high, int value, const QString& what, const QString& name) {
     auto* box = new QSpinBox;
     box->setRange(low, high);
     box->setValue(value);
-    box->setSuffix(suffix);
+    countIn(box, what);
     box->setAlignment(Qt::AlignRight);
     box->setAccessibleName(name);
     return box;
@@ -42,10 +43,14 @@ void TextDialog::setupFields(const QString& file, qint64 contextTokens) {
     const int context = static_cast<int>(std::clamp<qint64>(contextTokens > 0 ? contextTokens : 128, 8, 8192));
     m_name->setText(QFileInfo(file).completeBaseName());
     m_name->setAccessibleName(tr("Name of the text"));
-    m_window = spin(2, 1'000'000, context, tr(" tokens"), tr("Window"));
-    m_stride = spin(1, 1'000'000, context, tr(" tokens"), tr("Stride"));
-    m_windows = spin(0, 10'000'000, 64, tr(" windows"), tr("At most"));
+    m_window = spin(2, 1'000'000, context, tr("token"), tr("Window"));
+    m_stride = spin(1, 1'000'000, context, tr("token"), tr("Stride"));
+    const auto usual = static_cast<int>(study::Task{}.maxWindows);
+    m_windows = spin(0, 10'000'000, usual, tr("window"), tr("At most"));
     m_windows->setSpecialValueText(tr("all"));
+    m_windows->setToolTip(tr("The first so many windows of the text; crest-run probe takes %1, too, where nothing else is "
+                             "said. 0: all")
+                              .arg(usual));
     connect(m_name, &QLineEdit::textChanged, this, &TextDialog::validate);
     connect(m_window, &QSpinBox::valueChanged, this, &TextDialog::validate);
     connect(m_stride, &QSpinBox::valueChanged, this, &TextDialog::validate);

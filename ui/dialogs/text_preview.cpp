@@ -96,10 +96,10 @@ TextPreview::TextPreview(const study::Task& task, const std::filesystem::path& t
 }
 
 void TextPreview::showContent(const TextPreviewContent& content) {
-    m_head->setText(tr("%1 documents, %2. A window has %3 input tokens, the next one starts %4 later. Tokens change "
+    m_head->setText(tr("%1, %2. A window has %3 input tokens, the next one starts %4 later. Tokens change "
                        "shade; the first one is context only; a "
                        "dot is a blank.")
-                        .arg(content.documents)
+                        .arg(countText(content.documents, "document"))
                         .arg(bytesText(static_cast<std::uint64_t>(content.bytes)))
                         .arg(m_task.windowTokens)
                         .arg(m_task.strideTokens));

@@ -27,7 +27,7 @@ QString exampleHtml(const data::PreviewExample& example, const QPalette& palette
                                   "style=\"white-space:pre-wrap; margin:2px\">")
                        .arg(QObject::tr("Row %1").arg(example.row + 1), muted,
                             example.leftOut ? QObject::tr("left out: too long, or nothing is left to learn")
-                                            : QObject::tr("%1 tokens, %2 learned").arg(example.tokens).arg(example.learnedTokens));
+                                            : QObject::tr("%1, %2 learned").arg(countText(example.tokens, "token")).arg(example.learnedTokens));
     for (const data::PreviewSegment& segment : example.segments) {
         const bool learned = segment.learned && !segment.truncated;
         html += QStringLiteral("<span style=\"color:%1;%2%3\">%4</span>")
@@ -39,8 +39,8 @@ QString exampleHtml(const data::PreviewExample& example, const QPalette& palette
 }
 
 QString headText(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
-    QString head = preview.whole ? QObject::tr("%1 rows.").arg(preview.counts.rows)
-                                 : QObject::tr("The first %1 rows.").arg(preview.counts.rows);
+    const QString rows = countText(preview.counts.rows, "row");
+    QString head = preview.whole ? QObject::tr("%1.").arg(rows) : QObject::tr("The first %1.").arg(rows);
     head += QObject::tr(" Form: %1. What is learned stands on a ground of its own; the rest is only read.").arg(toQString(settings.form));
     const data::LengthHistogram& lengths = preview.lengths;
     if (!lengths.counts.empty())

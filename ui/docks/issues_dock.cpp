@@ -9,6 +9,8 @@
 #include <QHeaderView>
 #include <QTableView>
 
+#include "ui/data/issues.h"
+#include "ui/dialogs/log_dialog.h"
 #include "ui/window/icons.h"
 
 namespace crest::ui {
@@ -39,43 +41,81 @@ void IssuesDock::setupTable() {
     m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
     m_table->setColumnWidth(IssuesModel::Where, 320);
     m_table->setTextElideMode(Qt::ElideLeft);
-    auto* copy = new QAction(icon(QStringLiteral("copy")), tr("&Copy text"), m_table);
-    copy->setShortcut(QKeySequence::Copy);
-    copy->setShortcutContext(Qt::WidgetShortcut);
-    m_table->addAction(copy);
-    m_rerun = new QAction(icon(QStringLiteral("rescan")), tr("&Re-run the failed cells of this run"), m_table);
-    m_table->addAction(m_rerun);
-    m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
-    connect(copy, &QAction::triggered, this, &IssuesDock::copySelected);
-    connect(m_rerun, &QAction::triggered, this, [this] {
-        const QString run = m_table->currentIndex().data(RunIdRole).toString();
-        m_session.showRun(run);
-        m_session.resume(run);
-    });
-    connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &IssuesDock::offerRerun);
-    connect(&m_session, &StudySession::runsChanged, this, &IssuesDock::offerRerun);
+    setupActions();
+    connect(m_table, &QAbstractItemView::activated, this, &IssuesDock::follow);
+    connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &IssuesDock::offerActions);
+    for (const auto change : {&StudySession::runsChanged, &StudySession::seriesChanged})
+        connect(&m_session, change, this, &IssuesDock::offerActions);
     // A dock that was hidden, or narrow, has rows for another width.
     connect(m_table->horizontalHeader(), &QHeaderView::sectionResized, this, &IssuesDock::fitRows);
     connect(this, &QDockWidget::visibilityChanged, this, &IssuesDock::fitRows);
     setWidget(m_table);
 }
 
+void IssuesDock::setupActions() {
+    const auto add = [this](const QString& iconName, const QString& text, auto act) {
+        auto* action = new QAction(icon(iconName), text, m_table);
+        m_table->addAction(action);
+        connect(action, &QAction::triggered, this, act);
+        return action;
+    };
+    QAction* copy = add(QStringLiteral("copy"), tr("&Copy text"), &IssuesDock::copySelected);
+    copy->setShortcut(QKeySequence::Copy);
+    copy->setShortcutContext(Qt::WidgetShortcut);
+    m_rerun = add(QStringLiteral("rescan"), tr("&Re-run the failed cells of this run"), &IssuesDock::rerun);
+    m_follow = add(QStringLiteral("search"), tr("&Show the checkpoint in Series"), &IssuesDock::follow);
+    m_log = add(QStringLiteral("log"), tr("Show the &log of this run, with every failed cell"), &IssuesDock::showLog);
+    m_table->setContextMenuPolicy(Qt::ActionsContextMenu);
+}
+
 void IssuesDock::showIssues() {
     m_model.setIssues(m_session.issues());
     fitRows();
-    offerRerun();
+    offerActions();
     const int count = m_model.rowCount();
     setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
 }
 
-/// Of the row that is selected, where it tells of a cell that failed and its run is not at work again.
-void IssuesDock::offerRerun() {
-    const QString id = m_table->currentIndex().data(RunIdRole).toString();
+const Issue* IssuesDock::current() const {
+    return m_model.at(m_table->currentIndex().row());
+}
+
+/// The run whose cells the selected row tells of.
+const study::RunStatus* IssuesDock::currentRun() const {
+    const Issue* issue = current();
     const auto& runs = m_session.runs();
-    const auto run = std::find_if(runs.begin(), runs.end(),
-                                  [&](const study::RunStatus& one) { return QString::fromStdString(one.id) == id; });
-    m_rerun->setEnabled(!id.isEmpty() && m_session.writable() && run != runs.end() &&
-                        run->state == study::RunState::Failed);
+    const auto run = std::find_if(runs.begin(), runs.end(), [&](const study::RunStatus& one) {
+        return issue && !issue->run.isEmpty() && QString::fromStdString(one.id) == issue->run;
+    });
+    return run == runs.end() ? nullptr : &*run;
+}
+
+/// What the selected row leads to; cells are tried again where their run is not at work again.
+void IssuesDock::offerActions() {
+    const Issue* issue = current();
+    const study::RunStatus* run = currentRun();
+    m_follow->setEnabled(issue && checkpointOf(*issue, m_session.series()));
+    m_log->setEnabled(run);
+    m_rerun->setEnabled(run && m_session.writable() && run->state == study::RunState::Failed);
+}
+
+void IssuesDock::follow() {
+    const Issue* issue = current();
+    if (const auto place = issue ? checkpointOf(*issue, m_session.series()) : std::nullopt)
+        Q_EMIT checkpointAsked(place->series, place->checkpoint);
+}
+
+void IssuesDock::showLog() {
+    if (const study::RunStatus* run = currentRun())
+        LogDialog::showFor(m_session.folder(), *run, this);
+}
+
+void IssuesDock::rerun() {
+    if (const study::RunStatus* run = currentRun()) {
+        const QString id = QString::fromStdString(run->id);
+        m_session.showRun(id);
+        m_session.resume(id);
+    }
 }
 
 void IssuesDock::fitRows() {

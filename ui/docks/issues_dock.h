@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Every problem of the study with its place and what to do; rows can be copied as text, and the failed cells of a run
-// tried again from theirs.
+// Every problem of the study with its place and what to do. A row leads to its checkpoint (double click, Return) and to the
+// log of its run; rows can be copied as text, and the failed cells of a run tried again from theirs.
 #pragma once
 
 #include <QDockWidget>
@@ -18,17 +18,27 @@ class IssuesDock : public QDockWidget {
 public:
     IssuesDock(StudySession& session, QWidget* parent);
 
+Q_SIGNALS:
+    /// A row is followed; `checkpoint` is its found name.
+    void checkpointAsked(const QString& series, const QString& checkpoint);
+
 private:
     void setupTable();
+    void setupActions();
     void showIssues();
     void fitRows();
     void copySelected();
-    void offerRerun();
+    void follow();
+    void showLog();
+    void rerun();
+    void offerActions();
+    const Issue* current() const;
+    const study::RunStatus* currentRun() const;
 
     StudySession& m_session;
     IssuesModel m_model;
     QTableView* m_table;
-    QAction* m_rerun = nullptr;
+    QAction *m_follow = nullptr, *m_log = nullptr, *m_rerun = nullptr;
 };
 
 } // namespace crest::ui

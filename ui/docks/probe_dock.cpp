@@ -439,7 +439,7 @@ void ProbeDock::showPlan() {
     if (atWork)
         button = tr("This probe is at work");
     else if (known)
-        button = m_plan->cost.fresh > 0 ? tr("Run %1 cells").arg(m_plan->cost.fresh) : tr("Nothing new to run");
+        button = m_plan->cost.fresh > 0 ? tr("Run %1").arg(countText(m_plan->cost.fresh, "cell")) : tr("Nothing new to run");
     m_run->setText(button);
     styleRun();
     m_run->setAccessibleName(button);

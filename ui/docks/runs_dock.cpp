@@ -163,7 +163,7 @@ void RunsDock::showHead() {
     }
     m_bar->setRange(0, static_cast<int>(std::max<std::int64_t>(1, run->totalCells)));
     m_bar->setValue(static_cast<int>(run->doneCells));
-    m_bar->setFormat(tr("%1/%2 cells").arg(run->doneCells).arg(run->totalCells));
+    m_bar->setFormat(tr("%1/%2").arg(run->doneCells).arg(countText(run->totalCells, "cell")));
     m_state->setText(runStateText(run->state));
     QPalette colored = palette();
     colored.setColor(QPalette::WindowText, runStateColor(run->state, palette()));

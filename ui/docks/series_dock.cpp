@@ -255,7 +255,7 @@ void SeriesDock::showSummary() {
             usable +=
                 checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         }
-    QString text = tr("%1 of %2 checkpoints can be measured").arg(usable).arg(count);
+    QString text = tr("%1 of %2 can be measured").arg(usable).arg(countText(count, "checkpoint"));
     if (m_printed < m_toPrint)
         text += tr("; weights compared: %1 of %2").arg(m_printed).arg(m_toPrint);
     m_summary->setText(text);
@@ -293,6 +293,15 @@ void SeriesDock::focusFilter() {
     show();
     m_filter->setFocus(Qt::ShortcutFocusReason);
     m_filter->selectAll();
+}
+
+void SeriesDock::reveal(const QString& series, const QString& checkpoint) {
+    show();
+    raise();
+    m_filter->clear();
+    select(series, checkpoint);
+    m_tree->scrollTo(m_tree->currentIndex());
+    m_tree->setFocus(Qt::OtherFocusReason);
 }
 
 void SeriesDock::addCorrections(QMenu& menu) {

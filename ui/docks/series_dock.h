@@ -47,6 +47,8 @@ public:
     /// The series that is selected, or whose checkpoint is; "" where none is.
     QString selectedSeries() const;
     void focusFilter();
+    /// Selects the checkpoint of this found name and brings it into sight.
+    void reveal(const QString& series, const QString& checkpoint);
 
 Q_SIGNALS:
     void selectionChanged();

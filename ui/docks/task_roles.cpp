@@ -20,15 +20,14 @@ QString taskToolTip(const study::Task& task) {
     if (task.kind == study::TaskKind::Suite)
         return QObject::tr("Task of a suite, data in %1\n%2%3, %4")
             .arg(toQString(task.textsPath), asked.empty() ? QString() : toQString(asked) + QStringLiteral(", "),
-                 task.shots < 0 ? QObject::tr("the suite's number of shots") : QObject::tr("%1 shots").arg(task.shots),
-                 task.limit > 0 ? QObject::tr("the first %1 items").arg(task.limit) : QObject::tr("all items"));
+                 task.shots < 0 ? QObject::tr("the suite's number of shots") : countText(task.shots, "shot"),
+                 task.limit > 0 ? QObject::tr("the first %1").arg(countText(task.limit, "item")) : QObject::tr("all items"));
     if (task.kind == study::TaskKind::TuningLoss)
         return QObject::tr("%1\nThe held-out part of fine-tuning data: the loss of what would be learned").arg(toQString(task.textsPath));
     const QString count =
-        task.maxWindows > 0 ? QObject::tr("the first %1 windows").arg(task.maxWindows) : QObject::tr("all windows");
-    return QObject::tr("%1\n%2 of %3 tokens, stride %4")
-        .arg(toQString(task.textsPath), count)
-        .arg(task.windowTokens)
+        task.maxWindows > 0 ? QObject::tr("the first %1").arg(countText(task.maxWindows, "window")) : QObject::tr("all windows");
+    return QObject::tr("%1\n%2 of %3, stride %4")
+        .arg(toQString(task.textsPath), count, countText(task.windowTokens, "token"))
         .arg(task.strideTokens);
 }
 

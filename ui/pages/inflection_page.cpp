@@ -34,10 +34,10 @@ QString summaryOf(const std::vector<analysis::InflectionRow>& rows) {
             "These data support no inflection point. Either the loss still falls at the last budget, or the rise lies "
             "within the error: more "
             "draws, more windows, a larger gamma or more budgets can decide it. Select a row to see why.");
-    return QObject::tr("%1 of %2 rows have an inflection point that the data support. Select a row for the method and "
-                       "the evidence.")
+    return QObject::tr("%1 of %2 %3 an inflection point that the data support. Select a row for the method and the "
+                       "evidence.")
         .arg(supported)
-        .arg(rows.size());
+        .arg(countText(rows.size(), "row"), supported == 1 ? QObject::tr("has") : QObject::tr("have"));
 }
 
 } // namespace

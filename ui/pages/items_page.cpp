@@ -294,10 +294,9 @@ void ItemsPage::showSummary() {
     const analysis::ItemTable* table = m_model.table();
     if (!table)
         return;
-    QString text = tr("%1 of %2 items at %3 checkpoints")
+    QString text = tr("%1 of %2 at %3")
                        .arg(m_model.rowCount())
-                       .arg(table->items())
-                       .arg(table->columns.size());
+                       .arg(countText(table->items(), "item"), countText(table->columns.size(), "checkpoint"));
     if (table->measure.isShare) {
         text += tr(": %1 learned to the end, %2 forgotten, %3 never right.")
                     .arg(m_model.count(ItemKind::Learned))

@@ -7,7 +7,7 @@
 #include <QWidget>
 
 #include "ui/data/background.h"
-#include "ui/data/study_opening.h"
+#include "ui/data/recent_studies.h"
 
 class QVBoxLayout;
 

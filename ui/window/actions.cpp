@@ -110,7 +110,8 @@ bool isEnabled(ActionId id, const WindowState& state) {
         return state.writable && (state.run == RunState::Running || state.run == RunState::Queued);
     case ActionId::Continue:
         return state.writable && (state.run == RunState::Paused || state.run == RunState::Stopped ||
-                                  state.run == RunState::Stopping || state.run == RunState::Interrupted);
+                                  state.run == RunState::Stopping || state.run == RunState::Interrupted ||
+                                  (state.run == RunState::Queued && state.unattended));
     case ActionId::Stop:
         return state.writable && isAtWork(state) && state.run != RunState::Stopping;
     case ActionId::StopNow:

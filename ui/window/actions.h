@@ -65,6 +65,7 @@ struct WindowState {
     bool open = false, writable = false;
     bool planReady = false;             ///< the probe can run and has new cells
     std::optional<study::RunState> run; ///< of the run that is shown
+    bool unattended = false;            ///< nobody works on it, though it is neither paused nor stopped
     bool failedCells = false;           ///< it has some
     bool figure = false;                ///< there are curves to look at
     bool theory = false;                ///< the theory lab is shown, with or without a study

@@ -34,7 +34,10 @@ MessageBar::MessageBar(QWidget* parent)
     row->addWidget(m_text, 1);
     row->addWidget(m_action);
     row->addWidget(close);
-    connect(close, &QToolButton::clicked, this, &QWidget::hide);
+    connect(close, &QToolButton::clicked, this, [this] {
+        hide();
+        Q_EMIT closed(m_text->text());
+    });
     connect(m_action, &QPushButton::clicked, this, [this] {
         hide();
         Q_EMIT actionAsked();

@@ -19,6 +19,7 @@ public:
 
 Q_SIGNALS:
     void actionAsked();
+    void closed(const QString& message); ///< by the user
 
 private:
     QLabel *m_icon, *m_text;

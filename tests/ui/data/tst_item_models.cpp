@@ -4,6 +4,7 @@
 #include <QSignalSpy>
 #include <QtTest>
 
+#include "ui/data/issues.h"
 #include "ui/data/series_model.h"
 #include "ui/data/table_models.h"
 
@@ -155,8 +156,63 @@ private Q_SLOTS:
         QSignalSpy reset(&model, &QAbstractItemModel::modelReset);
         model.setIssues(issues);
         QCOMPARE(reset.count(), 0);
+        // A row that counts on keeps its place, and so the selection.
+        QSignalSpy changed(&model, &QAbstractItemModel::dataChanged);
+        model.setIssues({{QStringLiteral("/models/step1"), QStringLiteral("The file is truncated, still.")}});
+        QCOMPARE(changed.count(), 1);
+        QCOMPARE(reset.count(), 0);
+        QCOMPARE(text(model, 0, IssuesModel::Message), QStringLiteral("The file is truncated, still."));
         model.setIssues({});
         QCOMPARE(model.rowCount(), 0);
+        QVERIFY(!model.at(0));
+    }
+
+    /// One checkpoint with broken weights is one row, with the number of its cells, however many there are.
+    void failedCellsOfACheckpointAreOneIssue() {
+        study::Plan plan;
+        for (const char* name : {"step0", "step1"}) {
+            study::PlannedCheckpoint& checkpoint = plan.checkpoints.emplace_back();
+            checkpoint.series = "olmo";
+            checkpoint.name = name;
+        }
+        study::RunStatus run = runOf("one", study::RunState::Failed, 100);
+        for (int checkpoint = 0; checkpoint < 2; ++checkpoint)
+            for (int cell = 0; cell < 33; ++cell) {
+                study::Cell& planned = plan.cells.emplace_back();
+                planned.checkpoint = checkpoint;
+                planned.strength = cell == 0 ? 0 : 0.1;
+                planned.seed = cell;
+                if (checkpoint == 0 || cell < 1)
+                    run.failed.push_back({33 * checkpoint + cell, "The weights hold NaN."});
+            }
+        run.failed.push_back({40, "The runner died."});
+        const std::vector<Issue> issues = failedCellIssues(run, plan);
+        QCOMPARE(issues.size(), std::size_t{3});
+        QCOMPARE(issues[0].where, QStringLiteral("olmo/step0, 33 cells"));
+        QVERIFY(issues[0].message.startsWith(QStringLiteral("The weights hold NaN.")));
+        QCOMPARE(issues[0].run, QStringLiteral("one"));
+        QVERIFY2(issues[0].details.startsWith(QStringLiteral("olmo/step0, base\nolmo/step0, gamma 0.1")) &&
+                     issues[0].details.endsWith(QStringLiteral("and 13 more: the run's log has them all")),
+                 qPrintable(issues[0].details));
+        QCOMPARE(issues[1].where, QStringLiteral("olmo/step1, base")); // alone, by its name
+        QVERIFY(issues[2].where.startsWith(QStringLiteral("olmo/step1, gamma 0.1")));
+
+        const std::vector<series::Series> series{seriesOf("olmo", 2)};
+        const auto step1 = CheckpointPlace{QStringLiteral("olmo"), QStringLiteral("step1")};
+        QVERIFY(checkpointOf(issues[1], series) == step1);
+        const auto at = [&](const char* where) { return checkpointOf({QString::fromLatin1(where), {}}, series); };
+        QVERIFY(at("/models/olmo/step1") == step1);
+        QVERIFY(at("/models/olmo/step1/model.safetensors") == step1);
+        QVERIFY(!at("/models/olmo/step10") && !at("/models/olmo") && !at(""));
+
+        study::RunStatus many = runOf("many", study::RunState::Failed, 0);
+        for (int i = 0; i < 66; ++i)
+            for (int reason = 0; reason < 5; ++reason)
+                many.failed.push_back({i, "Reason " + std::to_string(5 * i + reason)});
+        const std::vector<Issue> most = failedCellIssues(many, plan);
+        QCOMPARE(most.size(), std::size_t{201});
+        QVERIFY2(most.back().message.startsWith(QStringLiteral("130 cells failed besides these")),
+                 qPrintable(most.back().message));
     }
 
     void inflections() {

@@ -7,6 +7,7 @@
 
 #include "tests/core/series/layouts.h"
 #include "ui/data/study_opening.h"
+#include "ui/data/study_scan.h"
 
 using namespace crest;
 using namespace crest::ui;

@@ -12,7 +12,7 @@
 #include "ui/data/path_marks.h"
 #include "ui/data/places.h"
 #include "ui/data/probe_loading.h"
-#include "ui/data/study_opening.h"
+#include "ui/data/recent_studies.h"
 
 using namespace crest;
 using namespace crest::ui;

@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// What the window says of runs that nobody works on, with a runner that pretends and is killed: the offer to go on comes back as
+// long as there is something to go on with.
+#include <csignal>
+
+#include <QPushButton>
+#include <QSpinBox>
+#include <QTest>
+#include <QToolButton>
+
+#include "core/series/series.h"
+#include "core/study/planner.h"
+#include "core/study/runs.h"
+#include "tests/ui/window/window_fixture.h"
+#include "ui/data/sample_study.h"
+#include "ui/dialogs/text_dialog.h"
+#include "ui/main_window.h"
+#include "ui/window/message_bar.h"
+
+using namespace crest;
+using namespace crest::ui;
+using crest::test::named;
+
+namespace {
+
+constexpr int kLongMs = 30'000;
+
+std::unique_ptr<MainWindow> openWindow(const QString& folder) {
+    auto window = std::make_unique<MainWindow>();
+    window->show();
+    if (QTest::qWaitForWindowExposed(window.get()))
+        window->session().open(folder);
+    return window;
+}
+
+QPushButton* buttonOf(const QWidget& parent) {
+    const auto* bar = parent.findChild<MessageBar*>();
+    auto* button = bar->findChild<QPushButton*>();
+    return button && bar->isVisible() && button->isVisible() ? button : nullptr;
+}
+
+void closeMessage(const MainWindow& window) {
+    QTest::mouseClick(named<QToolButton>(&window, QStringLiteral("Close the message")), Qt::LeftButton);
+}
+
+bool isOffered(const MainWindow& window) {
+    return window.message().contains(QStringLiteral("cut short")) && buttonOf(window);
+}
+
+study::RunState stateOf(MainWindow& window, std::size_t run = 0) {
+    const auto& runs = window.session().runs();
+    return run < runs.size() ? runs[run].state : study::RunState::Queued;
+}
+
+/// A study with the series and its text, and a run of 54 cells that nobody has taken up.
+QString studyWithQueuedRun(const test::SeriesFixture& fixture) {
+    const QString place = fixture.dir.filePath(QStringLiteral("study"));
+    study::Study study;
+    study.name = "study";
+    study.series.push_back({"series", fixture.seriesFolder.toStdString(), {}});
+    study::Task text;
+    text.name = "heldout";
+    text.textsPath = fixture.textFile.toStdString();
+    text.windowTokens = text.strideTokens = 16;
+    text.maxWindows = 8;
+    study.tasks.push_back(text);
+    study::Probe probe = defaultNoiseProbe("series", {{"heldout", study::Role::InDistribution}});
+    probe.strengths = {0.4, 0.8};
+    probe.seeds = 4;
+    study.probes.push_back(probe);
+    const auto folder = study::StudyFolder::create(place.toStdString(), study);
+    auto found = series::findSeries(fixture.seriesFolder.toStdString());
+    if (!folder || !found)
+        return {};
+    auto plan = study::planProbe(*folder, probe, found->series.front(), [](const std::string&) { return false; });
+    return plan && study::queueRun(*folder, std::move(*plan)) ? place : QString();
+}
+
+} // namespace
+
+class WindowRunsTest : public QObject {
+    Q_OBJECT
+    /// Kills the runner as soon as it has stored something.
+    static void cutShort(MainWindow& window, const test::SeriesFixture& fixture) {
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(window), study::RunState::Running, kLongMs);
+        const auto done = window.session().runs().front().doneCells;
+        QTRY_VERIFY_WITH_TIMEOUT(window.session().runs().front().doneCells > done, kLongMs);
+        QCOMPARE(::kill(static_cast<pid_t>(fixture.runnerPid()), SIGKILL), 0);
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(window), study::RunState::Interrupted, kLongMs);
+    }
+
+private Q_SLOTS:
+    void aRunThatNobodyTookUpCanBeStarted() {
+        test::SeriesFixture fixture;
+        fixture.useRunner(0);
+        const QString study = studyWithQueuedRun(fixture);
+        QVERIFY(!study.isEmpty());
+        auto window = openWindow(study);
+        QTRY_VERIFY_WITH_TIMEOUT(window->message().contains(QStringLiteral("nobody works on it")), kLongMs);
+        QVERIFY(window->actions().at(ActionId::Continue)->isEnabled());
+        QTest::mouseClick(buttonOf(*window), Qt::LeftButton);
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window), study::RunState::Done, kLongMs);
+        QCOMPARE(window->session().runs().front().doneCells, 54);
+        QTRY_COMPARE(window->message(), QString());
+    }
+
+    void theOfferComesBackAsLongAsTheRunIsUnfinished() {
+        test::SeriesFixture fixture;
+        fixture.useRunner(300'000);
+        const QString study = studyWithQueuedRun(fixture);
+        QVERIFY(!study.isEmpty());
+        auto window = openWindow(study);
+        QTRY_VERIFY_WITH_TIMEOUT(buttonOf(*window), kLongMs);
+        QTest::mouseClick(buttonOf(*window), Qt::LeftButton);
+        cutShort(*window, fixture);
+        if (QTest::currentTestFailed())
+            return;
+        QTRY_VERIFY_WITH_TIMEOUT(isOffered(*window), kLongMs); // in the window that saw it happen
+
+        closeMessage(*window);
+        QTest::qWait(1500); // several looks at the folder: closed is closed
+        QCOMPARE(window->message(), QString());
+        window->session().close();
+        window->session().open(study);
+        QTRY_VERIFY_WITH_TIMEOUT(isOffered(*window), kLongMs); // opened again, in this window
+        window.reset();
+        window = openWindow(study); // and in another
+        QTRY_VERIFY_WITH_TIMEOUT(isOffered(*window), kLongMs);
+
+        Q_EMIT window->session().failed(QStringLiteral("something else"));
+        QCOMPARE(window->message(), QStringLiteral("something else"));
+        closeMessage(*window);
+        QTRY_VERIFY(isOffered(*window)); // what stood before it is read, and gone
+
+        QTest::mouseClick(buttonOf(*window), Qt::LeftButton);
+        QVERIFY(!isOffered(*window)); // nor again until it is taken up
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window), study::RunState::Running, kLongMs);
+        QVERIFY(!isOffered(*window));
+        cutShort(*window, fixture);
+        if (QTest::currentTestFailed())
+            return;
+        QTRY_VERIFY_WITH_TIMEOUT(isOffered(*window), kLongMs); // cut short once more
+
+        fixture.useRunner(0);
+        QTest::mouseClick(buttonOf(*window), Qt::LeftButton);
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window), study::RunState::Done, kLongMs);
+        QTRY_COMPARE(window->message(), QString());
+        QCOMPARE(window->session().runs().front().doneCells, 54);
+    }
+
+    void aTextHasAsManyWindowsAsOnTheCommandLine() {
+        const TextDialog dialog(QStringLiteral("/texts/held-out.jsonl"), {}, 64, nullptr);
+        QCOMPARE(dialog.task().maxWindows, study::Task{}.maxWindows);
+        QCOMPARE(dialog.task().windowTokens, 64); // the model's context
+        auto* windows = named<QSpinBox>(&dialog, QStringLiteral("At most"));
+        QCOMPARE(windows->text(), QStringLiteral("128 windows"));
+        windows->setValue(1);
+        QCOMPARE(windows->text(), QStringLiteral("1 window"));
+    }
+};
+
+int main(int argc, char** argv) {
+    QTemporaryDir home;
+    for (const char* variable : {"XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME"})
+        qputenv(variable, (home.path() + QLatin1Char('/') + QLatin1String(variable)).toUtf8());
+    QApplication application(argc, argv);
+    WindowRunsTest test;
+    return QTest::qExec(&test, argc, argv);
+}
+
+#include "tst_window_runs.moc"
