@@ -1,88 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 // crest-run probe base, noise, finetune, interpolate, quantise, prune: plan a probe on a series, say what it costs, run it.
-#include <chrono>
 #include <cstdio>
 #include <memory>
 #include <string>
-#include <thread>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
 #include "app/command_line.h"
 #include "app/crest-run/commands.h"
-#include "app/crest-run/probe_setup.h"
-#include "app/crest-run/progress_line.h"
-#include "app/crest-run/work.h"
-#include "core/base/counted.h"
-#include "core/base/units.h"
-#include "core/probe/probe_runner.h"
+#include "app/crest-run/probe_run.h"
 #include "core/run/supervise.h"
-#include "core/study/queueing.h"
-#include "core/study/runs.h"
-#include "core/study/suite_tasks.h"
 #include "core/study/usual_grid.h"
 
 namespace crest {
 namespace {
-
-struct ProbeRequest {
-    ProbeOptions probe;
-    WorkRequest work;
-    bool planOnly = false;
-};
-
-void printCost(const study::PlanCost& cost, bool json) {
-    if (json)
-        fmt::print("{}\n", canonicalJson({{"cells", cost.cells},
-                                          {"cached", cost.cached},
-                                          {"new", cost.fresh},
-                                          {"trainings", cost.trainings},
-                                          {"kept_trainings", cost.keptTrainings},
-                                          {"forward_tokens", cost.forwardTokens},
-                                          {"seconds", cost.seconds},
-                                          {"memory_bytes", cost.memoryBytes}}));
-    else
-        fmt::print("{}: {} cached, {} new; about {} and {} of memory\n", counted(cost.cells, "cell"), cost.cached,
-                   cost.fresh, formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
-    if (!json && cost.trainings + cost.keptTrainings > 0)
-        fmt::print("{} {} needed, the tuned weights of {} are kept\n", counted(cost.trainings, "training"),
-                   cost.trainings == 1 ? "is" : "are", cost.keptTrainings);
-    std::fflush(stdout);
-}
-
-/// Waits for the other runners of a run; true where it is done in the end.
-bool waitForOthers(const study::StudyFolder& folder, const std::string& id, const run::StopSignals& signals) {
-    study::RunFollower follower(folder, id);
-    for (;;) {
-        const auto status = follower.poll();
-        if (!status || status->state != study::RunState::Running || signals.received())
-            return status && status->state == study::RunState::Done;
-        std::this_thread::sleep_for(std::chrono::milliseconds(500));
-    }
-}
-
-Result<int> runProbe(ProbeRequest request) {
-    const run::StopSignals signals;
-    CREST_CHECK(probe::makeProbeRunner({request.work.device, 1}).map([](const auto&) {})); // is there such a device?
-    CREST_TRY(planned,
-              planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json))));
-    printCost(planned.cost, request.work.json);
-    for (const study::Task& task : planned.plan.tasks)
-        if (const std::string leftOut = study::rowsLeftOut(task, JobContext(signals.token())); !leftOut.empty())
-            fmt::print(stderr, "crest-run probe: {}\n", leftOut);
-    CREST_TRY(notes, tuningNotes(planned.plan, JobContext(signals.token())));
-    for (const std::string& note : notes)
-        fmt::print(stderr, "crest-run probe: {}\n", note);
-    if (request.planOnly)
-        return 0;
-    CREST_TRY(folder, keepInStudy(request.probe, planned));
-    study::ResultReader reader(folder);
-    CREST_TRY(id, study::queueOnce(folder, planned.plan, reader));
-    request.work.runId = id;
-    const int code = workOnStudy(folder, request.work, signals);
-    return code != 0 ? code : waitForOthers(folder, id, signals) ? 0 : 1;
-}
 
 void addSeriesOptions(CLI::App& command, ProbeOptions& options) {
     command.add_option("--series", options.series, "Folder of the series")->required();
@@ -155,6 +87,11 @@ void addFineTuningOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
     addStrengths(command, "--rates", options, "Peak learning rates");
     addSeeds(command, options, "Trainings at each rate, in different orders of the data", "The first training's seed");
+    command
+        .add_option("--refine", request.refine,
+                    "After the rates so many finer ones on each side of each checkpoint's best, up to its neighbours, and beyond the "
+                    "last where that is best; given again, finer still")
+        ->check(CLI::Range(1, 100));
     addTuningOptions(command, options.tuning);
 }
 

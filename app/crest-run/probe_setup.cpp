@@ -170,6 +170,17 @@ std::vector<study::TaskInProbe> usualTasks(const study::Study& study) {
     return tasks;
 }
 
+/// The newest with these settings, with finer rates or without; null where there is none.
+const study::Probe* newestOf(const study::Study& study, const study::Probe& probe) {
+    for (auto other = study.probes.rbegin(); other != study.probes.rend(); ++other) {
+        study::Probe same = study::withFinerRates(*other, {});
+        same.name = probe.name;
+        if (same == probe)
+            return &*other;
+    }
+    return nullptr;
+}
+
 /// What the options describe, added to `study`, which is that of `folder`.
 Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder& folder, const series::Series& series,
                                   const ProbeOptions& options, const std::vector<ProbeTask>& tasks) {
@@ -183,12 +194,16 @@ Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder&
     }
     if (tasks.empty())
         probe.tasks = usualTasks(study);
+    if (options.newestFiner)
+        if (const study::Probe* newest = newestOf(study, probe))
+            return *newest;
+    probe = study::withFinerRates(probe, options.finer);
     for (const study::Probe& other : study.probes) {
         probe.name = other.name;
         if (other == probe)
             return probe;
     }
-    probe.name = freeName(options.name, [&](const std::string& name) {
+    probe.name = freeName(options.name + (options.finer.empty() ? "" : " finer"), [&](const std::string& name) {
         return std::ranges::find(study.probes, name, &study::Probe::name) != study.probes.end();
     });
     study.probes.push_back(probe);

@@ -11,6 +11,8 @@
 #include "app/crest-run/tuning_task.h"
 #include "core/base/job_context.h"
 #include "core/series/series.h"
+#include "core/study/finer_rates.h"
+#include "core/study/planner.h"
 #include "core/study/study_folder.h"
 
 namespace crest {
@@ -24,6 +26,8 @@ struct ProbeOptions {
     std::vector<std::string> exclude;
     ProbeTaskOptions tasks;
     TuningOptions tuning; ///< of fine-tuning
+    study::FinerRates finer = {}; ///< of fine-tuning: rates of single checkpoints
+    bool newestFiner = false;     ///< instead: those that the study's newest probe of these options has, if any
 };
 
 struct PlannedProbe {

@@ -99,7 +99,7 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
                        "saving would cost above 1 % of the time); 0: after every step")
         ->check(CLI::NonNegativeNumber);
     command.add_flag("--recompute-activations", options.recompute,
-                     "Activation checkpointing: less memory, about a third more time, the same numbers");
+                     "Activation checkpointing: less memory, up to a quarter more time, the same numbers");
 }
 
 Result<study::Task> tuningTask(const TuningOptions& options) {

@@ -167,6 +167,69 @@ private Q_SLOTS:
         QVERIFY(refused.code != 0 && refused.err.contains("none.jsonl"));
     }
 
+    /// A grid, then finer rates around each checkpoint's best, by one command; given again it goes one level further.
+    void finerRates() {
+        const fs::path study = m_folder / "refined", rows = m_folder / "rows.jsonl";
+        const QStringList command = QStringList{"probe", "finetune", "--series", pathOf(m_series), "--study", pathOf(study),
+                                                "--tune", "rows=" + pathOf(rows), "--max-tokens", "48", "--held-out-rows", "10",
+                                                "--epochs", "2", "--batch", "10", "--rates", "0.001,0.004,0.016", "--seeds", "1",
+                                                "--max-windows", "4", "--json", "--refine", "1"} +
+                                    texts(QStringLiteral("ood"));
+        const Ended planned = crestRun(command + QStringList{"--plan-only"});
+        QVERIFY2(planned.code == 0 && planned.err.contains("planned once they are there"), planned.err);
+        QVERIFY(!fs::exists(study));
+        const Ended first = crestRun(command);
+        QVERIFY2(first.code == 0, first.err);
+        QCOMPARE(first.lines.size(), std::size_t(5)); // cost and run of the grid, what was found, cost and run of the finer rates
+        QCOMPARE(first.lines[0].at("new").get<int>(), 2 * (1 + 3));
+        std::map<std::string, std::map<double, double>> heldOut; // by checkpoint and rate
+        for (const Json& row : crestRun({"results", pathOf(study), "--json"}).lines)
+            if (row.at("task") == "rows" && row.at("value").is_number() && row.at("strength") != 0)
+                heldOut[row.at("checkpoint").get<std::string>()][row.at("strength").get<double>()] = row.at("value").get<double>();
+        // Half-way in logarithms, and beyond an end by the step of 4.
+        const std::map<double, std::vector<double>> around{
+            {0.001, {0.00025, 0.0005, 0.002}}, {0.004, {0.002, 0.008}}, {0.016, {0.008, 0.032, 0.064}}};
+        int added = 0;
+        for (const Json& one : first.lines[2].at("refined")) {
+            const auto& scores = heldOut.at(one.at("checkpoint").get<std::string>());
+            double best = 0.001;
+            for (const double rate : {0.004, 0.016})
+                if (scores.contains(rate) && (!scores.contains(best) || scores.at(rate) < scores.at(best)))
+                    best = rate;
+            QCOMPARE(one.at("best").get<double>(), best);
+            QCOMPARE(one.at("rates").get<std::vector<double>>(), around.at(best));
+            added += static_cast<int>(around.at(best).size());
+        }
+        QCOMPARE(first.lines[3].at("new").get<int>(), added);
+        QCOMPARE(first.lines[3].at("cached").get<int>(), 2 * (1 + 3));
+        QVERIFY(first.lines[4].at("run") != first.lines[1].at("run"));
+        QCOMPARE(first.lines[4].at("state").get<std::string>(), std::string("done"));
+
+        const Ended again = crestRun(command);
+        QVERIFY2(again.code == 0, again.err);
+        QCOMPARE(again.lines.size(), std::size_t(4)); // nothing to run before
+        QCOMPARE(again.lines[0].at("cells").get<int>(), 2 * (1 + 3) + added);
+        QCOMPARE(again.lines[0].at("new").get<int>(), 0);
+        QVERIFY(again.lines[2].at("new").get<int>() >= 2);
+        for (const auto& [key, times] : journalKeys(study))
+            QCOMPARE(times, 1);
+        const auto folder = study::StudyFolder::open(study);
+        QVERIFY(folder && study::listRuns(*folder).size() == 3);
+        // Without the option it is the grid's own run, and nothing is left to do.
+        const Ended plain = crestRun(command.mid(0, command.indexOf(QStringLiteral("--refine"))) + texts(QStringLiteral("ood")));
+        QVERIFY2(plain.code == 0, plain.err);
+        QCOMPARE(plain.lines[0].at("cells").get<int>(), 2 * (1 + 3));
+        QCOMPARE(plain.lines[1].at("run"), first.lines[1].at("run"));
+        // What a killed command had begun is finished, and no further level begun.
+        fs::remove_all(study / "journal");
+        fs::remove(study / "results.h5");
+        fs::create_directories(study / "journal");
+        const Ended finished = crestRun(command);
+        QVERIFY2(finished.code == 0, finished.err);
+        QCOMPARE(finished.lines.size(), std::size_t(2));
+        QVERIFY(finished.err.contains("the same command again tries finer ones"));
+    }
+
     /// What is left out of the data, and cut, is said before anything runs; data that leave nothing end the command there.
     void notesOfTheDataComeFirst() {
         const fs::path study = m_folder / "noted", rows = m_folder / "uneven.jsonl";
@@ -299,6 +362,9 @@ private Q_SLOTS:
         };
         QTest::newRow("window beyond the context")
             << texts(QStringLiteral("id"), QStringLiteral("65")) << "context of 64";
+        QTest::newRow("a folder of texts")
+            << QStringList{QStringLiteral("--texts"), QStringLiteral("a=%1:id").arg(pathOf(m_folder))} + window("32")
+            << "This is a folder. Name one file of texts";
         QTest::newRow("no such text") << file("absent.jsonl", "id") + window("32") << "absent.jsonl";
         QTest::newRow("no text in it") << file("broken.jsonl", "id") + window("32") << "broken.jsonl";
         QTest::newRow("too short") << file("short.md", "id") + window("32") << "short.md";
