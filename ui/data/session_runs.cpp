@@ -131,6 +131,20 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
     return number;
 }
 
+void StudySession::findFinerRates(const study::Plan& plan, int between,
+                                  std::function<void(const Result<analysis::Refinement>&)> done) {
+    if (!d->reader)
+        return;
+    // The reading thread ends before this does.
+    QMetaObject::invokeMethod(
+        d->reader,
+        [this, reader = d->reader, plan, between, done = std::move(done)] {
+            auto found = std::make_shared<Result<analysis::Refinement>>(reader->finerRates(plan, between));
+            QMetaObject::invokeMethod(this, [done, found] { done(*found); }, Qt::QueuedConnection);
+        },
+        Qt::QueuedConnection);
+}
+
 void StudySession::chooseDevice(const QString& name) {
     if (name == d->device)
         return;

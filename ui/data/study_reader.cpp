@@ -203,6 +203,10 @@ analysis::ProbeResults StudyReader::resultsOf(const study::Plan& plan) const {
     return results;
 }
 
+Result<analysis::Refinement> StudyReader::finerRates(const study::Plan& plan, int between) const {
+    return analysis::refineRates(resultsOf(plan), between);
+}
+
 std::vector<std::string> StudyReader::textTasks(const study::Plan& plan) const {
     std::vector<std::string> names;
     for (std::size_t t = 0; t < plan.tasks.size(); ++t)

@@ -69,6 +69,9 @@ public:
     /// What figures say of the checkpoints: size (addModelFacts) and stages; any thread.
     void setModelFacts(std::int64_t parameters, double trainingFlopsPerToken, std::map<std::string, int> stages);
 
+    /// Of what is stored of a plan; on the reading thread.
+    Result<analysis::Refinement> finerRates(const study::Plan& plan, int between) const;
+
 public Q_SLOTS:
     void start(); ///< on the reading thread
     void poll();

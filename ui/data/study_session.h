@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -14,6 +15,7 @@
 
 #include "core/analysis/item_table.h"
 #include "core/analysis/overlay.h"
+#include "core/analysis/probe_finer_rates.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_figures.h"
 #include "core/analysis/sample_table.h"
@@ -131,6 +133,10 @@ public:
 
     /// Plans in a worker; planReady() follows. A newer request makes older answers drop.
     quint64 requestPlan(const study::Probe& probe);
+    /// Finer rates than a plan's, around the best of what is stored of it, `between` on each side (analysis::refineRates); `done`
+    /// comes later, on this thread. Nothing where no study is open.
+    void findFinerRates(const study::Plan& plan, int between,
+                        std::function<void(const Result<analysis::Refinement>&)> done);
     /// Queues the plan, or goes on with the run that it has already, and starts a runner where none is at work; one
     /// that does not come up is started again, twice, and then reported.
     void run(const study::Plan& plan);

@@ -50,17 +50,17 @@ struct StudySession::Private {
     Private(StudySession* session, SaveStudy save)
         : q(session)
         , writer(std::move(save))
-        , opening(session)
-        , scanning(session)
-        , fingerprinting(session)
-        , checking(session)
-        , planning(session)
-        , adding(session)
-        , locating(session)
-        , importing(session)
-        , queueing(session)
-        , controlling(session)
-        , searching(session)
+        , opening(session, reporting())
+        , scanning(session, reporting())
+        , fingerprinting(session, reporting())
+        , checking(session, reporting())
+        , planning(session, reporting())
+        , adding(session, reporting())
+        , locating(session, reporting())
+        , importing(session, reporting())
+        , queueing(session, reporting())
+        , controlling(session, reporting())
+        , searching(session, reporting())
         , remembering(session) {}
 
     StudySession* q;
@@ -121,6 +121,9 @@ struct StudySession::Private {
     void tellModelFacts();
     JobContext::Sink checkSink();
     void report(const Error& error);
+    Background::Failed reporting() {
+        return [this](const Error& error) { report(error); };
+    }
 };
 
 } // namespace crest::ui

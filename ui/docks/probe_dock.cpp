@@ -8,97 +8,20 @@
 #include <QPushButton>
 #include <QSpinBox>
 
+#include "core/study/finer_rates.h"
 #include "core/study/study_json.h"
 #include "core/train/fine_tune_settings.h"
 #include "ui/data/format.h"
 #include "ui/data/sample_study.h"
+#include "ui/docks/finer_rates_row.h"
+#include "ui/docks/probe_defaults.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
 #include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
-#include "ui/window/icons.h"
 #include "ui/window/row_form.h"
-#include "ui/window/theme.h"
 
 namespace crest::ui {
-namespace {
-
-const series::Series* seriesNamed(const StudySession& session, const std::string& name) {
-    for (const series::Series& one : session.series())
-        if (one.name == name)
-            return &one;
-    return nullptr;
-}
-
-bool hasInitStd(const series::Series& one) {
-    return std::any_of(one.checkpoints.begin(), one.checkpoints.end(),
-                       [](const series::Checkpoint& c) { return !c.initStd.empty(); });
-}
-
-/// The first series of which something can be measured.
-int firstUsable(const std::vector<series::Series>& all) {
-    const auto usable = [](const series::Series& one) {
-        return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
-            return checkpoint.state == series::CheckpointState::Ok ||
-                   checkpoint.state == series::CheckpointState::Suspect;
-        });
-    };
-    const auto at = std::find_if(all.begin(), all.end(), usable);
-    return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
-}
-
-std::int64_t parametersOf(const series::Series* one) {
-    if (one)
-        for (const series::Checkpoint& checkpoint : one->checkpoints)
-            if (checkpoint.spec)
-                return series::parameterCount(*checkpoint.spec);
-    return 0;
-}
-
-/// Where fine-tuning begins to help and where it begins to harm: the smaller a model, the larger its rates. For large ones
-/// the grid of Springer et al. (from 4e-6, by doublings).
-std::vector<double> usualRates(std::int64_t parameters) {
-    if (parameters < 5'000'000)
-        return {2e-3, 4e-3, 8e-3, 1.2e-2, 2e-2};
-    return parameters < 200'000'000 ? std::vector<double>{3e-5, 1e-4, 3e-4, 1e-3}
-                                    : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
-}
-
-/// A study's file may have been written by hand; what cannot be shown gives way to the defaults.
-bool canBeShown(const Json& settings) {
-    return settings.is_object() && settings.value("data_task", Json("")).is_string() &&
-           settings.value("learning_rate", Json(0)).is_number() &&
-           train::fineTuneSettingsFromJson(settings.value("training", Json()), "").has_value();
-}
-
-/// Weights in a group of a quantisation; the usual number where the study does not say it, or says something else.
-int groupOf(const study::Probe& probe) {
-    const study::ProbeKind& kind = study::probeKind(study::kQuantisation);
-    const auto settings = study::completeSettings(kind, probe.settings);
-    return (settings ? *settings : *study::completeSettings(kind, Json())).value("group", 0);
-}
-
-/// Whether a plan is that of a probe: it knows the content of data and replayed text, too, and where that lies.
-bool isAsAsked(study::Probe planned, const study::Probe& asked, const std::filesystem::path& folder) {
-    if (planned.settings.is_object() && asked.settings.is_object()) {
-        for (const char* key : {"data_hash", "replay_hash"})
-            planned.settings.erase(key);
-        const Json own = asked.settings.value("replay", Json());
-        if (own.is_string() && planned.settings.value("replay", Json()) == (folder / own.get<std::string>()).string())
-            planned.settings["replay"] = own;
-    }
-    return planned == asked;
-}
-
-Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
-    Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
-    if (interpolates)
-        settings["learning_rate"] = rates[rates.size() / 2];
-    return settings;
-}
-
-} // namespace
-
 ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     : QDockWidget(tr("Probe"), parent)
     , m_session(session)
@@ -116,6 +39,7 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_extras(new TuningExtras)
     , m_rate(new StrengthEdit)
     , m_strengths(new StrengthEdit)
+    , m_finer(new FinerRatesRow)
     , m_tasks(new TaskRoles)
     , m_scaleHelp(new QLabel)
     , m_cost(new QLabel)
@@ -251,6 +175,8 @@ void ProbeDock::showProbe() {
                          static_cast<QWidget*>(m_loraRank), static_cast<QWidget*>(m_extras)})
         m_form->setRowVisible(row, trains());
     m_form->setRowVisible(m_rate, isKind(study::kInterpolation));
+    m_form->setRowVisible(m_finer, isKind(study::kFineTuning));
+    m_finer->showProbe(m_probe);
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
@@ -259,8 +185,8 @@ void ProbeDock::showProbe() {
         m_seeds->setToolTip(
             noise ? tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens.")
                   : tr("Trainings of each checkpoint at each rate, in different orders of the data."));
-        if (m_strengths->strengths().values != m_probe.strengths)
-            m_strengths->setStrengths(m_probe.strengths);
+        if (const std::vector<double> grid = study::gridOf(m_probe); m_strengths->strengths().values != grid)
+            m_strengths->setStrengths(grid);
         if (m_probe.seeds > 0)
             m_seeds->setValue(static_cast<int>(m_probe.seeds));
         if (isKind(study::kQuantisation))
@@ -363,7 +289,7 @@ void ProbeDock::edited() {
         return;
     m_plan.reset();
     if (fieldsAreGood()) {
-        study::Probe changed = m_probe;
+        study::Probe changed = study::withFinerRates(m_probe, {});
         if (!isBase()) {
             changed.strengths = m_strengths->strengths().values;
             if (isKind(study::kQuantisation))
@@ -378,7 +304,10 @@ void ProbeDock::edited() {
         changed.tasks = m_tasks->roles();
         if (trains())
             takeTuning(changed);
+        if (tunesAlike(changed, m_probe)) // finer rates belong to what they were found by
+            changed = study::withFinerRates(changed, study::finerRatesOf(m_probe));
         m_probe = changed;
+        m_finer->showProbe(m_probe);
         showScaleHelp();
     }
     m_planTimer.start();
@@ -389,95 +318,6 @@ void ProbeDock::edited() {
 void ProbeDock::store() {
     if (!m_showing && m_session.writable() && !m_probe.series.empty() && fieldsAreGood())
         m_session.setProbe(study::Probe(m_probe));
-}
-
-void ProbeDock::askPlan() {
-    if (m_session.isOpen() && fieldsAreGood() && !m_probe.series.empty())
-        m_request = m_session.requestPlan(m_probe);
-}
-
-void ProbeDock::takePlan(const PlanPreview& preview) {
-    if (preview.request != m_request || m_planTimer.isActive())
-        return;
-    m_plan = preview;
-    showPlan();
-}
-
-void ProbeDock::runsChanged() {
-    QString states;
-    for (const study::RunStatus& run : m_session.runs())
-        states += QString::number(static_cast<int>(run.state));
-    if (states == m_runStates)
-        return;
-    m_runStates = states;
-    m_planTimer.start();
-    showPlan();
-}
-
-bool ProbeDock::shownRunIsThisProbe() const {
-    const auto& results = m_session.probeView().results;
-    if (!results)
-        return false;
-    if (!isAsAsked(results->plan.probe, m_probe, m_session.folder().toStdString()))
-        return false;
-    for (const study::RunStatus& run : m_session.runs())
-        if (run.id == m_session.shownRun().toStdString())
-            return run.state == study::RunState::Running || run.state == study::RunState::Queued ||
-                   run.state == study::RunState::Paused || run.state == study::RunState::Stopping;
-    return false;
-}
-
-void ProbeDock::showPlan() {
-    QString problem = fieldProblem(), button = tr("Run");
-    if (problem.isEmpty() && m_plan)
-        problem = m_plan->problem;
-    if (problem.isEmpty() && m_session.isOpen() && !m_session.writable())
-        problem = tr("This study can only be looked at: %1").arg(m_session.readOnlyReason());
-    const bool known = m_plan && m_plan->plan && problem.isEmpty();
-    const bool atWork = shownRunIsThisProbe();
-    m_ready = known && m_plan->cost.fresh > 0 && !atWork;
-    if (atWork)
-        button = tr("This probe is at work");
-    else if (known)
-        button = m_plan->cost.fresh > 0 ? tr("Run %1").arg(countText(m_plan->cost.fresh, "cell")) : tr("Nothing new to run");
-    m_run->setText(button);
-    styleRun();
-    m_run->setAccessibleName(button);
-    if (known)
-        m_cost->setText(costText(m_plan->cost));
-    else if (!m_session.isOpen() || !problem.isEmpty())
-        m_cost->clear();
-    else if (!m_plan && m_cost->text().isEmpty())
-        m_cost->setText(tr("Planning..."));
-    m_cost->setVisible(!m_cost->text().isEmpty());
-    m_problem->setText(m_session.isOpen() ? problem : QString());
-    m_problem->setVisible(!m_problem->text().isEmpty());
-    QPalette colored = palette();
-    colored.setColor(QPalette::WindowText, stateColors(palette()).bad);
-    m_problem->setPalette(colored);
-    Q_EMIT planChanged();
-}
-
-/// The one coloured button of the window, while it can be clicked.
-void ProbeDock::styleRun() {
-    QPalette colors = palette();
-    if (m_ready) {
-        colors.setColor(QPalette::Button, colors.color(QPalette::Highlight));
-        colors.setColor(QPalette::ButtonText, colors.color(QPalette::HighlightedText));
-    }
-    m_run->setPalette(colors);
-    m_run->setIcon(
-        icon(QStringLiteral("run"), m_ready ? std::optional(colors.color(QPalette::ButtonText)) : std::nullopt));
-}
-
-void ProbeDock::run() {
-    if (!m_ready || !m_plan || !m_plan->plan)
-        return;
-    const study::Plan plan = *m_plan->plan;
-    m_ready = false;
-    m_plan.reset();
-    m_session.run(plan);
-    showPlan();
 }
 
 } // namespace crest::ui

@@ -18,6 +18,7 @@ class QSpinBox;
 namespace crest::ui {
 
 class Actions;
+class FinerRatesRow;
 class RowForm;
 class StrengthEdit;
 class TaskRoles;
@@ -64,8 +65,11 @@ private:
     void styleRun();
     void showScaleHelp();
     void showDevices();
-    bool shownRunIsThisProbe() const;
+    std::optional<study::RunState> stateOfRun() const;
     void run();
+    void refine();
+    void takeFiner(const Result<analysis::Refinement>& found);
+    void setFiner(const study::FinerRates& finer);
     void addText();
     void addSuite();
     void addPrompts();
@@ -96,6 +100,7 @@ private:
     TuningExtras* m_extras;     ///< mitigations, kept weights
     StrengthEdit* m_rate;       ///< of interpolation: one learning rate
     StrengthEdit* m_strengths;
+    FinerRatesRow* m_finer;     ///< of fine-tuning
     QLabel* m_strengthsLabel = nullptr;
     QLabel* m_seedsLabel = nullptr;
     TaskRoles* m_tasks;

@@ -8,6 +8,7 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
+#include "ui/docks/finer_rates_row.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
@@ -120,6 +121,7 @@ RowForm* ProbeDock::formOfFields(Actions& actions) {
     form->addRow(tr("Series"), m_series);
     form->addRow(tr("Tuning d&ata"), m_data);
     m_strengthsLabel = form->addRow(QString(), m_strengths);
+    form->addRow(m_finer);
     form->addRow(tr("&Group"), m_group);
     m_seedsLabel = form->addRow(tr("&Draws"), m_seeds);
     form->addRow(tr("&Epochs"), m_epochs);
@@ -172,6 +174,8 @@ void ProbeDock::connectFields() {
         edited();
         store();
     };
+    connect(m_finer, &FinerRatesRow::asked, this, &ProbeDock::refine);
+    connect(m_finer, &FinerRatesRow::removed, this, [this] { setFiner({}); });
     connect(m_seeds, &QSpinBox::valueChanged, this, editedAndStored);
     connect(m_rate, &StrengthEdit::strengthsEdited, this, &ProbeDock::edited);
     connect(m_rate, &QLineEdit::editingFinished, this, &ProbeDock::store);

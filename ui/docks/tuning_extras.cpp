@@ -4,6 +4,7 @@
 #include <cmath>
 #include <optional>
 
+#include <QCheckBox>
 #include <QDoubleSpinBox>
 #include <QFileDialog>
 #include <QHBoxLayout>
@@ -76,7 +77,8 @@ TuningExtras::TuningExtras(QWidget* parent)
     , m_body(new QWidget)
     , m_pull(new QLineEdit)
     , m_text(new QLineEdit)
-    , m_textRow(new QWidget) {
+    , m_textRow(new QWidget)
+    , m_recompute(new QCheckBox(tr("in up to 1.25 x the time"))) {
     setupFields();
     setupLayout();
     connectFields();
@@ -84,11 +86,11 @@ TuningExtras::TuningExtras(QWidget* parent)
 }
 
 void TuningExtras::setupFields() {
-    m_fold->setText(tr("Mitigations, kept weights"));
+    m_fold->setText(tr("Mitigations, kept weights, memory"));
     m_fold->setCheckable(true);
     m_fold->setAutoRaise(true);
     m_fold->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);
-    m_fold->setToolTip(tr("What is done against forgetting, and whether tuned weights are kept"));
+    m_fold->setToolTip(tr("What is done against forgetting, whether tuned weights are kept, and training in less memory"));
     m_pull->setAlignment(Qt::AlignRight);
     m_pull->setPlaceholderText(tr("off"));
     m_pull->setAccessibleName(tr("Pull to the start"));
@@ -103,6 +105,9 @@ void TuningExtras::setupFields() {
     m_keep.box->setAccessibleName(tr("Room for tuned weights"));
     m_keep.box->setToolTip(tr("Tuned weights stay in the study, as long as all of them fit into this room, so that a task that is added "
                               "later needs no new training"));
+    m_recompute->setAccessibleName(tr("Less memory"));
+    m_recompute->setToolTip(tr("Computes activations a second time instead of keeping them (activation checkpointing): the same numbers. "
+                               "What a training takes stands above the button Run."));
     m_text->setAccessibleName(tr("Text that is replayed"));
     m_text->setToolTip(tr("File of pretraining text: JSON lines with a \"text\", or plain text"));
     m_text->setMinimumWidth(0);
@@ -124,6 +129,7 @@ void TuningExtras::setupLayout() {
     m_form->addRow(tr("Repla&y"), m_replay.box);
     m_form->addRow(tr("of te&xt"), m_textRow);
     m_form->addRow(tr("Kee&p"), m_keep.box);
+    m_form->addRow(tr("Less &memory"), m_recompute);
     m_body->setLayout(m_form);
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
@@ -140,6 +146,10 @@ void TuningExtras::connectFields() {
         connect(edit, &QLineEdit::textEdited, this, &TuningExtras::edited);
         connect(edit, &QLineEdit::editingFinished, this, &TuningExtras::settled);
     }
+    connect(m_recompute, &QCheckBox::clicked, this, [this] {
+        Q_EMIT edited();
+        Q_EMIT settled();
+    });
     for (const Amount* one : {&m_head, &m_replay, &m_keep})
         connect(one->box, &QDoubleSpinBox::valueChanged, this, [this] {
             showReplayRow();
@@ -182,8 +192,10 @@ void TuningExtras::showSettings(const Json& settings) {
     const bool named = settings.is_object() && file != settings.end() && file->is_string();
     if (const QString text = named ? toQString(file->get<std::string>()) : QString(); text != m_text->text())
         m_text->setText(text);
+    const bool recomputes = settings.is_object() && settings.value("recompute_activations", Json()) == true;
+    m_recompute->setChecked(recomputes);
     showReplayRow();
-    if (m_storedPull > 0 || m_head.stored > 0 || m_replay.stored > 0 || m_keep.stored > 0)
+    if (recomputes || m_storedPull > 0 || m_head.stored > 0 || m_replay.stored > 0 || m_keep.stored > 0)
         m_fold->setChecked(true);
 }
 
@@ -201,6 +213,7 @@ void TuningExtras::takeInto(Json& settings) const {
     put(training, "replay_share", m_replay.value(), replays);
     put(training, "replay_tokens", training.value("replay_tokens", Json(kUsualReplayTokens)), replays);
     put(settings, "replay", m_text->text().trimmed().toStdString(), replays);
+    put(settings, "recompute_activations", true, m_recompute->isChecked());
     put(settings, "keep_bytes", static_cast<std::int64_t>(std::llround(m_keep.value())), m_keep.value() > 0);
 }
 

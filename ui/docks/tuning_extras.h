@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What fine-tuning does against forgetting besides LoRA (a pull to the start, the head first, replay of pretraining text), and the
-// room for tuned weights that are kept: rarely used, so folded away until a probe has any of it.
+// What fine-tuning does against forgetting besides LoRA (a pull to the start, the head first, replay of pretraining text), the
+// room for tuned weights that are kept, and training in less memory: rarely used, so folded away until a probe has any of it.
 #pragma once
 
 #include <QWidget>
 
 #include "core/base/json.h"
 
+class QCheckBox;
 class QDoubleSpinBox;
 class QLineEdit;
 class QToolButton;
@@ -57,6 +58,7 @@ private:
     QLineEdit *m_pull, *m_text;
     QWidget* m_textRow;
     Amount m_head, m_replay, m_keep;
+    QCheckBox* m_recompute;
 };
 
 } // namespace crest::ui

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The kinds of probe in the window, on the sample series: their fields, what a plan of them holds, and fine-tuning data
 // from a file to a run that a real runner finishes.
+#include <QCheckBox>
 #include <QComboBox>
 #include <QDir>
 #include <QDoubleSpinBox>
@@ -12,6 +13,7 @@
 #include <QToolButton>
 #include <QtTest>
 
+#include "core/study/finer_rates.h"
 #include "core/study/study_folder.h"
 #include "core/train/fine_tune_settings.h"
 #include "tests/ui/window/window_fixture.h"
@@ -78,6 +80,7 @@ private:
     QLineEdit *m_pull = nullptr, *m_text = nullptr;
 
     void openSampleForTuning();
+    void finerAroundTheBest();
     static void type(QLineEdit* edit, const QString& text);
     /// By the dock: a problem, or what the plan costs.
     bool isSaid(const char* part) const;
@@ -190,7 +193,7 @@ void WindowKindsTest::mitigationsAreSet() {
     if (QTest::currentTestFailed())
         return;
     const auto checkpoints = static_cast<int>(m_window->session().series().front().checkpoints.size());
-    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, kept weights"));
+    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, kept weights, memory"));
     auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
     QVERIFY(fold && rank);
     QTRY_VERIFY(fold->isVisible());
@@ -223,6 +226,10 @@ void WindowKindsTest::mitigationsAreSet() {
     QTRY_COMPARE(probe().settings["training"].value("replay_share", 0.0), 0.125);
     QCOMPARE(probe().settings["training"].value("replay_tokens", 0), 128);
     QCOMPARE(probe().settings.value("replay", ""), file.toStdString());
+    auto* lessMemory = named<QCheckBox>(m_window.get(), QStringLiteral("Less memory"));
+    QVERIFY(lessMemory && lessMemory->isVisible());
+    QTest::mouseClick(lessMemory, Qt::LeftButton, {}, QPoint(8, lessMemory->height() / 2));
+    QTRY_COMPARE(probe().settings.value("recompute_activations", false), true);
     m_keep->setValue(1.5);
     QTRY_COMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{1'500'000'000});
     // Planned with what it costs, and in the study as a command would say it.
@@ -363,6 +370,39 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     for (const study::ResultRow& row : results->rows)
         (row.strength == 0 ? base : tuned) += row.value / (row.strength == 0 ? 2 : 8);
     QVERIFY2(tuned < base, qPrintable(QStringLiteral("%1 and %2").arg(tuned).arg(base)));
+    finerAroundTheBest();
+}
+
+/// After a run: planned with their cost on the button, undone, taken out again; gone with what they were found by.
+void WindowKindsTest::finerAroundTheBest() {
+    QPushButton* finer = buttonWith(m_window.get(), QStringLiteral("Finer around the best"));
+    auto* rates = named<QLineEdit>(m_window.get(), QStringLiteral("Learning rates"));
+    auto* without = named<QToolButton>(m_window.get(), QStringLiteral("Without finer rates"));
+    QVERIFY(finer && rates && without && finer->isVisible() && !without->isVisible());
+    QTRY_VERIFY_WITH_TIMEOUT(finer->isEnabled(), kLongMs); // all of the grid is measured
+    const study::Probe coarse = probe();
+    // Of two rates one is at an end, whichever is best: three rates, with two seeds, at two checkpoints.
+    QTest::mouseClick(finer, Qt::LeftButton);
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 12 cells")), kLongMs);
+    QVERIFY(isSaid("and 6 finer at 2 checkpoints"));
+    QVERIFY(!finer->isEnabled() && without->isVisible());
+    QCOMPARE(rates->text(), QStringLiteral("0.002 0.004"));
+    QCOMPARE(study::gridOf(probe()), coarse.strengths);
+    const study::Probe fine = probe();
+    m_window->session().undoStack()->undo();
+    QTRY_VERIFY(probe() == coarse);
+    m_window->session().undoStack()->redo();
+    QTRY_VERIFY(probe() == fine);
+    // What is measured may change; another training has another best.
+    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Room for tuned weights"))->setValue(1);
+    QTRY_COMPARE(study::finerRatesOf(probe()), study::finerRatesOf(fine));
+    named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->setValue(2);
+    QTRY_VERIFY(study::finerRatesOf(probe()).empty());
+    QCOMPARE(probe().strengths, coarse.strengths);
+    m_window->session().undoStack()->undo();
+    QTRY_VERIFY(!study::finerRatesOf(probe()).empty());
+    QTest::mouseClick(without, Qt::LeftButton);
+    QTRY_VERIFY(study::finerRatesOf(probe()).empty() && !without->isVisible());
 }
 
 int main(int argc, char** argv) {

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+#include "ui/docks/probe_defaults.h"
+
+#include <algorithm>
+
+#include "core/study/finer_rates.h"
+#include "core/train/fine_tune_settings.h"
+
+namespace crest::ui {
+
+const series::Series* seriesNamed(const StudySession& session, const std::string& name) {
+    for (const series::Series& one : session.series())
+        if (one.name == name)
+            return &one;
+    return nullptr;
+}
+
+bool hasInitStd(const series::Series& one) {
+    return std::any_of(one.checkpoints.begin(), one.checkpoints.end(),
+                       [](const series::Checkpoint& c) { return !c.initStd.empty(); });
+}
+
+int firstUsable(const std::vector<series::Series>& all) {
+    const auto usable = [](const series::Series& one) {
+        return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
+            return checkpoint.state == series::CheckpointState::Ok ||
+                   checkpoint.state == series::CheckpointState::Suspect;
+        });
+    };
+    const auto at = std::find_if(all.begin(), all.end(), usable);
+    return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
+}
+
+std::int64_t parametersOf(const series::Series* one) {
+    if (one)
+        for (const series::Checkpoint& checkpoint : one->checkpoints)
+            if (checkpoint.spec)
+                return series::parameterCount(*checkpoint.spec);
+    return 0;
+}
+
+std::vector<double> usualRates(std::int64_t parameters) {
+    if (parameters < 5'000'000)
+        return {2e-3, 4e-3, 8e-3, 1.2e-2, 2e-2};
+    return parameters < 200'000'000 ? std::vector<double>{3e-5, 1e-4, 3e-4, 1e-3}
+                                    : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
+}
+
+Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
+    Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
+    if (interpolates)
+        settings["learning_rate"] = rates[rates.size() / 2];
+    return settings;
+}
+
+bool canBeShown(const Json& settings) {
+    return settings.is_object() && settings.value("data_task", Json("")).is_string() &&
+           settings.value("learning_rate", Json(0)).is_number() &&
+           train::fineTuneSettingsFromJson(settings.value("training", Json()), "").has_value();
+}
+
+int groupOf(const study::Probe& probe) {
+    const study::ProbeKind& kind = study::probeKind(study::kQuantisation);
+    const auto settings = study::completeSettings(kind, probe.settings);
+    return (settings ? *settings : *study::completeSettings(kind, Json())).value("group", 0);
+}
+
+bool isAsAsked(study::Probe planned, const study::Probe& asked, const std::filesystem::path& folder) {
+    if (planned.settings.is_object() && asked.settings.is_object()) {
+        for (const char* key : {"data_hash", "replay_hash"})
+            planned.settings.erase(key);
+        const Json own = asked.settings.value("replay", Json());
+        if (own.is_string() && planned.settings.value("replay", Json()) == (folder / own.get<std::string>()).string())
+            planned.settings["replay"] = own;
+    }
+    return planned == asked;
+}
+
+bool tunesAlike(const study::Probe& a, const study::Probe& b) {
+    const auto trained = [](const study::Probe& probe) {
+        study::Probe one = study::withFinerRates(probe, {});
+        if (one.settings.is_object())
+            for (const char* key : {"keep_bytes", "state_seconds", "recompute_activations"})
+                one.settings.erase(key);
+        one.name.clear();
+        one.tasks.clear();
+        one.seeds = one.firstSeed = 1;
+        return one;
+    };
+    return trained(a) == trained(b);
+}
+
+} // namespace crest::ui
