@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Learning rates of single checkpoints: what a probe says of them, what a plan makes of it, and that neither keys nor older files
-// know of them.
+// Plans of fine-tuning: learning rates of single checkpoints (what a probe says of them, what a plan makes of it, that neither keys nor
+// older files know of them), and the tokens that trainings take.
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -33,9 +33,54 @@ Probe tuningProbe(Rates rates = {0.001, 0.004, 0.016}) {
     return probe;
 }
 
+/// Three checkpoints, 40 rows of which 4 are held out, and a study of them.
+struct Place {
+    QTemporaryDir dir;
+    fs::path root = dir.path().toStdString();
+    Study study;
+    series::Series series;
+
+    Place() {
+        qputenv("XDG_CACHE_HOME", (dir.path() + "/cache").toUtf8());
+        for (int i = 0; i < 3; ++i) {
+            const fs::path folder = root / "small" / ("step" + std::to_string(i));
+            test::makeCheckpoint(folder, test::tinySpec(), static_cast<unsigned>(i + 1));
+            test::writeRecord(folder, "small", std::int64_t{1000} << i, 1);
+        }
+        std::string text;
+        for (int i = 0; i < 40; ++i)
+            text += Json{{"prompt", "Number " + std::to_string(i)}, {"completion", " is a number"}}.dump() + "\n";
+        const fs::path rows = root / "rows.jsonl";
+        test::writeText(rows, text);
+        data::TuningDataSettings settings;
+        settings.path = rows.string();
+        settings.maxTokens = 48;
+        auto resolved = data::resolveTuningData(settings, fs::path(CREST_SOURCE_DIR) / "resources" / "tuning");
+        const auto scan = series::findSeries(root / "small");
+        if (!resolved || !scan || scan->series.size() != 1)
+            qFatal("the test's place could not be made");
+        series = scan->series.front();
+        resolved->path.clear();
+        study.name = "s";
+        study.series.push_back({"small", (root / "small").string(), {}});
+        study.tasks.push_back({.name = "rows", .kind = TaskKind::TuningLoss, .textsPath = rows.string(), .dataHash = "",
+                               .definition = canonicalJson(data::tuningDataToJson(*resolved))});
+    }
+    Plan plan(const Probe& probe, const std::set<std::string>& stored) {
+        const auto folder = StudyFolder::create(root / ("study" + std::to_string(m_count++)), study);
+        auto made = planProbe(*folder, probe, series, [&](const std::string& key) { return stored.contains(key); });
+        if (!made)
+            qWarning("%s", made.error().text().c_str());
+        return made.value_or(Plan{});
+    }
+
+private:
+    int m_count = 0;
+};
+
 } // namespace
 
-class TestFinerRates : public QObject {
+class TestTuningPlan : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void aProbeHasAGridAndRatesOfSingleCheckpoints() {
@@ -117,40 +162,8 @@ private Q_SLOTS:
     }
 
     void aPlanHasThemForTheirCheckpointsAlone() {
-        QTemporaryDir dir;
-        const fs::path root = dir.path().toStdString(), rows = root / "rows.jsonl";
-        qputenv("XDG_CACHE_HOME", (dir.path() + "/cache").toUtf8());
-        for (int i = 0; i < 3; ++i) {
-            const fs::path folder = root / "small" / ("step" + std::to_string(i));
-            test::makeCheckpoint(folder, test::tinySpec(), static_cast<unsigned>(i + 1));
-            test::writeRecord(folder, "small", std::int64_t{1000} << i, 1);
-        }
-        std::string text;
-        for (int i = 0; i < 40; ++i)
-            text += Json{{"prompt", "Number " + std::to_string(i)}, {"completion", " is a number"}}.dump() + "\n";
-        test::writeText(rows, text);
-        data::TuningDataSettings settings;
-        settings.path = rows.string();
-        settings.maxTokens = 48;
-        const auto resolved = data::resolveTuningData(settings, fs::path(CREST_SOURCE_DIR) / "resources" / "tuning");
-        QVERIFY2(resolved, resolved ? "" : resolved.error().text().c_str());
-        Study study;
-        study.name = "s";
-        study.series.push_back({"small", (root / "small").string(), {}});
-        study.tasks.push_back({.name = "rows", .kind = TaskKind::TuningLoss, .textsPath = rows.string(), .dataHash = ""});
-        data::TuningDataSettings withoutPath = *resolved;
-        withoutPath.path.clear();
-        study.tasks[0].definition = canonicalJson(data::tuningDataToJson(withoutPath));
-        const auto scan = series::findSeries(root / "small");
-        QVERIFY(scan && scan->series.size() == 1);
-        int number = 0;
-        const auto plan = [&](const Probe& probe, const std::set<std::string>& stored) {
-            const auto folder = StudyFolder::create(root / ("study" + std::to_string(number++)), study);
-            auto made = planProbe(*folder, probe, scan->series.front(), [&](const std::string& key) { return stored.contains(key); });
-            if (!made)
-                qWarning("%s", made.error().text().c_str());
-            return made.value_or(Plan{});
-        };
+        Place place;
+        const auto plan = [&](const Probe& probe, const std::set<std::string>& stored) { return place.plan(probe, stored); };
         const Plan coarse = plan(tuningProbe(), {});
         QCOMPARE(coarse.cells.size(), 3u * (1 + 3 * 2));
         std::set<std::string> stored;
@@ -170,7 +183,25 @@ private Q_SLOTS:
         const auto again = planFromJson(Json::parse(canonicalJson(toJson(fine))), "run");
         QVERIFY2(again && *again == fine, again ? "" : again.error().text().c_str());
     }
+
+    /// 36 rows in batches of 16 are 3 steps, each with at least one window of 32 tokens, however small the share.
+    void replayedTextIsCounted() {
+        Place place;
+        test::writeText(place.root / "old.txt", std::string(2000, 'a'));
+        const auto tokens = [&](double share) {
+            Probe probe = tuningProbe();
+            if (share > 0) {
+                probe.settings["training"].update(Json{{"replay_share", share}, {"replay_tokens", 32}, {"batch_examples", 16}});
+                probe.settings["replay"] = (place.root / "old.txt").string();
+            }
+            return place.plan(probe, {}).tuningTokens;
+        };
+        const std::int64_t plain = tokens(0);
+        QVERIFY(plain > 0);
+        QCOMPARE(tokens(0.001) - plain, std::int64_t{3 * 1 * 32});
+        QCOMPARE(tokens(0.25) - plain, std::int64_t{3 * 4 * 32});
+    }
 };
 
-QTEST_GUILESS_MAIN(TestFinerRates)
-#include "tst_finer_rates.moc"
+QTEST_GUILESS_MAIN(TestTuningPlan)
+#include "tst_tuning_plan.moc"
