@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // crest export STUDY --figure curves -o fig.pdf
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <memory>
@@ -13,6 +15,7 @@
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/training_figure.h"
 #include "core/base/counted.h"
@@ -25,6 +28,8 @@ namespace crest::app {
 namespace {
 
 constexpr const char* kTraining = "training";
+constexpr const char* kTradeOff = "trade-off";
+constexpr const char* kBest = "best";
 
 std::vector<std::string> figureChoices() {
     std::vector<std::string> names = analysis::figureNames();
@@ -35,7 +40,8 @@ std::vector<std::string> figureChoices() {
 struct ExportArguments {
     std::string study, run, figure = "curves", output, x = "tokens", y, spread = "ci95", metric, checkpoint;
     std::optional<std::int64_t> seed;
-    double strength = 0, budget = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
+    std::optional<double> strength; ///< kEnvelopeStrength: "best"
+    double budget = 0, quickExponent = analysis::FigureOptions{}.quickExponent;
     bool linearX = false, logX = false, linearY = false, logY = false, noInflections = false;
     std::vector<std::string> hide;
     std::vector<double> xRange, yRange;
@@ -57,8 +63,7 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
         options.xScale = arguments.linearX ? AxisScale::Linear : AxisScale::Log;
     if (arguments.linearY || arguments.logY)
         options.yScale = arguments.logY ? AxisScale::Log : AxisScale::Linear;
-    if (arguments.strength > 0)
-        options.strength = arguments.strength;
+    options.strength = arguments.strength;
     if (arguments.budget > 0)
         options.budget = arguments.budget;
     options.quickExponent = arguments.quickExponent;
@@ -101,8 +106,7 @@ Result<void> applyView(const ExportArguments& arguments, analysis::Figure& figur
 /// Of what trainings have logged; no results are needed.
 Result<analysis::Figure> trainingFigure(const ExportArguments& arguments, const study::StudyFolder& folder,
                                         const analysis::ProbeResults& results) {
-    const std::optional<double> rate = arguments.strength > 0 ? std::optional(arguments.strength) : std::nullopt;
-    CREST_TRY(choice, analysis::trainingChoice(results.plan, arguments.checkpoint, rate, arguments.seed));
+    CREST_TRY(choice, analysis::trainingChoice(results.plan, arguments.checkpoint, arguments.strength, arguments.seed));
     analysis::Figure figure =
         analysis::trainingFigure(results, choice, ui::readTrainings(folder.trainingsFolder(), results, choice));
     if (figure.panels.empty())
@@ -117,7 +121,20 @@ Result<analysis::Figure> trainingFigure(const ExportArguments& arguments, const 
     return figure;
 }
 
+/// A number above 0, or "best".
+double strengthFrom(const std::string& text) {
+    if (text == kBest)
+        return analysis::kEnvelopeStrength;
+    double number = 0;
+    const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (code != std::errc() || end != text.data() + text.size() || !(number > 0) || !std::isfinite(number))
+        throw CLI::ValidationError("--strength", fmt::format("\"{}\" is no number above 0; of a trade-off it may also be \"{}\".", text, kBest));
+    return number;
+}
+
 Result<void> exportStudyFigure(const ExportArguments& arguments) {
+    if (arguments.strength == analysis::kEnvelopeStrength && arguments.figure != kTradeOff)
+        return fail(ErrorKind::OutOfRange, "--strength best is of the figure trade-off; name a learning rate, or a gamma.");
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
     if (arguments.figure == kTraining) {
@@ -172,8 +189,10 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--spread", arguments->spread, "What the bands are")
         ->check(CLI::IsMember({"ci95", "sd"}))
         ->capture_default_str();
-    command->add_option("--strength", arguments->strength, "Which gamma, learning rate ... of a decomposition or a trade-off; default: the middle one")
-        ->check(CLI::PositiveNumber);
+    command->add_option_function<std::string>(
+        "--strength", [arguments](const std::string& text) { arguments->strength = strengthFrom(text); },
+        "Which gamma, learning rate ... of a decomposition, a distance or a trade-off; default: the middle one. Of a trade-off also best, its default where "
+        "settings have several rates: each at its own, best in ID");
     command
         ->add_option("--budget", arguments->budget, "Which budget of a trade-off, in tokens: 16777216, 16M, 1.5B; default: the largest")
         ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"k", 1e3}, {"M", 1e6}, {"B", 1e9}, {"T", 1e12}},

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
@@ -81,7 +82,7 @@ std::string makingOptions(const std::string& figure, const FigureOptions& option
     if (!options.inflections)
         text += " --no-inflections";
     if (options.strength)
-        text += fmt::format(" --strength {}", *options.strength);
+        text += *options.strength == kEnvelopeStrength ? std::string(" --strength best") : fmt::format(" --strength {}", *options.strength);
     if (options.budget)
         text += fmt::format(" --budget {}", *options.budget);
     if (options.quickExponent != FigureOptions{}.quickExponent)

@@ -69,8 +69,8 @@ const Entry kEntries[] = {
          return distanceFigure(results, options);
      }},
     {"trade-off", "trade-off of mitigations", {Value, kLinear, kLinear}, false,
-     "a fine-tuning or interpolation probe with ID and OOD tasks, and a second setting of the same training at the same learning rate",
-     [](const ProbeResults& results) { return !tradeOffChoices(results).rates.empty(); },
+     "a fine-tuning or interpolation probe with ID and OOD tasks, and a second setting of the same training, at the same learning rate or with several",
+     [](const ProbeResults& results) { return tradeOffChoices(results).any(); },
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return tradeOffFigure(results, options);
      }},

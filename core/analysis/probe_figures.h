@@ -44,7 +44,8 @@ struct FigureOptions {
     Spread spread = Spread::Confidence95;
     bool inflections = true; ///< draw them where the data support one
     std::string metric = {}; ///< of the tasks of suites that have it; "": the first of each
-    std::optional<double> strength = {}; ///< of a figure of one strength; absent: the middle of the grid
+    /// Of a figure of one strength; absent: the middle of the grid, of a trade-off what tradeOffChoices (probe_trade_off.h) has.
+    std::optional<double> strength = {};
     std::optional<double> budget = {};   ///< tokens, of a figure of one budget; absent: the largest
     double quickExponent = 0.5; ///< the chosen rate falls quickly where it is ~ tokens^-this or faster (probe_rate_trend.h)
 };

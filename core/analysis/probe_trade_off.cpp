@@ -84,7 +84,8 @@ double shownIn(double ratio, const Measure& measure, bool change) {
 
 std::string detailOf(const Dot& dot, const Drawn& drawn, const PanelInput& input) {
     const Estimate& value = drawn.value;
-    std::string text = fmt::format("{}, {} tokens\nID {} {}\n{} {} {}", dot.text, formatTokens(input.wanted.budget), input.score.measure.title,
+    const std::string rates = dot.rates.empty() ? std::string() : " at learning rate " + dot.rates;
+    std::string text = fmt::format("{}{}, {} tokens\nID {} {}\n{} {} {}", dot.text, rates, formatTokens(input.wanted.budget), input.score.measure.title,
                                    inWords(value.id, input.score.measure, false), input.task, input.measure.title,
                                    inWords(value.ood, input.measure, false));
     text += "\nN: " + counted(value.id.seeds, "pretraining run");
@@ -101,7 +102,9 @@ FigurePoint pointOf(const Dot& dot, const Drawn& drawn, const PanelInput& input)
     point.label = dot.label;
     point.n = drawn.value.trainings;
     point.detail = detailOf(dot, drawn, input);
-    const std::string modification = modificationText(*dot.source, dot.isBase ? 0 : dot.strength);
+    const bool chosen = !dot.rates.empty() && dot.source->plan.probe.kind == study::kFineTuning;
+    const std::string modification = chosen ? chosenText(*dot.source, fmt::format("learning rate {} (best in ID)", dot.rates))
+                                            : modificationText(*dot.source, dot.isBase ? 0 : dot.strength);
     point.recipe = pointRecipe(*dot.source, input.task, modification, input.wanted.budget, "trade-off");
     if (input.change && dot.isPlain)
         return point; // by definition
@@ -134,7 +137,7 @@ void setLooks(FigureCurve& curve, const std::string& family, std::size_t number)
                                 {"head-first", 4, Marker::Pentagon}};
     curve.color = CurveColor::Category;
     curve.colorPosition = static_cast<double>(number);
-    curve.marker = markerAt(number);
+    curve.marker = categoryMarkerAt(number);
     for (const Looks& one : kLooks)
         if (family.starts_with(one.family) && family.find('+') == std::string::npos) {
             curve.colorPosition = one.color;
@@ -220,8 +223,9 @@ std::string errorText(FigurePanel& panel, const std::vector<StrengthCurves>& of,
 
 Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     FigurePanel panel;
-    panel.title = fmt::format("{}: {} at rate {}, {} tokens", input.task, input.change ? "change from plain" : input.measure.title,
-                              formatNumber(input.wanted.rate), formatTokens(input.wanted.budget));
+    panel.title = fmt::format("{}: {} at {}, {} tokens", input.task, input.change ? "change from plain" : input.measure.title,
+                              input.wanted.ownRates() ? "rates best in ID" : "rate " + formatNumber(input.wanted.rate),
+                              formatTokens(input.wanted.budget));
     panel.badge = "OOD";
     panel.errorBars = true;
     Shortfall shortfall;
@@ -263,12 +267,14 @@ Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     panel.notes.push_back(betterNote(input.score.measure, input.measure));
     errors = errorText(panel, sources, input);
     if (input.change)
-        panel.notes.push_back("differences are paired: the same checkpoint, data, learning rate and seed");
+        panel.notes.push_back(input.wanted.ownRates() ? "differences are paired: the same checkpoint, data and seed, each at its own learning rate"
+                                                      : "differences are paired: the same checkpoint, data, learning rate and seed");
     else if (plain.empty())
         panel.notes.push_back("no plain fine-tuning here: nothing to pair with");
     if (!input.score.note.empty())
         panel.notes.push_back("the ID score is " + input.score.note);
     shortfall.say(panel, isComplete(input.results));
+    panel.notes.insert(panel.notes.end(), input.dots.chosen.begin(), input.dots.chosen.end());
     panel.notes.insert(panel.notes.end(), input.dots.leftOut.begin(), input.dots.leftOut.end());
     addCautions(panel, input.results);
     return panel;
@@ -304,11 +310,11 @@ void shareErrors(Figure& figure, const std::vector<std::string>& errors) {
 
 Result<Figure> tradeOffFigure(const ProbeResults& results, const FigureOptions& options) {
     CREST_TRY(wanted, detail::placeOf(results, options));
-    const Dots dots = detail::dotsAt(results, wanted.rate, wanted.budget, options.metric);
+    const Dots dots = detail::dotsAt(results, wanted, options.metric);
     if (options.y != YQuantity::Value && !dots.plain())
         return fail(ErrorKind::Mismatch,
-                    fmt::format("There is no plain fine-tuning at learning rate {} to subtract: run it, or look at the values.",
-                                formatNumber(wanted.rate)),
+                    fmt::format("There is no plain fine-tuning{} to subtract: run it, or look at the values.",
+                                wanted.ownRates() ? std::string() : " at learning rate " + formatNumber(wanted.rate)),
                     results.plan.probe.name);
     const ResultIndex index(results);
     const IdScore score = idScoreOf(results, options.metric);

@@ -8,9 +8,11 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_trade_off_dots.h"
+#include "core/analysis/probe_trade_off_settings.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
 #include "core/study/planner.h"
@@ -19,26 +21,6 @@ namespace crest::analysis {
 namespace {
 
 constexpr double kSameBudget = 0.01; ///< as labels round: 1M stands for 999,424
-
-bool isComparable(const ProbeResults& results, const study::Plan& other) {
-    const TrainingDifference difference = differenceOf(results.plan, other);
-    return !difference.data && difference.trained.empty();
-}
-
-/// By rate: the settings, each share of an interpolation for itself.
-std::map<double, std::set<std::string>> settingsByRate(const ProbeResults& results) {
-    std::map<double, std::set<std::string>> settings;
-    const auto add = [&](const study::Plan& plan) {
-        for (const double strength : plan.probe.strengths)
-            settings[study::tuningRate(plan.probe, strength)].insert(
-                study::variantOf(plan.probe) + (plan.probe.kind == study::kInterpolation ? formatNumber(strength, 17) : ""));
-    };
-    add(results.plan);
-    for (const ProbeResults& other : results.siblings)
-        if (isComparable(results, other.plan))
-            add(other.plan);
-    return settings;
-}
 
 bool hasRoles(const study::Probe& probe) {
     const auto has = [&](study::Role role) { return std::ranges::any_of(probe.tasks, [&](const auto& one) { return one.role == role; }); };
@@ -51,16 +33,27 @@ TradeOffChoices tradeOffChoices(const ProbeResults& results) {
     TradeOffChoices choices;
     if (!isTraining(results.plan) || results.plan.probe.strengths.empty() || !hasRoles(results.plan.probe))
         return choices;
-    for (const auto& [rate, settings] : settingsByRate(results))
-        if (settings.size() > 1)
+    std::map<double, std::int64_t> settingsAtRate;
+    const auto settings = detail::ratesOfSettings(results);
+    for (const auto& [setting, rates] : settings)
+        for (const double rate : rates)
+            ++settingsAtRate[rate];
+    for (const auto& [rate, count] : settingsAtRate)
+        if (count > 1)
             choices.rates.push_back(rate);
+    const auto several = std::ranges::count_if(settings, [](const auto& one) { return one.second.size() > 1; });
+    choices.ownRates = settings.size() > 1 && several > 0;
     std::set<double> budgets;
     const std::vector<char> counted = chooseCheckpoints(results.plan).counted;
     for (std::size_t i = 0; i < counted.size(); ++i)
         if (counted[i])
             budgets.insert(static_cast<double>(*results.plan.checkpoints[i].tokens));
     choices.budgets.assign(budgets.begin(), budgets.end());
-    if (choices.rates.empty() || choices.budgets.empty())
+    if (!choices.any())
+        return choices;
+    choices.budget = choices.budgets.back();
+    choices.rate = kEnvelopeStrength;
+    if (several > 1 || choices.rates.empty())
         return choices;
     std::vector<double> own;
     for (const double strength : results.plan.probe.strengths)
@@ -69,16 +62,15 @@ TradeOffChoices tradeOffChoices(const ProbeResults& results) {
             own.push_back(rate);
     const std::vector<double>& rates = own.empty() ? choices.rates : own;
     choices.rate = rates[rates.size() / 2];
-    choices.budget = choices.budgets.back();
     return choices;
 }
 
 Result<detail::TradeOffPlace> detail::placeOf(const ProbeResults& results, const FigureOptions& options) {
     const TradeOffChoices choices = tradeOffChoices(results);
-    if (choices.rates.empty() || choices.budgets.empty())
+    if (!choices.any())
         return fail(ErrorKind::Mismatch,
                     "There is nothing to compare: fine-tune the same checkpoints on the same data with another setting (a pull to "
-                    "the start, replay, ...) at the same learning rate.",
+                    "the start, replay, ...) at the same learning rates.",
                     results.plan.probe.name);
     TradeOffPlace wanted{choices.rate, choices.budget};
     const auto listed = [](const std::vector<double>& values, auto text) {
@@ -87,13 +79,19 @@ Result<detail::TradeOffPlace> detail::placeOf(const ProbeResults& results, const
             texts.push_back(text(value));
         return fmt::format("{}", fmt::join(texts, ", "));
     };
-    if (options.strength) {
+    if (options.strength == kEnvelopeStrength) {
+        if (!choices.ownRates)
+            return fail(ErrorKind::NotFound, fmt::format("No setting was trained at two learning rates, so none has a best one; there are {}.",
+                                                         listed(choices.rates, [](double rate) { return formatNumber(rate); })));
+        wanted.rate = kEnvelopeStrength;
+    } else if (options.strength) {
         const auto at = std::ranges::find_if(choices.rates, [&](double one) { return std::abs(one - *options.strength) <= 1e-9 * one; });
         if (at == choices.rates.end())
             return fail(ErrorKind::NotFound,
-                        fmt::format("At learning rate {} there are no two settings to compare; there are at {}.",
+                        fmt::format("At learning rate {} there are no two settings to compare; there are {}.",
                                     formatNumber(*options.strength),
-                                    listed(choices.rates, [](double rate) { return formatNumber(rate); })));
+                                    choices.rates.empty() ? std::string("where each has its own best rate") :
+                                    "at " + listed(choices.rates, [](double rate) { return formatNumber(rate); })));
         wanted.rate = *at;
     }
     if (options.budget) {

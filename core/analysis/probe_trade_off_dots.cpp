@@ -3,15 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <set>
 #include <tuple>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include "core/analysis/probe_curves.h"
-#include "core/analysis/probe_measures.h"
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_task_mean.h"
+#include "core/analysis/probe_trade_off_settings.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
 #include "core/study/planner.h"
@@ -19,164 +20,213 @@
 namespace crest::analysis::detail {
 namespace {
 
-using Place = std::pair<double, std::int64_t>; ///< tokens, pretraining seed
-
-constexpr const char* kBase = "base";
-constexpr const char* kPlain = "plain";
 constexpr const char* kSmallerRates = "smaller-rate";
 
 bool isAt(double rate, double wanted) {
     return std::abs(rate - wanted) <= 1e-9 * wanted;
 }
 
-/// What a cell of a run is at `rate`: a dot without measurements; no family where it is none.
-Dot dotOf(const ProbeResults& run, double strength, double rate) {
-    const study::Probe& probe = run.plan.probe;
+/// The dot of a setting, before anything is picked.
+Dot emptyDot(const Setting& setting) {
     Dot dot;
-    dot.source = &run;
-    dot.strength = strength;
-    if (strength == 0) {
-        dot.family = kBase;
-        dot.familyName = dot.text = "base: not tuned";
-        dot.isBase = true;
-        return dot;
-    }
-    const std::vector<Mitigation> parts = mitigationsOf(probe);
-    const double own = study::tuningRate(probe, strength);
-    dot.variant = study::variantOf(probe);
-    if (probe.kind == study::kInterpolation) {
-        if (!isAt(own, rate))
-            return dot;
-        dot.family = "interpolation";
-        dot.familyName = "interpolation, share of the tuned weights";
-        for (const Mitigation& part : parts)
-            dot.family += "+" + part.id + "=" + formatNumber(part.strength);
-        if (!parts.empty())
-            dot.familyName = fmt::format("interpolation ({}), share of the tuned weights", mitigationsText(parts));
-        dot.order = {strength};
-        dot.label = formatNumber(strength);
-        dot.text = fmt::format("interpolation {}{}", dot.label, parts.empty() ? "" : fmt::format(" ({})", mitigationsText(parts)));
-        return dot;
-    }
-    if (parts.empty()) {
-        if (own > rate && !isAt(own, rate))
-            return dot;
-        dot.isPlain = isAt(own, rate);
-        dot.family = dot.isPlain ? kPlain : kSmallerRates;
-        dot.familyName = dot.isPlain ? "plain fine-tuning" : "plain, smaller learning rates";
-        dot.order = {own};
-        dot.label = dot.isPlain ? "" : formatNumber(own);
-        dot.text = fmt::format("plain fine-tuning at learning rate {}", formatNumber(own));
-        return dot;
-    }
-    if (!isAt(own, rate))
-        return dot;
-    std::vector<std::string> names, labels;
-    for (const Mitigation& part : parts) {
-        dot.family += (dot.family.empty() ? "" : "+") + part.id;
-        names.push_back(part.name);
-        labels.push_back(part.label);
-        dot.order.push_back(part.strength);
-    }
-    dot.familyName = fmt::format("{}", fmt::join(names, ", "));
-    dot.label = fmt::format("{}", fmt::join(labels, ", "));
-    dot.text = mitigationsText(parts);
+    dot.family = setting.family;
+    dot.familyName = setting.familyName;
+    dot.label = setting.label;
+    dot.text = setting.text;
+    dot.variant = setting.variant;
+    dot.order = setting.order;
+    dot.isBase = setting.isBase();
+    dot.isPlain = setting.isPlain();
     return dot;
 }
 
-/// From a run's words to those of the shown one: checkpoints by content, tasks by what they measure.
-class Translation {
-public:
-    Translation(const ProbeResults& shown, const ProbeResults& run) {
-        std::map<std::string, Place> places;
-        visit(shown.plan, [&](const std::string& weights, const Place& place) { places[weights] = place; });
-        visit(run.plan, [&](const std::string& weights, const Place& place) {
-            if (const auto same = places.find(weights); same != places.end())
-                m_places[place] = same->second;
-            else
-                ++m_others;
-        });
-        for (const study::Task& task : run.plan.tasks)
-            for (const study::Task& own : shown.plan.tasks)
-                if (study::taskHash(task) == study::taskHash(own))
-                    m_tasks[task.name] = own.name;
-    }
-    /// False where the shown run has no such checkpoint, or task.
-    bool apply(Observation& one) const {
-        const auto place = m_places.find({one.tokens, one.pretrainSeed});
-        const auto task = m_tasks.find(one.task);
-        if (place == m_places.end() || task == m_tasks.end())
-            return false;
-        std::tie(one.tokens, one.pretrainSeed) = place->second;
-        one.task = task->second;
-        return true;
-    }
-    std::int64_t otherCheckpoints() const { return m_others; }
-
-private:
-    template<class Visit> static void visit(const study::Plan& plan, Visit found) {
-        const std::vector<char> counted = chooseCheckpoints(plan).counted;
-        for (std::size_t i = 0; i < counted.size(); ++i)
-            if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; counted[i])
-                found(one.weights, Place{static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)});
-    }
-    std::map<Place, Place> m_places;
-    std::map<std::string, std::string> m_tasks;
-    std::int64_t m_others = 0;
-};
-
-/// Dots found so far, by what they are.
-class Collection {
-public:
-    /// Null where the cell is no dot at this rate.
-    Dot* at(const ProbeResults& run, double strength, double rate) {
-        Dot made = dotOf(run, strength, rate);
-        if (made.family.empty())
-            return nullptr;
-        const auto [at, isNew] = m_places.try_emplace({made.family, made.variant, made.order}, m_dots.size());
-        if (isNew)
-            m_dots.push_back(std::move(made));
-        return &m_dots[at->second];
-    }
-    std::vector<Dot> take() { return std::move(m_dots); }
-
-private:
-    std::vector<Dot> m_dots;
-    std::map<std::tuple<std::string, std::string, std::vector<double>>, std::size_t> m_places;
-};
-
-/// Each measurement once, also where two runs share it.
-void addOnce(Dot& dot, Observation one) {
-    one.strength = dot.isBase ? 0 : 1;
-    const bool known = std::ranges::any_of(dot.measured, [&](const Observation& other) {
-        return other.task == one.task && other.tokens == one.tokens && other.pretrainSeed == one.pretrainSeed &&
-               other.drawSeed == one.drawSeed;
-    });
-    if (!known)
-        dot.measured.push_back(std::move(one));
+void setSource(Dot& dot, const CellSource& source) {
+    dot.source = source.run;
+    dot.strength = source.strength;
 }
 
-bool addRun(Collection& dots, const ProbeResults& shown, const ProbeResults& run, double rate, double budget,
-            const std::string& metric, std::vector<std::string>& leftOut) {
-    const Translation translation(shown, run);
-    bool gave = false;
-    for (const double strength : run.plan.probe.strengths)
-        gave = dots.at(run, strength, rate) != nullptr || gave;
-    if (!gave) {
-        leftOut.push_back("not trained at this learning rate: " + mitigationsText(mitigationsOf(run.plan.probe)));
-        return false;
-    }
-    for (Observation& one : observationsOf(run, metric)) {
-        const double strength = one.strength;
-        if (!translation.apply(one) || one.tokens != budget)
+/// What was measured at one rate, as cells of a dot.
+void addMeasured(Dot& dot, const Setting& setting, double rate, std::optional<std::int64_t> pretrainSeed = {}) {
+    for (Observation one : setting.measured)
+        if (one.strength == rate && (!pretrainSeed || one.pretrainSeed == *pretrainSeed)) {
+            one.strength = dot.isBase ? 0 : 1;
+            dot.measured.push_back(std::move(one));
+        }
+}
+
+Dot baseDot(const Setting& setting) {
+    Dot dot = emptyDot(setting);
+    if (!setting.rates.empty())
+        setSource(dot, setting.rates.begin()->second);
+    addMeasured(dot, setting, 0);
+    return dot;
+}
+
+/// Plain fine-tuning at rates below a limit: the mitigation that costs nothing to build.
+void addSmallerRates(Dots& out, const Setting& plain, double limit) {
+    for (const auto& [rate, source] : plain.rates) {
+        if (rate >= limit || isAt(rate, limit))
             continue;
-        if (Dot* dot = dots.at(run, strength, rate))
-            addOnce(*dot, std::move(one));
+        Dot dot = emptyDot(plain);
+        dot.family = kSmallerRates;
+        dot.familyName = "plain, smaller learning rates";
+        dot.order = {rate};
+        dot.label = formatNumber(rate);
+        dot.text = fmt::format("plain fine-tuning at learning rate {}", dot.label);
+        dot.isPlain = false;
+        setSource(dot, source);
+        addMeasured(dot, plain, rate);
+        out.dots.push_back(std::move(dot));
     }
-    if (const std::int64_t others = translation.otherCheckpoints(); others > 0)
-        leftOut.push_back(fmt::format("{} of another run left out: this run has none of the same content", counted(others, "checkpoint")));
-    return true;
 }
+
+// ---- at one rate
+
+void pickAtRate(Dots& out, const Settings& settings, double wanted) {
+    for (const Setting& setting : settings.all) {
+        if (setting.isBase()) {
+            out.dots.push_back(baseDot(setting));
+            continue;
+        }
+        if (setting.isPlain())
+            addSmallerRates(out, setting, wanted);
+        const auto at = std::ranges::find_if(setting.rates, [&](const auto& one) { return isAt(one.first, wanted); });
+        if (at == setting.rates.end())
+            continue;
+        Dot dot = emptyDot(setting);
+        if (dot.isPlain)
+            dot.text = fmt::format("plain fine-tuning at learning rate {}", formatNumber(at->first));
+        setSource(dot, at->second);
+        addMeasured(dot, setting, at->first);
+        out.dots.push_back(std::move(dot));
+    }
+}
+
+/// Whether a run has anything at this rate, or below it of plain fine-tuning.
+bool givesAt(const ProbeResults& run, double wanted) {
+    const study::Probe& probe = run.plan.probe;
+    const bool plain = probe.kind != study::kInterpolation && mitigationsOf(probe).empty();
+    return std::ranges::any_of(probe.strengths, [&](double strength) {
+        const double rate = study::tuningRate(probe, strength);
+        return isAt(rate, wanted) || (plain && rate < wanted);
+    });
+}
+
+void leaveOutOtherRates(Dots& out, const ProbeResults& results, double wanted) {
+    const auto say = [&](const ProbeResults& run) {
+        out.leftOut.push_back("not trained at this learning rate: " + mitigationsText(mitigationsOf(run.plan.probe)));
+    };
+    if (!givesAt(results, wanted))
+        say(results);
+    std::erase_if(out.siblings, [&](const ProbeResults* run) {
+        const bool gives = givesAt(*run, wanted);
+        if (!gives)
+            say(*run);
+        return !gives;
+    });
+}
+
+// ---- each at its own
+
+/// "0.004", "0.004 to 0.008".
+std::string rangeText(const std::set<double>& rates) {
+    if (rates.empty())
+        return "none";
+    return rates.size() == 1 ? formatNumber(*rates.begin()) : formatNumber(*rates.begin()) + " to " + formatNumber(*rates.rbegin());
+}
+
+std::set<double> ratesIn(const std::vector<RateChoice>& choices) {
+    std::set<double> rates;
+    for (const RateChoice& one : choices)
+        if (one.rate)
+            rates.insert(*one.rate);
+    return rates;
+}
+
+/// What the choices of all settings have in common for the reader.
+class ChoiceNotes {
+public:
+    void add(const Setting& setting, const std::vector<RateChoice>& choices) {
+        const auto any = [&](auto which) { return std::ranges::any_of(choices, which); };
+        m_chosen[setting.familyName].emplace_back(setting.label, rangeText(ratesIn(choices)));
+        if (std::ranges::find(m_order, setting.familyName) == m_order.end())
+            m_order.push_back(setting.familyName);
+        if (std::ranges::all_of(setting.tried, [](const auto& one) { return one.second.size() == 1; }))
+            note(m_single, setting);
+        if (any([](const RateChoice& one) { return one.isLowest || one.isHighest; }))
+            note(m_edges, setting);
+        if (any([](const RateChoice& one) { return !one.diverged.empty(); }))
+            note(m_diverged, setting);
+        m_all.insert(m_all.end(), choices.begin(), choices.end());
+    }
+    std::vector<std::string> take(const Measure& measure) const {
+        std::vector<std::string> parts, out;
+        for (const std::string& family : m_order)
+            parts.push_back(family + " " + familyText(m_chosen.at(family)));
+        out.push_back(fmt::format("learning rates, best in ID at each checkpoint: {}", fmt::join(parts, "; ")));
+        const auto say = [&](const char* what, const std::vector<std::string>& of) {
+            if (!of.empty())
+                out.push_back(fmt::format("{}: {}", what, fmt::join(of, ", ")));
+        };
+        say("tried at one learning rate only, so that nothing was chosen", m_single);
+        say("best at an end of their learning rates, so that others may be better", m_edges);
+        say("diverged at rates that are not chosen", m_diverged);
+        if (const std::string favour = favourNote(m_all, measure); !favour.empty())
+            out.push_back(favour);
+        return out;
+    }
+
+private:
+    /// Label and rates of each strength; one rate of all is said once.
+    static std::string familyText(const std::vector<std::pair<std::string, std::string>>& strengths) {
+        if (std::ranges::all_of(strengths, [&](const auto& one) { return one.second == strengths.front().second; }))
+            return strengths.front().second;
+        std::vector<std::string> each;
+        for (const auto& [label, rates] : strengths)
+            each.push_back(fmt::format("{} at {}", label, rates));
+        return fmt::format("{}", fmt::join(each, ", "));
+    }
+    static void note(std::vector<std::string>& of, const Setting& setting) {
+        const std::string name = setting.isInterpolation() ? std::string("interpolation") : setting.text;
+        if (std::ranges::find(of, name) == of.end())
+            of.push_back(name);
+    }
+    std::map<std::string, std::vector<std::pair<std::string, std::string>>> m_chosen;
+    std::vector<std::string> m_order, m_single, m_edges, m_diverged;
+    std::vector<RateChoice> m_all;
+};
+
+std::vector<RateChoice> choicesOf(const Setting& setting, const IdScore& score) {
+    return chooseRates(meanOverTasks(setting.measured, score.tasks, "ID score"), {}, score.measure, setting.tried);
+}
+
+/// Every setting at the rate that is best in ID, for each checkpoint by itself.
+void pickOwn(Dots& out, const Settings& settings, const IdScore& score) {
+    ChoiceNotes notes;
+    for (const Setting& setting : settings.all) {
+        if (setting.isBase()) {
+            out.dots.push_back(baseDot(setting));
+            continue;
+        }
+        if (setting.rates.empty())
+            continue;
+        const std::vector<RateChoice> choices = choicesOf(setting, score);
+        const std::set<double> rates = ratesIn(choices);
+        Dot dot = emptyDot(setting);
+        setSource(dot, setting.rates.at(rates.empty() ? setting.rates.begin()->first : *rates.begin()));
+        dot.rates = ratesText(choices);
+        for (const RateChoice& one : choices)
+            if (one.rate)
+                addMeasured(dot, setting, *one.rate, one.pretrainSeed);
+        notes.add(setting, choices);
+        if (dot.isPlain && !rates.empty())
+            addSmallerRates(out, setting, *rates.rbegin());
+        out.dots.push_back(std::move(dot));
+    }
+    out.chosen = notes.take(score.measure);
+}
+
+// ---- all of them
 
 /// The tuned end of an interpolation is plain fine-tuning, and stands for it where nothing else does.
 void addPlainOfInterpolation(std::vector<Dot>& dots) {
@@ -187,7 +237,7 @@ void addPlainOfInterpolation(std::vector<Dot>& dots) {
         return;
     Dot plain = *end;
     std::erase_if(dots, [](const Dot& dot) { return dot.isPlain; });
-    plain.family = kPlain;
+    plain.family = "plain";
     plain.familyName = plain.text = "plain fine-tuning";
     plain.label.clear();
     plain.isPlain = true;
@@ -202,19 +252,6 @@ void sortDots(std::vector<Dot>& dots) {
     std::ranges::stable_sort(dots, [&](const Dot& a, const Dot& b) {
         return std::tuple(rank(a), a.family, a.order, a.variant) < std::tuple(rank(b), b.family, b.order, b.variant);
     });
-}
-
-void addUnlike(const ProbeResults& results, std::vector<std::string>& leftOut) {
-    std::map<std::string, std::int64_t> reasons;
-    for (const ProbeResults& other : results.siblings) {
-        const TrainingDifference difference = differenceOf(results.plan, other.plan);
-        if (difference.data)
-            ++reasons["on other data"];
-        else if (!difference.trained.empty())
-            ++reasons["with " + difference.trained];
-    }
-    for (const auto& [reason, count] : reasons)
-        leftOut.push_back(fmt::format("left out: {} of this study {}", counted(count, "training run"), reason));
 }
 
 /// a - b; sequences where they are the same.
@@ -239,20 +276,24 @@ const Dot* Dots::plain() const {
     return at == dots.end() ? nullptr : &*at;
 }
 
-Dots dotsAt(const ProbeResults& results, double rate, double budget, const std::string& metric) {
+bool TradeOffPlace::ownRates() const {
+    return rate == kEnvelopeStrength;
+}
+
+Dots dotsAt(const ProbeResults& results, const TradeOffPlace& place, const std::string& metric) {
+    Settings settings = settingsAt(results, place.budget, metric);
+    std::ranges::stable_sort(settings.all, {}, [](const Setting& one) { return std::tuple(!one.isPlain(), one.isInterpolation(), one.family, one.order); });
     Dots out;
-    Collection collection;
-    addRun(collection, results, results, rate, budget, metric, out.leftOut);
-    for (const ProbeResults& other : results.siblings) {
-        const TrainingDifference difference = differenceOf(results.plan, other.plan);
-        if (!difference.data && difference.trained.empty() &&
-            addRun(collection, results, other, rate, budget, metric, out.leftOut))
-            out.siblings.push_back(&other);
+    out.siblings = settings.siblings;
+    if (place.ownRates()) {
+        pickOwn(out, settings, idScoreOf(results, metric));
+    } else {
+        pickAtRate(out, settings, place.rate);
+        leaveOutOtherRates(out, results, place.rate);
     }
-    out.dots = collection.take();
     addPlainOfInterpolation(out.dots);
     sortDots(out.dots);
-    addUnlike(results, out.leftOut);
+    out.leftOut.insert(out.leftOut.end(), settings.leftOut.begin(), settings.leftOut.end());
     std::set<std::string> said;
     std::erase_if(out.leftOut, [&](const std::string& note) { return !said.insert(note).second; });
     return out;

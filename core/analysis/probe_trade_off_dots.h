@@ -13,7 +13,9 @@
 namespace crest::analysis::detail {
 
 struct TradeOffPlace {
-    double rate = 0, budget = 0;
+    double rate = 0; ///< kEnvelopeStrength: each setting at its own best
+    double budget = 0;
+    bool ownRates() const;
 };
 /// What the options ask for, or tradeOffChoices has. Mismatch where there is nothing to compare, NotFound for what is not there.
 Result<TradeOffPlace> placeOf(const ProbeResults& results, const FigureOptions& options);
@@ -23,7 +25,8 @@ struct Dot {
     std::string family, familyName; ///< of the curve: id and legend
     std::string label;              ///< beside the dot: its strength; "" where the family has one dot
     std::string text;               ///< "L2 to the start 0.1"
-    std::string variant;            ///< which modification (variantOf): never the same for two that are not
+    std::string rates;              ///< where they were chosen: "0.004", or each pretraining run's
+    std::string variant;            ///< which modification, but for its rate: never the same for two that are not
     std::vector<double> order;      ///< within the family; joined by a line where it is one number
     const ProbeResults* source = nullptr; ///< of which run, first of all
     double strength = 0;            ///< in that run
@@ -35,12 +38,13 @@ struct Dot {
 struct Dots {
     std::vector<Dot> dots;
     std::vector<std::string> leftOut;
+    std::vector<std::string> chosen; ///< of own rates: which, and what a reader must know of the choice
     std::vector<const ProbeResults*> siblings; ///< that gave any
     const Dot* plain() const;
 };
 
-/// Of the shown run and its siblings at one rate and one budget.
-Dots dotsAt(const ProbeResults& results, double rate, double budget, const std::string& metric);
+/// Of the shown run and its siblings at one budget, at one rate or each at its own.
+Dots dotsAt(const ProbeResults& results, const TradeOffPlace& place, const std::string& metric);
 
 /// Score and task of one training: both finite.
 struct PairedCell {

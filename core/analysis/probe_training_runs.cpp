@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "core/base/units.h"
+#include "core/study/planner.h"
 
 namespace crest::analysis {
 namespace {
@@ -92,6 +93,15 @@ std::string mitigationsText(const std::vector<Mitigation>& mitigations) {
     for (const Mitigation& one : mitigations)
         parts.push_back(one.name + " " + one.label);
     return parts.empty() ? "plain fine-tuning" : fmt::format("{}", fmt::join(parts, ", "));
+}
+
+std::string trainingWords(const study::Plan& plan) {
+    const study::Probe& probe = plan.probe;
+    const std::vector<Mitigation> parts = mitigationsOf(probe);
+    std::string how = mitigationsText(parts);
+    if (probe.kind == study::kInterpolation)
+        how = fmt::format("interpolation, tuned at {}{}", formatNumber(study::tuningRate(probe, 1)), parts.empty() ? "" : ", " + how);
+    return text(probe.settings, "data_task") + ": " + how;
 }
 
 bool isTraining(const study::Plan& plan) {

@@ -40,14 +40,15 @@ private Q_SLOTS:
                 Json{{"key", row.key}, {"value", row.value}, {"nats", row.sequenceNats}, {"tokens", row.sequenceTokens}}.dump() + "\n"));
         rows.close();
         QStringList csvs;
-        for (const char* y : {"value", "change"}) {
-            csvs << dir.filePath(QLatin1String(y) + QStringLiteral(".csv"));
-            QProcess process;
-            process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest"),
-                          {QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("trade-off"), QStringLiteral("--y"),
-                           QLatin1String(y), QStringLiteral("-o"), csvs.back()});
-            QVERIFY2(process.waitForFinished(60'000) && process.exitCode() == 0, process.readAllStandardError());
-        }
+        for (const char* rate : {"0.2", "best"})
+            for (const char* y : {"value", "change"}) {
+                csvs << dir.filePath(QStringLiteral("%1-%2.csv").arg(QLatin1String(rate), QLatin1String(y)));
+                QProcess process;
+                process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest"),
+                              {QStringLiteral("export"), path, QStringLiteral("--figure"), QStringLiteral("trade-off"), QStringLiteral("--y"),
+                               QLatin1String(y), QStringLiteral("--strength"), QLatin1String(rate), QStringLiteral("-o"), csvs.back()});
+                QVERIFY2(process.waitForFinished(60'000) && process.exitCode() == 0, process.readAllStandardError());
+            }
         QProcess process;
         process.start(python, QStringList{QStringLiteral("-B"), QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/trade_off.py"), path,
                                           rows.fileName()} + csvs);

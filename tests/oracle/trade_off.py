@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The trade-off figure from a study's plans and stored rows, with pandas and scipy, against what `crest export` wrote.
 
-trade_off.py STUDY ROWS.jsonl VALUES.csv CHANGES.csv: rows are {"key", "value", "nats", "tokens"}. One pretraining run; the first task is
+trade_off.py STUDY ROWS.jsonl VALUES.csv CHANGES.csv OWN-VALUES.csv OWN-CHANGES.csv, the first two at rate 0.2, the others each
+setting at the rate that is best in ID: rows are {"key", "value", "nats", "tokens"}. One pretraining run; the first task is
 ID, the second OOD. Means, and 95 % intervals of fine-tuning seeds and sequences together (Satterthwaite)."""
 import json
 import pathlib
@@ -72,26 +73,32 @@ def main(study, rows_file, *csvs):
         row = json.loads(line)
         rows[row["key"]] = {"value": row["value"], "nats": row["nats"], "tokens_of": row["tokens"]}
     frame = pd.DataFrame(cells(study, rows))
-    rates = frame[frame.pull > 0].rate.unique()
-    rate = sorted(rates)[len(rates) // 2]
-    frame = frame[(frame.tokens == frame.tokens.max()) & ((frame.rate == rate) | (frame.pull < 0))]
-    frame = frame.drop_duplicates(["pull", "seed", "task"])
-    for change, csv in enumerate(csvs):
-        wanted = expected(frame, bool(change))
-        shown = pd.read_csv(csv, comment="#", dtype={"label": str}, keep_default_na=True)
-        assert list(shown.columns) == ["panel", "title", "role", "curve", "x", "y", "low", "high", "n", "x_low", "x_high", "label"], shown.columns
-        shown = shown[shown.curve != "plain, smaller learning rates"]
-        assert len(shown) == len(wanted), (len(shown), list(wanted))
-        for _, row in shown.iterrows():
-            x, x_low, x_high, y, low, high, n = wanted[(row.curve, "" if pd.isna(row.label) else row.label)]
-            assert row.n == n, row
-            exact = change and row.curve == "plain fine-tuning"  # 0 by definition, without an error
-            pairs = [("x", x), ("y", y)] + ([] if exact else [("x_low", x_low), ("x_high", x_high), ("low", low), ("high", high)])
-            for name, value in pairs:
-                assert abs(row[name] - value) < 2e-6 * max(1, abs(value)), (csv, row.curve, row.label, name, row[name], value)
-            if exact:
-                assert row.x == 0 and row.y == 0 and pd.isna(row.low)
-    print(f"{len(csvs)} figures of {len(frame)} cells agree")
+    frame = frame[frame.tokens == frame.tokens.max()].drop_duplicates(["pull", "rate", "seed", "task"])
+    finite = frame.groupby(["pull", "rate"]).value.transform(lambda values: np.isfinite(values).all())
+    scores = frame[(frame.task == 0) & finite].groupby(["pull", "rate"]).value.mean()
+    best = {pull: scores[pull].idxmin() for pull in scores.index.unique("pull")}
+    for number, csv in enumerate(csvs):
+        change, own = number % 2, number >= 2
+        compare(frame[frame.rate == (frame.pull.map(best) if own else np.where(frame.pull < 0, 0, 0.2))], change, csv)
+    print(f"{len(csvs)} figures of {len(frame)} cells agree; best rates {best}")
+
+
+def compare(frame, change, csv):
+    """What is in a file with what is expected of these cells."""
+    wanted = expected(frame, bool(change))
+    shown = pd.read_csv(csv, comment="#", dtype={"label": str}, keep_default_na=True)
+    assert list(shown.columns) == ["panel", "title", "role", "curve", "x", "y", "low", "high", "n", "x_low", "x_high", "label"], shown.columns
+    shown = shown[shown.curve != "plain, smaller learning rates"]
+    assert len(shown) == len(wanted), (len(shown), list(wanted))
+    for _, row in shown.iterrows():
+        x, x_low, x_high, y, low, high, n = wanted[(row.curve, "" if pd.isna(row.label) else row.label)]
+        assert row.n == n, row
+        exact = change and row.curve == "plain fine-tuning"  # 0 by definition, without an error
+        pairs = [("x", x), ("y", y)] + ([] if exact else [("x_low", x_low), ("x_high", x_high), ("low", low), ("high", high)])
+        for name, value in pairs:
+            assert abs(row[name] - value) < 2e-6 * max(1, abs(value)), (csv, row.curve, row.label, name, row[name], value)
+        if exact:
+            assert row.x == 0 and row.y == 0 and pd.isna(row.low)
 
 
 main(*sys.argv[1:])

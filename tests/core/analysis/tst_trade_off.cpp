@@ -1,110 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // What mitigations cost in ID and save in OOD: which cells of a study are put beside each other, the dots with their errors and
 // paired differences, what is left out and said, and the way through CSV, TeX and record. Numbers are worked by hand.
-#include <cmath>
-#include <limits>
-
 #include <QTest>
 
 #include "core/analysis/figure_command.h"
 #include "core/analysis/figure_record.h"
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
-#include "tests/core/analysis/training_runs.h"
+#include "tests/core/analysis/trade_off_study.h"
 
 using namespace crest;
 using namespace crest::analysis;
 using namespace crest::analysis::test;
 
-namespace {
-
-constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-bool near(double a, double b, double tolerance = 1e-9) {
-    return std::abs(a - b) <= tolerance * std::max(1.0, std::abs(b));
-}
-
-/// What a setting costs in ID and saves in OOD against plain fine-tuning.
-struct Effect {
-    double cost = 0, saved = 0;
-};
-
-/// ID of plain fine-tuning 3 - 0.5 b, its OOD 5 - 0.5 b + 100 rate of prose, 0.5 more of code; runs differ by 0.1 and seeds by 0.02 in ID,
-/// by 0.2 and 0.04 in OOD. The base: ID 4 - 0.5 b, OOD 5 - 0.5 b.
-Score tuned(const Effect& effect, double rate = 0) {
-    return [=](const std::string& task, int budget, int run, double strength, int seed) -> std::optional<double> {
-        const bool id = task.starts_with("set");
-        const double code = task == "code" ? 0.5 : 0;
-        if (strength == 0)
-            return id ? 4 - 0.5 * budget + 0.1 * run : 5 - 0.5 * budget + code + 0.2 * run;
-        if (id)
-            return 3 - 0.5 * budget + 0.1 * run + 0.02 * seed + effect.cost;
-        return 5 - 0.5 * budget + code + 100 * (rate > 0 ? rate : strength) + 0.2 * run + 0.04 * seed - effect.saved;
-    };
-}
-
-/// Shares alpha of what was tuned at 0.002: on a straight line.
-Score interpolated() {
-    return [](const std::string& task, int budget, int run, double alpha, int seed) -> std::optional<double> {
-        const Score plain = tuned({});
-        const double base = *plain(task, budget, run, 0, 0);
-        return alpha == 0 ? base : base + alpha * (*plain(task, budget, run, 0.002, seed) - base);
-    };
-}
-
-ProbeResults plainRun(const std::string& id = "run-1") {
-    RunShape shape;
-    shape.id = id;
-    return makeRun(shape, tuned({}));
-}
-ProbeResults pulledRun(const std::string& id, double pull, const Effect& effect, RunShape shape = {}) {
-    shape.id = id;
-    shape.training["l2_to_start"] = pull;
-    return makeRun(shape, tuned(effect));
-}
-ProbeResults interpolationRun(const std::string& id) {
-    RunShape shape;
-    shape.id = id;
-    shape.kind = study::kInterpolation;
-    shape.strengths = {0.25, 0.5, 1};
-    shape.settings = {{"learning_rate", 0.002}};
-    return makeRun(shape, interpolated());
-}
-
-/// Plain fine-tuning, two pulls, replay and an interpolation, all at 0.002.
-ProbeResults wholeStudy() {
-    ProbeResults results = plainRun();
-    results.siblings.push_back(pulledRun("run-2", 0.1, {0.05, 0.08}));
-    results.siblings.push_back(pulledRun("run-3", 1, {0.2, 0.15}));
-    RunShape replay;
-    replay.id = "run-4";
-    replay.training = {{"replay_share", 0.2}, {"replay_tokens", 128}};
-    replay.settings = {{"replay", "/texts/prose.jsonl"}, {"replay_hash", "r"}};
-    results.siblings.push_back(makeRun(replay, tuned({0.01, 0.1})));
-    results.siblings.push_back(interpolationRun("run-5"));
-    return results;
-}
-
-Figure made(const ProbeResults& results, const FigureOptions& options = {}) {
-    auto figure = makeFigure("trade-off", results, options, {});
-    if (!figure)
-        qWarning("%s", figure.error().text().c_str());
-    return figure.value_or(Figure{});
-}
-std::string commandOf(const Figure& figure) {
-    return parseJson(figure.provenance, "").value_or(Json::object()).value("command", "");
-}
-
-} // namespace
-
 class TestTradeOff : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void everySettingIsADot() {
-        const Figure figure = made(wholeStudy());
+        const Figure figure = fixedAt(wholeStudy());
         QCOMPARE(figure.panels.size(), 2u);
         const FigurePanel& panel = figure.panels[0];
         QCOMPARE(panel.title, std::string("prose: loss at rate 0.002, 2M tokens"));
@@ -150,23 +67,23 @@ private Q_SLOTS:
         shape.runs = 1;
         ProbeResults results = makeRun(shape, tuned({}));
         results.siblings.push_back(pulledRun("run-2", 0.1, {0.05, 0.08}, shape));
-        const FigurePoint plain = pointsOf(made(results).panels[0], "plain")[0];
+        const FigurePoint plain = pointsOf(fixedAt(results).panels[0], "plain")[0];
         const double half = 4.302653 / std::sqrt(3.0); // of a standard deviation
         QVERIFY(plain.xLow && plain.xHigh && plain.low && plain.high);
         QVERIFY(near(*plain.xHigh - plain.x, 0.02 * half, 1e-6) && near(plain.x - *plain.xLow, 0.02 * half, 1e-6));
         QVERIFY(near(*plain.high - plain.y, 0.04 * half, 1e-6) && near(plain.y - *plain.low, 0.04 * half, 1e-6));
         FigureOptions deviation;
         deviation.spread = Spread::Deviation;
-        const FigurePoint spread = pointsOf(made(results, deviation).panels[0], "plain")[0];
+        const FigurePoint spread = pointsOf(fixedAt(results, deviation).panels[0], "plain")[0];
         QVERIFY(near(*spread.xHigh - spread.x, 0.02) && near(*spread.high - spread.y, 0.04));
         // Both ends lie in the range of the axes.
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         QVERIFY(panel.x.low < *plain.xLow && panel.x.high > *plain.xHigh && panel.y.low < *plain.low);
     }
 
     void changesArePairedWithPlain() {
         ProbeResults results = wholeStudy();
-        const Figure figure = made(results, showing(YQuantity::Change));
+        const Figure figure = fixedAt(results, showing(YQuantity::Change));
         const FigurePanel& panel = figure.panels[0];
         QCOMPARE(panel.title, std::string("prose: change from plain at rate 0.002, 2M tokens"));
         QCOMPARE(panel.x.title, std::string("ID change (nats/token), lower is better"));
@@ -179,10 +96,10 @@ private Q_SLOTS:
         const FigurePoint base = pointsOf(panel, "base")[0];
         QVERIFY(near(base.x, 3.65 - 2.69) && near(base.y, 4.8 - 5.08));
         QVERIFY(says(panel.notes, "differences are paired"));
-        const Figure both = made(results, showing(YQuantity::Both));
+        const Figure both = fixedAt(results, showing(YQuantity::Both));
         QCOMPARE(both.panels.size(), 4u);
         QVERIFY(both.panels[0].x.title != both.panels[1].x.title);
-        QCOMPARE(commandOf(figure), std::string("crest export study --run run-1 --figure trade-off --y change"));
+        QCOMPARE(commandOf(figure), std::string("crest export study --run run-1 --figure trade-off --y change --strength 0.002"));
     }
 
     /// With sequences the difference is made sequence by sequence: what they have in common is in no error.
@@ -202,9 +119,9 @@ private Q_SLOTS:
         };
         ProbeResults results = withSequences(makeRun(shape, tuned({})), 0);
         results.siblings.push_back(withSequences(pulledRun("run-2", 0.1, {}, shape), 5));
-        const FigurePoint value = pointsOf(made(results).panels[0], "l2")[0];
+        const FigurePoint value = pointsOf(fixedAt(results).panels[0], "l2")[0];
         QVERIFY(near(value.y, 5.5) && value.low && *value.low < -20); // t with 1 degree of freedom
-        const FigurePoint change = pointsOf(made(results, showing(YQuantity::Change)).panels[0], "l2")[0];
+        const FigurePoint change = pointsOf(fixedAt(results, showing(YQuantity::Change)).panels[0], "l2")[0];
         QVERIFY(near(change.y, -0.5, 1e-6) && change.low && near(*change.low, -0.5, 1e-6));
     }
 
@@ -213,13 +130,13 @@ private Q_SLOTS:
         RunShape later;
         later.firstSeed = 2; // seeds 2, 3, 4
         results.siblings.push_back(pulledRun("run-2", 0.1, {0.05, 0.08}, later));
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         const FigurePoint pulled = pointsOf(panel, "l2")[0];
         QCOMPARE(pulled.n, 4); // seeds 2 and 3 of two runs
         QVERIFY(near(pulled.x, 2.5 + 0.15 + 0.05 + 0.05));
         QVERIFY(says(panel.notes, "2 trainings left out: plain fine-tuning has none of the same checkpoint and seed"));
         QVERIFY(says(panel.notes, "over fewer trainings than plain fine-tuning: L2 to the start 0.1"));
-        QVERIFY(near(pointsOf(made(results, showing(YQuantity::Change)).panels[0], "l2")[0].x, 0.05));
+        QVERIFY(near(pointsOf(fixedAt(results, showing(YQuantity::Change)).panels[0], "l2")[0].x, 0.05));
     }
 
     void whatIsNotComparedIsSaid() {
@@ -242,7 +159,7 @@ private Q_SLOTS:
         results.siblings.push_back(makeRun(whole, [](const std::string&, int, int, double strength, int) {
             return std::optional(strength == 0 ? 4.0 : kNan);
         }));
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         QVERIFY(says(panel.notes, "left out: 1 training run of this study on other data"));
         QVERIFY(says(panel.notes, "left out: 1 training run of this study with epochs 3, not 1"));
         QVERIFY(says(panel.notes, "not trained at this learning rate: L2 to the start 10"));
@@ -263,7 +180,7 @@ private Q_SLOTS:
                 task.task = "old prose";
         pulled.plan.checkpoints[3].weights = "others"; // of the second budget, run 2
         results.siblings.push_back(pulled);
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         const auto points = pointsOf(panel, "l2");
         QCOMPARE(points.size(), 1u);
         QCOMPARE(points[0].n, 3);
@@ -275,12 +192,14 @@ private Q_SLOTS:
         const ProbeResults results = interpolationRun("run-5");
         const TradeOffChoices choices = tradeOffChoices(results);
         QCOMPARE(choices.rates, std::vector<double>{0.002});
+        QVERIFY(!choices.ownRates && choices.rate == 0.002);
+        QCOMPARE(commandOf(made(results)), std::string("crest export study --run run-5 --figure trade-off"));
         QCOMPARE(choices.budgets, (std::vector<double>{tokensOf(0), tokensOf(1)}));
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         QCOMPARE(pointsOf(panel, "interpolation").size(), 3u);
         QCOMPARE(pointsOf(panel, "plain").size(), 1u); // all of the tuned weights
         QVERIFY(near(pointsOf(panel, "plain")[0].x, 2.69));
-        const auto change = pointsOf(made(results, showing(YQuantity::Change)).panels[0], "interpolation");
+        const auto change = pointsOf(fixedAt(results, showing(YQuantity::Change)).panels[0], "interpolation");
         QVERIFY(near(change[1].x, 0.48) && near(change[1].y, -0.14)); // half-way to the base
         QVERIFY(change[2].x == 0 && change[2].y == 0);
     }
@@ -288,8 +207,12 @@ private Q_SLOTS:
     void withoutPlainThereIsNothingToSubtract() {
         ProbeResults results = pulledRun("run-1", 0.1, {0.05, 0.08});
         results.siblings.push_back(pulledRun("run-2", 1, {0.2, 0.15}));
-        QVERIFY(says(made(results).panels[0].notes, "no plain fine-tuning here: nothing to pair with"));
-        const auto change = makeFigure("trade-off", results, showing(YQuantity::Change), {});
+        QVERIFY(says(fixedAt(results).panels[0].notes, "no plain fine-tuning here: nothing to pair with"));
+        FigureOptions options = showing(YQuantity::Change);
+        const auto own = makeFigure("trade-off", results, options, {});
+        QVERIFY(!own && own.error().message == "There is no plain fine-tuning to subtract: run it, or look at the values.");
+        options.strength = 0.002;
+        const auto change = makeFigure("trade-off", results, options, {});
         QVERIFY(!change && change.error().kind == ErrorKind::Mismatch);
         QCOMPARE(change.error().message,
                  std::string("There is no plain fine-tuning at learning rate 0.002 to subtract: run it, or look at the values."));
@@ -299,7 +222,8 @@ private Q_SLOTS:
         ProbeResults results = wholeStudy();
         const TradeOffChoices choices = tradeOffChoices(results);
         QCOMPARE(choices.rates, (std::vector<double>{0.001, 0.002, 0.004}));
-        QCOMPARE(choices.rate, 0.002);
+        QVERIFY(choices.ownRates);
+        QCOMPARE(choices.rate, kEnvelopeStrength);
         QCOMPARE(choices.budget, tokensOf(1));
         FigureOptions options;
         options.strength = 0.004;
@@ -340,8 +264,8 @@ private Q_SLOTS:
         empty.rows.clear();
         for (ProbeResults& sibling : empty.siblings)
             sibling.rows.clear();
-        QVERIFY(made(empty).panels[0].curves.empty());
-        QVERIFY(defaultsOf("trade-off").xScale == AxisScale::Linear && viewOptions(made(wholeStudy())).empty());
+        QVERIFY(fixedAt(empty).panels[0].curves.empty());
+        QVERIFY(defaultsOf("trade-off").xScale == AxisScale::Linear && viewOptions(fixedAt(wholeStudy())).empty());
     }
 
     void accuraciesAreBetterAbove() {
@@ -357,7 +281,7 @@ private Q_SLOTS:
                     row.outcome.metrics = {{"acc", "accuracy", row.value, 0, {}, {}}};
                 }
         }
-        const FigurePanel panel = made(results).panels[0];
+        const FigurePanel panel = fixedAt(results).panels[0];
         QVERIFY(says(panel.notes, "better: upper left"));
         QVERIFY2(panel.y.title.ends_with("accuracy (acc), higher is better"), panel.y.title.c_str());
         QCOMPARE(pointsOf(panel, "plain")[0].y, 0.5);
@@ -375,12 +299,15 @@ private Q_SLOTS:
         QCOMPARE(all[1].id, std::string("lora-attention-alpha32"));
         probe.settings = {{"training", {{"head_share", 0.25}}}};
         QCOMPARE(mitigationsText(mitigationsOf(probe)), std::string("head first 25 %"));
+        QCOMPARE(trainingWords(pulledRun("run-2", 0.1, {}).plan), std::string("set: L2 to the start 0.1"));
+        QCOMPARE(trainingWords(plainRun().plan), std::string("set: plain fine-tuning"));
+        QCOMPARE(trainingWords(interpolationRun("run-5").plan), std::string("set: interpolation, tuned at 0.002"));
         probe.settings = "by hand";
         QCOMPARE(mitigationsText(mitigationsOf(probe)), std::string("plain fine-tuning"));
     }
 
     void throughCsvTexAndRecord() {
-        const Figure figure = made(wholeStudy());
+        const Figure figure = fixedAt(wholeStudy());
         const std::string csv = figureToCsv(figure);
         QVERIFY(csv.find("\npanel,title,role,curve,x,y,low,high,n,x_low,x_high,label\n") != std::string::npos);
         int rows = 0, labelled = 0;

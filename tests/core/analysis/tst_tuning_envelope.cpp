@@ -67,6 +67,18 @@ private Q_SLOTS:
         QVERIFY(!choice.isLowest && !choice.isHighest && choice.diverged.empty() && choice.unmeasured.empty());
     }
 
+    void whatTheChoiceFavoursIsSaid() {
+        Measure measure;
+        measure.unit = "nats/token";
+        std::vector<RateChoice> choices(3);
+        QCOMPARE(favourNote(choices, measure), std::string()); // one seed: not known
+        choices[0].favour = choices[1].favour = 0;
+        QCOMPARE(favourNote(choices, measure), std::string());
+        choices[1].favour = 0.2;
+        QCOMPARE(favourNote(choices, measure), std::string("the rate is chosen on these ID scores, which favours them: chosen by the other "
+                                                           "seeds they are 0.1 nats/token worse on average"));
+    }
+
     void anAccuracyIsChosenByItsHighest() {
         const RateChoice choice = chosenOf({{0.001, {0.4, 0.5}}, {0.002, {0.6, 0.4}}, {0.004, {0.9, 0.3}}}, "acc");
         QCOMPARE(choice.rate, std::optional(0.004));
