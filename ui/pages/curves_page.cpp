@@ -2,28 +2,20 @@
 #include "ui/pages/curves_page.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include <QCheckBox>
-#include <QClipboard>
 #include <QComboBox>
-#include <QFontDatabase>
-#include <QGuiApplication>
-#include <QHBoxLayout>
 #include <QLabel>
-#include <QPlainTextEdit>
 #include <QStackedLayout>
-#include <QToolButton>
 #include <QVBoxLayout>
 
-#include "core/analysis/probe_trade_off.h"
-#include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
+#include "ui/pages/recipe_panel.h"
+#include "ui/pages/shared_notes.h"
+#include "ui/pages/share_slider.h"
 #include "ui/window/actions.h"
 #include "ui/window/flow_layout.h"
-#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -44,14 +36,13 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_x(choiceBox(tr("Quantity on the x axis")))
     , m_spread(choiceBox(tr("What the band shows")))
     , m_inflections(new QCheckBox(tr("Inflections")))
+    , m_share(new ShareSlider(tr("Share of the tuned weights that is shown")))
     , m_grid(new PanelGrid)
     , m_empty(new QLabel)
     , m_notes(new QLabel)
-    , m_recipe(new QWidget)
-    , m_recipeText(new QPlainTextEdit) {
+    , m_recipe(new RecipePanel) {
     setAccessibleName(tr("Curves"));
     setupBar();
-    setupRecipe();
     setupLayout();
     connectSession();
     connectView(actions);
@@ -72,43 +63,14 @@ void CurvesPage::setupBar() {
     m_figureLabel = row->addField(tr("Fi&gure"), m_figure);
     m_strengthLabel = row->addField(tr("a&t"), m_strength);
     m_budgetLabel = row->addField(tr("&of"), m_budget);
+    m_shareLabel = row->addField(tr("Sha&re"), m_share);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
     row->addField(tr("&x axis"), m_x);
     row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     for (QWidget* later : std::initializer_list<QWidget*>{m_run, m_runLabel, m_figure, m_figureLabel, m_strength,
-                                                          m_strengthLabel, m_budget, m_budgetLabel, m_metric, m_metricLabel})
+                                                          m_strengthLabel, m_budget, m_budgetLabel, m_share, m_shareLabel, m_metric, m_metricLabel})
         later->hide();
-}
-
-void CurvesPage::setupRecipe() {
-    m_recipeText->setReadOnly(true);
-    m_recipeText->setFont(QFontDatabase::systemFont(QFontDatabase::FixedFont));
-    m_recipeText->setAccessibleName(tr("Recipe of the pinned point"));
-    m_recipeText->setFixedHeight(13 * kRhythm);
-    m_recipeText->setFrameShape(QFrame::NoFrame);
-    auto* copy = new QToolButton;
-    copy->setIcon(icon(QStringLiteral("copy")));
-    copy->setToolTip(tr("Copy the recipe"));
-    auto* close = new QToolButton;
-    close->setIcon(icon(QStringLiteral("close")));
-    close->setToolTip(tr("Hide the recipe"));
-    for (QToolButton* button : {copy, close}) {
-        button->setAutoRaise(true);
-        button->setAccessibleName(button->toolTip());
-    }
-    auto* buttons = new QVBoxLayout;
-    buttons->addWidget(close);
-    buttons->addWidget(copy);
-    buttons->addStretch(1);
-    auto* row = new QHBoxLayout(m_recipe);
-    row->setContentsMargins(kRhythm, 0, kRhythm / 2, kRhythm / 2);
-    row->addWidget(m_recipeText, 1);
-    row->addLayout(buttons);
-    m_recipe->hide();
-    connect(copy, &QToolButton::clicked, this,
-            [this] { QGuiApplication::clipboard()->setText(m_recipeText->toPlainText()); });
-    connect(close, &QToolButton::clicked, m_recipe, &QWidget::hide);
 }
 
 void CurvesPage::setupLayout() {
@@ -162,9 +124,11 @@ void CurvesPage::connectSession() {
         m_options.budget = m_wantedBudget = m_budget->currentData().toDouble();
         requestFigure();
     });
+    connect(m_share, &ShareSlider::chosenChanged, this, &CurvesPage::showShare);
     connect(m_metric, &QComboBox::activated, this,
             [this] { m_session.showMetric(m_metric->currentData().toString()); });
     connect(&m_session, &StudySession::closed, this, [this] {
+        m_runWords.clear();
         fillRuns();
         m_options.metric.clear();
         m_grid->setFigure({});
@@ -204,108 +168,8 @@ void CurvesPage::connectView(Actions& actions) {
             panel->previousZoom();
     });
     connect(m_grid, &PanelGrid::figureChanged, this, &CurvesPage::showScales);
-    connect(m_grid, &PanelGrid::pointPinned, this, &CurvesPage::pin);
+    connect(m_grid, &PanelGrid::pointPinned, m_recipe, &RecipePanel::showRecipe);
     connect(m_grid, &PanelGrid::pointReleased, m_recipe, &QWidget::hide);
-}
-
-void CurvesPage::fillRuns() {
-    const auto& runs = m_session.runs();
-    bool same = m_run->count() == static_cast<int>(runs.size());
-    for (std::size_t i = 0; same && i < runs.size(); ++i)
-        same = m_run->itemData(static_cast<int>(runs.size() - 1 - i)).toString() == toQString(runs[i].id);
-    if (!same) {
-        m_run->clear();
-        for (auto run = runs.rbegin(); run != runs.rend(); ++run)
-            m_run->addItem(runText(run->id), toQString(run->id));
-    }
-    m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
-    m_run->setVisible(m_run->count() > 1); // one that is alone is named in Runs
-    m_runLabel->setVisible(m_run->count() > 1);
-    if (!hasFigure())
-        showEmpty();
-}
-
-/// The metrics that the shown results have; none where only losses of texts were measured.
-void CurvesPage::fillMetrics() {
-    const ProbeView& view = m_session.probeView();
-    m_options.metric = view.metric;
-    QStringList names{tr("each task's own")};
-    for (const std::string& metric : view.metrics)
-        names << toQString(metric);
-    QStringList shown;
-    for (int i = 0; i < m_metric->count(); ++i)
-        shown << m_metric->itemText(i);
-    if (names != shown) {
-        m_metric->clear();
-        m_metric->addItem(names.first(), QString());
-        for (const QString& name : names.mid(1))
-            m_metric->addItem(name, name);
-    }
-    m_metric->setCurrentIndex(std::max(0, m_metric->findData(toQString(view.metric))));
-    m_metric->setVisible(view.metrics.size() > 1);
-    m_metricLabel->setVisible(view.metrics.size() > 1);
-}
-
-/// Those that the shown run can give: one that it cannot gives way to the curves.
-void CurvesPage::fillFigures() {
-    const ProbeView& view = m_session.probeView();
-    Choices figures;
-    for (const analysis::NamedFigure& figure : view.figures)
-        figures.append({toQString(figure.label), toQString(figure.name)});
-    refill(m_figure, figures);
-    m_figure->setVisible(figures.size() > 1);
-    m_figureLabel->setVisible(figures.size() > 1);
-    const int at = m_figure->findData(toQString(m_name));
-    m_figure->setCurrentIndex(std::max(0, at));
-    if (at < 0 && m_name != "curves")
-        chooseFigure("curves");
-    fillPlaces();
-}
-
-/// The strengths, and of a trade-off learning rates and budgets, that the figure can be of. Where none was chosen, the box shows what
-/// the figure takes by itself.
-void CurvesPage::fillPlaces() {
-    const auto& results = m_session.probeView().results;
-    const bool tradeOff = m_name == "trade-off", ofStrength = tradeOff || m_name == "decomposition" || m_name == "distance";
-    Choices strengths, budgets;
-    int usual = 0;
-    if (results && tradeOff) {
-        const analysis::TradeOffChoices choices = analysis::tradeOffChoices(*results);
-        for (const double rate : choices.rates)
-            strengths.append({toQString(study::strengthLabel(study::probeKind(study::kFineTuning), rate)), rate});
-        for (const double budget : choices.budgets)
-            budgets.append({tr("%1 tokens").arg(toQString(formatTokens(budget))), budget});
-        usual = static_cast<int>(std::find(choices.rates.begin(), choices.rates.end(), choices.rate) - choices.rates.begin());
-    } else if (results && ofStrength) {
-        for (const double strength : results->plan.probe.strengths)
-            strengths.append({toQString(study::strengthLabel(study::probeKind(results->plan.probe.kind), strength)), strength});
-        usual = static_cast<int>(strengths.size() / 2);
-    }
-    refill(m_strength, strengths);
-    refill(m_budget, budgets);
-    const auto wanted = m_at.find(m_name);
-    const int kept = wanted == m_at.end() ? -1 : m_strength->findData(wanted->second);
-    m_options.strength = kept >= 0 ? std::optional(wanted->second) : std::nullopt;
-    m_strength->setCurrentIndex(kept >= 0 ? kept : usual);
-    const int budget = m_wantedBudget ? m_budget->findData(*m_wantedBudget) : -1;
-    m_options.budget = budget >= 0 ? m_wantedBudget : std::nullopt;
-    m_budget->setCurrentIndex(budget >= 0 ? budget : static_cast<int>(budgets.size()) - 1);
-    for (QWidget* one : {static_cast<QWidget*>(m_strength), static_cast<QWidget*>(m_strengthLabel)})
-        one->setVisible(ofStrength);
-    for (QWidget* one : {static_cast<QWidget*>(m_budget), static_cast<QWidget*>(m_budgetLabel)})
-        one->setVisible(tradeOff);
-}
-
-/// Each figure keeps what its vertical axis showed last.
-void CurvesPage::chooseFigure(const std::string& name) {
-    m_name = name;
-    const auto chosen = m_y.find(name);
-    m_options.y = chosen == m_y.end() ? analysis::defaultsOf(name).y : chosen->second;
-    m_actions.at(m_options.y == analysis::YQuantity::Value    ? ActionId::ShowValue
-                 : m_options.y == analysis::YQuantity::Change ? ActionId::ShowChange
-                                                              : ActionId::ShowBoth)
-        ->setChecked(true);
-    fillPlaces();
 }
 
 /// One figure is made at a time; what came in meanwhile makes one more.
@@ -329,7 +193,10 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
     if (!m_session.isOpen())
         return;
     if (figure) {
-        moveNotes(*figure);
+        m_panelNotes = notesOfPanels(*figure);
+        const QString shared = takeSharedNotes(*figure);
+        m_notes->setText(shared);
+        m_notes->setVisible(!shared.isEmpty());
         m_grid->setFigure(*figure);
         m_stack->setCurrentIndex(figure->panels.empty() ? 0 : 1);
         showEmpty();
@@ -339,40 +206,6 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
     }
     if (std::exchange(m_again, false))
         requestFigure();
-}
-
-/// What two panels or more say alike leaves them and stands once below, so that the curves have the room; where others
-/// say something else, with the names of those that say it.
-void CurvesPage::moveNotes(analysis::Figure& figure) {
-    constexpr qsizetype kMostNamed = 3;
-    std::map<std::string, QStringList> tasks;
-    m_panelNotes.clear();
-    for (const analysis::FigurePanel& panel : figure.panels) {
-        m_panelNotes.push_back(panel.notes);
-        for (const std::string& note : panel.notes)
-            tasks[note] << toQString(panel.title).section(u':', 0, 0);
-    }
-    QStringList shared;
-    std::set<std::string> moved;
-    for (analysis::FigurePanel& panel : figure.panels)
-        std::erase_if(panel.notes, [&](const std::string& note) {
-            QStringList of = tasks[note];
-            if (of.size() < 2)
-                return false;
-            if (moved.insert(note).second) {
-                const bool all = of.size() == static_cast<qsizetype>(figure.panels.size());
-                of.removeDuplicates();
-                QString who;
-                if (!all)
-                    who = QString(of.size() <= kMostNamed ? of.join(QStringLiteral(", "))
-                                                          : tr("%1 tasks").arg(of.size()))
-                              .append(QStringLiteral(": "));
-                shared.insert(all ? 0 : shared.size(), who.append(toQString(note)));
-            }
-            return true;
-        });
-    m_notes->setText(shared.join(u'\n'));
-    m_notes->setVisible(!shared.isEmpty());
 }
 
 analysis::Figure CurvesPage::figureForExport() const {
@@ -404,11 +237,6 @@ void CurvesPage::showScales() {
         m_actions.at(ActionId::LogY)->setChecked(figure().panels.front().y.scale == AxisScale::Log);
     }
     Q_EMIT figureChanged();
-}
-
-void CurvesPage::pin(const QString& recipe) {
-    m_recipeText->setPlainText(recipe);
-    m_recipe->setVisible(!recipe.isEmpty());
 }
 
 } // namespace crest::ui

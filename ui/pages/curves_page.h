@@ -16,12 +16,13 @@
 class QCheckBox;
 class QComboBox;
 class QLabel;
-class QPlainTextEdit;
 class QStackedLayout;
 
 namespace crest::ui {
 
 class Actions;
+class RecipePanel;
+class ShareSlider;
 
 class CurvesPage : public QWidget {
     Q_OBJECT
@@ -41,7 +42,6 @@ Q_SIGNALS:
 
 private:
     void setupBar();
-    void setupRecipe();
     void setupLayout();
     void connectSession();
     void connectView(Actions& actions);
@@ -50,13 +50,13 @@ private:
     void fillMetrics();
     void fillFigures();
     void fillPlaces();
+    void fillShares();
+    void showShare();
     void chooseFigure(const std::string& name);
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
-    void moveNotes(analysis::Figure& figure);
     void showEmpty();
     void showScales();
-    void pin(const QString& recipe);
 
     StudySession& m_session;
     Actions& m_actions;
@@ -67,6 +67,7 @@ private:
     std::map<std::string, analysis::YQuantity> m_y; ///< what was chosen for each figure
     std::map<std::string, double> m_at;             ///< which strength, for those of one strength
     std::optional<double> m_wantedBudget;           ///< of the trade-off
+    std::map<std::string, QString> m_runWords;      ///< of runs that train, what tells them apart
     QString m_figureRun; ///< the run whose curves are shown
 
     QWidget* m_bar;
@@ -74,11 +75,12 @@ private:
     QLabel *m_runLabel = nullptr, *m_figureLabel = nullptr, *m_strengthLabel = nullptr, *m_budgetLabel = nullptr,
            *m_metricLabel = nullptr;
     QCheckBox* m_inflections;
+    ShareSlider* m_share; ///< of an interpolation's curves
+    QLabel* m_shareLabel = nullptr;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;
     std::vector<std::vector<std::string>> m_panelNotes; ///< of every panel as the figure came
-    QWidget* m_recipe;
-    QPlainTextEdit* m_recipeText;
+    RecipePanel* m_recipe;
     QStackedLayout* m_stack = nullptr;
 };
 

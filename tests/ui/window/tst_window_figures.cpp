@@ -6,6 +6,7 @@
 #include <QAction>
 #include <QComboBox>
 #include <QSignalSpy>
+#include <QSlider>
 #include <QTest>
 
 #include "core/run/executor.h"
@@ -24,17 +25,19 @@ namespace {
 
 constexpr int kLongMs = 30'000;
 
-/// Three runs in one study: noise, tuning with a pull to the start, plain tuning; the largest rate diverges.
+/// Four runs in one study: noise, tuning with a pull to the start, an interpolation, plain tuning; the largest rate diverges.
 std::string measuredStudy(const QString& path) {
     pretend::Shape shape;
     shape.checkpoints = 5;
     const auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
     if (!folder)
         return folder.error().text();
-    for (int i = 0; i < 3; ++i) {
+    const std::vector<double> ladders[] = {{0.05, 0.1}, {0.1, 0.2}, {0.25, 0.5, 1}, {0.1, 0.2, 0.4}};
+    for (int i = 0; i < 4; ++i) {
         shape.tuning = i > 0;
         shape.pull = i == 1 ? 0.5 : 0;
-        shape.strengths = i == 0 ? std::vector{0.05, 0.1} : i == 1 ? std::vector{0.1, 0.2} : std::vector{0.1, 0.2, 0.4};
+        shape.mixedRate = i == 2 ? 0.2 : 0;
+        shape.strengths = ladders[i];
         if (const auto queued = study::queueRun(*folder, pretend::makePlan(shape)); !queued)
             return queued.error().text();
         run::WorkOptions options;
@@ -81,7 +84,7 @@ private Q_SLOTS:
         m_page = m_window->findChild<CurvesPage*>();
         m_window->session().open(study);
         QVERIFY(isShown("curves"));
-        QTRY_COMPARE_WITH_TIMEOUT(m_window->session().runs().size(), std::size_t(3), kLongMs);
+        QTRY_COMPARE_WITH_TIMEOUT(m_window->session().runs().size(), std::size_t(4), kLongMs);
         m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
         QTRY_COMPARE_WITH_TIMEOUT(figures()->count(), 10, kLongMs);
     }
@@ -163,20 +166,30 @@ private Q_SLOTS:
     void tradeOffAtARateAndABudget() {
         choose(figures(), QStringLiteral("trade-off"));
         QVERIFY(isShown("trade-off"));
-        // Where two settings were tried: 0.4 was tuned plainly only.
-        QCOMPARE(strengths()->count(), 2);
-        QCOMPARE(strengths()->currentData().toDouble(), 0.2);
+        // Runs say what tells them apart.
+        const auto* runs = named<QComboBox>(m_window.get(), QStringLiteral("Run whose curves are shown"));
+        QCOMPARE(runs->count(), 4);
+        QVERIFY2(runs->itemText(0).startsWith(QStringLiteral("task 0: plain fine-tuning (tuning, ")), qPrintable(runs->itemText(0)));
+        QVERIFY2(runs->itemText(1).startsWith(QStringLiteral("task 0: interpolation, tuned at 0.2 (interpolation, ")), qPrintable(runs->itemText(1)));
+        QVERIFY(runs->itemText(2).startsWith(QStringLiteral("task 0: L2 to the start 0.5 (tuning, ")));
+        QVERIFY(runs->itemText(3).startsWith(QStringLiteral("noise, ")));
+        // Each at its own best rate, or where two settings were tried: 0.4 was tuned plainly only.
+        QCOMPARE(strengths()->count(), 3);
+        QCOMPARE(strengths()->currentText(), QStringLiteral("each setting's rate best in ID"));
         QCOMPARE(budgets()->count(), 5);
         QCOMPARE(budgets()->currentText(), QStringLiteral("16M tokens")); // the largest
         const auto titled = [this](const char* end) {
             return QTest::qWaitFor([&] { return QString::fromStdString(m_page->figure().panels.front().title).endsWith(QLatin1String(end)); }, kLongMs);
         };
+        QVERIFY(titled("at rates best in ID, 16M tokens"));
+        strengths()->setCurrentIndex(2);
+        Q_EMIT strengths()->activated(2);
         QVERIFY(titled("at rate 0.2, 16M tokens"));
         budgets()->setCurrentIndex(0);
         Q_EMIT budgets()->activated(0);
         QVERIFY(titled("at rate 0.2, 1M tokens"));
-        strengths()->setCurrentIndex(0);
-        Q_EMIT strengths()->activated(0);
+        strengths()->setCurrentIndex(1);
+        Q_EMIT strengths()->activated(1);
         QVERIFY(titled("at rate 0.1, 1M tokens"));
         // Dots are hovered like points; one that is pinned tells its own run.
         QTRY_VERIFY(m_page->grid()->isUpToDate());
@@ -208,6 +221,46 @@ private Q_SLOTS:
         const auto bytes = renderFigure(m_page->figureForExport(), options);
         QVERIFY(bytes && bytes->contains("--figure trade-off --y change --strength 0.1 --budget 1000000"));
         action(ActionId::ShowValue)->trigger();
+    }
+
+    /// From the checkpoint to its tuned weights, each stop a share that was measured; what is exported is what is seen.
+    void sharesAreWalkedBySlider() {
+        auto* slider = named<QSlider>(m_window.get(), QStringLiteral("Share of the tuned weights that is shown"));
+        QVERIFY(slider && !slider->isVisible()); // of fine-tuning there are no shares
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs()[2].id));
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().title == "mixing", kLongMs);
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves"));
+        QTRY_VERIFY(slider->isVisible());
+        QCOMPARE(slider->maximum(), 3);
+        const auto visible = [this] {
+            QStringList ids;
+            for (const analysis::FigureCurve& curve : m_page->figure().panels.front().curves)
+                if (curve.visible)
+                    ids << QString::fromStdString(curve.id);
+            return ids.join(u' ');
+        };
+        QCOMPARE(visible(), QStringLiteral("base alpha=0.25 alpha=0.5 alpha=1"));
+        slider->setFocus();
+        const char* wanted[] = {"base alpha=0.25", "base alpha=0.5", "base alpha=1"};
+        for (const char* one : wanted) {
+            QTest::keyClick(slider, Qt::Key_Right);
+            QCOMPARE(visible(), QString::fromLatin1(one));
+        }
+        slider->setValue(2);
+        ExportOptions options;
+        options.format = FigureFormat::Csv;
+        const auto bytes = renderFigure(m_page->figureForExport(), options);
+        QVERIFY(bytes && bytes->contains("--hide alpha=0.25 --hide alpha=1"));
+        // Results that come in leave it where it is; another run has no use for it, and then all shares are there again.
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().title == "tuning", kLongMs);
+        QVERIFY(!slider->isVisible());
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs()[2].id));
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().title == "mixing" && slider->isVisible(), kLongMs);
+        QTRY_COMPARE(visible(), QStringLiteral("base alpha=0.25 alpha=0.5 alpha=1"));
+        m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
+        QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().title == "tuning", kLongMs);
     }
 
     void anotherRunOffersItsOwn() {
