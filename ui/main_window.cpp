@@ -29,6 +29,7 @@
 #include "ui/window/continue_offer.h"
 #include "ui/window/message_bar.h"
 #include "ui/window/theme.h"
+#include "ui/window/wheel_guard.h"
 #include "ui/window/window_settings.h"
 
 namespace crest::ui {
@@ -58,6 +59,7 @@ MainWindow::MainWindow(QWidget* parent)
     setAcceptDrops(true);
     // Before the docks take their shares; on a small or magnified screen, what is there.
     resize(QSize(1280, 800).boundedTo(screen()->availableSize()));
+    new WheelGuard(this);
     setupPages();
     setupDocks();
     setupMenus();

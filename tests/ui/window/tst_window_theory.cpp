@@ -15,10 +15,12 @@
 #include <QSpinBox>
 #include <QTabWidget>
 #include <QTest>
+#include <QWheelEvent>
 
 #include "tests/ui/window/window_fixture.h"
 #include "ui/charts/figure_origin.h"
 #include "ui/dialogs/export_dialog.h"
+#include "ui/docks/probe_dock.h"
 #include "ui/main_window.h"
 #include "ui/pages/log_slider.h"
 #include "ui/pages/spectrum_edit.h"
@@ -119,6 +121,7 @@ private Q_SLOTS:
     void aSliderStepIsQuick();
     void handlesAreDragged();
     void everythingByKeys();
+    void theWheelPassesFields();
     void numbersAreTyped();
     void ownStopsAndModes();
     void exportsWithItsSettings();
@@ -298,6 +301,32 @@ void TheoryWindowTest::everythingByKeys() {
             QVERIFY2(!field->accessibleName().isEmpty(), field->metaObject()->className());
             QVERIFY2(reached.contains(field), qPrintable(field->accessibleName()));
         }
+}
+
+/// On the way through the column it changes no setting; one that was clicked takes it.
+void TheoryWindowTest::theWheelPassesFields() {
+    Lab lab;
+    lab.preset(1);
+    const auto turn = [](QWidget* field) {
+        QWheelEvent wheel(field->rect().center(), field->mapToGlobal(field->rect().center()), {}, {0, -120}, Qt::NoButton, Qt::NoModifier,
+                          Qt::NoScrollPhase, false);
+        QCoreApplication::sendEvent(field, &wheel);
+    };
+    auto* modes = named<QSpinBox>(lab.controls, QStringLiteral("Number of modes d"));
+    const QList<QWidget*> fields{named<QComboBox>(lab.controls, QStringLiteral("Modification")), modes,
+                                 lab.slider(QStringLiteral("Learning rate η"))->slider()};
+    for (QWidget* field : fields)
+        QVERIFY2(!(field->focusPolicy() & Qt::WheelFocus & ~Qt::StrongFocus), qPrintable(field->accessibleName()));
+    lab.controls->findChild<SpectrumEdit*>()->setFocus();
+    for (QWidget* field : fields)
+        turn(field);
+    QVERIFY(lab.controls->state() == analysis::theoryPresets()[1].state);
+    modes->setFocus();
+    turn(modes);
+    QCOMPARE(modes->value(), 5);
+    // Fields of the probe, too.
+    for (QComboBox* box : lab.window.findChild<ProbeDock*>()->findChildren<QComboBox*>())
+        QVERIFY2(box->focusPolicy() == Qt::StrongFocus || !box->isVisible(), qPrintable(box->accessibleName()));
 }
 
 void TheoryWindowTest::numbersAreTyped() {
