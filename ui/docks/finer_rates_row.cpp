@@ -17,7 +17,7 @@ FinerRatesRow::FinerRatesRow(QWidget* parent)
     , m_ask(new QPushButton(tr("&Finer around the best")))
     , m_remove(new QToolButton)
     , m_text(new QLabel) {
-    m_remove->setText(tr("Without"));
+    m_remove->setText(QStringLiteral("\u00d7")); // the dock is narrow
     m_remove->setAutoRaise(true);
     m_remove->setToolTip(tr("Takes the finer rates out of the probe again; their results stay"));
     m_remove->setAccessibleName(tr("Without finer rates"));

@@ -86,7 +86,7 @@ TuningExtras::TuningExtras(QWidget* parent)
 }
 
 void TuningExtras::setupFields() {
-    m_fold->setText(tr("Mitigations, kept weights, memory"));
+    m_fold->setText(tr("Mitigations, weights, memory"));
     m_fold->setCheckable(true);
     m_fold->setAutoRaise(true);
     m_fold->setToolButtonStyle(Qt::ToolButtonTextBesideIcon);

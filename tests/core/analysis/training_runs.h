@@ -53,8 +53,8 @@ inline ProbeResults makeRun(const RunShape& shape, const Score& score) {
         plan.tasks.push_back({.name = name, .textsPath = "x", .dataHash = "hash of " + name});
     }
     if (shape.idLast) {
-        std::ranges::rotate(plan.probe.tasks, plan.probe.tasks.begin() + 1);
-        std::ranges::rotate(plan.tasks, plan.tasks.begin() + 1);
+        std::rotate(plan.probe.tasks.begin(), plan.probe.tasks.begin() + 1, plan.probe.tasks.end());
+        std::rotate(plan.tasks.begin(), plan.tasks.begin() + 1, plan.tasks.end());
     }
     for (int budget = 0; budget < shape.budgets; ++budget)
         for (int run = 1; run <= shape.runs; ++run) {

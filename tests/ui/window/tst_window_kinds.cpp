@@ -193,7 +193,7 @@ void WindowKindsTest::mitigationsAreSet() {
     if (QTest::currentTestFailed())
         return;
     const auto checkpoints = static_cast<int>(m_window->session().series().front().checkpoints.size());
-    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, kept weights, memory"));
+    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, weights, memory"));
     auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
     QVERIFY(fold && rank);
     QTRY_VERIFY(fold->isVisible());
