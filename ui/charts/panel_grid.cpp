@@ -132,7 +132,7 @@ void PanelGrid::applyUserState() {
     m_legend->setKeys(m_figure.keys);
     m_legend->setVisible(!m_figure.panels.empty());
     m_updated = 0;
-    reserveRows();
+    placePanels(); // those that are there may stand in the columns of another figure
     if (m_painted)
         m_updateTimer.start(0);
 }
@@ -173,6 +173,7 @@ void PanelGrid::updateOne() {
         m_updateTimer.start(0);
         return;
     }
+    placePanels(); // the width may have changed meanwhile
     alignSoon();
     Q_EMIT panelsShown();
 }
@@ -211,7 +212,10 @@ PanelLabels PanelGrid::labelsOf(std::size_t index) const {
 }
 
 void PanelGrid::placePanels() {
+    const int before = m_columns;
     reserveRows();
+    if (m_columns == before)
+        return;
     for (std::size_t i = 0; i < m_panels.size(); ++i) {
         const int index = static_cast<int>(i);
         m_layout->removeWidget(m_panels[i]);
@@ -303,7 +307,7 @@ void PanelGrid::paintEvent(QPaintEvent*) {
 
 void PanelGrid::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
-    if (columnsFor(width()) != m_columns && isUpToDate())
+    if (isUpToDate())
         placePanels();
     alignSoon();
 }

@@ -190,6 +190,36 @@ private Q_SLOTS:
         QVERIFY(m_grid->panels()[1]->y() > m_grid->panels()[0]->y());
     }
 
+    /// Panels that are there already stand where the next figure, or a width that came while they were made, wants them.
+    void panelsFollowTheColumns() {
+        m_grid->resize(1000, 900);
+        analysis::Figure figure = test::largeFigure(4, 2, 8);
+        const auto inRows = [&](int columns) {
+            const auto& panels = m_grid->panels();
+            for (std::size_t i = 0; i < panels.size(); ++i) {
+                const bool sameRow = i % static_cast<std::size_t>(columns) != 0;
+                if (i > 0 && (panels[i]->y() == panels[i - 1]->y()) != sameRow)
+                    return false;
+            }
+            return panels.size() == 4;
+        };
+        for (const int columns : {1, 2, 3, 1}) {
+            figure.columns = columns;
+            shown(figure);
+            QTRY_VERIFY2(inRows(columns), qPrintable(QString::number(columns)));
+            figure.columns = 4 - columns;
+            m_grid->showNow(figure);
+            QTRY_VERIFY(inRows(figure.columns));
+        }
+        shown({});
+        figure.columns = 2;
+        m_grid->resize(420, 900);
+        m_grid->setFigure(figure);
+        QTRY_VERIFY(m_grid->panels().size() >= 1);
+        m_grid->resize(1000, 900); // before all are made
+        QTRY_VERIFY(m_grid->isUpToDate() && inRows(2));
+    }
+
     void twelvePanelsOfEightCurvesStayUnder50MsATurn() {
         analysis::Figure next = test::largeFigure(12, 8, 12);
         for (auto& panel : next.panels)
