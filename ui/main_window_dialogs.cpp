@@ -11,6 +11,7 @@
 #include "ui/dialogs/item_preview.h"
 #include "ui/dialogs/text_preview.h"
 #include "ui/dialogs/tuning_preview.h"
+#include "ui/docks/probe_dock.h"
 #include "ui/docks/series_dock.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
@@ -64,11 +65,20 @@ void MainWindow::exportFigure() {
     dialog->open();
 }
 
-/// Of a text or fine-tuning data with the tokenizer of the first checkpoint that can be read; of a suite's task as plain text.
+/// With the tokenizer of the first checkpoint that can be read; tasks of suites that are asked as plain text need none.
 void MainWindow::showTextPreview(const QString& task) {
+    std::filesystem::path first; // of the probe's series where that has one
+    bool ofProbe = false;
+    for (const series::Series& series : m_session->series())
+        for (const series::Checkpoint& checkpoint : series.checkpoints)
+            if (const bool own = series.name == m_probe->probe().series;
+                checkpoint.state == series::CheckpointState::Ok && (first.empty() || (own && !ofProbe))) {
+                first = checkpoint.path;
+                ofProbe = own;
+            }
     for (const study::Task& one : m_session->study().tasks)
         if (toQString(one.name) == task && one.kind == study::TaskKind::Suite)
-            return (new ItemPreview(one, std::filesystem::path(m_session->folder().toStdString()), this))->open();
+            return (new ItemPreview(one, std::filesystem::path(m_session->folder().toStdString()), first, this))->open();
     for (const study::Task& one : m_session->study().tasks)
         for (const series::Series& series : m_session->series())
             for (const series::Checkpoint& checkpoint : series.checkpoints)

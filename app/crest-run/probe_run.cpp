@@ -54,9 +54,11 @@ Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSi
 
 /// What is left out of the data, and the like, before anything runs.
 Result<void> sayNotes(const study::Plan& plan, const run::StopSignals& signals) {
-    for (const study::Task& task : plan.tasks)
-        if (const std::string leftOut = study::rowsLeftOut(task, JobContext(signals.token())); !leftOut.empty())
-            say(leftOut);
+    for (const study::Task& task : plan.tasks) {
+        CREST_TRY(notes, study::notesOn(task, plan.checkpoints.front().path, JobContext(signals.token())));
+        for (const std::string& note : notes)
+            say(note);
+    }
     CREST_TRY(notes, tuningNotes(plan, JobContext(signals.token())));
     for (const std::string& note : notes)
         say(note);

@@ -352,6 +352,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     }
     job.report(static_cast<std::int64_t>(chosen.size()), static_cast<std::int64_t>(chosen.size()), "checkpoints");
     CREST_CHECK(pinChat(plan.tasks, chosen));
+    for (const Task& task : plan.tasks)
+        CREST_CHECK(checkChat(task, chosen.front()->path, job));
     addCells(plan, stored);
 
     const std::int64_t seeds = probe.isBaseEvaluation() ? 1 : seedsPerBatch(plan, flops);

@@ -11,6 +11,7 @@
 #include "core/base/hash.h"
 #include "core/data/data_folder.h"
 #include "core/data/suite.h"
+#include "core/study/chat_tasks.h"
 #include "core/study/planner.h"
 
 namespace crest::study {
@@ -23,7 +24,7 @@ constexpr std::size_t kMostRemembered = 256;
 struct Pinned {
     std::string dataHash;
     std::int64_t shots = 0, tokens = 0;
-    std::string leftOut; ///< rowsLeftOut
+    std::vector<std::string> notes; ///< notesOn
 };
 
 bool addFile(const fs::path& file, Sha256& hash) {
@@ -89,13 +90,26 @@ std::int64_t tokensOf(const data::TaskDefinition& definition, const std::vector<
     return static_cast<std::int64_t>(bytes / kBytesPerToken) + written + 1;
 }
 
-Result<Pinned> pin(const Task& task, const JobContext& job) {
+std::vector<std::string> notesOf(const Task& task, const data::TaskItems& items) {
+    std::vector<std::string> notes;
+    if (items.badRows > 0)
+        notes.push_back(fmt::format("{}: {} of {} rows cannot be used and are left out; the first: {}", task.name, items.badRows,
+                                    items.rows, items.badExamples.empty() ? "" : items.badExamples[0]));
+    if (items.withoutSystem > 0)
+        notes.push_back(fmt::format("{}: the chat template refuses a system message; {} asked without it", task.name,
+                                    items.withoutSystem == 1 ? "1 item is" : fmt::format("{} items are", items.withoutSystem)));
+    return notes;
+}
+
+/// `chat`: nullptr for the texts without a template.
+Result<Pinned> pin(const Task& task, const data::ChatTemplate* chat, const JobContext& job) {
     CREST_TRY(json, parseJson(task.definition, task.name));
     CREST_TRY(definition, data::parseTask(json, task.name));
     data::ItemOptions options;
     options.shots = static_cast<int>(task.shots);
     options.limit = task.limit;
-    options.withoutChat = true; // its templates are the checkpoints'
+    options.chat = chat;
+    options.withoutChat = !chat;
     auto items = data::makeItems(definition, task.textsPath, options, JobContext(job.token()));
     if (!items && items.error().kind != ErrorKind::Stopped)
         return fail(items.error().kind, fmt::format("Task \"{}\": {}", task.name, items.error().message),
@@ -105,12 +119,8 @@ Result<Pinned> pin(const Task& task, const JobContext& job) {
     if (items->items.empty())
         return fail(ErrorKind::Malformed, fmt::format("Task \"{}\" has no items in these data.", task.name),
                     task.textsPath);
-    std::string leftOut;
-    if (items->badRows > 0)
-        leftOut = fmt::format("{}: {} of {} rows cannot be used and are left out; the first: {}", task.name,
-                              items->badRows, items->rows, items->badExamples.empty() ? "" : items->badExamples[0]);
     return Pinned{items->dataHash, task.shots >= 0 ? task.shots : definition.shots, tokensOf(definition, items->items),
-                  std::move(leftOut)};
+                  notesOf(task, *items)};
 }
 
 std::string keyOf(Task task, const std::string& stamp) {
@@ -118,35 +128,48 @@ std::string keyOf(Task task, const std::string& stamp) {
     return taskHash(task) + "\n" + task.textsPath + "\n" + stamp;
 }
 
-Result<Pinned> pinnedOf(const Task& task, const JobContext& job) {
+Result<Pinned> pinnedOf(const Task& task, const data::ChatTemplate* chat, const JobContext& job) {
     static Remembered remembered;
-    const std::string stamp = stampOf(task.textsPath);
+    const std::string stamp = stampOf(task.textsPath), asked = chat ? "\nas a chat" : ""; // by the template of its definition
     Pinned pinned;
-    if (!stamp.empty() && remembered.find(keyOf(task, stamp), pinned))
+    if (!stamp.empty() && remembered.find(keyOf(task, stamp) + asked, pinned))
         return pinned;
-    CREST_TRY(fresh, pin(task, job));
+    CREST_TRY(fresh, pin(task, chat, job));
     if (stamp.empty() || stampOf(task.textsPath) != stamp)
         return fresh;
     Task whole = task; // as it will be asked for once it is pinned
     whole.shots = fresh.shots;
-    remembered.add(keyOf(task, stamp), fresh);
+    remembered.add(keyOf(task, stamp) + asked, fresh);
     if (whole.shots != task.shots)
-        remembered.add(keyOf(whole, stamp), fresh);
+        remembered.add(keyOf(whole, stamp) + asked, fresh);
     return fresh;
 }
 
 } // namespace
 
 Result<std::int64_t> pinSuiteTask(Task& task, const JobContext& job) {
-    CREST_TRY(pinned, pinnedOf(task, job));
+    CREST_TRY(pinned, pinnedOf(task, nullptr, job));
     task.dataHash = pinned.dataHash;
     task.shots = pinned.shots;
     return pinned.tokens;
 }
 
-std::string rowsLeftOut(const Task& task, const JobContext& job) {
-    const auto pinned = task.kind == TaskKind::Suite ? pinnedOf(task, job) : Result<Pinned>();
-    return pinned ? pinned->leftOut : std::string();
+Result<std::vector<std::string>> notesOn(const Task& task, const fs::path& checkpoint, const JobContext& job) {
+    if (task.kind != TaskKind::Suite)
+        return std::vector<std::string>();
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    CREST_TRY(definition, data::parseTask(json, task.name));
+    CREST_TRY(chat, chatTemplateOf(definition, checkpoint));
+    CREST_TRY(pinned, pinnedOf(task, chat ? &*chat : nullptr, job));
+    return pinned.notes;
+}
+
+Result<void> checkChat(const Task& task, const fs::path& checkpoint, const JobContext& job) {
+    if (task.kind != TaskKind::Suite)
+        return {};
+    CREST_TRY(json, parseJson(task.definition, task.name));
+    CREST_TRY(definition, data::parseTask(json, task.name));
+    return definition.chat.on ? notesOn(task, checkpoint, job).map([](const auto&) {}) : Result<void>();
 }
 
 } // namespace crest::study

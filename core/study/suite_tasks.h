@@ -3,7 +3,9 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <string>
+#include <vector>
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
@@ -17,8 +19,12 @@ namespace crest::study {
 /// are.
 Result<std::int64_t> pinSuiteTask(Task& task, const JobContext& job = {});
 
-/// Of the data of a task, pinned or not: how many rows cannot be used and the first of them, in a sentence; "" where all
-/// can.
-std::string rowsLeftOut(const Task& task, const JobContext& job = {});
+/// What is to be said of a planned task, a sentence each: how many rows cannot be used and the first of them; that the chat
+/// template takes no message of the system. `checkpoint`: the folder of one of the plan, whose template it is asked by. Errors
+/// where the template refuses more rows than may be left out. What was found is remembered as well.
+Result<std::vector<std::string>> notesOn(const Task& task, const std::filesystem::path& checkpoint, const JobContext& job = {});
+
+/// Errors of notesOn for a task that is asked as a chat, so that a plan does not begin what its template refuses.
+Result<void> checkChat(const Task& task, const std::filesystem::path& checkpoint, const JobContext& job = {});
 
 } // namespace crest::study

@@ -6,10 +6,12 @@
 FOLDER/<model>/                     a tiny checkpoint whose tokenizer has a chat template
 FOLDER/<model>/<asked>/<task>.json  as harness_reference.py writes them; <asked> is a way to ask (ASKED)
 FOLDER/local.json                   the tasks as a suite of Crest, over the same rows
+FOLDER/series/step10-tokens1M       the first of the models; FOLDER/results/<asked>/.../results_*.json the harness's own result files of it
 """
 import functools
 import json
 import os
+import shutil
 import sys
 
 from harness_reference import (CONTEXT, SIZES, evaluator, like_llama, local, metrics, sentence, store, write_data)
@@ -22,6 +24,7 @@ from transformers import (GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaF
                           PreTrainedTokenizerFast, Qwen2Config, Qwen2ForCausalLM)
 from lm_eval import utils
 from lm_eval.api.task import ConfigurableTask
+from lm_eval.loggers import EvaluationTracker
 from lm_eval.models.huggingface import HFLM
 
 import tokenizer_cases
@@ -121,6 +124,19 @@ def ask(lm, path, asked, how, settings, own_tasks):
         store(os.path.join(path, asked), task, samples, results["results"][task["task"]])
 
 
+def write_results(folder, settings):
+    """Result files as the harness's command writes them."""
+    path = os.path.join(folder, "series", "step10-tokens1M")
+    shutil.copytree(os.path.join(folder, "chatml"), path, ignore=lambda where, names: [name for name in names if name in ASKED])
+    tasks = [dict(task) for task in settings if task["task"] in ("choice_0", "choice_3", "page")]
+    for asked, (template, turns, system) in {"plain": (False, True, None), **{name: ASKED[name] for name in ("turns", "one_system", "plain_system")}}.items():
+        tracker = EvaluationTracker(output_path=os.path.join(folder, "results", asked))
+        results = evaluator.simple_evaluate("hf", model_args={"pretrained": path, "dtype": "float32"}, tasks=[dict(task) for task in tasks], limit=ROWS, bootstrap_iters=2,
+                                            batch_size=4, device="cpu", apply_chat_template=template, fewshot_as_multiturn=turns, system_instruction=system,
+                                            evaluation_tracker=tracker)
+        tracker.save_results_aggregated(results, results.pop("samples"))
+
+
 def main(folder):
     torch.set_num_threads(1)
     utils.env.from_string = functools.lru_cache(utils.env.from_string)  # the harness compiles each template for each row
@@ -148,6 +164,7 @@ def main(folder):
             # a shot without an answer: the template refuses two turns of the user
             some = [t for t in settings if not (name == "mistral" and how[1] and t["task"] == "solve_2")]
             ask(lm, path, asked, how, some, {t["task"]: own_tasks[t["task"]] for t in some})
+    write_results(folder, settings)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@
 #include <QVBoxLayout>
 
 #include "core/base/json.h"
+#include "core/study/chat_tasks.h"
 #include "ui/data/format.h"
 #include "ui/data/items_model.h"
 #include "ui/window/theme.h"
@@ -17,17 +18,6 @@ namespace {
 constexpr std::size_t kShown = 5;
 constexpr qsizetype kMostText = 8000;
 
-Result<data::TaskItems> makeTaskItems(const study::Task& task, const std::filesystem::path& folder,
-                                      const JobContext& job) {
-    CREST_TRY(json, parseJson(task.definition, "task " + task.name));
-    CREST_TRY(definition, data::parseTask(json, "task " + task.name));
-    data::ItemOptions options;
-    options.shots = static_cast<int>(task.shots);
-    options.limit = task.limit;
-    options.withoutChat = true; // the texts of the task; what stands around them is the tokenizer's
-    return data::makeItems(definition, folder / task.textsPath, options, job);
-}
-
 QString escaped(const std::string& text) {
     QString shown = toQString(text);
     if (shown.size() > kMostText)
@@ -35,10 +25,17 @@ QString escaped(const std::string& text) {
     return shown.toHtmlEscaped();
 }
 
+/// Of what is scored: a touch of the accent, to be told from the page in light and dark.
+QColor scoredGround(const QPalette& palette) {
+    const QColor base = palette.color(QPalette::Base), accent = palette.color(QPalette::Highlight);
+    const auto mixed = [](int from, int to) { return from + (to - from) / 4; };
+    return QColor(mixed(base.red(), accent.red()), mixed(base.green(), accent.green()), mixed(base.blue(), accent.blue()));
+}
+
 /// Context, then each continuation on its own line; the right one named.
 QString itemHtml(const data::TaskItem& item, const QPalette& palette) {
     const QString muted = palette.color(QPalette::PlaceholderText).name();
-    const QString ground = palette.color(QPalette::AlternateBase).name();
+    const QString ground = scoredGround(palette).name();
     QString html = QStringLiteral("<p style=\"margin-bottom:2px\"><b>%1</b></p>").arg(QObject::tr("Row %1").arg(item.document));
     for (std::size_t k = 0; k < item.requests.size(); ++k) {
         const data::ItemRequest& request = item.requests[k];
@@ -59,7 +56,28 @@ QString itemHtml(const data::TaskItem& item, const QPalette& palette) {
 
 } // namespace
 
-ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& studyFolder, QWidget* parent)
+Result<ItemPreview::Made> ItemPreview::make(const study::Task& task, const std::filesystem::path& studyFolder,
+                                            const std::filesystem::path& checkpoint, const JobContext& job) {
+    CREST_TRY(json, parseJson(task.definition, "task " + task.name));
+    CREST_TRY(definition, data::parseTask(json, "task " + task.name));
+    data::ItemOptions options;
+    options.shots = static_cast<int>(task.shots);
+    options.limit = task.limit;
+    const auto chat = checkpoint.empty() ? Result<std::optional<data::ChatTemplate>>() : study::chatTemplateOf(definition, checkpoint);
+    options.chat = chat && *chat ? &**chat : nullptr;
+    options.withoutChat = definition.chat.on && !options.chat;
+    CREST_TRY(items, data::makeItems(definition, studyFolder / task.textsPath, options, job));
+    Made made{std::move(items), {}};
+    if (options.withoutChat)
+        made.note = chat ? tr("The task is asked as a chat; these are its texts without the template of a tokenizer.")
+                         : tr("The task is asked as a chat; these are its texts without the template: %1").arg(toQString(chat.error().text()));
+    else if (made.items.withoutSystem > 0)
+        made.note = tr("The chat template refuses a message of the system, so it is left out.");
+    return made;
+}
+
+ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& studyFolder,
+                         const std::filesystem::path& checkpoint, QWidget* parent)
     : QDialog(parent)
     , m_head(new QLabel(tr("Reading...")))
     , m_text(new QTextBrowser)
@@ -79,8 +97,8 @@ ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& s
     column->addWidget(m_head);
     column->addWidget(m_text, 1);
     column->addWidget(buttons);
-    m_reading.start([task, studyFolder](const JobContext& job) { return makeTaskItems(task, studyFolder, job); },
-                    [this](const Result<data::TaskItems>& made) {
+    m_reading.start([task, studyFolder, checkpoint](const JobContext& job) { return make(task, studyFolder, checkpoint, job); },
+                    [this](const Result<Made>& made) {
                         if (made)
                             show(*made);
                         else
@@ -88,7 +106,8 @@ ItemPreview::ItemPreview(const study::Task& task, const std::filesystem::path& s
                     });
 }
 
-void ItemPreview::show(const data::TaskItems& made) {
+void ItemPreview::show(const Made& shown) {
+    const data::TaskItems& made = shown.items;
     QString head = tr("%1 of %2. What is scored after the context stands on a ground of its own.")
                        .arg(countText(made.items.size(), "item"), countText(made.rows, "row"));
     if (made.badRows > 0) {
@@ -96,7 +115,7 @@ void ItemPreview::show(const data::TaskItems& made) {
         for (const std::string& example : made.badExamples)
             head += u'\n' + toQString(example);
     }
-    m_head->setText(head);
+    m_head->setText(shown.note.isEmpty() ? head : head + u'\n' + shown.note);
     QString html;
     for (std::size_t i = 0; i < std::min(kShown, made.items.size()); ++i)
         html += (i > 0 ? QStringLiteral("<hr>") : QString()) + itemHtml(made.items[i], palette());

@@ -18,10 +18,18 @@ namespace crest::ui {
 class ItemPreview : public QDialog {
     Q_OBJECT
 public:
-    ItemPreview(const study::Task& task, const std::filesystem::path& studyFolder, QWidget* parent);
+    /// `checkpoint`: whose chat template a task is asked by that is asked as a chat; "" shows the texts without it and says so.
+    ItemPreview(const study::Task& task, const std::filesystem::path& studyFolder, const std::filesystem::path& checkpoint,
+                QWidget* parent);
 
 private:
-    void show(const data::TaskItems& made);
+    struct Made {
+        data::TaskItems items;
+        QString note;
+    };
+    static Result<Made> make(const study::Task& task, const std::filesystem::path& studyFolder,
+                             const std::filesystem::path& checkpoint, const JobContext& job);
+    void show(const Made& made);
 
     QLabel* m_head;
     QTextBrowser* m_text;

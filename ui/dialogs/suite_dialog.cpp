@@ -2,6 +2,7 @@
 #include "ui/dialogs/suite_dialog.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <QCheckBox>
 #include <QComboBox>
@@ -47,6 +48,16 @@ QSpinBox* spin(int low, int high, const QString& special, const QString& what, c
     box->setMaximumWidth(24 * kRhythm);
     box->setAccessibleName(name);
     return box;
+}
+
+/// The chat template that a checkpoint's tokenizer uses where none is named; nothing where it has none.
+Result<std::optional<data::ChatTemplate>> usualTemplate(const std::filesystem::path& checkpoint) {
+    if (checkpoint.empty())
+        return std::optional<data::ChatTemplate>();
+    CREST_TRY(files, data::readChatFiles(series::tokenizerFolder(checkpoint)));
+    if (files.templates.empty())
+        return std::optional<data::ChatTemplate>();
+    return data::ChatTemplate::choose(files, {}, data::today(), checkpoint.string()).map([](auto made) { return std::optional(std::move(made)); });
 }
 
 /// The data of the sample's suite ship with it.
@@ -285,11 +296,17 @@ study::Role SuiteDialog::role() const {
 }
 
 void SuiteDialog::setCheckpoint(const std::filesystem::path& checkpoint) {
-    const auto files = checkpoint.empty() ? Result<data::ChatFiles>() : data::readChatFiles(series::tokenizerFolder(checkpoint));
-    m_chat->setEnabled(files && !files->templates.empty());
-    m_chat->setToolTip(!files               ? toQString(files.error().text())
-                       : m_chat->isEnabled() ? tr("Questions are asked by the chat template of the series' tokenizer, shots as turns")
-                                             : tr("The tokenizer of the series has no chat template"));
+    const auto chosen = usualTemplate(checkpoint);
+    m_chat->setEnabled(chosen && *chosen);
+    if (!chosen)
+        return m_chat->setToolTip(toQString(chosen.error().text()));
+    if (!*chosen)
+        return m_chat->setToolTip(tr("The tokenizer of the series has no chat template"));
+    QString tip = tr("Questions are asked by the chat template of the series' tokenizer, shots as turns.");
+    const auto asked = (*chosen)->render(std::vector<data::ChatMessage>{{"system", "s"}, {"user", "u"}});
+    if (asked && asked->withoutSystem)
+        tip += u'\n' + tr("It takes no message of the system: what a task says in front of its questions is left out.");
+    m_chat->setToolTip(tip);
 }
 
 std::vector<study::Task> SuiteDialog::tasks() const {
@@ -303,7 +320,7 @@ std::vector<study::Task> SuiteDialog::tasks() const {
     };
     for (const int row : m_model.wanted()) {
         const data::TaskDefinition& inSuite = m_model.suite().tasks[static_cast<std::size_t>(row)];
-        const data::TaskDefinition definition = data::askedAs(inSuite, chat, {}).value_or(inSuite);
+        const data::TaskDefinition definition = data::askedAs(inSuite, chat, {}, m_shots->value()).value_or(inSuite);
         const std::string words = chat.on ? data::chatWords(definition.definition) : std::string();
         const std::string name = words.empty() ? definition.name : definition.name + " (" + words + ")";
         study::Task task;

@@ -8,6 +8,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include "core/analysis/overlay.h"
 #include "harness_answers.h"
 
 using namespace crest;
@@ -133,6 +134,35 @@ private Q_SLOTS:
         QCOMPARE(planned(chat), "1");
     }
 
+    /// The harness's own result files of four ways to ask lie over the tasks that Crest asked in the same way, and over no other.
+    void resultFilesLieOverTheirCurves() {
+        const QString study = m_folder.filePath("overlaid");
+        const QStringList probe{"probe", "base", "--series", m_folder.filePath("series"), "--study", study, "--suite", m_folder.filePath("local.json"),
+                                "--data", m_folder.path(), "--tasks", "choice_0,choice_3,page", "--limit", QString::number(kRows), "--workers", "1"};
+        std::map<std::string, double> values;
+        for (const QStringList& options : {QStringList(), ways()[0].options, ways()[3].options, ways()[4].options})
+            QVERIFY(crestRun(probe + options).exitCode == 0);
+        for (const Json& line : crestRun({"results", study, "--json"}).lines)
+            values[line["task"].get<std::string>() + ": " + line["metric"].get<std::string>()] = line["value"];
+        const auto import = analysis::readOverlay({m_folder.filePath("results").toStdString()});
+        QVERIFY2(import, import ? "" : import.error().text().c_str());
+        std::set<std::string> met;
+        for (const study::OverlayCurve& curve : import->overlay.curves) {
+            const auto own = values.find(curve.task + ": " + curve.metric);
+            QVERIFY2(own != values.end(), (curve.task + ": " + curve.metric).c_str());
+            QCOMPARE(curve.points.size(), std::size_t{1});
+            QCOMPARE(curve.points[0].tokens, 1e6);
+            QVERIFY2(std::abs(curve.points[0].value - own->second) <= 1e-4 * own->second, own->first.c_str());
+            met.insert(own->first);
+        }
+        // Shots in one message are no other question where there are no shots; whole documents are asked in one way.
+        for (const char* task : {"choice_0", "choice_3", "choice_0 (chat template)", "choice_3 (chat template)", "choice_0 (chat template, system instruction)",
+                                 "choice_3 (chat template, shots in one message, system instruction)", "choice_0 (system instruction)", "choice_3 (system instruction)"})
+            QVERIFY2(met.contains(std::string(task) + ": acc_norm"), task);
+        QVERIFY(met.contains("page: byte_perplexity"));
+        QCOMPARE(met.size(), std::size_t{17});
+    }
+
     void saysWhatIsWrong() {
         const auto refused = [&](const QString& model, const QStringList& options, const char* says) {
             const Ran ran = crestRun(command(model) + QStringList{"--limit", "1", "--tasks", "choice_0"} + options);
@@ -152,6 +182,13 @@ private Q_SLOTS:
         };
         store();
         refused("chatml", {"--apply-chat-template"}, "the filter \"shuffle\" is not known");
+        const QStringList plan{"probe", "base", "--study", m_folder.filePath("planned"), "--suite", m_folder.filePath("local.json"), "--data", m_folder.path(),
+                               "--tasks", "choice_3", "--limit", "3", "--apply-chat-template", "--plan-only"};
+        const Ran never = crestRun(plan + QStringList{"--series", m_folder.filePath("chatml")}); // nothing is begun that the template cannot ask
+        QVERIFY2(never.exitCode == 1 && never.errors.contains("shuffle"), never.errors.constData());
+        const Ran without = crestRun(plan + QStringList{"--series", m_folder.filePath("mistral")}); // a description is the system's message
+        QVERIFY2(without.exitCode == 0 && without.errors.contains("choice_3 (chat template): the chat template refuses a system message; 3 items are asked without it"),
+                 without.errors.constData());
         json.erase("chat_template");
         store();
         refused("chatml", {"--apply-chat-template"}, "has no chat template");

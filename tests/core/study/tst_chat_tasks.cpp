@@ -8,6 +8,7 @@
 
 #include "core/study/chat_tasks.h"
 #include "core/study/planner.h"
+#include "core/study/suite_tasks.h"
 
 using namespace crest;
 using namespace crest::study;
@@ -77,6 +78,34 @@ private Q_SLOTS:
         QCOMPARE(refused({&broken}).kind, ErrorKind::Malformed);
         std::vector<Task> plain{taskWith("false")};
         QVERIFY(pinChat(plain, {&first, &other, &none, &broken}));
+    }
+
+    /// What a plan says of a template, and what it does not begin.
+    void notesOnTemplates() {
+        const std::filesystem::path data = std::filesystem::path(m_folder.path().toStdString()) / "rows";
+        std::filesystem::create_directories(data);
+        std::ofstream(data / "t.jsonl") << "{\"x\": \"1\"}\n{\"x\": \"2\"}\n{\"x\": \"3\"}\n";
+        const auto takes = make("h", "{{ messages | length }}"), never = make("j", "{{ raise_exception('never') }}"),
+                   noSystem = make("i", "{% for m in messages if m.role == 'system' %}{{ raise_exception('none') }}{% endfor %}{{ messages[0].content }}");
+        const auto planned = [&](const char* chat, const series::Checkpoint& checkpoint) {
+            Task task = taskWith(chat);
+            Json definition = Json::parse(task.definition);
+            definition["system"] = "s";
+            task.definition = canonicalJson(definition);
+            task.textsPath = data.string();
+            std::vector<Task> tasks{task};
+            [&] { QVERIFY(pinChat(tasks, {&checkpoint}) && pinSuiteTask(tasks[0])); }();
+            return tasks[0];
+        };
+        QVERIFY(notesOn(planned("true", takes), takes.path).value().empty());
+        const Task without = planned("true", noSystem);
+        QCOMPARE(notesOn(without, noSystem.path).value(),
+                 std::vector<std::string>{"t: the chat template refuses a system message; 3 items are asked without it"});
+        QVERIFY(checkChat(without, noSystem.path));
+        QCOMPARE(notesOn(without, takes.path).error().kind, ErrorKind::Mismatch); // not the one of the plan
+        const auto refused = checkChat(planned("true", never), never.path);
+        QVERIFY(!refused && refused.error().message.find("the chat template refuses: never") != std::string::npos);
+        QVERIFY(checkChat(planned("false", never), never.path) && notesOn(planned("false", never), never.path).value().empty());
     }
 
 private:

@@ -363,18 +363,20 @@ private Q_SLOTS:
         };
         const auto plan = withBroken(199);
         QVERIFY2(plan, plan ? "" : plan.error().text().c_str());
-        const std::string said = rowsLeftOut(plan->tasks[0]);
+        const auto notes = notesOn(plan->tasks[0], "");
+        QVERIFY(notes && notes->size() == 1);
+        const std::string said = notes->front();
         QVERIFY2(said.starts_with("choice: 1 of 200 rows cannot be used and are left out; the first: ") &&
                      said.find("rows.jsonl, row 200") != std::string::npos,
                  said.c_str());
-        QVERIFY(rowsLeftOut(plan->tasks[1]).empty()); // a text
+        QVERIFY(notesOn(plan->tasks[1], "").value().empty()); // a text
         const auto refused = withBroken(19); // 5 %
         QVERIFY(!refused);
         QVERIFY2(refused.error().message.find("1 of 20 rows cannot be used") != std::string::npos &&
                      refused.error().message.find("at most 1 %") != std::string::npos,
                  refused.error().message.c_str());
         place.writeRows(20);
-        QVERIFY(rowsLeftOut(place.plan()->tasks[0]).empty());
+        QVERIFY(notesOn(place.plan()->tasks[0], "").value().empty());
     }
 
     /// What a linked folder holds is data as well: the plan sees it change.

@@ -258,7 +258,15 @@ void SuiteWindowTest::tasksAreAskedByAChatTemplate() {
     QVERIFY(!chat->isEnabled() && chat->toolTip().contains(QStringLiteral("no chat template")));
     write(QDir(fixture.data).filePath(QStringLiteral("chat_template.jinja")), "{{ messages[0].content }}");
     dialog.setCheckpoint(fixture.data.toStdString());
-    QVERIFY(chat->isEnabled());
+    QVERIFY(chat->isEnabled() && !chat->toolTip().contains(QStringLiteral("no message of the system")));
+    write(QDir(fixture.data).filePath(QStringLiteral("chat_template.jinja")), "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}");
+    dialog.setCheckpoint(fixture.data.toStdString());
+    QVERIFY(chat->isEnabled() && chat->toolTip().contains(QStringLiteral("no message of the system")));
+    write(QDir(fixture.data).filePath(QStringLiteral("chat_template.jinja")), "{% if %}");
+    dialog.setCheckpoint(fixture.data.toStdString());
+    QVERIFY(!chat->isEnabled() && chat->toolTip().contains(QStringLiteral("line 1 of the template")));
+    write(QDir(fixture.data).filePath(QStringLiteral("chat_template.jinja")), "{{ messages[0].content }}");
+    dialog.setCheckpoint(fixture.data.toStdString());
     QCOMPARE(dialog.tasks()[0].name, plain);
     chat->click();
     QCOMPARE(dialog.tasks()[0].name, plain + " (chat template)");
