@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/base/counted.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 #include "core/study/planner.h"
 
 namespace crest::analysis {
@@ -101,6 +103,11 @@ std::string trainingWords(const study::Plan& plan) {
     std::string how = mitigationsText(parts);
     if (probe.kind == study::kInterpolation)
         how = fmt::format("interpolation, tuned at {}{}", formatNumber(study::tuningRate(probe, 1)), parts.empty() ? "" : ", " + how);
+    std::size_t finer = 0; // over all checkpoints, so that a further level has another number
+    for (const auto& [weights, rates] : study::finerRatesOf(probe))
+        finer += rates.size();
+    if (finer > 0)
+        how += fmt::format(", {}", counted(static_cast<std::int64_t>(finer), "finer rate"));
     return text(probe.settings, "data_task") + ": " + how;
 }
 

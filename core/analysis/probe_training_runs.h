@@ -24,7 +24,8 @@ std::vector<Mitigation> mitigationsOf(const study::Probe& probe);
 /// "L2 to the start 0.1, replay of prose 20 %"; "plain fine-tuning".
 std::string mitigationsText(const std::vector<Mitigation>& mitigations);
 
-/// Of a run that trains, what tells it from others: "bible: L2 to the start 0.1", "bible: interpolation, tuned at 0.004".
+/// Of a run that trains, what tells it from others: "bible: L2 to the start 0.1", "bible: interpolation, tuned at 0.004",
+/// "bible: plain fine-tuning, 19 finer rates".
 std::string trainingWords(const study::Plan& plan);
 
 /// Whether a run trains: fine-tuning and interpolation.

@@ -9,6 +9,7 @@
 
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_finer_rates.h"
+#include "core/analysis/probe_training_runs.h"
 #include "core/analysis/training_figure.h"
 #include "tests/core/analysis/training_runs.h"
 
@@ -124,6 +125,8 @@ private Q_SLOTS:
         QCOMPARE(refined->finer.size(), 8u);
         QCOMPARE(refined->added(), std::int64_t{24});
         QCOMPARE(refinementText(*refined), (std::vector<std::string>{"24 finer rates at 8 checkpoints, around the best in ID"}));
+        QCOMPARE(trainingWords(sweep().plan), std::string("set: plain fine-tuning"));
+        QCOMPARE(trainingWords(sweep(scoreOf, refined->finer).plan), std::string("set: plain fine-tuning, 24 finer rates"));
         QVERIFY(!refineRates(sweep(), 0) && !refineRates(sweep(), 101));
         ProbeResults noise = sweep();
         noise.plan.probe.kind = study::kGaussianNoise;
