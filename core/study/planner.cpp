@@ -227,7 +227,19 @@ Result<void> addTasks(const StudyFolder& folder, Plan& plan, const JobContext& j
     return {};
 }
 
-void addCells(Plan& plan, const std::function<bool(const std::string&)>& stored) {
+/// A plan of more is a slip of the keyboard: hundreds of megabytes that every reader of the study would hold.
+constexpr std::int64_t kMaxCells = 1'000'000;
+
+Result<void> addCells(Plan& plan, const std::function<bool(const std::string&)>& stored, const JobContext& job) {
+    std::int64_t count = 0;
+    for (const PlannedCheckpoint& checkpoint : plan.checkpoints)
+        count += 1 + static_cast<std::int64_t>(strengthsOf(plan.probe, checkpoint.weights).size()) *
+                         std::max<std::int64_t>(1, plan.probe.seeds);
+    if (count > kMaxCells)
+        return fail(ErrorKind::OutOfRange,
+                    fmt::format("These are {} cells, and a plan has at most 1,000,000; take fewer of checkpoints, {}{}.", count,
+                                probeKind(plan.probe.kind).strengths,
+                                plan.probe.seeds > 0 ? fmt::format(" or {}s", probeKind(plan.probe.kind).draw) : ""));
     const auto add = [&](int index, double strength, std::int64_t seed) {
         Cell cell{index, strength, seed, {}, {}};
         for (const Task& task : plan.tasks) {
@@ -242,10 +254,14 @@ void addCells(Plan& plan, const std::function<bool(const std::string&)>& stored)
         if (plan.probe.seeds == 0) // nothing is drawn
             for (const double strength : strengths)
                 add(c, strength, 0);
-        for (std::int64_t s = 0; s < plan.probe.seeds; ++s)
+        for (std::int64_t s = 0; s < plan.probe.seeds; ++s) {
+            if (job.stopRequested())
+                return stopped();
             for (const double strength : strengths)
                 add(c, strength, plan.probe.firstSeed + s);
+        }
     }
+    return {};
 }
 
 bool isCached(const Cell& cell) {
@@ -354,7 +370,7 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     CREST_CHECK(pinChat(plan.tasks, chosen));
     for (const Task& task : plan.tasks)
         CREST_CHECK(checkChat(task, chosen.front()->path, job));
-    addCells(plan, stored);
+    CREST_CHECK(addCells(plan, stored, job));
 
     const std::int64_t seeds = probe.isBaseEvaluation() ? 1 : seedsPerBatch(plan, flops);
     addBatches(plan, seeds, seriesBytes <= kSmallSeriesBytes);

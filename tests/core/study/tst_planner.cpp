@@ -137,13 +137,13 @@ struct Place {
         study.tasks = {task, study.tasks[1]};
         probe = baseEvaluation("base", "tiny", {{"choice", Role::InDistribution}, {"verse", Role::OutOfDistribution}});
     }
-    Result<Plan> plan(const std::function<bool(const std::string&)>& stored = {}) {
+    Result<Plan> plan(const std::function<bool(const std::string&)>& stored = {}, const JobContext& job = {}) {
         const fs::path folder = root / ("study" + std::to_string(m_count++));
         CREST_TRY(opened, StudyFolder::create(folder, study));
         CREST_TRY(scan, series::scanFolder(checkpoints));
         if (scan.series.size() != 1)
             return fail(ErrorKind::Internal, "the test's series was not found");
-        return planProbe(opened, probe, scan.series.front(), stored);
+        return planProbe(opened, probe, scan.series.front(), stored, job);
     }
     std::set<std::string> keys() {
         const auto made = plan();
@@ -567,6 +567,7 @@ private Q_SLOTS:
         QTest::newRow("stride above window") << 13 << "stride";
         QTest::newRow("unknown kind") << 14 << "kind";
         QTest::newRow("twice the same text") << 15 << "same text in the same way";
+        QTest::newRow("more cells than anybody means") << 16 << "These are 1200002 cells";
     }
     void badProbesAreRefused() {
         QFETCH(int, what);
@@ -622,12 +623,28 @@ private Q_SLOTS:
         case 15:
             spill(place.root / "verse.txt", std::string(4000, 'a'));
             break;
+        case 16:
+            probe.strengths = {0.05, 0.1, 0.15, 0.2, 0.25, 0.3}, probe.seeds = 100'000;
+            break;
         default:
             QFAIL("no such case");
         }
         const auto plan = place.plan();
         QVERIFY(!plan);
         QVERIFY2(QString::fromStdString(plan.error().text()).contains(why), plan.error().text().c_str());
+    }
+
+    /// The window plans anew with every edit: what is planned for the one before ends.
+    void planningCanBeStopped() {
+        Place place;
+        std::stop_source source;
+        const JobContext job(source.get_token(), [&](const Progress& progress) {
+            if (progress.what == "checkpoints" && progress.done == progress.total)
+                source.request_stop();
+        });
+        const auto plan = place.plan({}, job);
+        QVERIFY(!plan);
+        QCOMPARE(plan.error().kind, ErrorKind::Stopped);
     }
 
     void missingFilesAreNamed() {
