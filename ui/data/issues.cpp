@@ -40,6 +40,10 @@ std::vector<Group> grouped(const std::vector<study::FailedCell>& failed, const s
     return groups;
 }
 
+QString asSentence(const QString& text) {
+    return text.isEmpty() || text.endsWith(u'.') || text.endsWith(u'!') || text.endsWith(u'?') ? text : text + u'.';
+}
+
 QString cellNames(const Group& group, const study::Plan& plan) {
     QStringList names;
     for (std::size_t i = 0; i < std::min(kMostNamed, group.cells.size()); ++i)
@@ -74,7 +78,7 @@ std::vector<Issue> failedCellIssues(const study::RunStatus& run, const study::Pl
         issue.where = count == 1 ? failedCellText(plan, group.cells.front())
                                  : QObject::tr("%1, %2").arg(place, countText(count, "cell"));
         issue.message = QObject::tr("%1 The other cells are kept. Mend this, then click Re-run failed in Runs.")
-                            .arg(group.reason);
+                            .arg(asSentence(group.reason));
         issue.run = toQString(run.id);
         issue.checkpoint = group.checkpoint;
         issue.details = cellNames(group, plan);

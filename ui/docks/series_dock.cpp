@@ -130,8 +130,11 @@ void SeriesDock::setupTree() {
     header->setToolTip(tr("Right click: more columns"));
     m_tree->viewport()->installEventFilter(this);
     connect(header, &QHeaderView::sectionResized, this, [this](int column) {
-        if (column != SeriesModel::Name)
-            fitName();
+        if (column == SeriesModel::Name)
+            return;
+        fitName();
+        // Several columns change in one go: what the header still sets after this is seen when it is through.
+        QMetaObject::invokeMethod(this, &SeriesDock::fitName, Qt::QueuedConnection);
     });
 }
 

@@ -46,11 +46,12 @@ StartPage::StartPage(Actions& actions, QWidget* parent)
 }
 
 void StartPage::setupLayout(Actions& actions) {
-    auto* intro = new QLabel(tr("Does more pretraining still help once a model is perturbed? Open a series of "
-                                "checkpoints, probe it, and see the curve."));
+    auto* intro = new QLabel(tr("Does more pretraining still help once a model is fine-tuned, perturbed or quantised? Open a "
+                                "series of checkpoints, probe it, and see the curve."));
     intro->setWordWrap(true);
     auto* drop =
-        new QLabel(tr("A folder can also be dropped on the window. Checkpoints are only read, never changed."));
+        new QLabel(tr("A folder, or a file of a checkpoint, can also be dropped on the window. Checkpoints are only read, never "
+                      "changed."));
     drop->setWordWrap(true);
     drop->setForegroundRole(QPalette::PlaceholderText);
     m_recentColumn->setContentsMargins(0, 0, 0, 0);

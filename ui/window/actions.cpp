@@ -51,7 +51,7 @@ const ActionSpec kActions[] = {
     {ActionId::ShowInflection, "&Inflection", "", "Ctrl+2", "Show the table of inflection points"},
     {ActionId::ShowItems, "I&tems", "", "Ctrl+3", "Show every scored item by checkpoint"},
     {ActionId::ShowSamples, "&Samples", "", "Ctrl+4", "Show what every checkpoint writes after the same prompts"},
-    {ActionId::ShowTheory, "&Theory lab", "", "Ctrl+5", "Overtraining in a two-layer linear network, computed and simulated; needs no study"},
+    {ActionId::ShowTheory, "&Theory lab", "theory", "Ctrl+5", "Overtraining in a two-layer linear network, computed and simulated; needs no study"},
     {ActionId::ShowTraining, "Trai&ning", "", "Ctrl+6", "Show loss, learning rate and gradient norm of trainings, while they run and afterwards"},
     {ActionId::LogX, "Log &x", "log-x", "G", "Token axis logarithmic or linear (G)", true},
     {ActionId::LogY, "Log &y", "log-y", "L", "Loss axis logarithmic or linear (L)", true},

@@ -185,7 +185,7 @@ private Q_SLOTS:
                 if (checkpoint == 0 || cell < 1)
                     run.failed.push_back({33 * checkpoint + cell, "The weights hold NaN."});
             }
-        run.failed.push_back({40, "The runner died."});
+        run.failed.push_back({40, "it holds NaN"});
         const std::vector<Issue> issues = failedCellIssues(run, plan);
         QCOMPARE(issues.size(), std::size_t{3});
         QCOMPARE(issues[0].where, QStringLiteral("olmo/step0, 33 cells"));
@@ -196,6 +196,7 @@ private Q_SLOTS:
                  qPrintable(issues[0].details));
         QCOMPARE(issues[1].where, QStringLiteral("olmo/step1, base")); // alone, by its name
         QVERIFY(issues[2].where.startsWith(QStringLiteral("olmo/step1, gamma 0.1")));
+        QVERIFY(issues[2].message.startsWith(QStringLiteral("it holds NaN. The other")));
 
         const std::vector<series::Series> series{seriesOf("olmo", 2)};
         const auto step1 = CheckpointPlace{QStringLiteral("olmo"), QStringLiteral("step1")};
