@@ -7,6 +7,7 @@ BUILD is the build folder with tests/tokenizer_bench. Texts are the sources of t
 in pieces of 4,000 characters, and the same with every fourth piece in other scripts; tokenizers are trained on a part of them. Each
 side runs three times in turn; the best counts. FOLDER keeps the tokenizers, so that a second run only measures.
 """
+import argparse
 import glob
 import json
 import os
@@ -107,16 +108,20 @@ def ours(program, folder):
 
 
 if __name__ == "__main__":
-    program = os.path.join(sys.argv[1], "tests", "tokenizer_bench")
-    megabytes = float(sys.argv[2]) if len(sys.argv) > 2 else 8
-    corpora = pieces(megabytes)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("build", help="folder with tests/tokenizer_bench")
+    parser.add_argument("megabytes", nargs="?", type=float, default=8, help="of text (default: 8)")
+    parser.add_argument("folder", nargs="?", help="keeps the tokenizers (default: a temporary one)")
+    arguments = parser.parse_args()
+    program = os.path.join(arguments.build, "tests", "tokenizer_bench")
+    corpora = pieces(arguments.megabytes)
     train = [t for texts in corpora.values() for t in texts[:: max(1, len(texts) // 300)]]
     makers = {"GPT-2": lambda: byte_level(train, False, False), "NeoX (NFC)": lambda: byte_level(train, False, True),
               "Llama 3, OLMo 2": lambda: byte_level(train, True, False), "Llama 2": lambda: llama(train), "Unigram": lambda: unigram([t for t in train if t.isascii()])}
     print("| tokenizer | texts | peer MB/s | Crest MB/s | ratio |\n|---|---|---|---|---|")
     pieces_of = {"SentencePiece BPE (.model)": dict(model_type="bpe", vocab_size=8000, byte_fallback=True, normalization_rule_name="identity", remove_extra_whitespaces=False),
                  "SentencePiece Unigram (.model)": dict(model_type="unigram", vocab_size=8000)}
-    kept = sys.argv[3] if len(sys.argv) > 3 else tempfile.mkdtemp()
+    kept = arguments.folder or tempfile.mkdtemp()
     for name in list(makers) + list(pieces_of):
         folder = os.path.join(kept, name.split()[0].strip(",") + str(len(name)))
         os.makedirs(folder, exist_ok=True)
