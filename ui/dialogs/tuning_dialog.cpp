@@ -2,6 +2,8 @@
 #include "ui/dialogs/tuning_dialog.h"
 
 #include <algorithm>
+#include <initializer_list>
+#include <limits>
 
 #include <QCheckBox>
 #include <QComboBox>
@@ -9,6 +11,7 @@
 #include <QDoubleSpinBox>
 #include <QFileInfo>
 #include <QFormLayout>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
@@ -23,7 +26,21 @@
 namespace crest::ui {
 namespace {
 
-constexpr int kReadDelayMs = 250, kUsualTokens = 512;
+constexpr int kReadDelayMs = 250, kUsualTokens = 512, kMostRows = 100'000'000;
+
+/// One row with two fields of one width, or one field of that width.
+void addPair(QFormLayout* form, const QString& name, QWidget* first, QWidget* second) {
+    auto* row = new QHBoxLayout;
+    row->setSpacing(kRhythm);
+    row->addWidget(first, 1);
+    if (second)
+        row->addWidget(second, 1);
+    else
+        row->addStretch(1);
+    auto* label = new QLabel(name);
+    label->setBuddy(first);
+    form->addRow(label, row);
+}
 
 } // namespace
 
@@ -37,8 +54,11 @@ TuningDialog::TuningDialog(const QString& path, std::vector<study::Task> existin
     , m_name(new QLineEdit)
     , m_form(new QComboBox)
     , m_chat(new QComboBox)
+    , m_tooLong(new QComboBox)
     , m_learnAll(new QCheckBox(tr("&Learn prompts, too")))
     , m_maxTokens(new QSpinBox)
+    , m_trainRows(new QSpinBox)
+    , m_splitSeed(new QSpinBox)
     , m_heldOut(new QDoubleSpinBox)
     , m_rows(new TuningRows)
     , m_problem(new QLabel) {
@@ -69,14 +89,26 @@ void TuningDialog::setupFields(std::int64_t context) {
     m_maxTokens->setValue(std::min(most, kUsualTokens));
     m_maxTokens->setSuffix(tr(" tokens"));
     m_maxTokens->setAccessibleName(tr("Longest example"));
-    m_maxTokens->setToolTip(tr("Longer examples are cut at their end."));
+    m_tooLong->addItem(tr("longer ones are cut at their end"), static_cast<int>(data::TooLong::Truncate));
+    m_tooLong->addItem(tr("longer ones are left out"), static_cast<int>(data::TooLong::Drop));
+    m_tooLong->setAccessibleName(tr("What becomes of longer examples"));
+    m_trainRows->setRange(0, kMostRows);
+    m_trainRows->setSpecialValueText(tr("all other rows"));
+    m_trainRows->setSuffix(tr(" rows"));
+    m_trainRows->setAccessibleName(tr("Rows that are trained on"));
+    m_trainRows->setToolTip(tr("So many of the rows that are not held out, always the same ones"));
+    m_splitSeed->setRange(0, std::numeric_limits<int>::max());
+    m_splitSeed->setValue(1);
+    m_splitSeed->setPrefix(tr("seed "));
+    m_splitSeed->setAccessibleName(tr("Seed of the split"));
+    m_splitSeed->setToolTip(tr("Draws the rows that are held out"));
     m_heldOut->setRange(1, 90);
     m_heldOut->setDecimals(0);
     m_heldOut->setValue(10);
     m_heldOut->setSuffix(tr(" % of the rows"));
     m_heldOut->setAccessibleName(tr("Held out"));
     m_heldOut->setToolTip(tr("Never trained on: their loss is the in-distribution (ID) score."));
-    for (QAbstractSpinBox* box : {static_cast<QAbstractSpinBox*>(m_maxTokens), static_cast<QAbstractSpinBox*>(m_heldOut)}) {
+    for (QAbstractSpinBox* box : std::initializer_list<QAbstractSpinBox*>{m_maxTokens, m_heldOut, m_trainRows, m_splitSeed}) {
         box->setAlignment(Qt::AlignRight);
         box->setKeyboardTracking(false);
     }
@@ -88,10 +120,11 @@ void TuningDialog::setupFields(std::int64_t context) {
         validate();
     };
     connect(m_name, &QLineEdit::textChanged, this, &TuningDialog::validate);
-    connect(m_form, &QComboBox::activated, this, changed);
-    connect(m_chat, &QComboBox::activated, this, changed);
+    for (QComboBox* box : {m_form, m_chat, m_tooLong})
+        connect(box, &QComboBox::activated, this, changed);
     connect(m_learnAll, &QCheckBox::toggled, this, changed);
-    connect(m_maxTokens, &QSpinBox::valueChanged, this, changed);
+    for (QSpinBox* box : {m_maxTokens, m_trainRows, m_splitSeed})
+        connect(box, &QSpinBox::valueChanged, this, changed);
     connect(m_heldOut, &QDoubleSpinBox::valueChanged, this, changed);
 }
 
@@ -126,8 +159,9 @@ void TuningDialog::setupLayout() {
     form->addRow(tr("&Form"), m_form);
     form->addRow(tr("&Dialogues"), m_chat);
     form->addRow(QString(), m_learnAll);
-    form->addRow(tr("At &most"), m_maxTokens);
-    form->addRow(tr("&Held out"), m_heldOut);
+    addPair(form, tr("At &most"), m_maxTokens, m_tooLong);
+    addPair(form, tr("&Held out"), m_heldOut, m_splitSeed);
+    addPair(form, tr("&Train on"), m_trainRows, nullptr);
     auto* column = new QVBoxLayout(this);
     column->setSpacing(kRhythm);
     column->addLayout(form);
@@ -150,7 +184,10 @@ data::TuningDataSettings TuningDialog::settings() const {
     settings.chat = m_chat->currentData().toString().toStdString();
     settings.lossOn = m_learnAll->isChecked() ? data::LossOn::All : data::LossOn::Completions;
     settings.maxTokens = m_maxTokens->value();
+    settings.tooLong = static_cast<data::TooLong>(m_tooLong->currentData().toInt());
     settings.split.heldOutShare = m_heldOut->value() / 100;
+    settings.split.splitSeed = static_cast<std::uint32_t>(m_splitSeed->value());
+    settings.split.sampleCount = m_trainRows->value();
     return settings;
 }
 

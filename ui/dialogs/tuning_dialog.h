@@ -50,9 +50,9 @@ private:
     bool m_read = false;
     QTimer m_wait; ///< until the last field was changed
     QLineEdit* m_name;
-    QComboBox *m_form, *m_chat;
+    QComboBox *m_form, *m_chat, *m_tooLong;
     QCheckBox* m_learnAll;
-    QSpinBox* m_maxTokens;
+    QSpinBox *m_maxTokens, *m_trainRows, *m_splitSeed;
     QDoubleSpinBox* m_heldOut;
     TuningRows* m_rows;
     QLabel* m_problem;

@@ -8,6 +8,7 @@
 #include "core/series/tokenizer_files.h"
 #include "core/text/tokenizer.h"
 #include "ui/data/format.h"
+#include "ui/dialogs/length_bars.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -46,17 +47,29 @@ QString headText(const data::TuningPreview& preview, const data::TuningDataSetti
     if (!lengths.counts.empty())
         head += QObject::tr(" Tokens: %1 to %2, median %3.").arg(lengths.shortest).arg(lengths.longest).arg(lengths.median);
     if (preview.tokenCounts.tooLong > 0)
-        head += settings.tooLong == data::TooLong::Drop
-                    ? QObject::tr(" %1 are longer than %2 and left out.").arg(preview.tokenCounts.tooLong).arg(settings.maxTokens)
-                    : QObject::tr(" %1 are longer than %2 and cut.").arg(preview.tokenCounts.tooLong).arg(settings.maxTokens);
+        head += (settings.tooLong == data::TooLong::Drop ? QObject::tr(" Longer than %1 and left out: %2.")
+                                                         : QObject::tr(" Longer than %1 and cut: %2."))
+                    .arg(settings.maxTokens)
+                    .arg(countText(preview.tokenCounts.tooLong, "row"));
     if (preview.counts.blankRows > 0)
-        head += QObject::tr(" %1 teach nothing.").arg(preview.counts.blankRows);
+        head += QObject::tr(" Left out, with nothing to learn: %1.").arg(countText(preview.counts.blankRows, "row"));
     if (preview.counts.badRows > 0) {
-        head += QObject::tr(" %1 cannot be used:").arg(preview.counts.badRows);
+        head += QObject::tr(" Cannot be used: %1:").arg(countText(preview.counts.badRows, "row"));
         for (const std::string& example : preview.counts.badExamples)
             head += u'\n' + toQString(example);
     }
     return head;
+}
+
+/// Of data that would be refused when they are planned; "" of others, and where not all rows were read.
+QString refusal(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
+    const auto rows = static_cast<double>(preview.counts.rows), bad = static_cast<double>(preview.counts.badRows);
+    if (!preview.whole || bad <= settings.maxBadShare * rows)
+        return {};
+    return QObject::tr("%1 of %2 cannot be used, and at most %3 % may be left out: mend the file, or choose another form.")
+        .arg(preview.counts.badRows)
+        .arg(countText(preview.counts.rows, "row"))
+        .arg(100 * settings.maxBadShare);
 }
 
 } // namespace
@@ -64,6 +77,7 @@ QString headText(const data::TuningPreview& preview, const data::TuningDataSetti
 TuningRows::TuningRows(QWidget* parent)
     : QWidget(parent)
     , m_head(new QLabel)
+    , m_lengths(new LengthBars)
     , m_text(new QTextBrowser)
     , m_reading(this) {
     m_head->setWordWrap(true);
@@ -74,6 +88,8 @@ TuningRows::TuningRows(QWidget* parent)
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(kRhythm);
     column->addWidget(m_head);
+    column->addWidget(m_lengths);
+    m_lengths->hide();
     column->addWidget(m_text, 1);
 }
 
@@ -97,22 +113,23 @@ void TuningRows::read(const data::TuningDataSettings& settings, const std::files
         },
         [this](const Result<Content>& content) {
             if (content)
-                show(*content);
-            else
-                m_head->setText(toQString(content.error().text()));
-            if (!content)
-                m_text->clear();
-            Q_EMIT settled(content ? content->resolved : data::TuningDataSettings(),
-                           content ? QString() : toQString(content.error().text()));
+                return show(*content);
+            m_head->setText(toQString(content.error().text()));
+            m_text->clear();
+            m_lengths->hide();
+            Q_EMIT settled({}, m_head->text());
         });
 }
 
 void TuningRows::show(const Content& content) {
-    m_head->setText(headText(content.preview, content.resolved));
+    const QString problem = refusal(content.preview, content.resolved);
+    m_head->setText(headText(content.preview, content.resolved).append(problem.isEmpty() ? problem : u'\n' + problem));
+    m_lengths->setLengths(content.preview.lengths, content.resolved.maxTokens);
     QString html;
     for (const data::PreviewExample& example : content.preview.examples)
         html += (html.isEmpty() ? QString() : QStringLiteral("<hr>")) + exampleHtml(example, palette());
     m_text->setHtml(html);
+    Q_EMIT settled(content.resolved, problem);
 }
 
 } // namespace crest::ui

@@ -15,6 +15,8 @@ class QTextBrowser;
 
 namespace crest::ui {
 
+class LengthBars;
+
 class TuningRows : public QWidget {
     Q_OBJECT
 public:
@@ -38,6 +40,7 @@ private:
     void show(const Content& content);
 
     QLabel* m_head;
+    LengthBars* m_lengths;
     QTextBrowser* m_text;
     Background m_reading;
 };

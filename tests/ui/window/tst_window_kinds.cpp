@@ -338,8 +338,43 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QVERIFY(shown->toPlainText().contains(QStringLiteral("<end>")));
     QPushButton* add = buttonWith(dialog, QStringLiteral("Add data"));
     QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled(), kLongMs);
+    const auto heads = [&dialog](const QString& part) {
+        for (const QLabel* label : dialog->findChildren<QLabel*>())
+            if (label->text().contains(part))
+                return true;
+        return false;
+    };
+    // How long they are; what becomes of long ones, which rows are held out and how many are trained on is asked for.
+    auto* bars = named<QWidget>(dialog, QStringLiteral("Lengths of the examples"));
+    QVERIFY(bars && bars->isVisible() && bars->height() > 40);
+    QVERIFY2(bars->accessibleDescription().startsWith(QStringLiteral("Examples of ")), qPrintable(bars->accessibleDescription()));
+    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(12);
+    auto* tooLong = named<QComboBox>(dialog, QStringLiteral("What becomes of longer examples"));
+    choose(tooLong, QStringLiteral("longer ones are left out"));
+    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("Longer than 12 and left out: ")), kLongMs);
+    QVERIFY(!bars->grab().isNull());
+    choose(tooLong, QStringLiteral("longer ones are cut at their end"));
+    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(128);
+    named<QSpinBox>(dialog, QStringLiteral("Rows that are trained on"))->setValue(48);
+    named<QSpinBox>(dialog, QStringLiteral("Seed of the split"))->setValue(3);
+    QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled() && !heads(QStringLiteral("Longer than")), kLongMs);
     const study::Task task = dialog->task();
     QCOMPARE(task.kind, study::TaskKind::TuningLoss);
+    const Json chosen = Json::parse(task.definition);
+    QCOMPARE(chosen.value("sample_count", 0), 48);
+    QCOMPARE(chosen.value("split_seed", 0), 3);
+    QCOMPARE(chosen.value("too_long", ""), std::string("truncate"));
+    delete dialog;
+    // What a plan would refuse is not added: two of 62 rows are more than 1 %.
+    QVERIFY(QFile::copy(rows, dir.filePath(QStringLiteral("torn.jsonl"))));
+    QFile torn(dir.filePath(QStringLiteral("torn.jsonl")));
+    QVERIFY(torn.open(QIODevice::Append));
+    torn.write("{\"prompt\": \"no end\n{\"prompt\": 3}\n");
+    torn.close();
+    dialog = new TuningDialog(torn.fileName(), m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
+    dialog->show();
+    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("2 of 62 rows cannot be used, and at most 1 % may be left out")), kLongMs);
+    QVERIFY(heads(QStringLiteral("Cannot be used: 2 rows:")) && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
     delete dialog;
 
     m_window->session().addTask(task);
