@@ -214,10 +214,18 @@ void ProbeDock::showTuning() {
         m_rate->setStrengths({rate});
 }
 
-/// What is trained on is measured as in-distribution.
+/// What is trained on is measured as in-distribution, and no longer what was trained on before: the ID score would be the mean of both.
+void ProbeDock::setDataTask(study::Probe& probe, const std::string& name) {
+    if (const Json before = probe.settings.value("data_task", Json()); before.is_string() && before.get<std::string>() != name)
+        std::erase_if(probe.tasks, [&](const study::TaskInProbe& one) {
+            return one.task == before.get<std::string>() && one.role == study::Role::InDistribution;
+        });
+    probe.settings["data_task"] = name;
+}
+
 void ProbeDock::takeTuning(study::Probe& changed) const {
     const std::string dataTask = m_data->currentData().toString().toStdString();
-    changed.settings["data_task"] = dataTask;
+    setDataTask(changed, dataTask);
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
     changed.settings["training"]["lora_rank"] = m_loraRank->value();

@@ -76,6 +76,7 @@ private:
     void addTuning();
     void showTuning();
     void takeTuning(study::Probe& changed) const;
+    static void setDataTask(study::Probe& probe, const std::string& name);
     std::vector<study::TaskInProbe> firstRoles() const;
     void addToProbe(const std::vector<study::Task>& tasks, study::Role role);
 

@@ -100,7 +100,7 @@ void ProbeDock::addTuning() {
             loadProbe();
         }
         const study::Task task = dialog->task();
-        m_probe.settings["data_task"] = task.name;
+        setDataTask(m_probe, task.name);
         addToProbe({task}, study::Role::InDistribution);
     });
     dialog->open();

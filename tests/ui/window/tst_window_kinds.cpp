@@ -139,6 +139,8 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QTRY_VERIFY(std::any_of(probe().tasks.begin(), probe().tasks.end(), [&](const study::TaskInProbe& one) {
         return one.task == data->currentText().toStdString() && one.role == study::Role::InDistribution;
     }));
+    // What was trained on before is no ID task any more: the rate would be chosen by the mean of both.
+    QCOMPARE(std::count_if(probe().tasks.begin(), probe().tasks.end(), [](const auto& one) { return one.role == study::Role::InDistribution; }), 1);
     auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
     QVERIFY(rank && rank->isVisible());
     rank->setValue(4);
