@@ -177,7 +177,7 @@ Result<void> demo(const DemoArguments& arguments) {
 void addDemoCommand(CLI::App& app, Chosen& chosen) {
     auto arguments = std::make_shared<DemoArguments>();
     CLI::App* command = app.add_subcommand(
-        "demo", "The noise probe on the sample series: results, table and figures, in a minute or two");
+        "demo", "The noise probe on the sample series, 32 windows of each text: results, table and figures, in a minute or two");
     command->add_option("--out", arguments->out, "Folder of the study that is made; default: crest-demo");
     command->add_option("--workers", arguments->workers, "Threads side by side; default: one for each core")
         ->check(CLI::Range(1, 256));

@@ -38,7 +38,7 @@ QString rangeText(const study::ProbeKind& kind) {
 
 StrengthList parseStrengths(const QString& text, const study::ProbeKind& kind) {
     StrengthList list;
-    static const QRegularExpression kBetween(QStringLiteral("[\\s,;]+"));
+    static const QRegularExpression kBetween(QStringLiteral("[\\s,;()\\[\\]]+")); // a list of Python's can be pasted
     for (const QString& word : text.split(kBetween, Qt::SkipEmptyParts)) {
         bool isNumber = false;
         const double value = QLocale::c().toDouble(word, &isNumber);

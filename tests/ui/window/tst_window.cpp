@@ -149,6 +149,7 @@ void WindowTest::strengthsAreChecked_data() {
                   shares = QString::fromLatin1(study::kPruning);
     QTest::newRow("blanks") << noise << "0.1 0.05" << QList<double>{0.05, 0.1} << "";
     QTest::newRow("commas, twice") << noise << "0.1, 0.2;0.1" << QList<double>{0.1, 0.2} << "";
+    QTest::newRow("pasted from Python") << noise << "[0.1,\n 0.2]" << QList<double>{0.1, 0.2} << "";
     QTest::newRow("word") << noise << "0.1 big" << QList<double>{} << "big";
     QTest::newRow("zero") << noise << "0" << QList<double>{} << "out of range";
     QTest::newRow("negative") << noise << "-0.1" << QList<double>{} << "out of range";
