@@ -12,7 +12,7 @@ namespace crest::analysis {
 
 enum class AxisScale { Linear, Log };
 /// How ticks are labelled where a chart makes its own (after a zoom, or where `Axis::ticks` is empty).
-enum class TickFormat { Number, Tokens };
+enum class TickFormat { Number, Tokens, Whole }; ///< Whole: what is counted, such as steps
 
 struct Tick {
     double value = 0;

@@ -51,8 +51,8 @@ double niceStep(double low, double high, int most) {
 }
 
 /// All labels with the same number of decimals (4.5, 5.0), so that they align.
-std::vector<Tick> linearTicks(double low, double high, int most) {
-    const double step = niceStep(low, high, std::max(2, most));
+std::vector<Tick> linearTicks(double low, double high, int most, double leastStep = 0) {
+    const double step = std::max(leastStep, niceStep(low, high, std::max(2, most)));
     const int decimals = std::clamp(static_cast<int>(-std::floor(std::log10(step) + kTolerance)), 0, 12);
     std::vector<Tick> ticks;
     for (double k = std::ceil(low / step - kTolerance); k * step <= high + step * kTolerance; k += 1) {
@@ -317,7 +317,7 @@ std::vector<Tick> visibleTicks(const Axis& axis, int most) {
         return own;
     if (axis.format == TickFormat::Tokens)
         return tokenTicks(axis.low, axis.high, axis.scale, most);
-    return axis.scale == AxisScale::Log ? logTicks(axis.low, axis.high, most) : linearTicks(axis.low, axis.high, most);
+    return axis.scale == AxisScale::Log ? logTicks(axis.low, axis.high, most) : linearTicks(axis.low, axis.high, most, axis.format == TickFormat::Whole ? 1 : 0);
 }
 
 std::vector<double> minorTicks(const Axis& axis) {

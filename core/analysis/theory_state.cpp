@@ -29,7 +29,7 @@ std::vector<TheoryPreset> makePresets() {
     aligned.model.target = {2.4, 2.2, 1, 0.8, 0.35, 0.25};
     aligned.tuning.rate = 0.02;
     aligned.rates = {0.002, 0.005, 0.01};
-    return {{"Noise", noise}, {"Reversed spectrum", reversed}, {"Reversed, pulled", pulled},
+    return {{"Noise", noise}, {"Reversed", reversed}, {"Reversed, pulled", pulled},
             {"Nearly aligned", aligned}};
 }
 

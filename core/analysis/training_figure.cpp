@@ -139,6 +139,7 @@ FigurePanel panelOf(const ProbeResults& results, const std::vector<TrainingCurve
         addClipping(panel, results.plan.probe, curves);
     panel.title = quantity == Quantity::Loss ? "Loss" : quantity == Quantity::Rate ? "Learning rate" : "Gradient norm";
     panel.x.title = "optimiser steps";
+    panel.x.format = TickFormat::Whole;
     panel.y.title = quantity == Quantity::Loss   ? "loss (nats/token)"
                     : quantity == Quantity::Rate ? "learning rate"
                                                  : "L2 norm before clipping";

@@ -206,8 +206,12 @@ private Q_SLOTS:
                 const auto count = static_cast<int>(visibleTicks(axis, most).size());
                 QVERIFY2(count >= 2 && count <= std::max(4, most), qPrintable(QStringLiteral("%1 of %2 to %3").arg(count).arg(most).arg(high)));
             }
-        axis.low = -1;
-        axis.high = 1;
+        axis.low = 0.9;
+        axis.high = 5.1;
+        axis.format = TickFormat::Whole; // half a step was never taken
+        QCOMPARE(labels(visibleTicks(axis, 9)), std::string("1 2 3 4 5"));
+        axis.format = TickFormat::Number;
+        QCOMPARE(labels(visibleTicks(axis, 9)), std::string("1.0 1.5 2.0 2.5 3.0 3.5 4.0 4.5 5.0"));
         axis.scale = AxisScale::Log;
         axis.low = 1e-4;
         axis.high = 20;
