@@ -37,7 +37,7 @@ Result<Value> Renderer::defaultOf(const Node& node, const Value& value) {
     bool otherwise = !value.defined();
     if (!otherwise && parts[1]) {
         CREST_TRY(boolean, holds(*parts[1]));
-        otherwise = boolean && value.json && !truth(*value.json);
+        otherwise = boolean && !value.truth();
     }
     if (!otherwise)
         return value;

@@ -107,8 +107,6 @@ Result<Json> toJsonText(const Call& call, Budget& budget) {
 
 /// Keys, values, or pairs of both.
 Result<Json> entries(const Call& call, Budget& budget) {
-    if (call.subject.is_array() && call.subject.empty())
-        return call.subject; // of what is not there
     if (!call.subject.is_object())
         return wrongCall(call, fmt::format("is of dictionaries, this is {}", kindOf(call.subject)));
     CREST_TRY(keys, keysInOrder(call.subject));
@@ -130,6 +128,8 @@ Result<bool> passes(const Call& call, std::size_t first, const Value& value, Bud
         return fail(ErrorKind::Unsupported, fmt::format("\"{}\" with the test \"{}\", which is not known", call.name, name));
     if (test == "defined" || test == "undefined")
         return value.defined() == (test == "defined");
+    if (test == "odd" || test == "even")
+        return value.json ? isOddOrEven(test, *value.json) : Result<bool>(fail(ErrorKind::NotFound, "there is no number"));
     if (!testTakesValue(test))
         return value.json && runTest(test, *value.json);
     if (call.arguments.size() <= first + 1)
@@ -192,14 +192,16 @@ Result<Json> titleMethod(const Call& call, Budget& budget) {
     return titled(call, true, budget);
 }
 
-Result<Json> asItIs(const Call& call, Budget& budget) {
-    CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(call.subject))));
-    return call.subject;
+/// Nothing is escaped here, so all that is left of Markup is that it is a text.
+Result<Json> safe(const Call& call, Budget& budget) {
+    CREST_TRY(text, printed(call.subject));
+    CREST_CHECK(budget.wrote(text.size()));
+    return Json(std::move(text));
 }
 
 Result<Json> absolute(const Call& call, Budget& budget) {
     CREST_TRY(negative, compare("<", call.subject, Json(0), budget));
-    return negative ? binary("-", Json(0), call.subject, budget) : Result<Json>(call.subject);
+    return binary(negative ? "-" : "+", Json(0), call.subject, budget); // of True it is 1
 }
 
 Result<Json> splitLines(const Call& call, Budget& budget) {
@@ -323,7 +325,7 @@ const FunctionTable& chatFilters() {
                                      {"select", {chosen, {"", ""}}},
                                      {"reject", {chosen, {"", ""}}},
                                      {"title", {titleFilter}},
-                                     {"safe", {asItIs}},
+                                     {"safe", {safe}},
                                      {"abs", {absolute}}};
     return table;
 }

@@ -125,6 +125,7 @@ private:
     Result<Kid> call(Kid callee);
     Result<Kid> filter(Kid subject);
     Result<Kid> test(Kid subject);
+    bool beginsArgument() const;
     /// ( expression, name = expression, ... )
     Result<void> arguments(Node& call);
     Result<Kid> primary();

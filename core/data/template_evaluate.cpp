@@ -15,14 +15,26 @@ constexpr int kDeepestValue = 64;  ///< lists inside of each other
 
 /// What Jinja's filters make of an undefined value: they take it for an empty text or list.
 const Json* lenientSubject(const std::string& name) {
-    static const Json text(""), list(Json::array());
+    static const Json text(""), list(Json::array()), dictionary(Json::object());
     for (const char* one : {"trim", "lower", "upper", "capitalize", "title", "string", "replace", "safe"})
         if (name == one)
             return &text;
-    for (const char* one : {"length", "count", "list", "join", "map", "selectattr", "rejectattr", "select", "reject", "items"})
+    for (const char* one : {"length", "count", "list", "join", "map", "selectattr", "rejectattr", "select", "reject"})
         if (name == one)
             return &list;
-    return nullptr;
+    return name == "items" ? &dictionary : nullptr;
+}
+
+bool isOneOf(const std::string& name, std::initializer_list<const char*> names) {
+    return std::any_of(names.begin(), names.end(), [&](const char* one) { return name == one; });
+}
+
+/// Jinja's generators: true, without length or elements, and gone once they are read.
+bool makesReadOnce(const std::string& filter, const Json& subject) {
+    return isOneOf(filter, {"map", "select", "reject", "selectattr", "rejectattr", "items"}) || (filter == "reverse" && !subject.is_string());
+}
+bool readsOnce(const std::string& filter) {
+    return isOneOf(filter, {"list", "join", "map", "select", "reject", "selectattr", "rejectattr", "first"});
 }
 
 tl::unexpected<Error> notThere(const Value& value) {
@@ -35,13 +47,14 @@ Result<Value> Renderer::defined(const Node& node) {
     CREST_TRY(value, evaluate(node));
     if (!value.defined())
         return notThere(value);
+    CREST_CHECK(checkRead(value));
     return value;
 }
 
 /// True where an if takes it; what is not there is false in chat templates.
 Result<bool> Renderer::holds(const Node& node) {
     CREST_TRY(value, isChat() ? evaluate(node) : defined(node));
-    return value.space || (value.json && truth(*value.json));
+    return value.truth();
 }
 
 Result<Value> Renderer::evaluate(const Node& node) {
@@ -66,6 +79,7 @@ Result<Value> Renderer::evaluateOne(const Node& node) {
         CREST_TRY(key, isChat() ? evaluate(*node.kids[1]) : defined(*node.kids[1]));
         if (!key.defined())
             return Value::undefined("an element without a name");
+        CREST_CHECK(checkRead(key));
         if (!key.json)
             return fail(ErrorKind::Malformed, "a namespace as an index");
         if (subject.space && key.json->is_string()) {
@@ -134,12 +148,21 @@ Result<Value> Renderer::test(const Node& node) {
         CREST_TRY(argument, evaluate(*node.kids[1]));
         if (node.text == "in")
             return compared("in", value, argument).map(answer);
+        CREST_CHECK(checkRead(value));
+        CREST_CHECK(checkRead(argument));
         if (!value.json || !argument.json)
             return compared(node.text == "ne" ? "!=" : "==", value, argument).map(answer);
         return runTest(node.text, *value.json, *argument.json, m_budget).map(answer);
     }
+    if (value.reading)
+        return answer(node.text == "iterable");
+    const bool ofNumbers = node.text == "odd" || node.text == "even";
+    if (ofNumbers && !value.defined())
+        return notThere(value);
     if (!value.json) // undefined iterates over nothing
         return answer(!value.defined() && (node.text == "iterable" || node.text == "sequence"));
+    if (ofNumbers)
+        return isOddOrEven(node.text, *value.json).map(answer);
     return answer(runTest(node.text, *value.json));
 }
 
@@ -148,6 +171,15 @@ Result<Value> Renderer::filter(const Node& node) {
     CREST_TRY(value, isDefault || isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
     if (isDefault)
         return defaultOf(node, value);
+    if (value.reading && !readsOnce(node.text))
+        return fail(checkRead(value).error());
+    const std::shared_ptr<Reading> reading = value.reading;
+    if (reading) {
+        CREST_TRY(all, readOnce(value));
+        value = std::move(all);
+        if (node.text == "first" && !value.json->empty())
+            *reading = Reading::Partly;
+    }
     const Json* subject = value.json.get();
     if (!value.defined()) {
         if (node.text == "first" || node.text == "last")
@@ -162,7 +194,10 @@ Result<Value> Renderer::filter(const Node& node) {
     if (nothing)
         return Value::undefined("the " + node.text + " of nothing");
     CREST_TRY(json, call(node, *subject));
-    return Value::of(std::move(json));
+    Value made = Value::of(std::move(json));
+    if (isChat() && makesReadOnce(node.text, *subject))
+        made.reading = std::make_shared<Reading>(Reading::Not);
+    return made;
 }
 
 Result<Value> Renderer::either(const Node& node) {
@@ -178,8 +213,7 @@ Result<Value> Renderer::binaryOf(const Node& node) {
     const bool logical = node.text == "or" || node.text == "and";
     if (logical) {
         CREST_TRY(left, isChat() ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
-        const bool yes = left.space || (left.json && truth(*left.json));
-        if (yes == (node.text == "or"))
+        if (left.truth() == (node.text == "or"))
             return left;
         return isChat() ? evaluate(*node.kids[1]) : defined(*node.kids[1]);
     }
@@ -187,6 +221,8 @@ Result<Value> Renderer::binaryOf(const Node& node) {
     CREST_TRY(left, joins ? evaluate(*node.kids[0]) : defined(*node.kids[0]));
     CREST_TRY(right, joins ? evaluate(*node.kids[1]) : defined(*node.kids[1]));
     static const Json nothing("");
+    CREST_CHECK(checkRead(left));
+    CREST_CHECK(checkRead(right));
     if (left.space || right.space)
         return fail(ErrorKind::Malformed, fmt::format("{} of a namespace has no meaning", node.text));
     CREST_TRY(made, binary(node.text, left.json ? *left.json : nothing, right.json ? *right.json : nothing, m_budget));
@@ -196,6 +232,15 @@ Result<Value> Renderer::binaryOf(const Node& node) {
 /// == and in know what is not there in chat templates, and that namespaces are equal to themselves alone.
 Result<bool> Renderer::compared(const std::string& sign, const Value& left, const Value& right) {
     const bool equal = sign == "==" || sign == "!=", within = sign == "in" || sign == "not in";
+    CREST_CHECK(checkRead(left));
+    if (within && right.reading) {
+        CREST_TRY(all, readOnce(right));
+        CREST_TRY(yes, compared(sign, left, all));
+        if (yes == (sign == "in"))
+            *right.reading = Reading::Partly;
+        return yes;
+    }
+    CREST_CHECK(checkRead(right));
     if (left.json && right.json)
         return compare(sign, *left.json, *right.json, m_budget);
     if (isChat() && equal)

@@ -228,13 +228,24 @@ Result<Kid> ExpressionParser::test(Kid subject) {
     made->kids.push_back(std::move(subject));
     if (isSign("(")) {
         CREST_CHECK(arguments(*made));
-    } else if (known && testTakesValue(name)) {
+    } else if (beginsArgument()) {
+        if (isName("is"))
+            return problem("two tests in a row");
         CREST_TRY(argument, primary());
-        made->kids.push_back(std::move(argument));
+        CREST_TRY(whole, postfixes(std::move(argument), false));
+        made->kids.push_back(std::move(whole));
     }
     if (known && made->kids.size() != (testTakesValue(name) ? 2 : 1))
-        return problem(fmt::format("the test \"{}\" with another number of values", name));
+        return problem(fmt::format("the test \"{}\" with another number of values (what follows it at once is one: put the test into brackets)", name));
     return made;
+}
+
+/// Whatever could be a value behind a test is its argument to Jinja, `if` included.
+bool ExpressionParser::beginsArgument() const {
+    const TokenKind kind = at().kind;
+    if (kind == TokenKind::Name)
+        return !isName("else") && !isName("or") && !isName("and");
+    return kind == TokenKind::String || kind == TokenKind::Integer || kind == TokenKind::Number || isSign("[") || isSign("{");
 }
 
 Result<void> ExpressionParser::arguments(Node& call) {

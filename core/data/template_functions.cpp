@@ -263,7 +263,10 @@ Result<Json> mapList(const Call& call, Budget& budget) {
 Result<Json> reversed(const Call& call, Budget& budget) {
     CREST_TRY(list, listOf(call, budget));
     std::reverse(list.begin(), list.end());
-    return list;
+    if (!call.subject.is_string())
+        return list;
+    CREST_TRY(text, joined(list, "", call, budget));
+    return Json(std::move(text));
 }
 
 Result<Json> regexReplace(const Call& call, Budget& budget) {

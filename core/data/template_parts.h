@@ -79,11 +79,15 @@ Result<std::unique_ptr<Block>> parseBlock(std::vector<Token> tokens, const std::
 
 struct Namespace;
 
+/// How far a list was read that can be read once: what map, select and their like make in chat templates.
+enum class Reading { Not, Partly, Whole };
+
 /// A value, or the name of what is not there. Cheap to copy; what a value shows is kept by it, or by whoever renders.
 struct Value {
     std::shared_ptr<const Json> json;
     std::shared_ptr<Namespace> space;
     std::string missing;
+    std::shared_ptr<Reading> reading = {}; ///< nullptr for all but such lists
 
     static Value of(Json made) { return {std::make_shared<const Json>(std::move(made)), nullptr, {}}; }
     static Value shown(const Json& kept) { return {{std::shared_ptr<const void>(), &kept}, nullptr, {}}; }
@@ -91,6 +95,8 @@ struct Value {
     /// A part of this one, kept with it.
     Value part(const Json& inside) const { return {{json, &inside}, nullptr, {}}; }
     bool defined() const { return json || space; }
+    /// As an if takes it; what is not there is false, what is yet to be read is true.
+    bool truth() const;
 };
 
 /// What namespace() makes: its fields can be set from inside of loops.
@@ -128,6 +134,7 @@ Result<Json> callMethod(const Call& call, Budget& budget);
 Result<Json> binary(const std::string& sign, const Json& left, const Json& right, Budget& budget);
 Result<bool> compare(const std::string& sign, const Json& left, const Json& right, Budget& budget);
 bool runTest(const std::string& name, const Json& value);
+Result<bool> isOddOrEven(const std::string& name, const Json& value);
 /// `value` is name `argument` (equalto, in, divisibleby, ...).
 Result<bool> runTest(const std::string& name, const Json& value, const Json& argument, Budget& budget);
 

@@ -78,6 +78,7 @@ Result<void> Renderer::print(const Node& node, std::string& out) {
     CREST_TRY(value, isChat() ? evaluate(node) : defined(node));
     if (!value.defined()) // prints nothing, as Jinja's usual undefined value
         return {};
+    CREST_CHECK(checkRead(value));
     if (!value.json)
         return fail(ErrorKind::Malformed, "a namespace stands where a text is needed");
     if (value.json->is_string()) {
@@ -92,9 +93,25 @@ Result<void> Renderer::print(const Node& node, std::string& out) {
     return {};
 }
 
+Result<void> Renderer::checkRead(const Value& value) {
+    if (value.reading)
+        return fail(ErrorKind::Unsupported, "a value is needed where a filter makes a list to be read once (add | list)");
+    return {};
+}
+
+Result<Value> Renderer::readOnce(const Value& value) {
+    if (!value.reading)
+        return value;
+    if (*value.reading == Reading::Partly)
+        return fail(ErrorKind::Unsupported, "the rest of a list of which the first was taken");
+    const bool before = std::exchange(*value.reading, Reading::Whole) == Reading::Whole;
+    return before ? Value::of(Json::array()) : Value{value.json, nullptr, {}};
+}
+
 /// {% set a, b = ... %}
 Result<void> Renderer::setSeveral(const Statement& statement) {
-    CREST_TRY(value, evaluate(*statement.condition));
+    CREST_TRY(unread, evaluate(*statement.condition));
+    CREST_TRY(value, readOnce(unread));
     return bind(statement, value);
 }
 
@@ -121,7 +138,8 @@ Result<void> Renderer::setText(const Statement& statement) {
 }
 
 Result<std::vector<Value>> Renderer::items(const Node& over) {
-    CREST_TRY(value, isChat() ? evaluate(over) : defined(over));
+    CREST_TRY(unread, isChat() ? evaluate(over) : defined(over));
+    CREST_TRY(value, readOnce(unread));
     std::vector<Value> all;
     if (!value.defined())
         return all;

@@ -48,6 +48,10 @@ private:
     Result<void> loop(const Statement& statement, std::string& out);
     Result<std::vector<Value>> items(const Node& over);
     Result<std::vector<Value>> chosenItems(const Statement& statement, std::vector<Value> all);
+    /// Unsupported for a list that is yet to be read where a value is needed.
+    static Result<void> checkRead(const Value& value);
+    /// The list that is read now, and empty the next time.
+    static Result<Value> readOnce(const Value& value);
     Result<void> setSeveral(const Statement& statement);
     Result<void> bind(const Statement& statement, const Value& item);
     Result<Value> callMacro(const Statement& macro, const std::vector<Value>& arguments, const Node& call);

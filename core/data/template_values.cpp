@@ -132,6 +132,10 @@ bool truth(const Json& value) {
     return isNumber(value) && numberOf(value) != 0;
 }
 
+bool Value::truth() const {
+    return space || reading || (json && tpl::truth(*json));
+}
+
 Result<std::string> printed(const Json& value) {
     if (value.is_string())
         return value.get<std::string>();
@@ -344,7 +348,6 @@ bool testTakesValue(const std::string& name) {
 
 bool runTest(const std::string& name, const Json& value) {
     const bool sequence = value.is_array() || value.is_string() || value.is_object();
-    const bool whole = isInteger(value);
     return name == "none"       ? value.is_null()
            : name == "string"   ? value.is_string()
            : name == "number"   ? isNumber(value)
@@ -354,11 +357,15 @@ bool runTest(const std::string& name, const Json& value) {
            : name == "mapping"  ? value.is_object()
            : name == "sequence" ? sequence
            : name == "iterable" ? sequence
-           : name == "odd"      ? whole && integerOf(value) % 2 != 0
-           : name == "even"     ? whole && integerOf(value) % 2 == 0
            : name == "true"     ? value.is_boolean() && value.get<bool>()
            : name == "false"    ? value.is_boolean() && !value.get<bool>()
                                 : false;
+}
+
+Result<bool> isOddOrEven(const std::string& name, const Json& value) {
+    if (!isNumber(value))
+        return fail(ErrorKind::Malformed, fmt::format("{} is neither odd nor even", kindOf(value)));
+    return std::fmod(std::abs(numberOf(value)), 2) == (name == "odd" ? 1 : 0);
 }
 
 Result<bool> runTest(const std::string& name, const Json& value, const Json& argument, Budget& budget) {
