@@ -160,10 +160,7 @@ public:
         m_all.insert(m_all.end(), choices.begin(), choices.end());
     }
     std::vector<std::string> take(const Measure& measure) const {
-        std::vector<std::string> parts, out;
-        for (const std::string& family : m_order)
-            parts.push_back(family + " " + familyText(m_chosen.at(family)));
-        out.push_back(fmt::format("learning rates, best in ID at each checkpoint: {}", fmt::join(parts, "; ")));
+        std::vector<std::string> out = rateNotes();
         const auto say = [&](const char* what, const std::vector<std::string>& of) {
             if (!of.empty())
                 out.push_back(fmt::format("{}: {}", what, fmt::join(of, ", ")));
@@ -177,6 +174,20 @@ public:
     }
 
 private:
+    /// As many notes as it takes: a figure cuts a note of many lines.
+    std::vector<std::string> rateNotes() const {
+        constexpr std::size_t kLongest = 130;
+        std::vector<std::string> notes{"learning rates, best in ID at each checkpoint:"};
+        for (const std::string& family : m_order) {
+            const std::string part = family + " " + familyText(m_chosen.at(family));
+            const char* between = notes.back().ends_with(':') ? " " : "; ";
+            if (notes.back().size() + part.size() > kLongest)
+                notes.push_back(part);
+            else
+                notes.back() += between + part;
+        }
+        return notes;
+    }
     /// Label and rates of each strength; one rate of all is said once.
     static std::string familyText(const std::vector<std::pair<std::string, std::string>>& strengths) {
         if (std::ranges::all_of(strengths, [&](const auto& one) { return one.second == strengths.front().second; }))
