@@ -95,16 +95,18 @@ void mergeSameContent(Series& series) {
 }
 
 void markConflicts(Series& series) {
-    std::map<std::tuple<std::int64_t, SeriesLine>, Checkpoint*> first;
+    std::map<std::tuple<bool, std::int64_t, SeriesLine>, Checkpoint*> first;
     for (Checkpoint& checkpoint : series.checkpoints) {
-        if (!checkpoint.tokens || !takesPart(checkpoint))
+        if (!hasPlace(checkpoint) || !takesPart(checkpoint))
             continue;
-        const auto [place, isNew] = first.emplace(std::make_tuple(*checkpoint.tokens, lineOf(checkpoint)), &checkpoint);
+        const bool byTokens = checkpoint.tokens.has_value();
+        const std::int64_t at = byTokens ? *checkpoint.tokens : *checkpoint.step;
+        const auto [place, isNew] = first.emplace(std::make_tuple(byTokens, at, lineOf(checkpoint)), &checkpoint);
         if (isNew)
             continue;
         Checkpoint& other = *place->second;
-        const std::string both = fmt::format("{} and {} are both at {} tokens", other.name, checkpoint.name,
-                                             formatTokens(static_cast<double>(*checkpoint.tokens)));
+        const std::string both = fmt::format("{} and {} are both at {}", other.name, checkpoint.name,
+                                             byTokens ? formatTokens(static_cast<double>(at)) + " tokens" : fmt::format("step {}", at));
         const std::string why =
             knownToDiffer(other, checkpoint)
                 ? fmt::format("{} with different weights ({} and {}); exclude one, or correct tokens, stage or seed.",

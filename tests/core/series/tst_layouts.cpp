@@ -340,6 +340,21 @@ private Q_SLOTS:
         QCOMPARE(all[5].state, CheckpointState::Ok);
         QCOMPARE(issues.size(), std::size_t{4});
     }
+    /// Also before anybody has said how many tokens a step has.
+    void conflictsBySteps() {
+        Series series;
+        for (const char* name : {"step10", "step10 (copy)", "step20"}) {
+            Checkpoint checkpoint;
+            checkpoint.name = checkpoint.foundName = name;
+            checkpoint.step = parseCheckpointName(name).step;
+            series.checkpoints.push_back(checkpoint);
+        }
+        std::vector<ScanIssue> issues;
+        judgeSeries(series, issues);
+        QVERIFY2(says(series.checkpoints[0], "step10 and step10 (copy) are both at step 10; exclude one"), series.checkpoints[0].reason.c_str());
+        QCOMPARE(series.checkpoints[1].reason, series.checkpoints[0].reason);
+        QCOMPARE(series.checkpoints[2].state, CheckpointState::Ok);
+    }
     void replicatesAreNoConflict() {
         Series series;
         for (const std::int64_t seed : {1, 2}) {
