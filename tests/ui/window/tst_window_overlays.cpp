@@ -101,7 +101,7 @@ void OverlaysWindowTest::importedSeenExportedTakenBack() {
     QVERIFY(dialog && dialog->isVisible());
     dialog->importFiles({points});
     auto* said = named<QLabel>(dialog, QStringLiteral("What the import brought"));
-    QTRY_VERIFY_WITH_TIMEOUT(said->text().contains(QStringLiteral("2 points of 1 curves")), kLongMs);
+    QTRY_VERIFY_WITH_TIMEOUT(said->text().contains(QStringLiteral("2 points of 1 curve.")), kLongMs);
     QVERIFY2(said->text().contains(QStringLiteral("Drawn over: heldout. 1 left out")), qPrintable(said->text()));
     QVERIFY(named<QPlainTextEdit>(dialog, QStringLiteral("What was left out"))
                 ->toPlainText()
