@@ -7,6 +7,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <fmt/format.h>
 
@@ -223,6 +224,45 @@ private Q_SLOTS:
         QCOMPARE(text().value() + text("rag").value(), "filer2");
         write(path / "chat_template.jinja", "\xff");
         QCOMPARE(text().error().kind, ErrorKind::Malformed);
+    }
+
+    void hostileFilesAreRefused() {
+        QTemporaryDir folder;
+        const std::filesystem::path path = folder.path().toStdString();
+        const auto refused = [&](const char* says) {
+            const CpuTimer timer;
+            const auto files = readChatFiles(path);
+            QVERIFY2(!files, says);
+            QVERIFY2(QString::fromStdString(files.error().text()).contains(says), files.error().text().c_str());
+            QVERIFY(timer.seconds() < 2);
+        };
+        const std::filesystem::path file = path / "chat_template.jinja", config = path / "tokenizer_config.json";
+        std::filesystem::create_directories(file);
+        refused("chat_template.jinja");
+        std::filesystem::remove(file);
+        QCOMPARE(::mkfifo(file.c_str(), 0600), 0);
+        refused("chat_template.jinja");
+        std::filesystem::remove(file);
+        write(file, std::string(2'000'000, 'a'));
+        refused("more than the 1000000");
+        std::filesystem::remove(file);
+        for (int i = 0; i < 101; ++i)
+            write(path / "additional_chat_templates" / fmt::format("{}.jinja", i), "x");
+        refused("more than 100 chat templates");
+        std::filesystem::remove_all(path / "additional_chat_templates");
+        const Json one{{"name", "a"}, {"template", "x"}};
+        for (const Json& wrong : {Json(7), Json(true), Json{{"default", "x"}}, Json(std::vector<Json>(101, one)), Json::array({Json{{"name", 1}, {"template", "x"}}})}) {
+            write(config, Json{{"chat_template", wrong}}.dump());
+            refused("must be a text, or a list of names with templates");
+        }
+        write(config, R"({"chat_template": )" + std::string(5000, '[') + "}");
+        refused("tokenizer_config.json");
+        write(config, Json{{"chat_template", std::string(300'000, 'a')}}.dump());
+        const auto files = readChatFiles(path);
+        QVERIFY(files && !ChatTemplate::choose(*files, "", "", "folder"));
+        write(config, R"({"chat_template": "{{ bos_token }}", "bos_token": {"content": ["<s>"]}, "eos_token": 7, "image_token": {}})");
+        const auto odd = readChatFiles(path);
+        QVERIFY(odd && odd->specials.empty()); // tokens that are no texts are none
     }
 
     void hashAndDate() {
