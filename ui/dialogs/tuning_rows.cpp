@@ -14,7 +14,7 @@
 namespace crest::ui {
 namespace {
 
-constexpr std::int64_t kShownExamples = 12;
+constexpr std::int64_t kShownExamples = 12, kAllRows = 0;
 
 QString escaped(const std::string& text) {
     return toQString(text).toHtmlEscaped().replace(u'\n', QStringLiteral("&crarr;<br>"));
@@ -41,7 +41,7 @@ QString exampleHtml(const data::PreviewExample& example, const QPalette& palette
 
 QString headText(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
     const QString rows = countText(preview.counts.rows, "row");
-    QString head = preview.whole ? QObject::tr("%1.").arg(rows) : QObject::tr("The first %1.").arg(rows);
+    QString head = preview.whole ? QObject::tr("%1.").arg(rows) : QObject::tr("The first %1, the others are being counted.").arg(rows);
     head += QObject::tr(" Form: %1. What is learned stands on a ground of its own; the rest is only read.").arg(toQString(settings.form));
     const data::LengthHistogram& lengths = preview.lengths;
     if (!lengths.counts.empty())
@@ -93,13 +93,12 @@ TuningRows::TuningRows(QWidget* parent)
     column->addWidget(m_text, 1);
 }
 
-Result<TuningRows::Content> TuningRows::readContent(data::TuningDataSettings settings,
-                                                    const std::filesystem::path& templates,
-                                                    const std::filesystem::path& checkpoint, const JobContext& job) {
-    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint)));
-    CREST_TRY(resolved, data::resolveTuningData(std::move(settings), templates, job));
+Result<TuningRows::Content> TuningRows::readContent(const Source& source, std::int64_t rows, const JobContext& job) {
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(source.checkpoint)));
+    CREST_TRY(resolved, data::resolveTuningData(source.settings, source.templates, job));
     data::PreviewOptions options;
     options.examples = kShownExamples;
+    options.maxRows = rows;
     CREST_TRY(preview, data::previewTuningRows(resolved, tokenizer, options, job));
     return Content{std::move(resolved), std::move(preview)};
 }
@@ -107,18 +106,24 @@ Result<TuningRows::Content> TuningRows::readContent(data::TuningDataSettings set
 void TuningRows::read(const data::TuningDataSettings& settings, const std::filesystem::path& templates,
                       const std::filesystem::path& checkpoint) {
     m_head->setText(tr("Reading..."));
-    m_reading.start(
-        [settings, templates, checkpoint](const JobContext& job) {
-            return readContent(settings, templates, checkpoint, job);
-        },
-        [this](const Result<Content>& content) {
-            if (content)
-                return show(*content);
-            m_head->setText(toQString(content.error().text()));
-            m_text->clear();
-            m_lengths->hide();
-            Q_EMIT settled({}, m_head->text());
-        });
+    read({settings, templates, checkpoint}, data::PreviewOptions().maxRows);
+}
+
+void TuningRows::read(const Source& source, std::int64_t rows) {
+    m_reading.start([source, rows](const JobContext& job) { return readContent(source, rows, job); },
+                    [this, source, rows](const Result<Content>& content) {
+                        if (content) {
+                            show(*content);
+                            if (rows != kAllRows && !content->preview.whole)
+                                read(source, kAllRows);
+                            return;
+                        }
+                        m_head->setText(toQString(content.error().text()));
+                        m_text->clear();
+                        m_shown.clear();
+                        m_lengths->hide();
+                        Q_EMIT settled({}, m_head->text());
+                    });
 }
 
 void TuningRows::show(const Content& content) {
@@ -128,7 +133,10 @@ void TuningRows::show(const Content& content) {
     QString html;
     for (const data::PreviewExample& example : content.preview.examples)
         html += (html.isEmpty() ? QString() : QStringLiteral("<hr>")) + exampleHtml(example, palette());
-    m_text->setHtml(html);
+    if (html != m_shown) { // what is read on stays where it is
+        m_shown = html;
+        m_text->setHtml(html);
+    }
     Q_EMIT settled(content.resolved, problem);
 }
 

@@ -22,12 +22,12 @@ class TuningRows : public QWidget {
 public:
     explicit TuningRows(QWidget* parent = nullptr);
     /// Reads the data (any form, resolved or not) with the tokenizer of `checkpoint`, beside the window; the latest call
-    /// wins. `templates`: resources/tuning.
+    /// wins. `templates`: resources/tuning. The front of large data is shown first, then what the whole of it counts.
     void read(const data::TuningDataSettings& settings, const std::filesystem::path& templates,
               const std::filesystem::path& checkpoint);
 
 Q_SIGNALS:
-    /// What was asked for is there: the settings with their definitions, or "" and why not.
+    /// What was asked for is there: the settings with their definitions, or "" and why not. Of large data twice.
     void settled(const crest::data::TuningDataSettings& resolved, const QString& problem);
 
 private:
@@ -35,13 +35,18 @@ private:
         data::TuningDataSettings resolved;
         data::TuningPreview preview;
     };
-    static Result<Content> readContent(data::TuningDataSettings settings, const std::filesystem::path& templates,
-                                       const std::filesystem::path& checkpoint, const JobContext& job);
+    struct Source {
+        data::TuningDataSettings settings;
+        std::filesystem::path templates, checkpoint;
+    };
+    static Result<Content> readContent(const Source& source, std::int64_t rows, const JobContext& job);
+    void read(const Source& source, std::int64_t rows);
     void show(const Content& content);
 
     QLabel* m_head;
     LengthBars* m_lengths;
     QTextBrowser* m_text;
+    QString m_shown; ///< in it
     Background m_reading;
 };
 

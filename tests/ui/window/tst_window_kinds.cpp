@@ -367,6 +367,18 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QCOMPARE(chosen.value("split_seed", 0), 3);
     QCOMPARE(chosen.value("too_long", ""), std::string("truncate"));
     delete dialog;
+    // All rows of large data are counted before anything runs, not just those that are shown first.
+    QFile large(dir.filePath(QStringLiteral("large.jsonl")));
+    QVERIFY(large.open(QIODevice::WriteOnly));
+    large.write(QByteArray("{\"prompt\": \"a thing:\", \"completion\": \" of wood\"}\n").repeated(2500));
+    large.write("{\"prompt\": \"a thing:\", \"completion\": \"" + QByteArray(" wood").repeated(200) + "\"}\n{\"prompt\": 3}\n");
+    large.close();
+    dialog = new TuningDialog(large.fileName(), m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
+    dialog->show();
+    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("2502 rows. ")), kLongMs);
+    QVERIFY(heads(QStringLiteral("Longer than 128 and cut: 1 row.")) && heads(QStringLiteral("Cannot be used: 1 row:")));
+    QVERIFY(buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    delete dialog;
     // What a plan would refuse is not added: two of 62 rows are more than 1 %.
     QVERIFY(QFile::copy(rows, dir.filePath(QStringLiteral("torn.jsonl"))));
     QFile torn(dir.filePath(QStringLiteral("torn.jsonl")));
