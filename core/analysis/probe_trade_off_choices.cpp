@@ -36,12 +36,12 @@ TradeOffChoices tradeOffChoices(const ProbeResults& results) {
     std::map<double, std::int64_t> settingsAtRate;
     const auto settings = detail::ratesOfSettings(results);
     for (const auto& [setting, rates] : settings)
-        for (const double rate : rates)
+        for (const double rate : rates.everywhere)
             ++settingsAtRate[rate];
     for (const auto& [rate, count] : settingsAtRate)
         if (count > 1)
             choices.rates.push_back(rate);
-    const auto several = std::ranges::count_if(settings, [](const auto& one) { return one.second.size() > 1; });
+    const auto several = std::ranges::count_if(settings, [](const auto& one) { return one.second.several; });
     choices.ownRates = settings.size() > 1 && several > 0;
     std::set<double> budgets;
     const std::vector<char> counted = chooseCheckpoints(results.plan).counted;

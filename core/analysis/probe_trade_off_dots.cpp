@@ -62,10 +62,12 @@ Dot baseDot(const Setting& setting) {
     return dot;
 }
 
-/// Plain fine-tuning at rates below a limit: the mitigation that costs nothing to build.
+/// Plain fine-tuning at rates below a limit: the mitigation that costs nothing to build. Finer rates of some pretraining runs
+/// are left out: the mean over these alone would lie beside the others for their luck.
 void addSmallerRates(Dots& out, const Setting& plain, double limit) {
     for (const auto& [rate, source] : plain.rates) {
-        if (rate >= limit || isAt(rate, limit))
+        const bool everywhere = std::ranges::all_of(plain.tried, [&](const auto& one) { return std::ranges::binary_search(one.second, rate); });
+        if (rate >= limit || isAt(rate, limit) || !everywhere)
             continue;
         Dot dot = emptyDot(plain);
         dot.family = kSmallerRates;

@@ -227,14 +227,17 @@ Settings settingsAt(const ProbeResults& results, double budget, const std::strin
     return out;
 }
 
-std::map<std::string, std::vector<double>> ratesOfSettings(const ProbeResults& results) {
-    std::map<std::string, std::vector<double>> out;
+std::map<std::string, PlannedRates> ratesOfSettings(const ProbeResults& results) {
+    std::map<std::string, PlannedRates> out;
     const auto add = [&](const study::Probe& probe) {
+        const bool finer = !study::finerRatesOf(probe).empty();
         for (const double strength : study::gridOf(probe)) {
             const Setting setting = settingOf(probe, strength);
-            std::vector<double>& rates = out[fmt::format("{} {} {}", setting.family, setting.variant, fmt::join(setting.order, " "))];
-            if (const double rate = study::tuningRate(probe, strength); std::ranges::find(rates, rate) == rates.end())
-                rates.push_back(rate);
+            PlannedRates& rates = out[fmt::format("{} {} {}", setting.family, setting.variant, fmt::join(setting.order, " "))];
+            std::vector<double>& all = rates.everywhere;
+            if (const double rate = study::tuningRate(probe, strength); std::ranges::find(all, rate) == all.end())
+                all.push_back(rate);
+            rates.several = rates.several || finer || all.size() > 1;
         }
     };
     add(results.plan.probe);

@@ -40,7 +40,12 @@ struct Settings {
 };
 Settings settingsAt(const ProbeResults& results, double budget, const std::string& metric);
 
-/// As settingsAt has them, by the plans alone: the rates that each setting has at every checkpoint.
-std::map<std::string, std::vector<double>> ratesOfSettings(const ProbeResults& results);
+/// Of one setting, by the plans alone.
+struct PlannedRates {
+    std::vector<double> everywhere; ///< that every checkpoint of a run has, in order of appearance
+    bool several = false;           ///< it has another rate, too, be it a finer one of single checkpoints
+};
+/// Settings as settingsAt has them.
+std::map<std::string, PlannedRates> ratesOfSettings(const ProbeResults& results);
 
 } // namespace crest::analysis::detail

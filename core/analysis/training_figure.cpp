@@ -237,8 +237,9 @@ Result<TrainingChoice> trainingChoice(const study::Plan& plan, const std::string
         std::vector<std::string> names;
         for (const study::PlannedCheckpoint& one : plan.checkpoints)
             names.push_back(one.name);
-        return fail(ErrorKind::NotFound, fmt::format("This run has no checkpoint \"{}\"; there are: {}.", checkpoint,
-                                                     fmt::join(names, ", ")));
+        const std::string what = checkpoint.empty() ? "Trainings are shown of one checkpoint; name it"
+                                                    : fmt::format("This run has no checkpoint \"{}\"", checkpoint);
+        return fail(ErrorKind::NotFound, fmt::format("{}; there are: {}.", what, fmt::join(names, ", ")));
     }
     choice.checkpoint = static_cast<int>(named - plan.checkpoints.begin());
     choice.seed = seed.value_or(probe.firstSeed);

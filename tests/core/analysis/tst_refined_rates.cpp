@@ -9,6 +9,7 @@
 
 #include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_finer_rates.h"
+#include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/analysis/training_figure.h"
 #include "tests/core/analysis/training_runs.h"
@@ -234,6 +235,38 @@ private Q_SLOTS:
         FigureOptions options;
         options.strength = 0.002; // of a few alone
         QVERIFY(!makeFigure("decomposition", results, options, *rows));
+    }
+
+    /// One rate for all and finer ones of some are several; what only some pretraining runs have is no dot beside the others.
+    void theTradeOffTakesTheBestOfThem() {
+        const study::FinerRates finer{{weightsOf(1, 1), {0.001, 0.002}}, {weightsOf(1, 2), {0.001}}};
+        ProbeResults results = sweep(scoreOf, finer, 2, {0.004});
+        test::RunShape pulled;
+        pulled.id = "run-2";
+        pulled.budgets = 2;
+        pulled.strengths = {0.004};
+        pulled.training["l2_to_start"] = 0.1;
+        results.siblings.push_back(test::makeRun(pulled, scoreOf));
+        const TradeOffChoices choices = tradeOffChoices(results);
+        QVERIFY(choices.ownRates);
+        QCOMPARE(choices.rates, Rates{0.004});
+        QCOMPARE(choices.rate, 0.004); // one of the two has several
+        FigureOptions options;
+        options.strength = kEnvelopeStrength;
+        const FigurePanel panel = made("trade-off", results, options).panels.front();
+        QVERIFY(says(panel.notes, "plain fine-tuning 0.001 to 0.002"));
+        // scoreOf in ID: run 1 at 0.002 and run 2 at 0.001 are at the foot of their parabolas.
+        const FigurePoint plain = pointsOf(panel, "plain").at(0);
+        QCOMPARE(plain.n, 6);
+        QVERIFY(std::abs(plain.x - (3 - 0.5 + 0.15 + 0.04)) < 1e-9);
+        const std::vector<FigurePoint> smaller = pointsOf(panel, "smaller-rate");
+        QCOMPARE(smaller.size(), std::size_t{1}); // below 0.002, which run 2 does not have
+        QCOMPARE(smaller.front().label, std::string("0.001"));
+        QCOMPARE(smaller.front().n, 6);
+        options.strength = 0.004;
+        QCOMPARE(pointsOf(made("trade-off", results, options).panels.front(), "smaller-rate").size(), std::size_t{1}); // not 0.002
+        results.siblings.front().plan.probe = study::withFinerRates(results.siblings.front().plan.probe, finer);
+        QCOMPARE(tradeOffChoices(results).rate, kEnvelopeStrength); // both have several
     }
 
     void theMapHasColumnsOfTheirOwn() {
