@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/data/row_decoder.h"
 #include "core/text/unicode.h"
 
@@ -124,7 +125,8 @@ private:
     Result<Json> rowOf(const std::vector<std::string>& fields) const {
         if (fields.size() != m_header.size())
             return fail(ErrorKind::Malformed,
-                        fmt::format("has {} columns, the table has {}", fields.size(), m_header.size()));
+                        fmt::format("has {}, the table has {}", counted(static_cast<std::int64_t>(fields.size()), "column"),
+                                    m_header.size()));
         Json row = Json::object();
         for (std::size_t i = 0; i < fields.size(); ++i) {
             if (!text::isValidUtf8(fields[i]))

@@ -109,7 +109,7 @@ private Q_SLOTS:
         QVERIFY(read.rows == (std::vector<Json>{{{"a", "1"}, {"b", "x, \"y\"\n z"}},
                                                 {{"a", "3"}, {"b", ""}},
                                                 {{"a", "qw"}, {"b", "e\"f"}}}));
-        QCOMPARE(read.bad, (std::vector<std::string>{"5: has 1 columns, the table has 2"}));
+        QCOMPARE(read.bad, (std::vector<std::string>{"5: has 1 column, the table has 2"}));
         const Read tabs = decode("a\tb\n\"x\ty\"\n", "x.tsv");
         QVERIFY(tabs.rows == (std::vector<Json>{{{"a", "\"x"}, {"b", "y\""}}}));
         RowOptions headed;
