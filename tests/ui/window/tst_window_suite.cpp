@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // A base evaluation by clicks: kind, suite, data folder (what is missing says which file it wants), tasks, cost on the
 // button, run, items with their questions; prompts; undo.
+#include <filesystem>
+
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDir>
@@ -90,6 +92,7 @@ private Q_SLOTS:
     void aSecondFileOfPromptsGetsItsOwnName();
     void theSampleSuiteFindsItsData();
     void tasksAreAskedByAChatTemplate();
+    void theTemplateIsThatOfTheProbesSeries();
 };
 
 void SuiteWindowTest::baseEvaluationByClicks() {
@@ -271,6 +274,47 @@ void SuiteWindowTest::tasksAreAskedByAChatTemplate() {
     chat->click();
     QCOMPARE(dialog.tasks()[0].name, plain + " (chat template)");
     QVERIFY(Json::parse(dialog.tasks()[0].definition)["chat"] == (Json{{"multiturn", true}}));
+}
+
+/// Of several series in a study, the one that the probe is on tells whether tasks can be asked as a chat.
+void SuiteWindowTest::theTemplateIsThatOfTheProbesSeries() {
+    namespace fs = std::filesystem;
+    SuiteFixture fixture;
+    const fs::path all = fixture.dir.filePath(QStringLiteral("all")).toStdString();
+    fs::create_directories(all);
+    fs::copy(fixture.seriesFolder.toStdString(), all / "chatty", fs::copy_options::recursive);
+    for (const fs::directory_entry& checkpoint : fs::directory_iterator(all / "chatty")) {
+        const QDir folder(QString::fromStdString(checkpoint.path().string()));
+        QFile record(folder.filePath(QStringLiteral("crest.json")));
+        QVERIFY(record.open(QIODevice::ReadOnly));
+        Json json = Json::parse(record.readAll().toStdString());
+        json["series"] = "chatty";
+        write(record.fileName(), QByteArray::fromStdString(json.dump()));
+        write(folder.filePath(QStringLiteral("chat_template.jinja")), "{{ messages[-1].content }}");
+    }
+    fs::rename(fixture.seriesFolder.toStdString(), all / "series");
+    fixture.seriesFolder = QString::fromStdString(all.string());
+    MainWindow window;
+    window.show();
+    QVERIFY(QTest::qWaitForWindowExposed(&window));
+    test::dropFolder(&window, fixture.seriesFolder);
+    QTRY_COMPARE_WITH_TIMEOUT(window.session().series().size(), 2u, kLongMs);
+    auto* series = named<QComboBox>(&window, QStringLiteral("Series"));
+    QVERIFY(series);
+    QTRY_COMPARE(series->count(), 2);
+    int enabled = 0;
+    for (int i = 0; i < 2; ++i) {
+        choose(series, i);
+        window.actions().at(ActionId::AddSuite)->trigger();
+        auto* dialog = window.findChild<SuiteDialog*>();
+        QVERIFY(dialog && dialog->isVisible());
+        for (QCheckBox* box : dialog->findChildren<QCheckBox*>())
+            enabled += box->text().contains(QStringLiteral("chat template")) && box->isEnabled() ? 1 + i : 0;
+        dialog->reject();
+        QTRY_VERIFY(!window.findChild<SuiteDialog*>());
+    }
+    const bool firstIsChatty = series->itemText(0) == QStringLiteral("chatty");
+    QCOMPARE(enabled, firstIsChatty ? 1 : 2);
 }
 
 int main(int argc, char** argv) {
