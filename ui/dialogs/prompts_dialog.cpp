@@ -11,9 +11,11 @@
 #include <QPushButton>
 #include <QSpinBox>
 
+#include "core/base/json.h"
 #include "ui/data/format.h"
 #include "ui/data/item_texts.h"
 #include "ui/data/prompts_task.h"
+#include "ui/dialogs/chat_box.h"
 #include "ui/dialogs/counted_box.h"
 #include "ui/window/theme.h"
 
@@ -41,7 +43,8 @@ PromptsDialog::PromptsDialog(const QString& file, std::vector<study::Task> exist
     , m_reading(this)
     , m_name(new QLineEdit)
     , m_found(new QLabel)
-    , m_problem(new QLabel) {
+    , m_problem(new QLabel)
+    , m_chat(new ChatBox) {
     setWindowTitle(tr("Add prompts"));
     setupFields();
     setupLayout();
@@ -60,6 +63,7 @@ void PromptsDialog::setupFields() {
     m_limit->setSpecialValueText(tr("all"));
     connect(m_name, &QLineEdit::textChanged, this, &PromptsDialog::validate);
     connect(m_tokens, &QSpinBox::valueChanged, this, &PromptsDialog::validate);
+    connect(m_chat, &QCheckBox::toggled, this, &PromptsDialog::validate);
 }
 
 void PromptsDialog::setupLayout() {
@@ -84,6 +88,7 @@ void PromptsDialog::setupLayout() {
     form->addRow(tr("&Name"), m_name);
     form->addRow(tr("New &tokens"), m_tokens);
     form->addRow(tr("At &most"), m_limit);
+    form->addRow(m_chat);
     form->addRow(help);
     form->addRow(m_problem);
     form->addRow(buttons);
@@ -110,8 +115,13 @@ void PromptsDialog::lookAtFile() {
                     });
 }
 
-bool PromptsDialog::nameIsTaken() const {
+std::string PromptsDialog::taskName() const {
     const std::string name = m_name->text().trimmed().toStdString();
+    return m_chat->isOn() ? name + " (" + data::chatWords({{"chat", true}}) + ")" : name;
+}
+
+bool PromptsDialog::nameIsTaken() const {
+    const std::string name = taskName();
     return std::any_of(m_existing.begin(), m_existing.end(), [&](const study::Task& one) { return one.name == name; });
 }
 
@@ -128,7 +138,17 @@ void PromptsDialog::validate() {
 }
 
 study::Task PromptsDialog::task() const {
-    return promptsTask(m_name->text().trimmed(), m_file, m_tokens->value(), m_limit->value());
+    study::Task task = promptsTask(m_name->text().trimmed(), m_file, m_tokens->value(), m_limit->value());
+    const auto definition = data::parseTask(Json::parse(task.definition, nullptr, false), task.name);
+    if (!definition || !m_chat->isOn())
+        return task;
+    task.name = taskName();
+    task.definition = canonicalJson(m_chat->asked(*definition, 0).definition);
+    return task;
+}
+
+void PromptsDialog::setCheckpoint(const std::filesystem::path& checkpoint) {
+    m_chat->setCheckpoint(checkpoint);
 }
 
 } // namespace crest::ui

@@ -2,7 +2,6 @@
 #include "ui/dialogs/suite_dialog.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <QCheckBox>
 #include <QComboBox>
@@ -20,10 +19,9 @@
 #include <QSpinBox>
 #include <QTableView>
 
-#include "core/data/chat_template.h"
-#include "core/series/tokenizer_files.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
+#include "ui/dialogs/chat_box.h"
 #include "ui/dialogs/counted_box.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
@@ -50,16 +48,6 @@ QSpinBox* spin(int low, int high, const QString& special, const QString& what, c
     return box;
 }
 
-/// The chat template that a checkpoint's tokenizer uses where none is named; nothing where it has none.
-Result<std::optional<data::ChatTemplate>> usualTemplate(const std::filesystem::path& checkpoint) {
-    if (checkpoint.empty())
-        return std::optional<data::ChatTemplate>();
-    CREST_TRY(files, data::readChatFiles(series::tokenizerFolder(checkpoint)));
-    if (files.templates.empty())
-        return std::optional<data::ChatTemplate>();
-    return data::ChatTemplate::choose(files, {}, data::today(), checkpoint.string()).map([](auto made) { return std::optional(std::move(made)); });
-}
-
 /// The data of the sample's suite ship with it.
 QString shippedDataOf(const QString& suite) {
     const QFileInfo file(suite);
@@ -80,7 +68,7 @@ SuiteDialog::SuiteDialog(std::vector<study::Task> existing, QWidget* parent)
     , m_role(new QComboBox)
     , m_folder(new QLineEdit)
     , m_all(new QCheckBox(tr("All tasks whose data are there")))
-    , m_chat(new QCheckBox(tr("Apply &chat template")))
+    , m_chat(new ChatBox)
     , m_table(new QTableView)
     , m_about(new QLabel)
     , m_state(new QLabel) {
@@ -104,7 +92,6 @@ void SuiteDialog::setupFields() {
     m_folder->setText(QSettings(settingsFile(), QSettings::IniFormat).value(kFolderKey).toString());
     m_shots = spin(-1, 1000, tr("as the suite says"), tr("shot"), tr("Shots"));
     m_limit = spin(0, 10'000'000, tr("all"), tr("item"), tr("At most"));
-    setCheckpoint({});
     m_lookTimer.setSingleShot(true);
     m_lookTimer.setInterval(kLookDelayMs);
     connect(m_suite, &QComboBox::activated, this, &SuiteDialog::suiteChosen);
@@ -296,23 +283,11 @@ study::Role SuiteDialog::role() const {
 }
 
 void SuiteDialog::setCheckpoint(const std::filesystem::path& checkpoint) {
-    const auto chosen = usualTemplate(checkpoint);
-    m_chat->setEnabled(chosen && *chosen);
-    if (!chosen)
-        return m_chat->setToolTip(toQString(chosen.error().text()));
-    if (!*chosen)
-        return m_chat->setToolTip(tr("The tokenizer of the series has no chat template"));
-    QString tip = tr("Questions are asked by the chat template of the series' tokenizer, shots as turns.");
-    const auto asked = (*chosen)->render(std::vector<data::ChatMessage>{{"system", "s"}, {"user", "u"}});
-    if (asked && asked->withoutSystem)
-        tip += u'\n' + tr("It takes no message of the system: what a task says in front of its questions is left out.");
-    m_chat->setToolTip(tip);
+    m_chat->setCheckpoint(checkpoint);
 }
 
 std::vector<study::Task> SuiteDialog::tasks() const {
     std::vector<study::Task> tasks;
-    data::ChatSettings chat;
-    chat.on = m_chat->isEnabled() && m_chat->isChecked();
     const auto named = [&](const std::string& name) {
         const auto at = std::find_if(m_existing.begin(), m_existing.end(),
                                      [&](const study::Task& one) { return one.name == name; });
@@ -320,9 +295,8 @@ std::vector<study::Task> SuiteDialog::tasks() const {
     };
     for (const int row : m_model.wanted()) {
         const data::TaskDefinition& inSuite = m_model.suite().tasks[static_cast<std::size_t>(row)];
-        const data::TaskDefinition definition = data::askedAs(inSuite, chat, {}, m_shots->value()).value_or(inSuite);
-        const std::string words = chat.on ? data::chatWords(definition.definition) : std::string();
-        const std::string name = words.empty() ? definition.name : definition.name + " (" + words + ")";
+        const data::TaskDefinition definition = m_chat->asked(inSuite, m_shots->value());
+        const std::string name = m_chat->isOn() ? ChatBox::nameOf(definition.name, definition) : definition.name;
         study::Task task;
         task.kind = study::TaskKind::Suite;
         task.textsPath = QFileInfo(m_folder->text().trimmed()).absoluteFilePath().toStdString();

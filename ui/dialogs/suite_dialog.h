@@ -23,6 +23,8 @@ class QTableView;
 
 namespace crest::ui {
 
+class ChatBox;
+
 class SuiteDialog : public QDialog {
     Q_OBJECT
 public:
@@ -60,7 +62,8 @@ private:
     QComboBox *m_suite, *m_role;
     QLineEdit* m_folder;
     QSpinBox *m_shots, *m_limit;
-    QCheckBox *m_all, *m_chat;
+    QCheckBox* m_all;
+    ChatBox* m_chat;
     QTableView* m_table;
     QLabel *m_about, *m_state;
     QPushButton* m_add = nullptr;

@@ -80,6 +80,7 @@ void ProbeDock::addPrompts() {
     if (file.isEmpty())
         return;
     auto* dialog = new PromptsDialog(file, m_session.study().tasks, this);
+    dialog->setCheckpoint(pathOf(firstCheckpoint(m_session, m_probe.series)));
     dialog->setAttribute(Qt::WA_DeleteOnClose);
     connect(dialog, &QDialog::accepted, this, [this, dialog] { addToProbe({dialog->task()}, study::Role::OutOfDistribution); });
     dialog->open();

@@ -216,6 +216,17 @@ void SuiteWindowTest::aSecondFileOfPromptsGetsItsOwnName() {
     test::SeriesFixture fixture;
     const QString file = fixture.dir.filePath(QStringLiteral("prompts.txt"));
     write(file, "Once upon a time\n");
+    PromptsDialog chat(file, {}, nullptr);
+    auto* box = chat.findChild<QCheckBox*>();
+    QVERIFY(box && !box->isEnabled());
+    const std::string plain = chat.task().name;
+    write(fixture.dir.filePath(QStringLiteral("chat_template.jinja")), "{{ messages[-1].content }}");
+    chat.setCheckpoint(fixture.dir.path().toStdString());
+    QVERIFY(box->isEnabled());
+    QCOMPARE(chat.task().name, plain);
+    box->click();
+    QCOMPARE(chat.task().name, plain + " (chat template)");
+    QVERIFY(Json::parse(chat.task().definition)["chat"] == (Json{{"multiturn", true}}));
     study::Task taken;
     taken.name = "prompts";
     const PromptsDialog first(file, {}, nullptr), second(file, {taken}, nullptr);
