@@ -54,6 +54,8 @@ public:
         std::string cause = what.substr(colon == std::string::npos ? 0 : colon + 2, kLongestCause);
         while (cause.size() == kLongestCause && (cause.back() & 0x80) != 0)
             cause.pop_back(); // no half of a character
+        if (what.substr(0, kLongestCause).find("ill-formed UTF-8") != std::string::npos)
+            cause = "no UTF-8"; // and none of its bytes into a message
         problem = "not valid JSON at byte " + std::to_string(at) + " (" + cause + ")";
         return false;
     }
