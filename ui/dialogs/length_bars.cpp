@@ -79,27 +79,40 @@ void LengthBars::paintEvent(QPaintEvent*) {
     painter.drawLine(area.bottomLeft(), area.bottomRight());
     painter.setPen(theme.muted);
     const QRectF below(area.left(), area.bottom(), area.width(), height() - area.bottom());
-    painter.drawText(below, Qt::AlignLeft | Qt::AlignVCenter, QStringLiteral("0"));
-    painter.drawText(below, Qt::AlignRight | Qt::AlignVCenter,
-                     tr("%1 tokens").arg(m_lengths.width * static_cast<std::int64_t>(m_lengths.counts.size())));
+    const QString end = tr("%1 tokens").arg(m_lengths.width * static_cast<std::int64_t>(m_lengths.counts.size()));
+    if (limit().isEmpty() || limit().left() > fontMetrics().horizontalAdvance(QStringLiteral("0  ")))
+        painter.drawText(below, Qt::AlignLeft | Qt::AlignVCenter, QStringLiteral("0"));
+    if (limit().isEmpty() || limit().right() < area.right() - fontMetrics().horizontalAdvance(end + QStringLiteral("  ")))
+        painter.drawText(below, Qt::AlignRight | Qt::AlignVCenter, end);
     painter.drawText(QRectF(area.left(), 0, area.width(), area.top()), Qt::AlignLeft | Qt::AlignVCenter,
                      tr("rows by length, at most %1 in a bar").arg(static_cast<qlonglong>(most)));
     paintLimit(painter);
 }
 
-/// Where examples are cut, if any is.
-void LengthBars::paintLimit(QPainter& painter) const {
+QString LengthBars::limitText() const {
+    return tr("at most %1").arg(m_most);
+}
+
+/// The words below the place where examples are cut; empty where none is.
+QRectF LengthBars::limit() const {
     if (m_most <= 0 || m_lengths.longest <= m_most)
+        return {};
+    const QRectF area = plot();
+    const double wide = fontMetrics().horizontalAdvance(limitText());
+    const double left = std::clamp(placeOf(static_cast<double>(m_most)) - wide / 2, area.left(), area.right() - wide);
+    return {left, area.bottom(), wide, height() - area.bottom()};
+}
+
+void LengthBars::paintLimit(QPainter& painter) const {
+    if (limit().isEmpty())
         return;
     const ChartTheme theme = themeFor(palette());
     const QRectF area = plot();
     const double x = placeOf(static_cast<double>(m_most));
     painter.setPen(QPen(theme.text, 1, Qt::DashLine));
     painter.drawLine(QPointF(x, area.top()), QPointF(x, area.bottom()));
-    const QString text = tr("at most %1").arg(m_most);
-    const double wide = fontMetrics().horizontalAdvance(text);
     painter.setPen(theme.text);
-    painter.drawText(QPointF(std::clamp(x - wide / 2, area.left(), area.right() - wide), height() - fontMetrics().descent()), text);
+    painter.drawText(limit(), Qt::AlignCenter | Qt::TextDontClip, limitText());
 }
 
 } // namespace crest::ui

@@ -23,6 +23,8 @@ protected:
 private:
     QRectF plot() const;
     double placeOf(double tokens) const;
+    QString limitText() const;
+    QRectF limit() const;
     void paintLimit(QPainter& painter) const;
 
     data::LengthHistogram m_lengths;

@@ -79,7 +79,10 @@ TuningDialog::TuningDialog(const QString& path, std::vector<study::Task> existin
 }
 
 void TuningDialog::setupFields(std::int64_t context) {
-    m_name->setText(QFileInfo(m_path).completeBaseName());
+    const QString stem = QFileInfo(m_path).completeBaseName();
+    m_name->setText(stem);
+    for (int number = 2; nameIsTaken(); ++number)
+        m_name->setText(QStringLiteral("%1 %2").arg(stem).arg(number));
     m_name->setAccessibleName(tr("Name of the data"));
     m_form->setAccessibleName(tr("Form of the rows"));
     m_chat->setAccessibleName(tr("How dialogues are written"));
@@ -191,12 +194,16 @@ data::TuningDataSettings TuningDialog::settings() const {
     return settings;
 }
 
-void TuningDialog::validate() {
+bool TuningDialog::nameIsTaken() const {
     const std::string name = m_name->text().trimmed().toStdString();
+    return std::any_of(m_existing.begin(), m_existing.end(), [&](const study::Task& one) { return one.name == name; });
+}
+
+void TuningDialog::validate() {
     QString problem = m_dataProblem;
-    if (name.empty())
+    if (m_name->text().trimmed().isEmpty())
         problem = tr("The data need a name.");
-    else if (std::any_of(m_existing.begin(), m_existing.end(), [&](const study::Task& one) { return one.name == name; }))
+    else if (nameIsTaken())
         problem = tr("This study has a task of this name already.");
     const bool saidAbove = problem == m_dataProblem && !m_dataProblem.isEmpty();
     m_problem->setText(problem);

@@ -39,6 +39,7 @@ private:
     void setupLayout();
     void fillForms();
     void readRows();
+    bool nameIsTaken() const;
     void validate();
     data::TuningDataSettings settings() const;
 

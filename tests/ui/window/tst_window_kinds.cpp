@@ -392,6 +392,8 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     delete dialog;
 
     m_window->session().addTask(task);
+    TuningDialog again(rows, {task}, checkpoint.path, 128, m_window.get()); // the same file in another way has its own name
+    QCOMPARE(named<QLineEdit>(&again, QStringLiteral("Name of the data"))->text(), QStringLiteral("definitions 2"));
     auto* data = named<QComboBox>(m_window.get(), QStringLiteral("Fine-tuning data"));
     QTRY_COMPARE(data->count(), 1);
     auto* rates = named<QLineEdit>(m_window.get(), QStringLiteral("Learning rates"));
