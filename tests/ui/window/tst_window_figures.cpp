@@ -5,6 +5,7 @@
 
 #include <QAction>
 #include <QComboBox>
+#include <QLabel>
 #include <QSignalSpy>
 #include <QSlider>
 #include <QTest>
@@ -115,6 +116,20 @@ private Q_SLOTS:
             QVERIFY(bytes->size() > 2000 && !bytes->contains("<image")); // vectors only
             QVERIFY2(bytes->contains(QByteArray("--figure ") + name), name);
         }
+    }
+
+    /// What one panel says at length stands below all, so that no row of plots is lower than another; on paper it stays in its panel.
+    void longNotesStandBelow() {
+        choose(figures(), QStringLiteral("envelope"));
+        QVERIFY(isShown("envelope"));
+        const auto* below = named<QLabel>(m_window.get(), QStringLiteral("What the curves show"));
+        QVERIFY2(below && below->text().contains(QStringLiteral("\ntask 0: ")), qPrintable(below->text()));
+        for (const analysis::FigurePanel& panel : m_page->figure().panels)
+            QVERIFY(panel.notes.size() <= 1);
+        const analysis::Figure paper = m_page->figureForExport();
+        QVERIFY(paper.panels.front().notes.size() > 1);
+        for (const std::string& note : paper.panels.front().notes)
+            QVERIFY2(below->text().contains(QString::fromStdString(note)), note.c_str());
     }
 
     void theMapIsHoveredByMouseAndKeys() {

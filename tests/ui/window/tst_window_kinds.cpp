@@ -51,6 +51,22 @@ QString smallSeries(const QTemporaryDir& dir) {
     return series;
 }
 
+/// 60 rows.
+QString writeDefinitions(const QTemporaryDir& dir) {
+    QFile file(dir.filePath(QStringLiteral("definitions.jsonl")));
+    if (file.open(QIODevice::WriteOnly))
+        for (int i = 0; i < 60; ++i)
+            file.write("{\"prompt\": \"thing number " + QByteArray::number(i) + ":\", \"completion\": \" a small thing of wood\"}\n");
+    return file.fileName();
+}
+
+bool says(const QWidget* parent, const char* part) {
+    for (const QLabel* label : parent->findChildren<QLabel*>())
+        if (label->text().contains(QLatin1String(part)))
+            return true;
+    return false;
+}
+
 } // namespace
 
 class WindowKindsTest : public QObject {
@@ -72,6 +88,8 @@ private Q_SLOTS:
     void mitigationsAreReadBack();
     void settingsWrittenByHandAreNotTrusted_data();
     void settingsWrittenByHandAreNotTrusted();
+    void dataAreLookedAtFirst();
+    void allRowsAreCounted();
     void fineTuningFromAFileToCurves();
 
 private:
@@ -90,6 +108,7 @@ private:
                 return one.settings;
         return {};
     }
+    std::filesystem::path firstCheckpoint() const { return m_window->session().series().front().checkpoints.front().path; }
     QComboBox* kind() const { return named<QComboBox>(m_window.get(), QStringLiteral("Kind of probe")); }
     const study::Probe& probe() const { return m_window->findChild<ProbeDock*>()->probe(); }
     QToolButton* buttonOf(const QString& text) const {
@@ -319,6 +338,66 @@ void WindowKindsTest::settingsWrittenByHandAreNotTrusted() {
                              kLongMs);
 }
 
+/// How long they are; what becomes of long ones, which rows are held out and how many are trained on is asked for.
+void WindowKindsTest::dataAreLookedAtFirst() {
+    QTemporaryDir dir;
+    test::dropFolder(m_window.get(), smallSeries(dir));
+    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
+    const auto owned = std::make_unique<TuningDialog>(writeDefinitions(dir), std::vector<study::Task>{}, firstCheckpoint(), 128, m_window.get());
+    TuningDialog* dialog = owned.get();
+    dialog->show();
+    const QPushButton* add = buttonWith(dialog, QStringLiteral("Add data"));
+    QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled(), kLongMs);
+    auto* bars = named<QWidget>(dialog, QStringLiteral("Lengths of the examples"));
+    QVERIFY(bars && bars->isVisible() && bars->height() > 40);
+    QVERIFY2(bars->accessibleDescription().startsWith(QStringLiteral("Examples of ")), qPrintable(bars->accessibleDescription()));
+    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(12);
+    auto* tooLong = named<QComboBox>(dialog, QStringLiteral("What becomes of longer examples"));
+    choose(tooLong, QStringLiteral("longer ones are left out"));
+    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "Longer than 12 and left out: "), kLongMs);
+    QVERIFY(!bars->grab().isNull());
+    choose(tooLong, QStringLiteral("longer ones are cut at their end"));
+    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(128);
+    named<QSpinBox>(dialog, QStringLiteral("Rows that are trained on"))->setValue(48);
+    named<QSpinBox>(dialog, QStringLiteral("Seed of the split"))->setValue(3);
+    QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled() && !says(dialog, "Longer than"), kLongMs);
+    const study::Task task = dialog->task();
+    QCOMPARE(task.kind, study::TaskKind::TuningLoss);
+    const Json chosen = Json::parse(task.definition);
+    QCOMPARE(chosen.value("sample_count", 0), 48);
+    QCOMPARE(chosen.value("split_seed", 0), 3);
+    QCOMPARE(chosen.value("too_long", ""), std::string("truncate"));
+}
+
+/// Not just the rows that are shown first; and what a plan would refuse is not added.
+void WindowKindsTest::allRowsAreCounted() {
+    QTemporaryDir dir;
+    test::dropFolder(m_window.get(), smallSeries(dir));
+    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
+    const QString rows = writeDefinitions(dir);
+    QFile large(dir.filePath(QStringLiteral("large.jsonl")));
+    QVERIFY(large.open(QIODevice::WriteOnly));
+    large.write(QByteArray("{\"prompt\": \"a thing:\", \"completion\": \" of wood\"}\n").repeated(2500));
+    large.write("{\"prompt\": \"a thing:\", \"completion\": \"" + QByteArray(" wood").repeated(200) + "\"}\n{\"prompt\": 3}\n");
+    large.close();
+    auto* dialog = new TuningDialog(large.fileName(), {}, firstCheckpoint(), 128, m_window.get());
+    dialog->show();
+    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "2502 rows. "), kLongMs);
+    QVERIFY(says(dialog, "Longer than 128 and cut: 1 row.") && says(dialog, "Cannot be used: 1 row:"));
+    QVERIFY(buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    delete dialog;
+    QVERIFY(QFile::copy(rows, dir.filePath(QStringLiteral("torn.jsonl"))));
+    QFile torn(dir.filePath(QStringLiteral("torn.jsonl")));
+    QVERIFY(torn.open(QIODevice::Append));
+    torn.write("{\"prompt\": \"no end\n{\"prompt\": 3}\n");
+    torn.close();
+    dialog = new TuningDialog(torn.fileName(), {}, firstCheckpoint(), 128, m_window.get());
+    dialog->show();
+    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "2 of 62 rows cannot be used, and at most 1 % may be left out"), kLongMs);
+    QVERIFY(says(dialog, "Cannot be used: 2 rows:") && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    delete dialog;
+}
+
 void WindowKindsTest::fineTuningFromAFileToCurves() {
     QTemporaryDir dir;
     test::dropFolder(m_window.get(), smallSeries(dir));
@@ -326,12 +405,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     choose(kind(), QStringLiteral("Fine-tuning"));
     QVERIFY(!buttonWith(m_window.get(), QStringLiteral("Run"))->isEnabled()); // there are no data yet
 
-    const QString rows = dir.filePath(QStringLiteral("definitions.jsonl"));
-    QFile file(rows);
-    QVERIFY(file.open(QIODevice::WriteOnly));
-    for (int i = 0; i < 60; ++i)
-        file.write("{\"prompt\": \"thing number " + QByteArray::number(i) + ":\", \"completion\": \" a small thing of wood\"}\n");
-    file.close();
+    const QString rows = writeDefinitions(dir);
     const auto& checkpoint = m_window->session().series().front().checkpoints.front();
     auto* dialog = new TuningDialog(rows, m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
     dialog->show();
@@ -340,55 +414,8 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QVERIFY(shown->toPlainText().contains(QStringLiteral("<end>")));
     QPushButton* add = buttonWith(dialog, QStringLiteral("Add data"));
     QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled(), kLongMs);
-    const auto heads = [&dialog](const QString& part) {
-        for (const QLabel* label : dialog->findChildren<QLabel*>())
-            if (label->text().contains(part))
-                return true;
-        return false;
-    };
-    // How long they are; what becomes of long ones, which rows are held out and how many are trained on is asked for.
-    auto* bars = named<QWidget>(dialog, QStringLiteral("Lengths of the examples"));
-    QVERIFY(bars && bars->isVisible() && bars->height() > 40);
-    QVERIFY2(bars->accessibleDescription().startsWith(QStringLiteral("Examples of ")), qPrintable(bars->accessibleDescription()));
-    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(12);
-    auto* tooLong = named<QComboBox>(dialog, QStringLiteral("What becomes of longer examples"));
-    choose(tooLong, QStringLiteral("longer ones are left out"));
-    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("Longer than 12 and left out: ")), kLongMs);
-    QVERIFY(!bars->grab().isNull());
-    choose(tooLong, QStringLiteral("longer ones are cut at their end"));
-    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(128);
-    named<QSpinBox>(dialog, QStringLiteral("Rows that are trained on"))->setValue(48);
-    named<QSpinBox>(dialog, QStringLiteral("Seed of the split"))->setValue(3);
-    QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled() && !heads(QStringLiteral("Longer than")), kLongMs);
     const study::Task task = dialog->task();
     QCOMPARE(task.kind, study::TaskKind::TuningLoss);
-    const Json chosen = Json::parse(task.definition);
-    QCOMPARE(chosen.value("sample_count", 0), 48);
-    QCOMPARE(chosen.value("split_seed", 0), 3);
-    QCOMPARE(chosen.value("too_long", ""), std::string("truncate"));
-    delete dialog;
-    // All rows of large data are counted before anything runs, not just those that are shown first.
-    QFile large(dir.filePath(QStringLiteral("large.jsonl")));
-    QVERIFY(large.open(QIODevice::WriteOnly));
-    large.write(QByteArray("{\"prompt\": \"a thing:\", \"completion\": \" of wood\"}\n").repeated(2500));
-    large.write("{\"prompt\": \"a thing:\", \"completion\": \"" + QByteArray(" wood").repeated(200) + "\"}\n{\"prompt\": 3}\n");
-    large.close();
-    dialog = new TuningDialog(large.fileName(), m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
-    dialog->show();
-    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("2502 rows. ")), kLongMs);
-    QVERIFY(heads(QStringLiteral("Longer than 128 and cut: 1 row.")) && heads(QStringLiteral("Cannot be used: 1 row:")));
-    QVERIFY(buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
-    delete dialog;
-    // What a plan would refuse is not added: two of 62 rows are more than 1 %.
-    QVERIFY(QFile::copy(rows, dir.filePath(QStringLiteral("torn.jsonl"))));
-    QFile torn(dir.filePath(QStringLiteral("torn.jsonl")));
-    QVERIFY(torn.open(QIODevice::Append));
-    torn.write("{\"prompt\": \"no end\n{\"prompt\": 3}\n");
-    torn.close();
-    dialog = new TuningDialog(torn.fileName(), m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
-    dialog->show();
-    QTRY_VERIFY_WITH_TIMEOUT(heads(QStringLiteral("2 of 62 rows cannot be used, and at most 1 % may be left out")), kLongMs);
-    QVERIFY(heads(QStringLiteral("Cannot be used: 2 rows:")) && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
     delete dialog;
 
     m_window->session().addTask(task);
