@@ -12,6 +12,7 @@
 #include "core/analysis/measure.h"
 #include "core/analysis/overlay_rows.h"
 #include "core/base/json.h"
+#include "core/data/row_decoder.h"
 #include "core/data/suite.h"
 #include "core/series/names.h"
 
@@ -19,6 +20,7 @@ namespace crest::analysis {
 namespace {
 
 constexpr double kNormal975 = 1.959963984540054;
+constexpr std::size_t kLongestResult = 16'000'000, kMostValues = 200'000; ///< of one file, without its samples
 
 std::string textAt(const Json& object, const char* key) {
     const auto at = object.is_object() ? object.find(key) : object.end();
@@ -172,6 +174,8 @@ void addTask(const Json& json, const std::string& task, const Json& values, cons
 }
 
 void addFile(const OverlayFile& file, detail::OverlayBuilder& builder, std::set<std::string>& versions) {
+    if (file.content.size() > kLongestResult || data::countValues(file.content) > kMostValues) // before it is taken apart
+        return builder.leaveOut(file.name, "larger than result files of lm-evaluation-harness are (16 MB, 200,000 values); save it without its samples");
     const auto json = parseJson(file.content, file.name, {kMostOverlayBytes, 64});
     if (!json)
         return builder.leaveOut(file.name, json.error().message);

@@ -16,22 +16,6 @@ bool isBlank(char c) {
     return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-/// Commas and opening brackets outside of texts.
-std::size_t countValues(std::string_view json) {
-    std::size_t count = 0;
-    bool quoted = false;
-    for (std::size_t i = 0; i < json.size(); ++i) {
-        const char c = json[i];
-        if (c == '"')
-            quoted = !quoted;
-        else if (quoted)
-            i += c == '\\' ? 1 : 0;
-        else
-            count += c == ',' || c == '[' || c == '{' ? 1 : 0;
-    }
-    return count;
-}
-
 class JsonDecoder final : public LineDecoder {
 public:
     using LineDecoder::LineDecoder;
@@ -113,6 +97,21 @@ private:
 };
 
 } // namespace
+
+std::size_t countValues(std::string_view json) {
+    std::size_t count = 0;
+    bool quoted = false;
+    for (std::size_t i = 0; i < json.size(); ++i) {
+        const char c = json[i];
+        if (c == '"')
+            quoted = !quoted;
+        else if (quoted)
+            i += c == '\\' ? 1 : 0;
+        else
+            count += c == ',' || c == '[' || c == '{' ? 1 : 0;
+    }
+    return count;
+}
 
 Result<Json> parseRow(std::string_view text) {
     const std::size_t first = text.find_first_not_of(" \t\r\n"), last = text.find_last_not_of(" \t\r\n");

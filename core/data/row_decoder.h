@@ -18,6 +18,8 @@ constexpr bool areHopeless(std::int64_t bad, std::int64_t rows) {
     return bad >= 100'000 && bad > rows / 2;
 }
 
+/// Commas and opening brackets of a JSON text outside of its texts: how many values a parser would hold, one or two off.
+std::size_t countValues(std::string_view json);
 /// A row of JSON text: an object of bounded size.
 Result<Json> parseRow(std::string_view text);
 

@@ -9,6 +9,7 @@
 #include <QTest>
 
 #include "core/analysis/overlay.h"
+#include "tests/support/spent.h"
 
 using namespace crest;
 using namespace crest::analysis;
@@ -171,6 +172,35 @@ private Q_SLOTS:
         QCOMPARE(csv(curves).problems.size(), 20u);
         const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
         QVERIFY2(seconds < 6, "six files, a second of processor each at most");
+    }
+
+    void hostileResultsEndSoon_data() {
+        QTest::addColumn<std::string>("content");
+        const auto row = [](const char* name, const std::string& begin, const std::string& unit, std::size_t size, const std::string& end) {
+            std::string text = begin;
+            while (text.size() < size)
+                text += unit;
+            QTest::newRow(name) << text + end;
+        };
+        row("numbers", "{\"results\": {\"a\": [0", ",1", 15'000'000, "]}}");
+        row("empty objects", "{\"results\": [{}", ",{}", 15'000'000, "]}");
+        row("one-entry objects", "{\"results\": [{}", ",{\"a\":1}", 1'500'000, "]}");
+        row("tasks", "{\"results\": {", "\"a\": {\"acc\": 1},", 3'000'000, "\"b\": {}}}");
+        row("a long text", "{\"results\": {}, \"chat_template\": \"", "a", 15'900'000, "\"}");
+        row("too long a text", "{\"results\": {}, \"chat_template\": \"", "a", 40'000'000, "\"}");
+        row("a text without end", "{\"results\": \"", "a", 15'900'000, "");
+        row("a name without end", "{\"", "a", 15'900'000, "");
+        row("brackets", "", "[", 15'900'000, "");
+        row("a number without end", "{\"results\": 1", "1", 15'900'000, "");
+    }
+    void hostileResultsEndSoon() {
+        QFETCH(std::string, content);
+        const std::size_t size = content.size();
+        const OverlayFile file{"results.json", std::move(content)};
+        bool read = true;
+        const std::string over = test::beyondLimits(test::spentBy([&] { read = overlayFromHarness({&file, 1}).has_value(); }), size);
+        QVERIFY2(over.empty(), over.c_str());
+        QVERIFY(!read);
     }
 
     void harnessOfToday() {
