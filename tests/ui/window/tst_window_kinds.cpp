@@ -406,8 +406,8 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QVERIFY(!buttonWith(m_window.get(), QStringLiteral("Run"))->isEnabled()); // there are no data yet
 
     const QString rows = writeDefinitions(dir);
-    const auto& checkpoint = m_window->session().series().front().checkpoints.front();
-    auto* dialog = new TuningDialog(rows, m_window->session().study().tasks, checkpoint.path, 128, m_window.get());
+    const std::filesystem::path checkpoint = firstCheckpoint(); // the session makes its series anew
+    auto* dialog = new TuningDialog(rows, m_window->session().study().tasks, checkpoint, 128, m_window.get());
     dialog->show();
     auto* shown = named<QTextBrowser>(dialog, QStringLiteral("Rows as the model sees them"));
     QTRY_VERIFY_WITH_TIMEOUT(shown->toPlainText().contains(QStringLiteral("a small thing of wood")), kLongMs);
@@ -419,7 +419,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     delete dialog;
 
     m_window->session().addTask(task);
-    TuningDialog again(rows, {task}, checkpoint.path, 128, m_window.get()); // the same file in another way has its own name
+    TuningDialog again(rows, {task}, checkpoint, 128, m_window.get()); // the same file in another way has its own name
     QCOMPARE(named<QLineEdit>(&again, QStringLiteral("Name of the data"))->text(), QStringLiteral("definitions 2"));
     auto* data = named<QComboBox>(m_window.get(), QStringLiteral("Fine-tuning data"));
     QTRY_COMPARE(data->count(), 1);
