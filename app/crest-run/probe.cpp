@@ -85,7 +85,7 @@ void addNoiseOptions(CLI::App& command, ProbeOptions& options) {
 
 void addFineTuningOptions(CLI::App& command, ProbeRequest& request) {
     ProbeOptions& options = request.probe;
-    addStrengths(command, "--rates", options, "Peak learning rates");
+    addStrengths(command, "--rates", options, "Peak learning rates (default: as usual for models of this size)");
     addSeeds(command, options, "Trainings at each rate, in different orders of the data", "The first training's seed");
     command
         .add_option("--refine", request.refine,

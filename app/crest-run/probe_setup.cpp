@@ -18,6 +18,7 @@
 #include "core/study/runs.h"
 #include "core/study/study_json.h"
 #include "core/study/study_series.h"
+#include "core/study/usual_grid.h"
 #include "core/train/planned_memory.h"
 
 namespace crest {
@@ -136,7 +137,7 @@ Result<void> addTask(study::Study& study, const study::StudyFolder& folder, cons
 }
 
 /// The kind with its grid.
-Result<study::Probe> emptyProbe(const ProbeOptions& options) {
+Result<study::Probe> emptyProbe(const ProbeOptions& options, const series::Series& series) {
     study::Probe probe = study::baseEvaluation("", "", {});
     CREST_TRY(compute, study::computeTypeFromName(options.dtype, "--dtype"));
     probe.compute = compute;
@@ -144,6 +145,8 @@ Result<study::Probe> emptyProbe(const ProbeOptions& options) {
         return probe;
     probe.kind = options.kind;
     probe.strengths = options.strengths;
+    if (probe.strengths.empty() && options.kind == study::kFineTuning)
+        probe.strengths = study::usualRates(series);
     std::ranges::sort(probe.strengths);
     probe.settings = options.settings;
     if (study::probeKind(options.kind).trains) {
@@ -186,7 +189,7 @@ Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder&
                                   const ProbeOptions& options, const std::vector<ProbeTask>& tasks) {
     study::StudySeries& known = seriesInStudy(study, series, !options.seriesName.empty());
     CREST_CHECK(exclude(known, series, options.exclude));
-    CREST_TRY(probe, emptyProbe(options));
+    CREST_TRY(probe, emptyProbe(options, series));
     probe.series = known.name;
     for (const ProbeTask& one : tasks) {
         CREST_CHECK(addTask(study, folder, one.task));

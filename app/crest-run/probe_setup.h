@@ -20,7 +20,7 @@ namespace crest {
 struct ProbeOptions {
     std::string kind = study::kGaussianNoise, series, seriesName, study, name = "noise", dtype = "float32",
                 scale = "init";
-    std::vector<double> strengths; ///< none of a base evaluation
+    std::vector<double> strengths; ///< none of a base evaluation; of fine-tuning none stands for those usual for the series
     Json settings = {};            ///< of the kind
     std::int64_t seeds = 0, firstSeed = 1; ///< of kinds that draw
     std::vector<std::string> exclude;

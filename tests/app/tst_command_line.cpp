@@ -105,6 +105,30 @@ private Q_SLOTS:
         const study::UsualGrid usual = study::usualGrid(study::kGaussianNoise);
         const auto cells = 24 * (1 + static_cast<qlonglong>(usual.strengths.size()) * usual.seeds);
         QVERIFY2(grid.out.startsWith(QByteArray::number(cells) + " cells: "), (grid.out + grid.err).constData());
+        // Of fine-tuning the rates go by the size of the models: five for these, with three seeds.
+        const Ended rates = crestRun(probe("finetune") + words("--tune") + QStringList{QStringLiteral("glosses=%1").arg(sample("tuning/glosses.jsonl"))} +
+                                     words("--max-tokens 128"));
+        QVERIFY2(rates.out.startsWith(QByteArray::number(24 * (1 + 5 * 3)) + " cells: "), (rates.out + rates.err).constData());
+    }
+
+    /// The smaller a model, the larger its rates.
+    void ratesFollowTheSize() {
+        const auto usual = [](std::int64_t width) {
+            series::Series one;
+            one.checkpoints.resize(2); // the first cannot be read
+            series::DecoderSpec spec; // of 28 width^2 parameters and more
+            spec.family = "llama";
+            spec.width = spec.mlpWidth = width;
+            spec.vocabSize = 1000;
+            spec.layers = spec.heads = spec.kvHeads = 4;
+            spec.headSize = width / 4;
+            one.checkpoints[1].spec = spec;
+            return study::usualRates(one);
+        };
+        QCOMPARE(usual(64).front(), 2e-3);
+        QCOMPARE(usual(1024).front(), 3e-5);
+        QCOMPARE(usual(8192).front(), 4e-6);
+        QCOMPARE(study::usualRates({}), usual(1024));
     }
 };
 

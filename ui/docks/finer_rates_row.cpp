@@ -8,6 +8,7 @@
 #include <QVBoxLayout>
 
 #include "core/study/finer_rates.h"
+#include "ui/data/format.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -69,7 +70,7 @@ void FinerRatesRow::showText() {
         count += static_cast<qsizetype>(rates.size());
     QString text = m_problem;
     if (text.isEmpty() && count > 0)
-        text = tr("and %1 finer at %2 checkpoints").arg(count).arg(finer.size());
+        text = tr("and %1 finer at %2").arg(count).arg(countText(finer.size(), "checkpoint"));
     m_text->setText(text);
     m_text->setVisible(!text.isEmpty());
     m_remove->setVisible(count > 0);

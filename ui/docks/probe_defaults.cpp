@@ -31,21 +31,6 @@ int firstUsable(const std::vector<series::Series>& all) {
     return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
 }
 
-std::int64_t parametersOf(const series::Series* one) {
-    if (one)
-        for (const series::Checkpoint& checkpoint : one->checkpoints)
-            if (checkpoint.spec)
-                return series::parameterCount(*checkpoint.spec);
-    return 0;
-}
-
-std::vector<double> usualRates(std::int64_t parameters) {
-    if (parameters < 5'000'000)
-        return {2e-3, 4e-3, 8e-3, 1.2e-2, 2e-2};
-    return parameters < 200'000'000 ? std::vector<double>{3e-5, 1e-4, 3e-4, 1e-3}
-                                    : std::vector<double>{4e-6, 8e-6, 1.6e-5, 3.2e-5, 6.4e-5};
-}
-
 Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
     Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
     if (interpolates)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// What the probe dock takes where a study says nothing: the series, usual learning rates, settings of fine-tuning; and whether what a
+// What the probe dock takes where a study says nothing: the series, settings of fine-tuning; and whether what a
 // study says can be shown.
 #pragma once
 
@@ -21,12 +21,7 @@ const series::Series* seriesNamed(const StudySession& session, const std::string
 bool hasInitStd(const series::Series& one);
 /// The first series of which something can be measured; -1 where there is none.
 int firstUsable(const std::vector<series::Series>& all);
-/// Of the first readable checkpoint; 0 where nothing is known.
-std::int64_t parametersOf(const series::Series* one);
 
-/// Where fine-tuning begins to help and where it begins to harm: the smaller a model, the larger its rates. For large ones
-/// the grid of Springer et al. (from 4e-6, by doublings).
-std::vector<double> usualRates(std::int64_t parameters);
 /// Settings of a probe that trains.
 Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates);
 

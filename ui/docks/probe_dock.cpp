@@ -10,6 +10,7 @@
 
 #include "core/study/finer_rates.h"
 #include "core/study/study_json.h"
+#include "core/study/usual_grid.h"
 #include "core/train/fine_tune_settings.h"
 #include "ui/data/format.h"
 #include "ui/data/sample_study.h"
@@ -148,7 +149,8 @@ void ProbeDock::loadProbe() {
     if (!m_probe.settings.is_object())
         m_probe.settings = Json();
     if (trains() && (isNew || !canBeShown(m_probe.settings))) {
-        const std::vector<double> rates = usualRates(parametersOf(seriesNamed(m_session, name)));
+        const series::Series* one = seriesNamed(m_session, name);
+        const std::vector<double> rates = study::usualRates(one ? *one : series::Series{});
         m_probe.settings =
             usualTuning(m_data->currentData().toString().toStdString(), rates, isKind(study::kInterpolation));
         if (isNew && isKind(study::kFineTuning))
