@@ -3,6 +3,7 @@
 #pragma once
 
 #include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -38,6 +39,26 @@ inline CLI::Validator wholeNumber() {
 }
 inline CLI::Validator anyNumber() {
     return {[](std::string& text) { return detail::numberProblem<double>(text, "number"); }, ""};
+}
+namespace detail {
+inline CLI::Validator finiteNumber(bool (*isGood)(double), const char* wanted) {
+    return {[=](std::string& text) {
+                std::string problem = numberProblem<double>(text, "number");
+                double value = 0;
+                std::from_chars(text.data(), text.data() + text.size(), value);
+                if (problem.empty() && !(std::isfinite(value) && isGood(value)))
+                    problem = text + " is out of range: it must be " + wanted;
+                return problem;
+            },
+            ""};
+}
+} // namespace detail
+/// In place of CLI::PositiveNumber and CLI::NonNegativeNumber, which name the largest double with all of its digits.
+inline CLI::Validator positiveNumber() {
+    return detail::finiteNumber([](double value) { return value > 0; }, "above 0");
+}
+inline CLI::Validator zeroOrMore() {
+    return detail::finiteNumber([](double value) { return value >= 0; }, "0 or more");
 }
 
 /// "crest-run probe noise: --seeds: "a few" is no whole number ...": for CLI::App::failure_message.

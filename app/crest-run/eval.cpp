@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/command_line.h"
 #include "app/crest-run/chat_options.h"
 #include "app/crest-run/commands.h"
 #include "app/crest-run/progress_line.h"
@@ -238,16 +239,16 @@ void addEvalCommand(CLI::App& app, int& exitCode) {
     command->add_option("--data", request->data, "Folder with the tasks' data")->required();
     command->add_option("--tasks", request->tasks, "Only these, by name, separated by commas")->delimiter(',');
     command->add_option("--shots", request->shots, "Worked examples before each question (default: the task's own)")
-        ->check(CLI::NonNegativeNumber);
+        ->check(zeroOrMore());
     command->add_option("--limit", request->limit, "Only the first so many rows of each task")
-        ->check(CLI::PositiveNumber);
+        ->check(positiveNumber());
     addChatOptions(*command, request->chat);
     command->add_option("--items", request->items, "Write every item with its log-likelihoods, one JSON object a line");
     command->add_option("--compute,--dtype", request->type, "Compute type")
         ->check(CLI::IsMember({"float32", "bfloat16"}))
         ->capture_default_str();
     command->add_option("--device", request->device, "cpu, cuda or cuda:0")->capture_default_str();
-    command->add_option("--threads", request->threads, "Threads (default: all cores)")->check(CLI::PositiveNumber);
+    command->add_option("--threads", request->threads, "Threads (default: all cores)")->check(positiveNumber());
     command->add_flag("--json", request->json, "Print one JSON object for each metric");
     command->callback([request, &exitCode] { exitCode = evaluate(*request); });
 }

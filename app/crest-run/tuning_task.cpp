@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "app/command_line.h"
 #include "app/crest-run/probe_tasks.h"
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
@@ -93,11 +94,12 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     addKey<double>(command, options, "--replay-share", "replay_share", "Weight of that text in the loss");
     addKey<std::int64_t>(command, options, "--replay-tokens", "replay_tokens", "Tokens of a window of that text (default: 128)");
     command.add_option("--keep-gb", options.keepGigabytes,
-                       "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB");
+                       "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB")
+        ->check(zeroOrMore());
     command.add_option("--state-seconds", options.stateSeconds,
                        "Seconds between two saved states of a training, from which a killed one goes on (default: 30, or longer where "
                        "saving would cost above 1 % of the time); 0: after every step")
-        ->check(CLI::NonNegativeNumber);
+        ->check(zeroOrMore());
     command.add_flag("--recompute-activations", options.recompute,
                      "Activation checkpointing: less memory, up to a quarter more time, the same numbers");
 }
@@ -167,7 +169,7 @@ Result<Json> tuningSettings(const TuningOptions& options) {
     if (!options.replay.empty())
         settings["replay"] = absolutePath(options.replay);
     if (options.keepGigabytes > 0)
-        settings["keep_bytes"] = static_cast<std::int64_t>(options.keepGigabytes * 1e9);
+        settings["keep_bytes"] = static_cast<std::int64_t>(std::min(options.keepGigabytes * 1e9, 9e18));
     if (options.stateSeconds >= 0)
         settings["state_seconds"] = options.stateSeconds;
     if (options.recompute)

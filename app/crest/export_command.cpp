@@ -12,6 +12,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "app/command_line.h"
 #include "app/crest/commands.h"
 #include "app/crest/figure_files.h"
 #include "core/analysis/figure_view.h"
@@ -201,7 +202,7 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
     command->add_option("--seed", arguments->seed, "Of the figure training: which fine-tuning seed; default: the first");
     command->add_option("--quick-exponent", arguments->quickExponent,
                         "The chosen rate falls quickly where it goes as tokens to minus this, or faster")
-        ->check(CLI::PositiveNumber);
+        ->check(positiveNumber());
     CLI::Option* linearX = command->add_flag("--linear-x", arguments->linearX, "Linear horizontal axis; the default of figure-1, figure-2 and trade-off");
     command->add_flag("--log-x", arguments->logX, "Logarithmic horizontal axis; the default of the others")->excludes(linearX);
     CLI::Option* logY = command->add_flag("--log-y", arguments->logY, "Logarithmic vertical axis; the default of chosen-rate and rate-map");

@@ -76,6 +76,23 @@ private Q_SLOTS:
         QVERIFY2(ended.err.contains(said), ended.err.constData());
     }
 
+    /// Limits are said in words, not as the largest number that there is.
+    void numbersOutOfRange() {
+        const auto said = [](const QStringList& arguments) {
+            const Ended ended = crestRun(arguments);
+            return ended.code == 1 ? ended.err : QByteArray("taken");
+        };
+        const auto tuning = [&](const char* options) { return said(probe("finetune") + words("--tune a=b") + words(options)); };
+        QVERIFY(tuning("--state-seconds inf").contains("--state-seconds: inf is out of range: it must be 0 or more\n"));
+        QVERIFY(tuning("--state-seconds -1").contains("--state-seconds: -1 is out of range: it must be 0 or more\n"));
+        QVERIFY(tuning("--keep-gb nan").contains("--keep-gb: nan is out of range: it must be 0 or more\n"));
+        QVERIFY(!tuning("--keep-gb 1e-320").contains("--keep-gb"));
+        QVERIFY(!tuning("--keep-gb 1e300").contains("keep_bytes")); // all that a disk can hold
+        const QStringList eval = words("eval --model a --suite b --data c");
+        QVERIFY(said(eval + words("--limit 0")).contains("--limit: 0 is out of range: it must be above 0\n"));
+        QVERIFY(said(eval + words("--limit 1.5")).contains("--limit: \"1.5\" is no whole number\n"));
+    }
+
     void commandsAndFoldersThatAreNone() {
         const Ended none = crestRun(words("prob noise"));
         QCOMPARE(none.code, 1);
