@@ -18,7 +18,9 @@
 #include "core/eval/loss.h"
 #include "core/io/safetensors.h"
 #include "core/model/kernels.h"
+#include "core/model/ops.h"
 #include "core/probe/noise_fill.h"
+#include "core/train/fine_tune.h"
 
 namespace crest {
 namespace {
@@ -108,6 +110,45 @@ Check compare(std::string name, const Result<at::Tensor>& a, const at::Tensor& r
             fmt::format("relative difference {:.1e}, at most {:.0e}", difference, tolerance)};
 }
 
+/// Losses of some steps of fine-tuning, and how far the weights went.
+Result<at::Tensor> tunedOn(const model::WeightReader& reader, const std::string& device, train::FineTuneSettings settings) {
+    settings.maxSteps = 6, settings.batchExamples = 4;
+    std::vector<data::TuningExample> examples(12);
+    for (int i = 0; i < 12; ++i)
+        for (int t = 0; t < 20 + 7 * i; ++t) {
+            examples[static_cast<std::size_t>(i)].ids.push_back((i * 131 + t * 37) % 700);
+            examples[static_cast<std::size_t>(i)].learned.push_back(t > 8);
+        }
+    CREST_TRY(tune, train::FineTune::create(reader, settings, 1e-3, 1, examples, 1, {}, false, device));
+    std::vector<double> results;
+    while (tune->stepsDone() < tune->stepsTotal()) {
+        CREST_TRY(report, tune->step());
+        results.push_back(report.loss);
+    }
+    results.push_back(tune->distanceFromStart().distance);
+    return at::tensor(results);
+}
+
+/// Fine-tuning as other devices run it against the fused kernels: all weights, adapters, products in bfloat16.
+void addTraining(std::vector<Check>& checks, const model::WeightReader& reader, const std::string& device) {
+    train::FineTuneSettings whole, adapters, narrow;
+    adapters.loraRank = 4;
+    narrow.compute = train::ComputeType::BFloat16;
+    const struct {
+        const char* name;
+        train::FineTuneSettings settings;
+        double tolerance;
+    } cases[] = {{"fine-tuning", whole, 1e-4}, {"adapters", adapters, 1e-4}, {"fine-tuning, bfloat16", narrow, 1e-2}};
+    for (const auto& one : cases) {
+        const auto fused = tunedOn(reader, "cpu", one.settings);
+        model::setReferenceOps(true); // of no effect on another device
+        const auto other = tunedOn(reader, device, one.settings);
+        model::setReferenceOps(false);
+        const std::string name = fmt::format("{} {}", one.name, device == "cpu" ? "by LibTorch's operations" : "on " + device);
+        checks.push_back(fused ? compare(name, other, *fused, one.tolerance) : Check{name, false, fused.error().text()});
+    }
+}
+
 Result<std::vector<Check>> selfcheck(const std::string& deviceName) {
     CREST_TRY(device, model::deviceFromName(deviceName));
     const series::DecoderSpec spec = checkedSpec();
@@ -128,6 +169,7 @@ Result<std::vector<Check>> selfcheck(const std::string& deviceName) {
         checks.push_back(compare(deviceName + " against the CPU, bfloat16",
                                  logitsOn(reader, device, model::Compute::BFloat16), fused, 5e-2));
     }
+    addTraining(checks, reader, deviceName);
     return checks;
 }
 

@@ -44,10 +44,14 @@ at::Tensor rounded(int which, const at::Tensor& x) {
     return y;
 }
 
-/// Float32 outside, bfloat16 products: the weight's dtype asks for it.
+/// Float32 outside, products in the weight's type, which asks for it; in the plain form, on any device.
+bool mixedProducts(const at::Tensor& x, const at::Tensor& weight) {
+    return weight.scalar_type() != x.scalar_type();
+}
+/// The same for bfloat16 on the CPU, without allocating.
 bool wordProducts(const at::Tensor& x, const at::Tensor& weight) {
     return weight.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat && x.device().is_cpu() &&
-           x.is_contiguous();
+           x.is_contiguous() && !t_reference;
 }
 
 void linearWords(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool accumulate) {
@@ -102,6 +106,13 @@ void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bia
             y.add_(bias);
         return;
     }
+    if (mixedProducts(x, weight)) {
+        const at::Tensor product = at::mm(x.to(weight.scalar_type()), weight.t());
+        accumulate ? y.add_(product) : y.copy_(product);
+        if (bias.defined())
+            y.add_(bias);
+        return;
+    }
     if (accumulate) {
         y.addmm_(x, weight.t());
         if (bias.defined())
@@ -134,6 +145,14 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
             });
     } else if (wordProducts(x, weight) && dy.is_contiguous()) {
         linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
+    } else if (mixedProducts(x, weight)) {
+        const at::Tensor narrow = dy.to(weight.scalar_type());
+        if (dx.defined() && accumulateDx)
+            dx.add_(at::mm(narrow, weight));
+        else if (dx.defined())
+            dx.copy_(at::mm(narrow, weight));
+        if (wanted)
+            dWeight.add_(at::mm(narrow.t(), x.to(weight.scalar_type())));
     } else {
         if (dx.defined() && accumulateDx)
             dx.addmm_(dy, weight);

@@ -30,8 +30,10 @@ inline at::Tensor pages(std::int64_t count, at::ScalarType type) {
         memory, {count}, [](void* p) { std::free(p); }, type);
 }
 
-/// The same, of a shape and filled with zeros.
-inline at::Tensor zeroPages(at::IntArrayRef shape, at::ScalarType type) {
+/// The same, of a shape and filled with zeros; on another device as usual there.
+inline at::Tensor zeroPages(at::IntArrayRef shape, at::ScalarType type, const at::Device& device = at::kCPU) {
+    if (!device.is_cpu())
+        return at::zeros(shape, at::TensorOptions().dtype(type).device(device));
     return pages(c10::multiply_integers(shape), type).view(shape).zero_();
 }
 

@@ -198,7 +198,7 @@ Result<void> FineTuning::train(double rate, std::int64_t seed, const JobContext&
     const std::span<const data::TuningExample> replay =
         m_options.replay ? std::span<const data::TuningExample>(*m_options.replay) : std::span<const data::TuningExample>();
     CREST_TRY(training, train::FineTune::create(m_reader, m_options.settings, rate, seed, m_data->train,
-                                                m_options.threads, replay, m_options.recompute));
+                                                m_options.threads, replay, m_options.recompute, m_options.device));
     const fs::path folder = folderOf(rate, seed);
     if (!folder.empty()) {
         m_folders.push_back(folder);

@@ -30,6 +30,7 @@ struct KeepOptions {
 struct FineTuningOptions {
     train::FineTuneSettings settings;
     int threads = 1;
+    std::string device = "cpu"; ///< model::deviceFromName
     /// Where a training keeps its state until it is measured (Modification::done), so that what a stopped or killed runner
     /// did is taken up at the last save; "": nowhere.
     std::filesystem::path stateFolder;

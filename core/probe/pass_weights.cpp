@@ -96,6 +96,7 @@ Result<std::unique_ptr<Modification>> PassWeights::fineTuning(const Plan& plan, 
     CREST_TRY(settings, train::fineTuneSettingsFromJson(ofProbe["training"], kSettings));
     options.settings = settings;
     options.threads = m_options.threads;
+    options.device = m_options.device;
     options.saveSeconds = ofProbe.value("state_seconds", options.saveSeconds);
     options.recompute = ofProbe.value("recompute_activations", false);
     options.stateFolder = m_options.workFolder;

@@ -11,6 +11,7 @@
 
 #include "core/base/hash.h"
 #include "core/io/files.h"
+#include "core/model/decoder.h"
 #include "core/model/kernels.h"
 #include "core/model/pages.h"
 #include "core/train/available_memory.h"
@@ -42,13 +43,14 @@ OptimizerConfig optimizerOf(const FineTuneSettings& s, double learningRate) {
 
 struct FineTune::Impl {
     Impl(const model::WeightReader& weights, const FineTuneSettings& fineTune, double rate, std::int64_t runSeed,
-         TuningBatches data, std::optional<TuningBatches> ofReplay, int threadCount, bool recomputed)
+         TuningBatches data, std::optional<TuningBatches> ofReplay, int threadCount, bool recomputed, at::Device on)
         : reader(weights)
         , settings(fineTune)
         , optimizer(optimizerOf(fineTune, rate))
         , seed(runSeed)
         , threads(threadCount)
         , recompute(recomputed)
+        , device(on)
         , batches(std::move(data))
         , replay(std::move(ofReplay))
         , layout(parameterLayout(weights.spec()))
@@ -56,14 +58,14 @@ struct FineTune::Impl {
         makeState();
         current = stepWeights = decoderTensors(reader.spec(), layout, flat);
         if (settings.compute == ComputeType::BFloat16) {
-            rounded = at::zeros({layout.total}, at::kBFloat16);
+            rounded = at::zeros({layout.total}, at::TensorOptions().dtype(at::kBFloat16).device(device));
             stepWeights = withMatrices(current, decoderTensors(reader.spec(), layout, rounded));
         }
         if (settings.l2ToStart > 0 && !lowRank)
             start = flat.clone();
         longest = std::max(batches.longest(), replay ? replay->longest() : 0);
         passRows = rowsOfPass(reader.spec(), settings, longest);
-        source.emplace(reader, layout, flat);
+        source.emplace(reader, layout, host);
         enterStage();
     }
 
@@ -72,20 +74,34 @@ struct FineTune::Impl {
         if (settings.loraRank > 0) {
             lowRank.emplace(reader, layout, stages.front().part, settings);
             const std::int64_t adapters = lowRank->layout().total;
-            state = model::zeroPages({3, adapters}, at::kFloat);
-            ofAdapters = at::zeros({adapters}, at::kFloat);
+            state = model::zeroPages({3, adapters}, at::kFloat, device);
+            ofAdapters = at::zeros_like(state.select(0, 0));
             at::Tensor trained = state.select(0, 0);
             lowRank->begin(trained, seed);
-            flat = model::zeroPages({layout.total}, at::kFloat);
+            flat = model::zeroPages({layout.total}, at::kFloat, device);
         } else {
-            state = model::zeroPages({3, layout.total}, at::kFloat);
+            state = model::zeroPages({3, layout.total}, at::kFloat, device);
             flat = state.select(0, 0);
         }
-        fillFrom(reader, layout, flat);
+        host = device.is_cpu() ? flat : model::zeroPages({layout.total}, at::kFloat);
+        fillFrom(reader, layout, host);
+        if (device.is_cpu())
+            return;
+        flat.copy_(host);
+        if (lowRank)
+            lowRank->keepStart(flat);
+    }
+
+    /// What files and measurements read, as the weights are now.
+    void bringToHost() {
+        if (device.is_cpu() || hostSteps == done)
+            return;
+        host.copy_(flat);
+        hostSteps = done;
     }
 
     std::string instructions() const {
-        return std::string(model::cpuKernels().isa) +
+        return (device.is_cpu() ? std::string(model::cpuKernels().isa) : c10::DeviceTypeName(device.type(), true)) +
                (settings.compute == ComputeType::BFloat16 ? ", bfloat16 products" : "");
     }
     std::string identityOf(const std::string& outer) const {
@@ -122,6 +138,7 @@ struct FineTune::Impl {
     std::int64_t seed;
     int threads;
     bool recompute; ///< activations
+    at::Device device;
     TuningBatches batches;
     std::optional<TuningBatches> replay;
     ParameterLayout layout;
@@ -130,6 +147,8 @@ struct FineTune::Impl {
     std::optional<GradientLanes> lanes;
     std::optional<LowRank> lowRank;
     at::Tensor flat;                      ///< the weights as they are now; of full tuning the first row of `state`
+    at::Tensor host;                      ///< `flat` itself on the CPU, else its copy after hostSteps steps
+    std::int64_t hostSteps = 0;
     at::Tensor state, ofAdapters;         ///< [3, trained]; the gradient of adapters
     at::Tensor rounded, start;
     DecoderTensors current, stepWeights;  ///< what is trained, and what a step multiplies with
@@ -144,7 +163,7 @@ void FineTune::Impl::enterStage() {
     const TuningStage& now = *std::ranges::find_if(stages, [&](const TuningStage& one) { return done < one.end; });
     if (stage != &now) {
         lanes.reset();
-        lanes.emplace(reader.spec(), now.part, settings.gradientLanes);
+        lanes.emplace(reader.spec(), now.part, device.is_cpu() ? settings.gradientLanes : 1, device);
         stage = &now;
     }
     if (done == now.begin && done > 0)
@@ -158,11 +177,12 @@ void FineTune::Impl::makePasses() {
     if (workers.size() == count)
         return;
     const series::DecoderSpec& spec = reader.spec();
-    if (passRows > longest)
+    if (passRows > longest && device.is_cpu())
         requireAvailable(static_cast<std::int64_t>(count) * passBytes(spec, passRows, recompute));
     for (workers.clear(); workers.size() < count;)
-        workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, at::kFloat, true, at::kCPU, recompute));
-    at::empty({32 << 20}, at::kByte); // not touched, and given back
+        workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, at::kFloat, true, device, recompute));
+    if (device.is_cpu())
+        at::empty({32 << 20}, at::kByte); // not touched, and given back
 }
 
 double FineTune::Impl::runLane(DecoderPass& pass, DecoderTensors& gradients, const TuningBatches& from,
@@ -172,8 +192,8 @@ double FineTune::Impl::runLane(DecoderPass& pass, DecoderTensors& gradients, con
         const std::size_t count = from.passWithin(examples, passRows);
         TuningRows rows = from.rowsOf(examples.first(count));
         const auto size = static_cast<std::int64_t>(rows.ids.size());
-        const at::Tensor ids = at::from_blob(rows.ids.data(), {size}, at::kLong);
-        const at::Tensor targets = at::from_blob(rows.targets.data(), {size}, at::kLong);
+        const at::Tensor ids = at::from_blob(rows.ids.data(), {size}, at::kLong).to(device);
+        const at::Tensor targets = at::from_blob(rows.targets.data(), {size}, at::kLong).to(device);
         const at::Tensor& loss =
             pass.forwardBackward(stepWeights, gradients, ids, targets, scale, rows.documents);
         sum += loss.sum(at::kDouble).item<double>() * scale;
@@ -279,17 +299,19 @@ FineTune::~FineTune() = default;
 Result<std::unique_ptr<FineTune>> FineTune::create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                    double learningRate, std::int64_t seed,
                                                    std::span<const data::TuningExample> examples, int threads,
-                                                   std::span<const data::TuningExample> replay, bool recompute) {
+                                                   std::span<const data::TuningExample> replay, bool recompute,
+                                                   const std::string& device) {
     if (!(learningRate > 0) || !(learningRate <= 10))
         return fail(ErrorKind::OutOfRange,
                     fmt::format("The learning rate {} is not above 0 and at most 10.", learningRate));
     const series::DecoderSpec& spec = reader.spec();
+    CREST_TRY(on, model::deviceFromName(device));
     CREST_TRY(batches, TuningBatches::create(examples, settings, spec.vocabSize, spec.contextLength, seed));
     CREST_TRY(replayed, replayBatches(settings, spec, replay, batches.steps(), seed));
     try {
         auto impl = std::make_unique<Impl>(reader, settings, learningRate, seed, std::move(batches), std::move(replayed),
-                                           threads, recompute);
-        if (!std::isfinite(at::dot(impl->flat, impl->flat).item<double>())) // makes no copy
+                                           threads, recompute, on);
+        if (!std::isfinite(at::dot(impl->host, impl->host).item<double>())) // makes no copy
             CREST_CHECK(reader.checkedRms().map([](const auto&) {})); // names the tensor
         return std::unique_ptr<FineTune>(new FineTune(std::move(impl)));
     } catch (const std::exception& e) {
@@ -347,7 +369,7 @@ std::string FineTune::instructions() const {
 Result<void> FineTune::saveState(const std::filesystem::path& folder, const std::string& identity) const {
     Json facts;
     facts[kPassRows] = m_impl->passRows;
-    return saveRunState(folder, m_impl->identityOf(identity), m_impl->done, m_impl->state, facts);
+    return saveRunState(folder, m_impl->identityOf(identity), m_impl->done, m_impl->state.cpu(), facts);
 }
 
 double FineTune::stateBytes() const {
@@ -356,9 +378,13 @@ double FineTune::stateBytes() const {
 
 Result<bool> FineTune::loadState(const std::filesystem::path& folder, const std::string& identity) {
     Json facts;
-    CREST_TRY(step, loadRunState(folder, m_impl->identityOf(identity), m_impl->state, &facts));
+    at::Tensor state = m_impl->device.is_cpu() ? m_impl->state : at::zeros(m_impl->state.sizes(), at::kFloat);
+    CREST_TRY(step, loadRunState(folder, m_impl->identityOf(identity), state, &facts));
     if (!step)
         return false;
+    if (!m_impl->device.is_cpu())
+        m_impl->state.copy_(state);
+    m_impl->hostSteps = -1;
     m_impl->workers.clear();
     if (facts.contains(kPassRows) && facts[kPassRows].is_number_integer())
         m_impl->passRows = std::clamp(facts[kPassRows].get<std::int64_t>(), m_impl->longest, m_impl->passRows);
@@ -372,6 +398,7 @@ Result<bool> FineTune::loadState(const std::filesystem::path& folder, const std:
 }
 
 model::WeightSource& FineTune::weights() {
+    m_impl->bringToHost();
     return *m_impl->source;
 }
 
@@ -382,6 +409,7 @@ Result<void> FineTune::writeCheckpoint(const std::filesystem::path& origin, cons
                     origin.string());
     CREST_TRY(text, io::readTextFile(origin / "config.json", 10'000'000));
     CREST_TRY(config, parseJson(text, (origin / "config.json").string()));
+    m_impl->bringToHost();
     config["dtype"] = "float32";
     config.erase("torch_dtype"); // the older name of the same
     return publishFolder(folder, [&](const std::filesystem::path& temporary) -> Result<void> {
@@ -396,6 +424,7 @@ Result<void> FineTune::writeCheckpoint(const std::filesystem::path& origin, cons
 }
 
 WeightDistance FineTune::distanceFromStart() const {
+    m_impl->bringToHost();
     return distanceBetween(m_impl->reader, *m_impl->source);
 }
 

@@ -31,12 +31,13 @@ public:
     /// `reader`, `examples` and `replay` must live on. Errors: a setting or the rate out of range; ids that the model does
     /// not know; nothing to learn; weights that are not finite; too little memory. `threads` of gradientLanes lanes run side
     /// by side. `replay`: pretraining text, where settings.replayShare is above 0. `recompute`: activation checkpointing,
-    /// which changes no bit (DecoderPass).
+    /// which changes no bit (DecoderPass). `device` as model::deviceFromName has it: elsewhere than on the CPU a step is one
+    /// lane, and the last bits are those of the device's sums.
     static Result<std::unique_ptr<FineTune>> create(const model::WeightReader& reader, const FineTuneSettings& settings,
                                                     double learningRate, std::int64_t seed,
                                                     std::span<const data::TuningExample> examples, int threads,
                                                     std::span<const data::TuningExample> replay = {},
-                                                    bool recompute = false);
+                                                    bool recompute = false, const std::string& device = "cpu");
     ~FineTune();
 
     /// One optimiser step. Where its loss or gradient is not finite, or the loss is above the bound, nothing is updated and
@@ -60,7 +61,7 @@ public:
     /// Indices of the examples of a step (0-based), in order; and of what of `replay` goes with them.
     std::vector<std::int64_t> examplesOfStep(std::int64_t step) const;
     std::vector<std::int64_t> replayOfStep(std::int64_t step) const;
-    /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products").
+    /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products", "cuda").
     std::string instructions() const;
 
     /// Writes weights, moments and the rows of a pass as they are now, and takes them up again (run_state.h): training then

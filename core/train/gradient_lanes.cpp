@@ -12,10 +12,11 @@
 
 namespace crest::train {
 
-GradientLanes::GradientLanes(const series::DecoderSpec& spec, const ParameterLayout& layout, std::int64_t count) {
+GradientLanes::GradientLanes(const series::DecoderSpec& spec, const ParameterLayout& layout, std::int64_t count,
+                             const at::Device& device) {
     for (std::int64_t i = 0; i < count; ++i) {
         Lane lane;
-        lane.gradients = model::zeroPages({layout.total}, at::kFloat);
+        lane.gradients = model::zeroPages({layout.total}, at::kFloat, device);
         lane.views = decoderTensors(spec, layout, lane.gradients);
         m_lanes.push_back(std::move(lane));
     }

@@ -14,7 +14,8 @@ namespace crest::train {
 
 class GradientLanes {
 public:
-    GradientLanes(const series::DecoderSpec& spec, const ParameterLayout& layout, std::int64_t count);
+    GradientLanes(const series::DecoderSpec& spec, const ParameterLayout& layout, std::int64_t count,
+                  const at::Device& device = at::kCPU);
 
     std::size_t count() const { return m_lanes.size(); }
     /// Threads that run() would use of `threads`.

@@ -69,11 +69,12 @@ LowRank::LowRank(const model::WeightReader& reader, const ParameterLayout& weigh
 }
 
 void LowRank::begin(at::Tensor& adapters, std::int64_t seed) const {
-    adapters.zero_();
+    at::Tensor drawn = at::zeros({m_layout.total}, at::kFloat);
     for (const Adapter& adapter : m_adapters) {
-        at::Tensor a = parameterView(adapter.a, adapters);
+        at::Tensor a = parameterView(adapter.a, drawn);
         fillUniform(a, seed, adapter.a.info.name, 1 / std::sqrt(static_cast<double>(a.size(1))));
     }
+    adapters.copy_(drawn);
 }
 
 /// By the own products: their bits do not depend on the number of threads.
@@ -85,8 +86,11 @@ void LowRank::addProduct(const Adapter& adapter, const at::Tensor& adapters, dou
 
 void LowRank::merge(const at::Tensor& adapters, at::Tensor& flat) const {
     for (const Adapter& adapter : m_adapters) {
-        fillSlot(m_reader, adapter.tensor, adapter.weight, flat);
         at::Tensor merged = parameterView(adapter.weight, flat);
+        if (m_start.defined())
+            merged.copy_(parameterView(adapter.weight, m_start));
+        else
+            fillSlot(m_reader, adapter.tensor, adapter.weight, flat);
         addProduct(adapter, adapters, m_scale, merged);
     }
 }

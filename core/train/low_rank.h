@@ -28,8 +28,10 @@ public:
     /// Where A and B lie in a buffer of `total` elements; all of them decay.
     const ParameterLayout& layout() const { return m_layout; }
 
-    /// Fills `adapters` [layout().total], float32: A by (seed, matrix, element) alone, B with zeros.
+    /// Fills `adapters` [layout().total], float32, of any device: A by (seed, matrix, element) alone, B with zeros.
     void begin(at::Tensor& adapters, std::int64_t seed) const;
+    /// The start is taken from `flat` from here on, a copy of it, not from the reader: what another device needs.
+    void keepStart(const at::Tensor& flat) { m_start = flat.clone(); }
     /// The adapted matrices of `flat` become start + scale B A.
     void merge(const at::Tensor& adapters, at::Tensor& flat) const;
     /// From the gradients of the merged matrices to those of A and B, which are overwritten. `l2ToStart` adds the gradient
@@ -49,6 +51,7 @@ private:
     const model::WeightReader& m_reader;
     double m_scale;
     ParameterLayout m_layout;
+    at::Tensor m_start;
     std::vector<Adapter> m_adapters;
 };
 

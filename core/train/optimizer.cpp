@@ -24,7 +24,8 @@ double learningRateAt(const OptimizerConfig& config, std::int64_t step, std::int
 }
 
 double clipGradients(at::Tensor& gradients, double clipNorm) {
-    const double norm = std::sqrt(at::dot(gradients, gradients).item<double>());
+    const double norm = gradients.is_cpu() ? std::sqrt(at::dot(gradients, gradients).item<double>())
+                                           : at::linalg_vector_norm(gradients).item<double>();
     if (clipNorm > 0 && clipNorm / (norm + 1e-6) < 1)
         gradients.mul_(clipNorm / (norm + 1e-6));
     return norm;
@@ -40,7 +41,7 @@ void updateAdamW(const OptimizerConfig& config, const ParameterLayout& layout, a
         const at::Tensor mine = state.narrow(1, begin, count);
         const std::vector<at::Tensor> weights{mine.select(0, 0)}, grads{gradients.narrow(0, begin, count)},
             first{mine.select(0, 1)}, second{mine.select(0, 2)},
-            steps{at::scalar_tensor(static_cast<double>(step), at::kFloat)};
+            steps{at::scalar_tensor(static_cast<double>(step), gradients.options())};
         at::_fused_adamw_(weights, grads, first, second, {}, steps, rate, config.beta1, config.beta2,
                           part == 0 ? config.weightDecay : 0.0, config.epsilon, /*amsgrad=*/false, /*maximize=*/false);
     }

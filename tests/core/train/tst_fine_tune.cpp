@@ -10,6 +10,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/model/ops.h"
 #include "core/train/fine_tune.h"
 #include "core/train/save_pace.h"
 #include "tests/core/train/tuning_fixture.h"
@@ -334,6 +335,42 @@ private Q_SLOTS:
         QVERIFY(std::abs(rates[0] - 0.005) < 1e-15 && std::abs(rates[1] - 0.01) < 1e-15);
         QVERIFY(std::abs(rates[2] - 0.01) < 1e-15 && std::abs(rates[11] - 0.005) < 1e-15);
         QVERIFY(std::abs(rates[19] - 0.01 / 18) < 1e-15);
+    }
+
+    /// What runs on other devices: LibTorch's own operations, in float32 and with products in bfloat16, of all weights,
+    /// adapters and the head first.
+    void plainOperationsGoTheSameWay() {
+        const auto losses = [&](const FineTuneSettings& settings, bool plain) {
+            model::setReferenceOps(plain);
+            const auto tune = make(settings);
+            std::vector<double> all;
+            while (tune && tune->stepsDone() < tune->stepsTotal())
+                if (const auto report = tune->step())
+                    all.push_back(report->loss);
+                else
+                    break;
+            model::setReferenceOps(false);
+            if (tune)
+                all.push_back(tune->distanceFromStart().distance);
+            return all;
+        };
+        FineTuneSettings adapters = quick(), headFirst = quick(), narrow = quick();
+        adapters.loraRank = 4, headFirst.headShare = 0.3, narrow.compute = ComputeType::BFloat16;
+        for (const FineTuneSettings& settings : {quick(), adapters, headFirst, narrow}) {
+            const double tolerance = settings.compute == ComputeType::BFloat16 ? 1e-2 : 1e-4;
+            const std::vector<double> fused = losses(settings, false), plain = losses(settings, true);
+            QCOMPARE(fused.size(), 13u);
+            QCOMPARE(plain.size(), fused.size());
+            for (std::size_t i = 0; i < fused.size(); ++i)
+                QVERIFY2(std::abs(plain[i] / fused[i] - 1) < tolerance,
+                         qPrintable(QStringLiteral("%1: %2 and %3").arg(i).arg(plain[i]).arg(fused[i])));
+        }
+    }
+
+    void aDeviceThatIsNotThereIsSaid() {
+        const auto made = FineTune::create(*m_reader, quick(), 1e-3, 1, m_examples, 1, {}, false, "cuda:99");
+        QVERIFY(!made);
+        QVERIFY2(made.error().text().find("cuda:99") != std::string::npos, made.error().text().c_str());
     }
 };
 
