@@ -60,6 +60,7 @@ Json toJson(const study::ResultRow& row, const data::MetricValue& metric, const 
             {"checkpoint", row.checkpoint},
             {"tokens", row.tokens ? Json(*row.tokens) : Json()},
             {"modification", row.modification},
+            {"noise_scale", row.noiseScale.empty() ? Json() : Json(row.noiseScale)}, // tells settings of one kind apart
             {"strength", row.strength},
             {"seed", row.seed},
             {"task", row.task},

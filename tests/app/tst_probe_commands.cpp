@@ -8,6 +8,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "core/study/queueing.h"
 #include "core/study/runs.h"
@@ -288,6 +289,11 @@ private Q_SLOTS:
 
         const Ended results = crestRun({"results", pathOf(study), "--json"});
         std::map<std::pair<std::string, double>, std::map<std::string, double>> values; // of the first checkpoint
+        std::set<std::string> tunings; // with adapters, and with replay: rows that are alike but for this
+        for (const Json& row : results.lines)
+            if (row.at("modification") == "fine-tuning")
+                tunings.insert(row.at("noise_scale").get<std::string>());
+        QCOMPARE(tunings.size(), std::size_t(2));
         for (const Json& row : results.lines)
             if (row.at("tokens") == 1000 && row.at("value").is_number())
                 values[{row.at("modification").get<std::string>(), row.at("strength").get<double>()}]
