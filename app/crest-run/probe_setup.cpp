@@ -234,7 +234,7 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     CREST_TRY(tasks, tasksOf(options.tasks));
     planned.tasks = std::move(tasks);
     if (!options.tuning.data.empty()) {
-        CREST_TRY(tuning, tuningTask(options.tuning));
+        CREST_TRY(tuning, tuningTask(options.tuning, planned.series));
         ProbeTask& trained = *planned.tasks.emplace(planned.tasks.begin());
         trained.task = std::move(tuning);
         trained.role = study::Role::InDistribution;

@@ -69,7 +69,7 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     command.add_option("--chat", options.chat, "How dialogues are written (resources/tuning); default: plain, as the form says");
     command.add_flag("--learn-all", options.learnAll, "Learn prompts, too, not just what completes them");
     command.add_flag("--drop-long", options.drop, "Leave out examples that are too long, instead of cutting their end");
-    command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512)");
+    command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512, or the models' context where that is shorter)");
     command.add_option("--held-out", options.heldOutShare, "Share of the rows that is held out")->capture_default_str();
     command.add_option("--held-out-rows", options.heldOutCount, "So many rows instead");
     command.add_option("--split-seed", options.splitSeed, "Which rows are held out")->capture_default_str();
@@ -104,7 +104,7 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
                      "Activation checkpointing: less memory, up to a quarter more time, the same numbers");
 }
 
-Result<study::Task> tuningTask(const TuningOptions& options) {
+Result<study::Task> tuningTask(const TuningOptions& options, const series::Series& series) {
     CREST_TRY(named, namedFile(options.data));
     data::TuningDataSettings settings;
     settings.path = named.file;
@@ -112,6 +112,9 @@ Result<study::Task> tuningTask(const TuningOptions& options) {
     settings.chat = options.chat;
     settings.lossOn = options.learnAll ? data::LossOn::All : data::LossOn::Completions;
     settings.tooLong = options.drop ? data::TooLong::Drop : data::TooLong::Truncate;
+    for (const series::Checkpoint& checkpoint : series.checkpoints)
+        if (checkpoint.spec && checkpoint.spec->contextLength >= 2)
+            settings.maxTokens = std::min(settings.maxTokens, checkpoint.spec->contextLength);
     if (options.maxTokens > 0)
         settings.maxTokens = options.maxTokens;
     settings.split.heldOutShare = options.heldOutShare;

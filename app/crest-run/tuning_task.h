@@ -9,6 +9,7 @@
 #include "core/base/job_context.h"
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/series/series.h"
 #include "core/study/types.h"
 
 namespace CLI {
@@ -21,7 +22,7 @@ struct TuningOptions {
     std::string data; ///< NAME=FILE; "" for probes that train nothing
     std::string form = "auto", chat;
     bool learnAll = false, drop = false;
-    std::int64_t maxTokens = 0; ///< 0: 512
+    std::int64_t maxTokens = 0; ///< 0: 512, or the context of the series where that is shorter
     double heldOutShare = 0.1;
     std::int64_t heldOutCount = 0, splitSeed = 1, sampleCount = 0;
     std::string replay;    ///< file of pretraining text
@@ -34,7 +35,7 @@ struct TuningOptions {
 void addTuningOptions(CLI::App& command, TuningOptions& options);
 
 /// The task that measures the held-out part; its other rows are trained on. Reads the first rows of the data.
-Result<study::Task> tuningTask(const TuningOptions& options);
+Result<study::Task> tuningTask(const TuningOptions& options, const series::Series& series);
 /// What a person should know of a plan's fine-tuning data before anything is trained on them: rows that cannot be used, examples that
 /// are cut, left out or repeated; a line each, with the task's name. Tokenises them as every cell will, once for each tokenizer of
 /// the plan. Where no tokenizer can, its error.

@@ -153,8 +153,9 @@ Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint
             if (settings.maxTokens > checkpoint.spec->contextLength)
                 return fail(ErrorKind::OutOfRange,
                             fmt::format("Task \"{}\": examples may be {} tokens, longer than this model's context of {}; "
-                                        "add the data again with shorter examples.",
-                                        task.name, settings.maxTokens, checkpoint.spec->contextLength),
+                                        "add the data again with examples of at most {}.",
+                                        task.name, settings.maxTokens, checkpoint.spec->contextLength,
+                                        counted(checkpoint.spec->contextLength, "token")),
                             checkpoint.path.string());
         }
         if (task.kind == TaskKind::TextLoss && task.windowTokens > checkpoint.spec->contextLength)

@@ -256,6 +256,10 @@ private Q_SLOTS:
                                  "crest-run probe: uneven: cannot be used: "})
             QVERIFY2(noted.err.contains(note), noted.err);
         QVERIFY(!fs::exists(study));
+        const Ended usual = crestRun(command); // no longer than the models' context
+        QVERIFY2(usual.code == 0 && usual.err.contains("longer than 64 tokens and are cut off there"), usual.err);
+        const Ended tooLong = crestRun(command + QStringList{"--max-tokens", "512"});
+        QVERIFY2(tooLong.code == 1 && tooLong.err.contains("add the data again with examples of at most 64 tokens."), tooLong.err);
         const Ended nothing = crestRun(command.mid(0, command.size() - 1) + QStringList{"--max-tokens", "2", "--drop-long"});
         QVERIFY2(nothing.code != 0 && nothing.err.contains("no example is left to train on"), nothing.err);
         QVERIFY(!fs::exists(study)); // nor was anything queued
