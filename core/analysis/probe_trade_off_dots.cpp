@@ -66,7 +66,7 @@ Dot baseDot(const Setting& setting) {
 /// are left out: the mean over these alone would lie beside the others for their luck.
 void addSmallerRates(Dots& out, const Setting& plain, double limit) {
     for (const auto& [rate, source] : plain.rates) {
-        const bool everywhere = std::ranges::all_of(plain.tried, [&](const auto& one) { return std::ranges::binary_search(one.second, rate); });
+        const bool everywhere = std::ranges::all_of(plain.tried, [&, rate = rate](const auto& one) { return std::ranges::binary_search(one.second, rate); });
         if (rate >= limit || isAt(rate, limit) || !everywhere)
             continue;
         Dot dot = emptyDot(plain);
