@@ -91,4 +91,11 @@ Result<void> checkFineTuneSettings(const FineTuneSettings& settings, const std::
     return {};
 }
 
+OptimizerConfig optimizerConfig(const FineTuneSettings& s, double learningRate) {
+    OptimizerConfig o;
+    o.learningRate = learningRate, o.warmupShare = s.warmupShare, o.finalShare = 0, o.schedule = s.schedule;
+    o.beta1 = s.beta1, o.beta2 = s.beta2, o.epsilon = s.epsilon, o.weightDecay = s.weightDecay, o.clipNorm = s.clipNorm;
+    return o;
+}
+
 } // namespace crest::train

@@ -47,4 +47,7 @@ Result<FineTuneSettings> fineTuneSettingsFromJson(const Json& json, const std::s
 /// The same checks for settings that were made in memory.
 Result<void> checkFineTuneSettings(const FineTuneSettings& settings, const std::string& where);
 
+/// The optimiser of these settings at one learning rate.
+OptimizerConfig optimizerConfig(const FineTuneSettings& settings, double learningRate);
+
 } // namespace crest::train
