@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -74,6 +75,28 @@ Json toJson(const study::ResultRow& row, const data::MetricValue& metric, const 
             {"cached_at", row.cachedAt}};
 }
 
+/// Of a modification that is stored with several settings, what tells them apart: else rows would look alike.
+class SettingsColumn {
+public:
+    explicit SettingsColumn(const std::vector<study::ResultRow>& rows) {
+        std::map<std::string, std::set<std::string>> settings;
+        for (const study::ResultRow& row : rows)
+            settings[row.modification].insert(row.noiseScale);
+        for (const auto& [modification, own] : settings)
+            if (own.size() > 1)
+                m_several.insert(modification);
+    }
+    std::string title() const { return m_several.empty() ? "" : fmt::format("  {:<10}", "settings"); }
+    std::string of(const study::ResultRow& row) const {
+        if (m_several.empty())
+            return "";
+        return fmt::format("  {:<10}", m_several.contains(row.modification) ? row.noiseScale.substr(0, 10) : "");
+    }
+
+private:
+    std::set<std::string> m_several; ///< modifications
+};
+
 void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
     std::size_t checkpoint = 10, task = 4, metric = 6, unit = 4;
     for (const study::ResultRow& row : rows) {
@@ -84,14 +107,15 @@ void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
             unit = std::max(unit, one.unit.size());
         }
     }
-    fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
-               "checkpoint", checkpoint, "tokens", "modification", "strength", "seed", "task", task, "role", "metric",
+    const SettingsColumn settings(rows);
+    fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
+               "checkpoint", checkpoint, "tokens", "modification", settings.title(), "strength", "seed", "task", task, "role", "metric",
                metric, "value", "stderr", "n", "unit", unit);
     for (const study::ResultRow& row : rows)
         for (const data::MetricValue& one : metricsOf(row))
-            fmt::print("{:<{}}  {:>8}  {:<14}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
+            fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
                        row.checkpoint, checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
-                       row.modification, formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
+                       row.modification, settings.of(row), formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
                        one.metric, metric, std::isfinite(one.value) ? fmt::format("{:.6f}", one.value) : "not finite",
                        std::isfinite(one.stderr_) ? fmt::format("{:.6f}", one.stderr_) : "-", row.n, one.unit,
                        row.cause.empty() ? "" : "  " + row.cause);

@@ -298,6 +298,10 @@ private Q_SLOTS:
             if (row.at("modification") == "fine-tuning")
                 tunings.insert(row.at("noise_scale").get<std::string>());
         QCOMPARE(tunings.size(), std::size_t(2));
+        const Ended table = crestRun({"results", pathOf(study)});
+        QVERIFY2(table.out.contains("  settings  "), table.out);
+        for (const std::string& one : tunings)
+            QVERIFY2(table.out.contains("  fine-tuning     " + QByteArray::fromStdString(one.substr(0, 10))), table.out);
         for (const Json& row : results.lines)
             if (row.at("tokens") == 1000 && row.at("value").is_number())
                 values[{row.at("modification").get<std::string>(), row.at("strength").get<double>()}]

@@ -65,7 +65,7 @@ void CurvesPage::setupBar() {
     m_budgetLabel = row->addField(tr("&of"), m_budget);
     m_shareLabel = row->addField(tr("Sha&re"), m_share);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
-    row->addField(tr("&x axis"), m_x);
+    m_xLabel = row->addField(tr("&x axis"), m_x);
     row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     for (QWidget* later : std::initializer_list<QWidget*>{m_run, m_runLabel, m_figure, m_figureLabel, m_strength,

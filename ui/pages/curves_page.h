@@ -76,7 +76,7 @@ private:
            *m_metricLabel = nullptr;
     QCheckBox* m_inflections;
     ShareSlider* m_share; ///< of an interpolation's curves
-    QLabel* m_shareLabel = nullptr;
+    QLabel *m_shareLabel = nullptr, *m_xLabel = nullptr;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;
     std::vector<std::vector<std::string>> m_panelNotes; ///< of every panel as the figure came

@@ -110,6 +110,8 @@ void CurvesPage::fillPlaces() {
         one->setVisible(ofStrength);
     for (QWidget* one : {static_cast<QWidget*>(m_budget), static_cast<QWidget*>(m_budgetLabel)})
         one->setVisible(tradeOff);
+    for (QWidget* one : {static_cast<QWidget*>(m_x), static_cast<QWidget*>(m_xLabel), static_cast<QWidget*>(m_inflections)})
+        one->setVisible(!tradeOff); // which has a score on either axis
     fillShares();
 }
 

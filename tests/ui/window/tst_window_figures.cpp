@@ -107,6 +107,7 @@ private Q_SLOTS:
         QCOMPARE(static_cast<int>(m_page->figure().panels.size()), panels);
         QCOMPARE(strengths()->isVisible(), std::string(name) == "decomposition" || std::string(name) == "trade-off");
         QCOMPARE(budgets()->isVisible(), std::string(name) == "trade-off");
+        QCOMPARE(named<QComboBox>(m_window.get(), QStringLiteral("Quantity on the x axis"))->isVisible(), std::string(name) != "trade-off");
         QVERIFY(!m_window->grab().isNull());
         for (const FigureFormat format : {FigureFormat::Pdf, FigureFormat::Svg}) {
             ExportOptions options;
