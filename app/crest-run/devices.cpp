@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "app/crest-run/commands.h"
+#include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/io/files.h"
@@ -42,7 +43,7 @@ DeviceFacts cpuFacts() {
     DeviceFacts cpu;
     cpu.name = "cpu";
     cpu.cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    cpu.description = fmt::format("{} core{}", cpu.cores, cpu.cores == 1 ? "" : "s");
+    cpu.description = counted(cpu.cores, "core");
     if (const auto meminfo = io::readTextFile("/proc/meminfo", 1'000'000)) {
         cpu.freeBytes = meminfoBytes(*meminfo, "MemAvailable");
         cpu.totalBytes = meminfoBytes(*meminfo, "MemTotal");

@@ -10,6 +10,7 @@
 #include "core/analysis/budget_table.h"
 #include "core/analysis/pairwise_error.h"
 #include "core/analysis/statistics.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 
 namespace crest::analysis {
@@ -118,13 +119,13 @@ std::string differenceText(const BudgetTable& table, const PairwiseError& error,
 
 std::string countsText(const Inflection& result, const InflectionOptions& options) {
     const Measure& measure = options.measure;
-    std::string text = fmt::format("{} budgets, {} pretraining run{}", result.budgets, result.seeds, result.seeds == 1 ? "" : "s");
+    std::string text = fmt::format("{} budgets, {}", result.budgets, counted(result.seeds, "pretraining run"));
     if (!options.draw.empty())
-        text += fmt::format(", {} {}{}", result.draws, options.draw, result.draws == 1 ? "" : "s");
+        text += ", " + counted(result.draws, options.draw.c_str());
     if (result.sequences > 0)
         text += fmt::format(", {} {}s", result.sequences, measure.item);
     if (result.nonFinite > 0)
-        text += fmt::format("; {} non-finite value{} left out", result.nonFinite, result.nonFinite == 1 ? "" : "s");
+        text += fmt::format("; {} left out", counted(result.nonFinite, "non-finite value"));
     return text;
 }
 

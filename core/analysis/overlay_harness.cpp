@@ -11,6 +11,7 @@
 
 #include "core/analysis/measure.h"
 #include "core/analysis/overlay_rows.h"
+#include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/data/row_decoder.h"
 #include "core/data/suite.h"
@@ -212,7 +213,7 @@ Result<OverlayImport> overlayFromHarness(std::span<const OverlayFile> files) {
     std::string said = "lm-evaluation-harness";
     for (const std::string& version : versions)
         said += (version == *versions.begin() ? " " : ", ") + version;
-    import.overlay.source = fmt::format("{}, {} file{}", said, files.size(), files.size() == 1 ? "" : "s");
+    import.overlay.source = fmt::format("{}, {}", said, counted(static_cast<std::int64_t>(files.size()), "file"));
     import.overlay.name = import.overlay.curves.front().label;
     return import;
 }

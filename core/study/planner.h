@@ -41,9 +41,11 @@ std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe,
 /// The learning rate of a cell of this strength.
 double tuningRate(const Probe& probe, double strength);
 
+/// Settings of a probe without those that move no number and are part of no key.
+Json withoutUpkeep(Json settings);
+
 /// What tells modifications of one kind apart (ResultRow::noiseScale): of noise its scale, else the first 16 digits of
-/// the SHA-256 of the settings without what moves no number ("data_task", "keep_bytes", "state_seconds", "recompute_activations", "finer_rates",
-/// the path of "replay").
+/// the SHA-256 of the settings without upkeep and without names and paths whose content counts ("data_task", "replay").
 std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.

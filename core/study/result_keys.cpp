@@ -55,14 +55,21 @@ Json modificationIdentity(const PlannedCheckpoint& checkpoint, const Probe& prob
 
 } // namespace
 
+Json withoutUpkeep(Json settings) {
+    if (settings.is_object())
+        for (const char* key : {"keep_bytes", "state_seconds", "recompute_activations", "finer_rates"})
+            settings.erase(key);
+    return settings;
+}
+
 std::string variantOf(const Probe& probe) {
     if (probe.isBaseEvaluation())
         return "";
     if (probe.kind == kGaussianNoise)
         return noiseScaleName(probe.noiseScale);
-    Json identity = probe.settings;
+    Json identity = withoutUpkeep(probe.settings);
     if (identity.is_object())
-        for (const char* key : {"data_task", "replay", "keep_bytes", "state_seconds", "recompute_activations", "finer_rates"})
+        for (const char* key : {"data_task", "replay"})
             identity.erase(key); // "data_hash" and "replay_hash" are what counts
     return sha256Hex(canonicalJson(identity)).substr(0, 16);
 }

@@ -10,6 +10,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/figure_record.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 
 namespace crest::ui {
@@ -151,8 +152,8 @@ std::string explainRecord(const Json& record, const std::string& fileName) {
     std::string title = text(figure, "title");
     if (title.empty())
         title = text(figure, "name");
-    std::string out = fmt::format("{}: {}, made by Crest {}\n\nIt shows {} panel{}:\n", fileName, title,
-                                  text(record, "crest"), panels, panels == 1 ? "" : "s");
+    std::string out = fmt::format("{}: {}, made by Crest {}\n\nIt shows {}:\n", fileName, title,
+                                  text(record, "crest"), counted(static_cast<std::int64_t>(panels), "panel"));
     for (std::size_t i = 0; i < panels; ++i)
         appendPanel(out, figure["panels"][i]);
     if (figure.contains("keys") && !figure["keys"].empty())

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "core/study/finer_rates.h"
+#include "core/study/planner.h"
 #include "core/train/fine_tune_settings.h"
 
 namespace crest::ui {
@@ -64,9 +65,7 @@ bool isAsAsked(study::Probe planned, const study::Probe& asked, const std::files
 bool tunesAlike(const study::Probe& a, const study::Probe& b) {
     const auto trained = [](const study::Probe& probe) {
         study::Probe one = study::withFinerRates(probe, {});
-        if (one.settings.is_object())
-            for (const char* key : {"keep_bytes", "state_seconds", "recompute_activations"})
-                one.settings.erase(key);
+        one.settings = study::withoutUpkeep(std::move(one.settings));
         one.name.clear();
         one.tasks.clear();
         one.seeds = one.firstSeed = 1;

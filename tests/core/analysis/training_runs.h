@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include <QtGlobal>
+
+#include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_figures.h"
 #include "core/study/finer_rates.h"
 
@@ -114,6 +117,14 @@ inline std::vector<FigurePoint> pointsOf(const FigurePanel& panel, const std::st
 
 inline bool says(const std::vector<std::string>& notes, const std::string& part) {
     return std::ranges::any_of(notes, [&](const std::string& note) { return note.find(part) != std::string::npos; });
+}
+
+/// A figure with the inflections of its run; an empty one, with a warning, where it cannot be made.
+inline Figure figureOf(const std::string& name, const ProbeResults& results, const FigureOptions& options = {}) {
+    auto figure = makeFigure(name, results, options, inflectionTable(results).value_or(std::vector<InflectionRow>{}));
+    if (!figure)
+        qWarning("%s", figure.error().text().c_str());
+    return figure.value_or(Figure{});
 }
 
 } // namespace crest::analysis::test

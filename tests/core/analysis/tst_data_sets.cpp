@@ -54,10 +54,7 @@ ProbeResults twoSets() {
 Figure made(const std::string& name, const ProbeResults& results) {
     FigureOptions options;
     options.y = defaultsOf(name).y;
-    auto figure = makeFigure(name, results, options, inflectionTable(results).value_or(std::vector<InflectionRow>{}));
-    if (!figure)
-        qWarning("%s", figure.error().text().c_str());
-    return figure.value_or(Figure{});
+    return figureOf(name, results, options);
 }
 std::vector<std::string> titlesOf(const Figure& figure) {
     std::vector<std::string> titles;

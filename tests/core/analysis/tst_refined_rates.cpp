@@ -51,14 +51,6 @@ ProbeResults sweep(const test::Score& score = scoreOf, study::FinerRates finer =
     return test::makeRun(shape, score);
 }
 
-Figure made(const std::string& name, const ProbeResults& results, const FigureOptions& options = {}) {
-    const auto rows = inflectionTable(results);
-    auto figure = makeFigure(name, results, options, rows.value_or(std::vector<InflectionRow>{}));
-    if (!figure)
-        qWarning("%s", figure.error().text().c_str());
-    return figure.value_or(Figure{});
-}
-
 std::string weightsOf(int budget, int run) {
     return "weights " + std::to_string(budget) + "-" + std::to_string(run);
 }
@@ -191,12 +183,12 @@ private Q_SLOTS:
         }
         QVERIFY(envelope->notes.empty());
         // In the figure: by hand 3 - 0.5 budget, and the mean luck 0.15 + 0.04.
-        const Figure figure = made("envelope", results);
+        const Figure figure = test::figureOf("envelope", results);
         const auto points = pointsOf(figure.panels.front(), "envelope");
         QCOMPARE(points.size(), 4u);
         for (std::size_t b = 0; b < 4; ++b)
             QVERIFY(std::abs(points[b].y - (3 - 0.5 * static_cast<double>(b) + 0.19)) < 1e-9);
-        const Figure chosen = made("chosen-rate", results);
+        const Figure chosen = test::figureOf("chosen-rate", results);
         QCOMPARE(pointsOf(chosen.panels.front(), "run=1").size(), 4u);
         // tokens^1 by construction, and the step is that of the finer rates: a factor of 2, not of 4.
         QVERIFY(says(chosen.panels.front().notes, "rate ~ tokens^1 "));
@@ -214,7 +206,7 @@ private Q_SLOTS:
         for (std::size_t i = 0; i < rows->size(); ++i)
             QCOMPARE((*rows)[i].strength, (*before)[i].strength);
         for (const char* name : {"curves", "decomposition"}) {
-            const Figure figure = made(name, results), plain = made(name, coarse);
+            const Figure figure = test::figureOf(name, results), plain = test::figureOf(name, coarse);
             QCOMPARE(figure.panels.size(), plain.panels.size());
             for (std::size_t i = 0; i < figure.panels.size(); ++i) {
                 QCOMPARE(figure.panels[i].curves.size(), plain.panels[i].curves.size());
@@ -224,14 +216,14 @@ private Q_SLOTS:
                 }
             }
         }
-        const Figure figure = made("curves", results);
+        const Figure figure = test::figureOf("curves", results);
         for (const FigurePanel& panel : figure.panels) {
             QCOMPARE(panel.curves.size(), 3u); // base and two rates
             for (const FigureCurve& curve : panel.curves)
                 QCOMPARE(curve.segments.size(), 1u);
         }
         QVERIFY(says(figure.panels.front().notes, "finer rates of single checkpoints: in the envelope, the chosen rate and the map"));
-        QVERIFY(!says(made("curves", coarse).panels.front().notes, "finer"));
+        QVERIFY(!says(test::figureOf("curves", coarse).panels.front().notes, "finer"));
         FigureOptions options;
         options.strength = 0.002; // of a few alone
         QVERIFY(!makeFigure("decomposition", results, options, *rows));
@@ -253,7 +245,7 @@ private Q_SLOTS:
         QCOMPARE(choices.rate, 0.004); // one of the two has several
         FigureOptions options;
         options.strength = kEnvelopeStrength;
-        const FigurePanel panel = made("trade-off", results, options).panels.front();
+        const FigurePanel panel = test::figureOf("trade-off", results, options).panels.front();
         QVERIFY(says(panel.notes, "plain fine-tuning 0.001 to 0.002"));
         // scoreOf in ID: run 1 at 0.002 and run 2 at 0.001 are at the foot of their parabolas.
         const FigurePoint plain = pointsOf(panel, "plain").at(0);
@@ -264,14 +256,14 @@ private Q_SLOTS:
         QCOMPARE(smaller.front().label, std::string("0.001"));
         QCOMPARE(smaller.front().n, 6);
         options.strength = 0.004;
-        QCOMPARE(pointsOf(made("trade-off", results, options).panels.front(), "smaller-rate").size(), std::size_t{1}); // not 0.002
+        QCOMPARE(pointsOf(test::figureOf("trade-off", results, options).panels.front(), "smaller-rate").size(), std::size_t{1}); // not 0.002
         results.siblings.front().plan.probe = study::withFinerRates(results.siblings.front().plan.probe, finer);
         QCOMPARE(tradeOffChoices(results).rate, kEnvelopeStrength); // both have several
     }
 
     void theMapHasColumnsOfTheirOwn() {
         const ProbeResults results = sweep(scoreOf, {{weightsOf(0, 1), {0.002}}, {weightsOf(0, 2), {0.002}}, {weightsOf(2, 1), {0.002, 0.016}}});
-        const Figure figure = made("rate-map", results, showing(YQuantity::Value));
+        const Figure figure = test::figureOf("rate-map", results, showing(YQuantity::Value));
         const FigurePanel& panel = figure.panels.front();
         QCOMPARE(panel.cells.size(), 4u * 2 + 1 + 2);
         const auto at = [&](int budget, double rate) {

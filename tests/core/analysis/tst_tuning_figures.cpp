@@ -64,14 +64,6 @@ ProbeResults sweep(const std::string& kind = study::kFineTuning, const Change& c
     return results;
 }
 
-Figure made(const std::string& name, const ProbeResults& results, const FigureOptions& options = {}) {
-    const auto rows = inflectionTable(results);
-    auto figure = makeFigure(name, results, options, rows.value_or(std::vector<InflectionRow>{}));
-    if (!figure)
-        qWarning("%s", figure.error().text().c_str());
-    return figure.value_or(Figure{});
-}
-
 std::string commandOf(const Figure& figure) {
     return parseJson(figure.provenance, "").value_or(Json::object()).value("command", "");
 }
@@ -88,7 +80,7 @@ class TestTuningFigures : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void envelopeFollowsTheIdScore() {
-        const Figure figure = made("envelope", sweep());
+        const Figure figure = test::figureOf("envelope", sweep());
         QCOMPARE(figure.panels.size(), 2u);
         QCOMPARE(figure.panels[0].badge, std::string("ID"));
         const auto id = pointsOf(figure.panels[0], "envelope"), ood = pointsOf(figure.panels[1], "envelope"),
@@ -116,7 +108,7 @@ private Q_SLOTS:
         QVERIFY(!says(figure.panels[0].notes, "which favours them")); // each seed alone chooses the same
         QVERIFY(!says(figure.panels[1].notes, "chosen by the other seeds"));
         // The change is paired with the base of the same run: 0.03 of the seeds, the best's -1.
-        const Figure change = made("envelope", sweep(), showing(YQuantity::Change));
+        const Figure change = test::figureOf("envelope", sweep(), showing(YQuantity::Change));
         for (const FigurePoint& point : pointsOf(change.panels[0], "envelope"))
             QVERIFY(near(point.y, -1 + 0.03));
         QCOMPARE(commandOf(change), std::string("crest export study --figure envelope --y change"));
@@ -140,11 +132,11 @@ private Q_SLOTS:
         QVERIFY(turn.has_value());
         QVERIFY2(turn->back().inflection.supported, turn->back().inflection.evidence.c_str());
         QCOMPARE(turn->back().inflection.tokens, tokensOf(1));
-        const Figure figure = made("envelope", turned);
+        const Figure figure = test::figureOf("envelope", turned);
         QCOMPARE(figure.panels[1].marks.size(), 1u);
         QCOMPARE(figure.panels[1].marks[0].curve, std::string("envelope"));
         QCOMPARE(figure.panels[1].marks[0].x, tokensOf(1));
-        const Figure curves = made("curves", turned);
+        const Figure curves = test::figureOf("curves", turned);
         QVERIFY(!curves.panels[1].marks.empty());
         for (const FigureMark& mark : curves.panels[1].marks) // there it has no curve
             QVERIFY(mark.curve != "envelope" && mark.curve.starts_with("rate="));
@@ -152,7 +144,7 @@ private Q_SLOTS:
     }
 
     void chosenRateWithItsTrend() {
-        const Figure figure = made("chosen-rate", sweep());
+        const Figure figure = test::figureOf("chosen-rate", sweep());
         QCOMPARE(figure.panels.size(), 1u);
         const FigurePanel& panel = figure.panels[0];
         QVERIFY(panel.y.scale == AxisScale::Log && panel.x.scale == AxisScale::Log);
@@ -174,7 +166,7 @@ private Q_SLOTS:
         QVERIFY(inRange(panel.y, 0.001) && inRange(panel.y, 0.004));
         FigureOptions options;
         options.quickExponent = 1.5;
-        const Figure other = made("chosen-rate", sweep(), options);
+        const Figure other = test::figureOf("chosen-rate", sweep(), options);
         QVERIFY(says(other.panels[0].notes, "trend: slowly decreasing"));
         QCOMPARE(commandOf(other), std::string("crest export study --figure chosen-rate --quick-exponent 1.5"));
         QCOMPARE(viewOptions(other), std::string()); // both axes are logarithmic as they are
@@ -183,7 +175,7 @@ private Q_SLOTS:
     /// A rate far out at which all diverge is no neighbour: the trend is that of the grid where choices lie.
     void aRateThatAlwaysDivergesWidensNoStep() {
         ProbeResults results = sweep();
-        const auto expected = says(made("chosen-rate", results).panels[0].notes, "(95 %: -0.95 to -0.45)");
+        const auto expected = says(test::figureOf("chosen-rate", results).panels[0].notes, "(95 %: -0.95 to -0.45)");
         results.plan.probe.strengths.push_back(1);
         int number = 0;
         for (int checkpoint = 0; checkpoint < kBudgets * kRuns; ++checkpoint) {
@@ -200,7 +192,7 @@ private Q_SLOTS:
             }
             results.plan.cells.push_back(cell);
         }
-        const Figure figure = made("chosen-rate", results);
+        const Figure figure = test::figureOf("chosen-rate", results);
         QVERIFY(expected && says(figure.panels[0].notes, "(95 %: -0.95 to -0.45)"));
         QVERIFY(says(figure.panels[0].notes, "8 checkpoints with rates at which tuning diverged"));
         QVERIFY(!says(figure.panels[0].notes, "the largest rate of the grid is best")); // larger ones were tried
@@ -211,7 +203,7 @@ private Q_SLOTS:
         for (study::PlannedCheckpoint& checkpoint : results.plan.checkpoints)
             if (checkpoint.pretrainSeed == 2)
                 checkpoint.tokens.reset();
-        const Figure figure = made("chosen-rate", results);
+        const Figure figure = test::figureOf("chosen-rate", results);
         const auto points = pointsOf(figure.panels[0], "chosen");
         QCOMPARE(points.size(), 4u);
         QVERIFY(points[0].low && near(*points[0].low, 0.004) && near(*points[0].high, 0.004)); // seeds agree exactly
@@ -226,7 +218,7 @@ private Q_SLOTS:
         const ProbeResults results = sweep(study::kFineTuning, [](int budget, int run, double rate, int, double value) {
             return budget == 3 && run == 2 && rate == 0 ? std::nullopt : std::optional(value);
         });
-        const Figure figure = made("decomposition", results, options);
+        const Figure figure = test::figureOf("decomposition", results, options);
         QCOMPARE(figure.panels.size(), 2u);
         for (const FigurePanel& panel : figure.panels) {
             const auto base = pointsOf(panel, "base"), part = pointsOf(panel, "sensitivity"), sum = pointsOf(panel, "rate=0.004");
@@ -240,7 +232,7 @@ private Q_SLOTS:
         const auto ood = pointsOf(figure.panels[1], "sensitivity");
         QVERIFY(near(ood[1].y, 100 * 0.004 * 2 + 0.03) && near(pointsOf(figure.panels[1], "base")[3].y, 4.5 + 0.1));
         QCOMPARE(commandOf(figure), std::string("crest export study --figure decomposition --strength 0.004"));
-        QVERIFY(!curveOf(made("decomposition", results).panels[0], "rate=0.002").id.empty()); // the middle one
+        QVERIFY(!curveOf(test::figureOf("decomposition", results).panels[0], "rate=0.002").id.empty()); // the middle one
         options.strength = 0.003;
         const auto missing = makeFigure("decomposition", results, options, {});
         QVERIFY(!missing && missing.error().message.find("no learning rate 0.003; there are 0.001, 0.002, 0.004") != std::string::npos);
@@ -253,7 +245,7 @@ private Q_SLOTS:
                 return std::optional(kNan);
             return budget == 0 && rate == 0.001 ? std::nullopt : std::optional(value);
         });
-        const Figure figure = made("rate-map", results, showing(YQuantity::Change));
+        const Figure figure = test::figureOf("rate-map", results, showing(YQuantity::Change));
         QCOMPARE(figure.panels.size(), 2u);
         const FigurePanel& panel = figure.panels[1];
         QCOMPARE(panel.cells.size(), 12u);
@@ -279,14 +271,14 @@ private Q_SLOTS:
         QVERIFY(near(pointsOf(panel, "chosen")[3].y, 0.001));
         QCOMPARE(figure.keys.back().symbol, FigureKey::Symbol::Cross);
         QCOMPARE(commandOf(figure), std::string("crest export study --figure rate-map"));
-        QCOMPARE(made("rate-map", results, showing(YQuantity::Both)).panels.size(), 4u);
+        QCOMPARE(test::figureOf("rate-map", results, showing(YQuantity::Both)).panels.size(), 4u);
     }
 
     void mapGoesThroughCsvTexAndRecord() {
         const ProbeResults results = sweep(study::kFineTuning, [](int budget, int, double rate, int, double value) {
             return budget == 3 && rate == 0.004 ? std::optional(kNan) : std::optional(value);
         });
-        Figure figure = made("rate-map", results, showing(YQuantity::Change));
+        Figure figure = test::figureOf("rate-map", results, showing(YQuantity::Change));
         const QStringList lines = QString::fromStdString(figureToCsv(figure)).split(u'\n', Qt::SkipEmptyParts);
         QVERIFY(lines.contains(QStringLiteral("panel,title,role,curve,x,y,low,high,n,value,state")));
         int fields = 0, empty = 0, rows = 0;
@@ -332,7 +324,7 @@ private Q_SLOTS:
 
     void figuresOfThePaper() {
         const ProbeResults results = sweep();
-        const Figure four = made("figure-4", results), five = made("figure-5", results);
+        const Figure four = test::figureOf("figure-4", results), five = test::figureOf("figure-5", results);
         for (const Figure& figure : {four, five}) { // OOD alone, a curve for each rate
             QCOMPARE(figure.panels.size(), 1u);
             QCOMPARE(figure.panels[0].badge, std::string("OOD"));
@@ -342,7 +334,7 @@ private Q_SLOTS:
         QVERIFY(near(pointsOf(five.panels[0], "rate=0.004")[2].y, 5 + 100 * 0.004 * 3 + 0.18));
         QCOMPARE(commandOf(four), std::string("crest export study --figure figure-4"));
 
-        const Figure six = made("figure-6", results, showing(YQuantity::Both)); // one layout only
+        const Figure six = test::figureOf("figure-6", results, showing(YQuantity::Both)); // one layout only
         QCOMPARE(six.panels.size(), 2u);
         QCOMPARE(six.columns, 1);
         QCOMPARE(six.panels[0].badge, std::string("OOD")); // above
@@ -351,9 +343,9 @@ private Q_SLOTS:
         fitAxis(fitted, Dimension::Y);
         QCOMPARE(six.panels[1].y.high, fitted.y.high);
 
-        const Figure two = made("figure-2", results);
+        const Figure two = test::figureOf("figure-2", results);
         QVERIFY(two.panels[0].x.scale == AxisScale::Linear && viewOptions(two).empty());
-        const Figure three = made("figure-3", sweep(study::kGaussianNoise));
+        const Figure three = test::figureOf("figure-3", sweep(study::kGaussianNoise));
         QCOMPARE(three.panels.size(), 4u);
         QCOMPARE(commandOf(three), std::string("crest export study --figure figure-3"));
     }
@@ -385,7 +377,7 @@ private Q_SLOTS:
                 cell.cached.push_back(0);
                 results.rows.push_back(row);
             }
-        const Figure figure = made("figure-1", results);
+        const Figure figure = test::figureOf("figure-1", results);
         QCOMPARE(figure.panels.size(), 2u);
         QCOMPARE(figure.panels[0].title, std::string("mean of 2 benchmarks: base"));
         QVERIFY(near(pointsOf(figure.panels[0], "base")[0].y, 0.625) && near(pointsOf(figure.panels[1], "envelope")[0].y, 0.5));

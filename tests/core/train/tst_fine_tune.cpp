@@ -361,6 +361,7 @@ private Q_SLOTS:
             const std::vector<double> fused = losses(settings, false), plain = losses(settings, true);
             QCOMPARE(fused.size(), 13u);
             QCOMPARE(plain.size(), fused.size());
+            QVERIFY(plain != fused); // it did take the other path
             for (std::size_t i = 0; i < fused.size(); ++i)
                 QVERIFY2(std::abs(plain[i] / fused[i] - 1) < tolerance,
                          qPrintable(QStringLiteral("%1: %2 and %3").arg(i).arg(plain[i]).arg(fused[i])));
