@@ -26,7 +26,7 @@ std::vector<double> multiples(double low, double high, double step) {
 }
 
 /// Steps of 1, 2 or 5 times a power of ten, the finest that gives at most `most` ticks.
-std::vector<double> linearTicks(double low, double high, int most) {
+std::vector<double> linearValues(double low, double high, int most) {
     double power = std::pow(10.0, std::floor(std::log10((high - low) / most)));
     while (true) {
         for (const double factor : {1.0, 2.0, 5.0})
@@ -50,7 +50,7 @@ std::vector<double> powers(double low, double high, double unit, double base, in
 
 /// Doublings of a million (thousand, billion ...), thinned to every second, third ..., up to a range of 10^3.5; else
 /// powers of ten.
-std::vector<double> logTicks(double low, double high, int most) {
+std::vector<double> logValues(double low, double high, int most) {
     const double unit = std::pow(1000.0, std::round(std::log10(low) / 3));
     const bool shortRange = std::log10(high / low) <= 3.5;
     for (int stride = 1;; ++stride) {
@@ -80,7 +80,7 @@ std::vector<Tick> tokenTicks(double low, double high, AxisScale scale, int most)
         return {};
     most = std::max(most, 2);
     std::vector<Tick> ticks;
-    for (const double value : scale == AxisScale::Log ? logTicks(low, high, most) : linearTicks(low, high, most))
+    for (const double value : scale == AxisScale::Log ? logValues(low, high, most) : linearValues(low, high, most))
         ticks.push_back({value, formatTokens(value)});
     return ticks;
 }
@@ -89,7 +89,7 @@ std::vector<Tick> numberTicks(double low, double high, int most) {
     if (!usable(low, high))
         return {};
     std::vector<Tick> ticks;
-    for (const double value : linearTicks(low, high, std::max(most, 2)))
+    for (const double value : linearValues(low, high, std::max(most, 2)))
         ticks.push_back({value, formatNumber(value, 10)});
     return ticks;
 }

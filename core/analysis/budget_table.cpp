@@ -3,17 +3,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include <fmt/format.h>
 
+#include "core/analysis/statistics.h"
 #include "core/base/units.h"
 
 namespace crest::analysis::detail {
 
 namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 std::string describe(const Observation& cell) {
     return fmt::format("{}, {} tokens, pretraining seed {}, strength {}, draw {}", cell.task, formatTokens(cell.tokens),

@@ -49,7 +49,7 @@ std::string braced(std::string_view text) {
     return fmt::format("{{{}}}", escaped(text));
 }
 
-std::string number(double value) {
+std::string texNumber(double value) {
     return fmt::format("{:.8g}", value);
 }
 
@@ -87,7 +87,7 @@ const char* lineStyle(const FigureCurve& curve) {
 std::string coordinates(const Axis& x, const Axis& y, const std::vector<XY>& line) {
     std::string out;
     for (const XY& at : line)
-        out += fmt::format("({},{})", number(axisValue(x, at.x)), number(axisValue(y, at.y)));
+        out += fmt::format("({},{})", texNumber(axisValue(x, at.x)), texNumber(axisValue(y, at.y)));
     return out;
 }
 
@@ -104,11 +104,11 @@ void appendTicks(std::string& out, const char* name, const Axis& axis, double lo
     std::string at, labels;
     for (const Tick& tick : visibleTicks(axis)) {
         const char* comma = at.empty() ? "" : ",";
-        at += fmt::format("{}{}", comma, number(tick.value));
+        at += fmt::format("{}{}", comma, texNumber(tick.value));
         labels += fmt::format("{}{}", comma, braced(tick.label));
     }
     out += fmt::format("  {0}tick={{{1}}}, {0}ticklabels={{{2}}}, {0}min={3}, {0}max={4}, {0}mode={5},\n", name, at,
-                       labels, number(lowest), number(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
+                       labels, texNumber(lowest), texNumber(axis.high), axis.scale == AxisScale::Log ? "log" : "normal");
 }
 
 void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& curve, const std::string& color) {
@@ -139,7 +139,7 @@ void appendCurve(std::string& out, const FigurePanel& panel, const FigureCurve& 
     for (const MarkerGeometry& marker : geometry.markers)
         if (!marker.point->label.empty())
             out += fmt::format("\\node[{}, anchor=south west, font=\\scriptsize, inner sep=1.5pt] at (axis cs:{},{}) {};\n", color,
-                               number(axisValue(panel.x, marker.at.x)), number(axisValue(panel.y, marker.at.y)),
+                               texNumber(axisValue(panel.x, marker.at.x)), texNumber(axisValue(panel.y, marker.at.y)),
                                braced(marker.point->label));
 }
 
@@ -160,7 +160,7 @@ void appendLines(std::string& out, const FigurePanel& panel) {
             out += fmt::format("\\draw[black!55, line width=0.4pt, dash pattern=on 1pt off 1.5pt] ({{rel axis "
                                "cs:0,0}}|-{{axis cs:{0},{1}}}) -- ({{rel axis cs:1,0}}|-{{axis cs:{0},{1}}}) "
                                "node[anchor=south east, font=\\scriptsize, inner sep=1pt] {2};\n",
-                               number(panel.x.high), number(line.y), braced(line.label));
+                               texNumber(panel.x.high), texNumber(line.y), braced(line.label));
 }
 
 std::string fillOf(const Rgb& color) {
@@ -170,15 +170,15 @@ std::string fillOf(const Rgb& color) {
 /// Fields of a heat map, below the curves; a cross where values are not finite.
 void appendCells(std::string& out, const FigurePanel& panel) {
     for (const CellGeometry& at : cellGeometry(panel)) {
-        const std::string left = number(axisValue(panel.x, at.left)), right = number(axisValue(panel.x, at.right)),
-                          bottom = number(axisValue(panel.y, at.bottom)), top = number(axisValue(panel.y, at.top));
+        const std::string left = texNumber(axisValue(panel.x, at.left)), right = texNumber(axisValue(panel.x, at.right)),
+                          bottom = texNumber(axisValue(panel.y, at.bottom)), top = texNumber(axisValue(panel.y, at.top));
         if (at.cell->value)
             out += fmt::format("\\fill[{}] (axis cs:{},{}) rectangle (axis cs:{},{});\n",
                                fillOf(cellColor(panel.color, *at.cell->value, false)), left, bottom, right, top);
         if (at.cell->crossed)
             out += fmt::format("\\node[font=\\footnotesize, inner sep=0pt] at (axis cs:{},{}) {{$\\times$}};\n",
-                               number(axisValue(panel.x, (at.left + at.right) / 2)),
-                               number(axisValue(panel.y, (at.bottom + at.top) / 2)));
+                               texNumber(axisValue(panel.x, (at.left + at.right) / 2)),
+                               texNumber(axisValue(panel.y, (at.bottom + at.top) / 2)));
     }
 }
 
@@ -194,14 +194,14 @@ void appendColorBar(std::string& out, const Figure& figure, std::size_t index, i
     int k = 0;
     for (const double value : colorSteps(panel.color, kSteps)) // a little overlap, so that no gap shows
         out += fmt::format("\\fill[{}] ([xshift=2mm, yshift={}mm]{}) rectangle ++(2.5mm,{}mm);\n",
-                           fillOf(cellColor(panel.color, value, false)), number(step * k++), corner, number(step * 1.05));
+                           fillOf(cellColor(panel.color, value, false)), texNumber(step * k++), corner, texNumber(step * 1.05));
     for (const Tick& tick : visibleTicks(panel.color, 6))
         out += fmt::format("\\node[anchor=west, font=\\scriptsize, inner sep=1pt] at ([xshift=4.7mm, yshift={}mm]{}) {};\n",
-                           number(plotMm * (tick.value - panel.color.low) / (panel.color.high - panel.color.low)), corner,
+                           texNumber(plotMm * (tick.value - panel.color.low) / (panel.color.high - panel.color.low)), corner,
                            braced(tick.label));
     out += fmt::format("\\node[rotate=90, anchor=north, font=\\scriptsize, inner sep=1pt] at ([xshift=11.5mm, "
                        "yshift={}mm]{}) {};\n",
-                       number(plotMm / 2), corner, braced(panel.color.title));
+                       texNumber(plotMm / 2), corner, braced(panel.color.title));
 }
 
 /// Behind the curves, with its label beside the top.
@@ -211,7 +211,7 @@ void appendBorders(std::string& out, const FigurePanel& panel) {
             out += fmt::format("\\draw[black!55, line width=0.4pt] ({{axis cs:{0},{1}}}|-{{rel axis cs:0,0}}) -- ({{axis "
                                "cs:{0},{1}}}|-{{rel axis cs:0,1}}) node[anchor=north west, font=\\scriptsize, inner "
                                "sep=1pt] {2};\n",
-                               number(border.x), number(panel.y.high), braced(border.label));
+                               texNumber(border.x), texNumber(panel.y.high), braced(border.label));
 }
 
 void appendMarks(std::string& out, const FigurePanel& panel, double plotMm,
@@ -226,8 +226,8 @@ void appendMarks(std::string& out, const FigurePanel& panel, double plotMm,
         const double height = 1.4 + 2.0 * k++;
         const double low = std::max(mark.low, panel.x.low), high = std::min(mark.high, panel.x.high);
         const auto at = [&](double x, double mm) {
-            return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", number(x), number(panel.y.high),
-                               number(mm / plotMm));
+            return fmt::format("({{axis cs:{},{}}}|-{{rel axis cs:0,{}}})", texNumber(x), texNumber(panel.y.high),
+                               texNumber(mm / plotMm));
         };
         if (low < high)
             out += fmt::format("\\draw[{}, opacity=0.55, line width=2.6pt] {} -- {};\n", color, at(low, height),
@@ -287,7 +287,7 @@ void appendKeys(std::string& out, const Figure& figure, int rows, double widthMm
         out +=
             fmt::format("\\node[anchor=north west, align=left, font=\\scriptsize, inner xsep=0pt, text width={}mm] at "
                         "([yshift=-11mm]group c1r{}.south west) {{{}}};\n",
-                        number(std::max(20.0, widthMm - 16)), rows, text);
+                        texNumber(std::max(20.0, widthMm - 16)), rows, text);
 }
 
 // Inside another document \documentclass is an error command: then only the picture is set, so that a paper can \input
@@ -333,15 +333,15 @@ std::string figureToTex(const Figure& figure, double widthMm, double panelHeight
     const auto colors = defineColors(figure, out);
     out += "\\setbox\\crestBox=\\hbox{%\n\\begin{tikzpicture}\n\\begin{groupplot}[\n";
     out += fmt::format("  group style={{group size={} by {}, horizontal sep={}mm, vertical sep={}mm}},\n", columns,
-                       rows, number(gapMm), number(betweenMm));
-    out += fmt::format("  width={}mm, height={}mm, scale only axis,\n", number(plotMm), number(heightMm));
+                       rows, texNumber(gapMm), texNumber(betweenMm));
+    out += fmt::format("  width={}mm, height={}mm, scale only axis,\n", texNumber(plotMm), texNumber(heightMm));
     out += "  tick label style={font=\\footnotesize}, label style={font=\\footnotesize}, title style={align=left, "
            "font=\\small, at={(0,1)}, anchor=south west, inner xsep=0pt},\n"
            "  axis lines*=left, tick align=outside, ymajorgrids, grid style={black!10},\n"
            "  legend columns=5, legend cell align=left,\n"
            "  legend style={draw=none, fill=none, /tikz/every even column/.append style={column sep=3mm}, "
            "font=\\footnotesize, at={(0,1)}, yshift=" +
-           number(7 + 3.2 * static_cast<double>(notes)) + "mm, anchor=south west},\n]\n";
+           texNumber(7 + 3.2 * static_cast<double>(notes)) + "mm, anchor=south west},\n]\n";
     for (std::size_t i = 0; i < figure.panels.size(); ++i)
         appendPanel(out, figure, i, heightMm, colors);
     out += "\\end{groupplot}\n";

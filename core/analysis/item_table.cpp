@@ -12,7 +12,7 @@
 namespace crest::analysis {
 namespace {
 
-constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
+constexpr float kNoValue = std::numeric_limits<float>::quiet_NaN();
 
 bool hasItems(const study::ResultRow& row) {
     return !row.outcome.details.itemDocuments.empty();
@@ -103,9 +103,9 @@ private:
 /// The item's own value of a metric: what it adds to the ratio, over its weight.
 float itemValue(const data::MetricValue& metric, std::size_t item) {
     if (item >= metric.itemValues.size())
-        return kNaN;
+        return kNoValue;
     const float weight = item < metric.itemWeights.size() ? metric.itemWeights[item] : 1.0F;
-    return weight > 0 ? metric.itemValues[item] / weight : kNaN;
+    return weight > 0 ? metric.itemValues[item] / weight : kNoValue;
 }
 
 struct Side {
@@ -140,7 +140,7 @@ void fillColumn(const ItemTable& table, std::size_t column, const std::vector<Ro
                 sum += value;
                 ++count;
             }
-        side.values[table.at(item, column)] = count > 0 ? sum / static_cast<float>(count) : kNaN;
+        side.values[table.at(item, column)] = count > 0 ? sum / static_cast<float>(count) : kNoValue;
         side.answers[table.at(item, column)] = commonAnswer(table, item, rows);
     }
 }
@@ -233,10 +233,10 @@ Result<ItemTable> makeItemTable(const study::Plan& plan, const RowLookup& lookup
     if (const data::MetricValue* metric = metricOfRow(*first, options.metric))
         table.measure = measureOf(metric->metric, metric->unit);
     const std::size_t cells = table.items() * table.columns.size();
-    table.base.assign(cells, kNaN);
+    table.base.assign(cells, kNoValue);
     table.baseAnswers.assign(cells, -1);
     const bool compared = options.strength > 0;
-    table.modified.assign(compared ? cells : 0, kNaN);
+    table.modified.assign(compared ? cells : 0, kNoValue);
     table.modifiedAnswers.assign(compared ? cells : 0, -1);
     for (std::size_t column = 0; column < table.columns.size(); ++column) {
         const ItemColumn& one = table.columns[column];

@@ -19,24 +19,6 @@ namespace {
 
 using Place = std::pair<double, std::int64_t>; ///< tokens, pretraining seed
 
-Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
-    const std::vector<double> ladder = study::gridOf(results.plan.probe);
-    if (ladder.empty())
-        return fail(ErrorKind::Mismatch, "A base evaluation modifies nothing: there is nothing to decompose.",
-                    results.plan.probe.name);
-    if (!options.strength)
-        return ladder[ladder.size() / 2];
-    const auto near = std::ranges::find_if(
-        ladder, [&](double one) { return std::abs(one - *options.strength) <= 1e-9 * std::abs(one); });
-    if (near != ladder.end())
-        return *near;
-    std::vector<std::string> there;
-    for (const double one : ladder)
-        there.push_back(formatNumber(one));
-    return fail(ErrorKind::NotFound, fmt::format("This run has no {} {}; there are {}.", kindOf(results).strength,
-                                                 formatNumber(*options.strength), fmt::join(there, ", ")));
-}
-
 /// Of the checkpoints that have a finite base and a finite modified value: their observations. `left` counts the others.
 std::vector<Observation> paired(const std::vector<Observation>& all, const std::string& task, double strength,
                                 std::int64_t& left) {
@@ -89,6 +71,9 @@ void addCurves(FigurePanel& panel, const ProbeResults& results, const StrengthCu
 Result<Figure> decompositionFigure(const ProbeResults& results, const FigureOptions& options,
                                    const std::vector<InflectionRow>& inflections) {
     CREST_TRY(strength, wantedStrength(results, options));
+    if (strength == 0)
+        return fail(ErrorKind::Mismatch, "A base evaluation modifies nothing: there is nothing to decompose.",
+                    results.plan.probe.name);
     const std::vector<Observation> all = observationsOf(results, options.metric);
     const ResultIndex index(results);
     Figure figure;

@@ -95,18 +95,6 @@ std::vector<Observation> distances(const ProbeResults& results, double strength)
     return out;
 }
 
-Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
-    const std::vector<double> ladder = study::gridOf(results.plan.probe);
-    if (!options.strength)
-        return ladder.empty() ? 0 : ladder[ladder.size() / 2];
-    const auto near = std::ranges::find_if(
-        ladder, [&](double one) { return std::abs(one - *options.strength) <= 1e-9 * std::abs(one); });
-    if (near != ladder.end())
-        return *near;
-    return fail(ErrorKind::NotFound,
-                fmt::format("This run has no {} {}.", kindOf(results).strength, formatNumber(*options.strength)));
-}
-
 } // namespace
 
 bool hasDistances(const ProbeResults& results) {

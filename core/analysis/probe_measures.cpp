@@ -7,7 +7,12 @@
 #include <map>
 #include <set>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "core/analysis/probe_curves.h"
 #include "core/analysis/probe_envelope.h"
+#include "core/base/units.h"
 #include "core/study/finer_rates.h"
 
 namespace crest::analysis {
@@ -80,6 +85,21 @@ double chanceOf(const ResultIndex& index, std::size_t task, const Measure& measu
         sum += 1.0 / details.itemRequests[i];
     }
     return details.itemRequests.empty() ? kNone : sum / static_cast<double>(details.itemRequests.size());
+}
+
+Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
+    const std::vector<double> ladder = study::gridOf(results.plan.probe);
+    if (!options.strength)
+        return ladder.empty() ? 0 : ladder[ladder.size() / 2];
+    const auto near = std::ranges::find_if(
+        ladder, [&](double one) { return std::abs(one - *options.strength) <= 1e-9 * std::abs(one); });
+    if (near != ladder.end())
+        return *near;
+    std::vector<std::string> there;
+    for (const double one : ladder)
+        there.push_back(formatNumber(one));
+    return fail(ErrorKind::NotFound, fmt::format("This run has no {} {}; there are {}.", kindOf(results).strength,
+                                                 formatNumber(*options.strength), fmt::join(there, ", ")));
 }
 
 CheckpointChoice chooseCheckpoints(const study::Plan& plan) {

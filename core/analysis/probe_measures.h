@@ -42,6 +42,10 @@ Measure measureOfTask(const ProbeResults& results, const ResultIndex& index, std
 /// accuracy or the items have no choices.
 double chanceOf(const ResultIndex& index, std::size_t task, const Measure& measure);
 
+/// The strength of the plan's grid that is asked for, else its middle one; 0 where nothing is modified. An error names the strengths
+/// that there are.
+Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options);
+
 /// Checkpoints that have a place on the token axis: those with a token count; of copies with the same content there,
 /// the first; none where contents differ at one budget and pretraining seed, because nothing says which run is which.
 struct CheckpointChoice {

@@ -9,7 +9,7 @@
 namespace crest::analysis {
 namespace {
 
-constexpr Marker kMarkers[] = {Marker::Cross, Marker::Plus, Marker::Star, Marker::Pentagon};
+constexpr Marker kOverlayMarkers[] = {Marker::Cross, Marker::Plus, Marker::Star, Marker::Pentagon};
 /// Okabe-Ito from vermilion on: blue is the first series of a base evaluation.
 constexpr int kFirstColor = 1;
 
@@ -59,7 +59,7 @@ void addOverlays(FigurePanel& panel, const ProbeResults& results, const std::str
             curve.color = CurveColor::Category;
             curve.colorPosition = static_cast<double>(kFirstColor + static_cast<int>(number));
             curve.dotted = true;
-            curve.marker = kMarkers[number % std::size(kMarkers)];
+            curve.marker = kOverlayMarkers[number % std::size(kOverlayMarkers)];
             curve.segments.emplace_back();
             for (const study::OverlayPoint& point : source.points)
                 curve.segments.front().push_back({point.tokens, point.value, point.low, point.high, point.n,

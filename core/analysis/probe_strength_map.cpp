@@ -40,14 +40,14 @@ std::vector<double> bordersOf(const std::vector<double>& values, AxisScale scale
 }
 
 /// The strengths of one budget: those of its checkpoints, which may have finer ones than others.
-struct Column {
+struct MapColumn {
     double tokens = 0, left = 0, right = 0;
     std::vector<double> strengths, borders; ///< ascending; one border more
 };
 
 struct Grid {
     std::vector<double> strengths; ///< of all columns, ascending
-    std::vector<Column> columns;
+    std::vector<MapColumn> columns;
 };
 
 Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
@@ -62,7 +62,7 @@ Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
     std::vector<double> x;
     for (const auto& [tokens, own] : strengths) {
         x.push_back(xOf(tokens, results, options.x));
-        Column& column = grid.columns.emplace_back();
+        MapColumn& column = grid.columns.emplace_back();
         column.tokens = tokens;
         column.strengths.assign(own.begin(), own.end());
         column.borders = bordersOf(column.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
@@ -116,7 +116,7 @@ void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const St
     int hidden = 0;
     const FigureCurve shown = curves ? makeFigureCurve(results, *curves, input.content, {"", label, row, 1, false}, hidden)
                                      : FigureCurve();
-    for (const Column& column : input.grid.columns) {
+    for (const MapColumn& column : input.grid.columns) {
         const auto own = std::ranges::find(column.strengths, strength);
         if (own == column.strengths.end())
             continue; // a finer one of another budget

@@ -11,7 +11,6 @@
 namespace crest::analysis {
 
 namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// Sum of squares about the mean, two passes.

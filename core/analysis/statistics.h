@@ -4,10 +4,14 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
 namespace crest::analysis {
+
+inline constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+inline constexpr double kNormal975 = 1.959963984540054; ///< 97.5 % quantile of the normal distribution
 
 /// Mean, standard deviation (n - 1) and standard error of the finite values. With n = 0 all three are NaN, with n = 1
 /// sd and se are.

@@ -17,13 +17,13 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMostBytes = 1'000'000; ///< of a file
+constexpr std::uint64_t kMostFileBytes = 1'000'000; ///< of a file
 constexpr std::size_t kMostTemplates = 100;
 constexpr const char* kNames[] = {"bos_token", "eos_token", "unk_token", "sep_token",
                                   "pad_token", "cls_token", "mask_token"};
 
 Result<std::string> templateText(const fs::path& file) {
-    CREST_TRY(text, io::readTextFile(file, kMostBytes));
+    CREST_TRY(text, io::readTextFile(file, kMostFileBytes));
     if (!text::isValidUtf8(text))
         return fail(ErrorKind::Malformed, "a chat template that is not UTF-8", file.string());
     return text;
@@ -132,7 +132,7 @@ void addSpecials(const Json& config, const std::string& modelType, ChatFiles& fi
 
 /// Of the model beside the tokenizer; "" where that is not to be found out.
 std::string modelTypeOf(const fs::path& folder) {
-    const auto text = io::readTextFile(folder / "config.json", kMostBytes);
+    const auto text = io::readTextFile(folder / "config.json", kMostFileBytes);
     const auto config = text ? parseJson(*text, "config.json") : Result<Json>(fail(text.error()));
     return config ? requireString(*config, "model_type", "").value_or("") : "";
 }
@@ -160,7 +160,7 @@ Result<ChatFiles> readChatFiles(const fs::path& folder) {
     CREST_TRY(listed, chatFilesOf(config, (folder / "tokenizer_config.json").string(), modelType));
     const fs::path processor = folder / "chat_template.json"; // transformers does not look for it here
     if (listed.templates.empty() && io::isThere(processor)) {
-        CREST_TRY(text, io::readTextFile(processor, kMostBytes));
+        CREST_TRY(text, io::readTextFile(processor, kMostFileBytes));
         CREST_TRY(json, parseJson(text, processor.string()));
         if (json.is_object())
             CREST_CHECK(addListed(json, processor.string(), listed));

@@ -8,7 +8,7 @@
 namespace crest::data {
 namespace {
 
-constexpr std::uint64_t kMostBytes = 1'000'000'000;
+constexpr std::uint64_t kMostPoolBytes = 1'000'000'000;
 
 } // namespace
 
@@ -16,7 +16,7 @@ Result<void> FewShot::add(const Json& row) {
     m_pool.push_back(canonicalJson(row));
     m_shots.emplace_back();
     m_bytes += m_pool.back().size();
-    if (m_bytes > kMostBytes)
+    if (m_bytes > kMostPoolBytes)
         return fail(ErrorKind::OutOfRange, "the rows that shots are drawn from are larger than 1 GB together");
     return {};
 }

@@ -15,7 +15,7 @@ namespace crest::data {
 namespace {
 
 constexpr std::size_t kMostChoices = 10'000;
-constexpr std::uint64_t kMostBytes = 16'000'000'000; ///< of texts of all items of a task
+constexpr std::uint64_t kMostItemBytes = 16'000'000'000; ///< of texts of all items of a task
 
 /// What templates make of one row.
 class RowTexts {
@@ -289,12 +289,12 @@ private:
             item.part = index;
             m_bytes += bytesOf(item);
             m_made.items.push_back(std::move(item));
-            return m_bytes <= kMostBytes;
+            return m_bytes <= kMostItemBytes;
         };
         std::int64_t all = 0; // so that a row has the same number with any limit
         CREST_CHECK(m_rows.each(m_task.evaluate, part, m_options.limit, m_counts, take,
                                 m_task.parts.empty() ? nullptr : &all));
-        if (m_bytes > kMostBytes)
+        if (m_bytes > kMostItemBytes)
             return fail(ErrorKind::OutOfRange, "the items are larger than 16 GB together; set a limit", m_task.name);
         m_documents += all;
         return {};

@@ -11,7 +11,6 @@
 namespace crest::data {
 namespace {
 
-constexpr std::size_t kNarrowIds = 65'536;
 static_assert(std::endian::native == std::endian::little, "ids are hashed as little-endian");
 
 template<class T> std::string_view bytesOf(const std::vector<T>& ids) {

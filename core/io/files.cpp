@@ -13,27 +13,12 @@
 
 #include <fmt/format.h>
 
+#include "core/io/descriptor.h"
+
 namespace crest::io {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A descriptor that closes itself.
-class Descriptor {
-public:
-    explicit Descriptor(int value)
-        : m_value(value) {}
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-    ~Descriptor() {
-        if (m_value >= 0)
-            ::close(m_value);
-    }
-    int get() const { return m_value; }
-
-private:
-    int m_value;
-};
 
 int openRetrying(const fs::path& file, int flags, mode_t mode = 0) {
     int descriptor = -1;

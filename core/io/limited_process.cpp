@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "core/base/units.h"
+#include "core/io/descriptor.h"
 #include "core/io/files.h"
 
 extern char** environ; // NOLINT: POSIX names it so
@@ -39,28 +40,6 @@ using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxMessageBytes = 2000;
 constexpr rlim_t kOpenFiles = 64; // the libraries of the program are opened one after the other
 constexpr int kNotStarted = 127;  // of the child where exec failed
-
-class Descriptor {
-public:
-    explicit Descriptor(int value = -1)
-        : m_value(value) {}
-    Descriptor(Descriptor&& other) noexcept
-        : m_value(std::exchange(other.m_value, -1)) {}
-    Descriptor& operator=(Descriptor&& other) noexcept {
-        std::swap(m_value, other.m_value);
-        return *this;
-    }
-    ~Descriptor() { reset(); }
-    int get() const { return m_value; }
-    void reset() {
-        if (m_value >= 0)
-            ::close(m_value);
-        m_value = -1;
-    }
-
-private:
-    int m_value;
-};
 
 struct Pipe {
     Descriptor read, write;

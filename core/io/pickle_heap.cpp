@@ -14,6 +14,10 @@ constexpr std::uint64_t kGrowth = 3;
 
 } // namespace
 
+void refuse(std::string why) {
+    throw Refusal{ErrorKind::Malformed, std::move(why)};
+}
+
 const char* kindName(Kind kind) {
     switch (kind) {
     case Kind::None:

@@ -23,6 +23,7 @@ struct Refusal {
     ErrorKind kind = ErrorKind::Malformed;
     std::string why;
 };
+[[noreturn]] void refuse(std::string why); ///< throws it as malformed
 
 using Ref = std::uint32_t;
 enum class Kind : std::uint8_t { None, Bool, Int, Float, Text, Tuple, List, Dict, Name, Storage, Tensor };

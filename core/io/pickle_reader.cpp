@@ -16,15 +16,10 @@ namespace {
 
 using namespace detail; // NOLINT: the reader's own parts
 
-constexpr std::size_t kMaxPickleBytes = 8'000'000;
-constexpr std::size_t kMaxStack = 100'000, kMaxMarks = 64, kMaxNameBytes = 128, kMaxTextBytes = 1'000'000;
+constexpr std::size_t kMaxStack = 100'000, kMaxMarks = 64, kMaxGlobalBytes = 128, kMaxTextBytes = 1'000'000;
 constexpr Ref kNothing = std::numeric_limits<Ref>::max();
 
-[[noreturn]] void refuse(std::string why) {
-    throw Refusal{ErrorKind::Malformed, std::move(why)};
-}
-
-std::string shown(std::string_view text) {
+std::string shownName(std::string_view text) {
     std::string out = Json(std::string(text.substr(0, 80))).dump(-1, ' ', true, Json::error_handler_t::replace);
     return text.size() > 80 ? out + "..." : out;
 }
@@ -106,8 +101,8 @@ private:
     }
     std::string_view line() {
         const std::size_t end = m_pickle.find('\n', m_next);
-        if (end == std::string_view::npos || end - m_next > kMaxNameBytes)
-            refuse(fmt::format("a name has no end within {} bytes", kMaxNameBytes));
+        if (end == std::string_view::npos || end - m_next > kMaxGlobalBytes)
+            refuse(fmt::format("a name has no end within {} bytes", kMaxGlobalBytes));
         const std::string_view out = m_pickle.substr(m_next, end - m_next);
         m_next = end + 1;
         return out;
@@ -207,7 +202,7 @@ private:
         if (!known)
             throw Refusal{ErrorKind::Unsupported,
                           fmt::format("it asks for {} {}, which no file of weights needs; nothing was run",
-                                      shown(module), shown(name))};
+                                      shownName(module), shownName(name))};
         push(m_heap.addName(*known));
     }
     void call(bool makesObject) {

@@ -16,6 +16,8 @@
 
 namespace crest::io {
 
+inline constexpr std::size_t kMaxPickleBytes = 8'000'000; ///< a longer one is refused
+
 /// One storage that tensors view; several may share one (tied weights, views).
 struct PickledStorage {
     std::string key;       ///< digits: its bytes are the member data/<key>

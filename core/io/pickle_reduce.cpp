@@ -9,12 +9,8 @@
 namespace crest::io::detail {
 namespace {
 
-constexpr std::size_t kMaxRank = 16;
+constexpr std::size_t kMaxPickledRank = 16;
 constexpr std::size_t kMaxKeyDigits = 10;
-
-[[noreturn]] void refuse(std::string why) {
-    throw Refusal{ErrorKind::Malformed, std::move(why)};
-}
 
 void requireCount(const KnownName& name, const Node& arguments, std::size_t least, std::size_t most) {
     if (arguments.size < least || arguments.size > most)
@@ -23,8 +19,8 @@ void requireCount(const KnownName& name, const Node& arguments, std::size_t leas
 
 /// A tuple of whole numbers from 0 on: a shape or strides.
 std::vector<std::int64_t> numbers(const Heap& heap, const Node& tuple, const char* what) {
-    if (tuple.size > kMaxRank)
-        refuse(fmt::format("a tensor has more than {} dimensions", kMaxRank));
+    if (tuple.size > kMaxPickledRank)
+        refuse(fmt::format("a tensor has more than {} dimensions", kMaxPickledRank));
     std::vector<std::int64_t> out;
     for (std::size_t i = 0; i < tuple.size; ++i) {
         out.push_back(heap.require(tuple, i, Kind::Int, what).integer());

@@ -10,16 +10,12 @@
 namespace crest::io::detail {
 namespace {
 
-constexpr std::size_t kMaxDepth = 32;
+constexpr std::size_t kMaxResultDepth = 32;
 constexpr std::size_t kMaxKeyBytes = 512;
 constexpr std::uint64_t kMaxResultBytes = 20'000'000;
 /// What entries cost at most: the nodes of maps and sets, vectors that grow by doubling.
 constexpr std::uint64_t kValueBytes = 64, kEntryBytes = 192, kTensorBytes = 3 * sizeof(PickledTensor) + 64,
                         kPathBytes = 48;
-
-[[noreturn]] void refuse(std::string why) {
-    throw Refusal{ErrorKind::Malformed, std::move(why)};
-}
 
 class Unfolding {
 public:
@@ -81,8 +77,8 @@ private:
         case Kind::Dict:
             break;
         }
-        if (m_path.size() == kMaxDepth)
-            refuse(fmt::format("its values are nested more than {} deep, or contain themselves", kMaxDepth));
+        if (m_path.size() == kMaxResultDepth)
+            refuse(fmt::format("its values are nested more than {} deep, or contain themselves", kMaxResultDepth));
         return node.kind == Kind::Dict ? dict(node) : array(node);
     }
 

@@ -18,13 +18,13 @@ static_assert(std::endian::native == std::endian::little, "tensor data is read i
 
 constexpr std::uint64_t kMaxHeaderBytes = 50'000'000; ///< the library's limit is twice that, the hub's half of it
 constexpr std::size_t kMaxTensors = 131'072;         ///< the largest models have 100,000, over many files
-constexpr std::size_t kMaxNameBytes = 16'000'000;    ///< of all names
+constexpr std::size_t kMaxAllNameBytes = 16'000'000;    ///< of all names
 constexpr std::size_t kMaxMetadata = 32'768;         ///< entries
 constexpr std::size_t kMaxMetadataBytes = 8'000'000; ///< keys and values
 constexpr std::size_t kMaxTokenBytes = 4'000'000;    ///< a text, or what is between two
 constexpr std::size_t kMaxTexts = 1'000'000;
 constexpr std::size_t kMaxRank = 16;
-constexpr std::size_t kMaxDepth = 6; ///< of unknown keys inside an entry
+constexpr std::size_t kMaxKeyDepth = 6; ///< of unknown keys inside an entry
 
 struct DTypeRow {
     const char* text;
@@ -163,7 +163,7 @@ bool HeaderHandler::start_object(std::size_t) {
         if (m_state == State::Entry)
             m_beforeSkip = State::Entry;
         m_state = State::Skipped;
-        return ++m_skipDepth < kMaxDepth || refuse("nested too deep");
+        return ++m_skipDepth < kMaxKeyDepth || refuse("nested too deep");
     default:
         break;
     }
@@ -175,8 +175,8 @@ bool HeaderHandler::key(string_t& name) {
         m_nextIsMetadata = name == "__metadata__";
         if (m_nextIsMetadata && std::exchange(m_metadataSeen, true))
             return refuse(fmt::format("the name {} occurs twice", shown(name)));
-        if ((m_nameBytes += name.size()) > kMaxNameBytes)
-            return refuse(fmt::format("its names have more than {} bytes", kMaxNameBytes));
+        if ((m_nameBytes += name.size()) > kMaxAllNameBytes)
+            return refuse(fmt::format("its names have more than {} bytes", kMaxAllNameBytes));
         m_entry = TensorEntry{};
         m_entry.name = name;
         m_offsets.clear();
@@ -229,7 +229,7 @@ bool HeaderHandler::start_array(std::size_t) {
     if (m_state == State::Skipped || (m_state == State::Entry && m_field == Field::Other)) {
         m_state = State::Skipped;
         m_beforeSkip = State::Entry;
-        return ++m_skipDepth < kMaxDepth || refuse("nested too deep");
+        return ++m_skipDepth < kMaxKeyDepth || refuse("nested too deep");
     }
     return scalar("an array");
 }

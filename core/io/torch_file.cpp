@@ -16,12 +16,11 @@
 namespace crest::io {
 namespace {
 
-constexpr std::uint64_t kMaxPickleBytes = 8'000'000;
 constexpr std::uint64_t kMaxRecordBytes = 64;
 /// The magic number of files before torch 1.6, as a pickled number (formats.md 2.9).
 constexpr std::string_view kLegacy = "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.";
 
-tl::unexpected<Error> malformed(const std::string& why, const std::string& where) {
+tl::unexpected<Error> malformedFile(const std::string& why, const std::string& where) {
     return fail(ErrorKind::Malformed, "Not a sound file of torch.save: " + why + ".", where);
 }
 
@@ -29,7 +28,7 @@ tl::unexpected<Error> malformed(const std::string& why, const std::string& where
 Result<void> checkBeginning(const ByteSource& file, const std::string& where) {
     CREST_TRY(head, file.text(0, std::min<std::uint64_t>(file.size(), 512)));
     if (head.empty())
-        return malformed("it is empty", where);
+        return malformedFile("it is empty", where);
     if (isGitLfsPointer(head))
         return fail(ErrorKind::Malformed,
                     "This is a git-lfs pointer, not the weights; run `git lfs pull` in its repository.", where);
@@ -39,7 +38,7 @@ Result<void> checkBeginning(const ByteSource& file, const std::string& where) {
                     "`torch.save(torch.load(file, map_location=\"cpu\", weights_only=True), file)`, or as safetensors.",
                     where);
     if (!head.starts_with("PK\x03\x04"))
-        return malformed("it is no zip file", where);
+        return malformedFile("it is no zip file", where);
     return {};
 }
 
@@ -49,14 +48,14 @@ public:
     static Result<Archive> open(const ByteSource& file, const std::string& where) {
         CREST_TRY(zip, readZipArchive(file, where));
         if (zip.members.empty())
-            return malformed("the archive is empty", where);
+            return malformedFile("the archive is empty", where);
         const std::string& first = zip.members.front().name;
         std::string root = first.substr(0, first.find('/') + 1);
         if (root.empty())
-            return malformed("its members are not in a folder", where);
+            return malformedFile("its members are not in a folder", where);
         for (const ZipMember& member : zip.members)
             if (!member.name.starts_with(root))
-                return malformed("its members are in more than one folder", where);
+                return malformedFile("its members are in more than one folder", where);
         return Archive(std::move(zip), std::move(root));
     }
     const ZipMember* find(const std::string& name) const { return m_zip.find(m_root + name); }
@@ -86,7 +85,7 @@ Result<void> checkRecords(const ByteSource& file, const Archive& archive, const 
     }
     const ZipMember* version = archive.find("version");
     if (!version)
-        return malformed("the record \"version\" is missing", where);
+        return malformedFile("the record \"version\" is missing", where);
     CREST_TRY(text, readZipMember(file, *version, kMaxRecordBytes, where));
     const std::string digits = text.substr(0, text.find('\n'));
     if (digits.empty() || digits.size() > 2 || digits.find_first_not_of("0123456789") != std::string::npos ||
@@ -130,16 +129,16 @@ Result<TorchFile> readTorchFile(const ByteSource& file, const std::string& where
     CREST_CHECK(checkRecords(file, archive, where));
     const ZipMember* pickle = archive.find("data.pkl");
     if (!pickle)
-        return malformed("the record \"data.pkl\" is missing", where);
+        return malformedFile("the record \"data.pkl\" is missing", where);
     CREST_TRY(bytes, readZipMember(file, *pickle, kMaxPickleBytes, where));
     CREST_TRY(object, readTorchPickle(std::as_bytes(std::span(std::as_const(bytes))), where));
     std::vector<const ZipMember*> storages;
     for (const PickledStorage& storage : object.storages) {
         storages.push_back(archive.find("data/" + storage.key));
         if (!storages.back())
-            return malformed(fmt::format("the storage data/{} is missing", storage.key), where);
+            return malformedFile(fmt::format("the storage data/{} is missing", storage.key), where);
         if (storages.back()->size != storage.bytes)
-            return malformed(fmt::format("the storage data/{} should have {} bytes, it has {}", storage.key,
+            return malformedFile(fmt::format("the storage data/{} should have {} bytes, it has {}", storage.key,
                                          storage.bytes, storages.back()->size),
                              where);
     }

@@ -16,11 +16,11 @@ constexpr std::uint32_t kLocalHeader = 0x04034b50, kCentralEntry = 0x02014b50, k
                         kZip64End = 0x06064b50, kZip64Locator = 0x07064b50;
 constexpr std::uint64_t kEndBytes = 22, kLocatorBytes = 20, kZip64EndBytes = 56, kEntryBytes = 46, kLocalBytes = 30;
 constexpr std::uint64_t kMaxDirectoryBytes = 12'000'000, kMaxMembers = 65'536;
-constexpr std::size_t kMaxNameBytes = 512;
+constexpr std::size_t kMaxMemberNameBytes = 512;
 constexpr std::uint16_t kSizesFollow = 0x0008, kUtf8Name = 0x0800;
 constexpr std::uint32_t kMax32 = 0xffffffff;
 
-std::string shown(std::string_view text) {
+std::string shownMember(std::string_view text) {
     return nlohmann::json(std::string(text.substr(0, 80)))
         .dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
 }
@@ -43,7 +43,7 @@ private:
     std::size_t m_at = 0;
 };
 
-tl::unexpected<Error> malformed(const std::string& why, const std::string& where) {
+tl::unexpected<Error> malformedZip(const std::string& why, const std::string& where) {
     return fail(ErrorKind::Malformed, "Not a sound zip file: " + why + ".", where);
 }
 
@@ -61,35 +61,35 @@ Result<void> readZip64End(const ByteSource& file, std::uint64_t locator, Directo
     const auto disk = pointer.take<std::uint32_t>();
     const auto at = pointer.take<std::uint64_t>();
     if (disk != 0 || pointer.take<std::uint32_t>() != 1)
-        return malformed("it is one of several parts", where);
+        return malformedZip("it is one of several parts", where);
     if (locator < kZip64EndBytes || at != locator - kZip64EndBytes)
-        return malformed("its zip64 end record is not where it must be", where);
+        return malformedZip("its zip64 end record is not where it must be", where);
     CREST_TRY(text, file.text(at, kZip64EndBytes));
     Fields record(text);
     if (record.take<std::uint32_t>() != kZip64End || record.take<std::uint64_t>() != kZip64EndBytes - 12)
-        return malformed("its zip64 end record is damaged", where);
+        return malformedZip("its zip64 end record is damaged", where);
     record.skip(4); // versions
     const auto thisDisk = record.take<std::uint32_t>(), directoryDisk = record.take<std::uint32_t>();
     const auto membersHere = record.take<std::uint64_t>(), members = record.take<std::uint64_t>();
     const auto size = record.take<std::uint64_t>(), offset = record.take<std::uint64_t>();
     if (thisDisk != 0 || directoryDisk != 0 || membersHere != members)
-        return malformed("it is one of several parts", where);
+        return malformedZip("it is one of several parts", where);
     if ((directory.members != 0xffff && directory.members != members) ||
         (directory.size != kMax32 && directory.size != size) ||
         (directory.offset != kMax32 && directory.offset != offset))
-        return malformed("its two end records contradict each other", where);
+        return malformedZip("its two end records contradict each other", where);
     directory = {offset, size, members, at};
     return {};
 }
 
 Result<Directory> findDirectory(const ByteSource& file, const std::string& where) {
     if (file.size() < kEndBytes)
-        return malformed(fmt::format("it has {} bytes, too few for an end record", file.size()), where);
+        return malformedZip(fmt::format("it has {} bytes, too few for an end record", file.size()), where);
     const std::uint64_t end = file.size() - kEndBytes;
     CREST_TRY(text, file.text(end, kEndBytes));
     Fields record(text);
     if (record.take<std::uint32_t>() != kEndRecord)
-        return malformed("its last 22 bytes are no end record: it is truncated, or something was added to it", where);
+        return malformedZip("its last 22 bytes are no end record: it is truncated, or something was added to it", where);
     const auto disk = record.take<std::uint16_t>(), directoryDisk = record.take<std::uint16_t>();
     const auto membersHere = record.take<std::uint16_t>();
     Directory directory;
@@ -98,9 +98,9 @@ Result<Directory> findDirectory(const ByteSource& file, const std::string& where
     directory.offset = record.take<std::uint32_t>();
     directory.end = end;
     if (disk != 0 || directoryDisk != 0 || membersHere != directory.members)
-        return malformed("it is one of several parts", where);
+        return malformedZip("it is one of several parts", where);
     if (record.take<std::uint16_t>() != 0)
-        return malformed("its end record promises a comment that is not there", where);
+        return malformedZip("its end record promises a comment that is not there", where);
     std::uint32_t signature = 0;
     if (end >= kLocatorBytes) {
         CREST_TRY(before, file.text(end - kLocatorBytes, 4));
@@ -110,19 +110,19 @@ Result<Directory> findDirectory(const ByteSource& file, const std::string& where
         CREST_CHECK(readZip64End(file, end - kLocatorBytes, directory, where));
     std::uint64_t directoryEnd = 0;
     if (__builtin_add_overflow(directory.offset, directory.size, &directoryEnd) || directoryEnd != directory.end)
-        return malformed(fmt::format("its directory does not end at its end record (at {}), so bytes were cut out, "
+        return malformedZip(fmt::format("its directory does not end at its end record (at {}), so bytes were cut out, "
                                      "added or moved",
                                      directory.end),
                          where);
     if (directory.members > kMaxMembers || directory.size > kMaxDirectoryBytes)
-        return malformed(fmt::format("its directory has {} members in {} bytes; at most {} in {} are read",
+        return malformedZip(fmt::format("its directory has {} members in {} bytes; at most {} in {} are read",
                                      directory.members, directory.size, kMaxMembers, kMaxDirectoryBytes),
                          where);
     return directory;
 }
 
 const char* nameProblem(std::string_view name) {
-    if (name.empty() || name.size() > kMaxNameBytes)
+    if (name.empty() || name.size() > kMaxMemberNameBytes)
         return "is empty or too long";
     if (std::any_of(name.begin(), name.end(), [](char c) { return static_cast<unsigned char>(c) < 32 || c == 127; }))
         return "has control characters";
@@ -171,10 +171,10 @@ bool readZip64Extra(std::string_view extra, Entry& entry, std::uint64_t& packed)
 /// One record of the directory; `rest` is what is left of it.
 Result<Entry> readEntry(std::string_view& rest, const std::string& where) {
     if (rest.size() < kEntryBytes)
-        return malformed("its directory is cut off", where);
+        return malformedZip("its directory is cut off", where);
     Fields fields(rest);
     if (fields.take<std::uint32_t>() != kCentralEntry)
-        return malformed("a record of its directory has no signature", where);
+        return malformedZip("a record of its directory has no signature", where);
     Entry entry;
     fields.skip(4); // versions
     entry.flags = fields.take<std::uint16_t>();
@@ -188,40 +188,40 @@ Result<Entry> readEntry(std::string_view& rest, const std::string& where) {
     fields.skip(6); // attributes
     entry.header = fields.take<std::uint32_t>();
     if (rest.size() - kEntryBytes < std::size_t{nameBytes} + extraBytes + commentBytes)
-        return malformed("its directory is cut off", where);
+        return malformedZip("its directory is cut off", where);
     entry.member.name = rest.substr(kEntryBytes, nameBytes);
-    const std::string name = shown(entry.member.name);
+    const std::string name = shownMember(entry.member.name);
     if (const char* problem = nameProblem(entry.member.name))
-        return malformed(fmt::format("the member name {} {}", name, problem), where);
+        return malformedZip(fmt::format("the member name {} {}", name, problem), where);
     if ((entry.flags & ~(kSizesFollow | kUtf8Name)) != 0)
-        return malformed(fmt::format("member {} is encrypted or has unknown flags ({:#06x})", name, entry.flags),
+        return malformedZip(fmt::format("member {} is encrypted or has unknown flags ({:#06x})", name, entry.flags),
                          where);
     if (method != 0)
-        return malformed(
+        return malformedZip(
             fmt::format(
                 "member {} is compressed (method {}); torch.save only stores, and TorchScript programs are not read",
                 name, method),
             where);
     if (disk != 0)
-        return malformed("it is one of several parts", where);
+        return malformedZip("it is one of several parts", where);
     if (!readZip64Extra(rest.substr(kEntryBytes + nameBytes, extraBytes), entry, packed))
-        return malformed(fmt::format("the extra fields of member {} are damaged", name), where);
+        return malformedZip(fmt::format("the extra fields of member {} are damaged", name), where);
     if (packed != entry.member.size)
-        return malformed(fmt::format("member {} has two sizes, {} and {}", name, packed, entry.member.size), where);
+        return malformedZip(fmt::format("member {} has two sizes, {} and {}", name, packed, entry.member.size), where);
     rest.remove_prefix(kEntryBytes + nameBytes + extraBytes + commentBytes);
     return entry;
 }
 
 /// Compares the local header with the directory and finds where the data begin.
 Result<void> placeData(const ByteSource& file, const Directory& directory, Entry& entry, const std::string& where) {
-    const std::string name = shown(entry.member.name);
+    const std::string name = shownMember(entry.member.name);
     const std::uint64_t headBytes = kLocalBytes + entry.member.name.size();
     if (entry.header > directory.offset || headBytes > directory.offset - entry.header)
-        return malformed(fmt::format("member {} begins behind the directory", name), where);
+        return malformedZip(fmt::format("member {} begins behind the directory", name), where);
     CREST_TRY(text, file.text(entry.header, headBytes));
     Fields fields(text);
     if (fields.take<std::uint32_t>() != kLocalHeader)
-        return malformed(fmt::format("there is no local header for member {} at byte {}", name, entry.header), where);
+        return malformedZip(fmt::format("there is no local header for member {} at byte {}", name, entry.header), where);
     fields.skip(2);
     const auto flags = fields.take<std::uint16_t>(), method = fields.take<std::uint16_t>();
     fields.skip(4);
@@ -234,10 +234,10 @@ Result<void> placeData(const ByteSource& file, const Directory& directory, Entry
     if (flags != entry.flags || method != 0 || nameBytes != entry.member.name.size() ||
         text.compare(kLocalBytes, std::string::npos, entry.member.name) != 0 || !sizeAgrees(packed) ||
         !sizeAgrees(size) || (crc != 0 && crc != entry.member.crc))
-        return malformed(fmt::format("the local header of member {} contradicts the directory", name), where);
+        return malformedZip(fmt::format("the local header of member {} contradicts the directory", name), where);
     entry.member.begin = entry.header + headBytes + extraBytes;
     if (entry.member.begin > directory.offset || entry.member.size > directory.offset - entry.member.begin)
-        return malformed(fmt::format("member {} of {} bytes reaches into the directory", name, entry.member.size),
+        return malformedZip(fmt::format("member {} of {} bytes reaches into the directory", name, entry.member.size),
                          where);
     return {};
 }
@@ -254,7 +254,7 @@ std::string coverageProblem(const std::vector<Entry>& entries, std::uint64_t dir
         return known ? std::string() : fmt::format("{} bytes before {} belong to no member", gap, what);
     };
     for (const Entry& entry : entries) {
-        std::string problem = gapProblem(entry.header, "member " + shown(entry.member.name));
+        std::string problem = gapProblem(entry.header, "member " + shownMember(entry.member.name));
         if (!problem.empty())
             return problem;
         next = entry.member.begin + entry.member.size;
@@ -282,7 +282,7 @@ Result<ZipArchive> readZipArchive(const ByteSource& file, const std::string& whe
             entries.push_back(std::move(entry));
         }
         if (!rest.empty())
-            return malformed(
+            return malformedZip(
                 fmt::format("its directory has {} bytes more than its {} members need", rest.size(), directory.members),
                 where);
     }
@@ -291,7 +291,7 @@ Result<ZipArchive> readZipArchive(const ByteSource& file, const std::string& whe
         CREST_CHECK(placeData(file, directory, entry, where));
     const std::string problem = coverageProblem(entries, directory.offset);
     if (!problem.empty())
-        return malformed(problem, where);
+        return malformedZip(problem, where);
     ZipArchive archive;
     for (Entry& entry : entries)
         archive.members.push_back(std::move(entry.member));
@@ -303,22 +303,22 @@ Result<ZipArchive> readZipArchive(const ByteSource& file, const std::string& whe
     const auto twice = std::adjacent_find(archive.m_byName.begin(), archive.m_byName.end(),
                                           [&](std::uint32_t a, std::uint32_t b) { return nameOf(a) == nameOf(b); });
     if (twice != archive.m_byName.end())
-        return malformed(fmt::format("the member name {} occurs twice", shown(nameOf(*twice))), where);
+        return malformedZip(fmt::format("the member name {} occurs twice", shownMember(nameOf(*twice))), where);
     return archive;
 }
 
 Result<std::string> readZipMember(const ByteSource& file, const ZipMember& member, std::uint64_t maxBytes,
                                   const std::string& where) {
     if (member.size > maxBytes)
-        return malformed(fmt::format("member {} has {} bytes; at most {} are read of such a member", shown(member.name),
+        return malformedZip(fmt::format("member {} has {} bytes; at most {} are read of such a member", shownMember(member.name),
                                      member.size, maxBytes),
                          where);
     CREST_TRY(text, file.text(member.begin, member.size));
     boost::crc_32_type crc;
     crc.process_bytes(text.data(), text.size());
     if (member.crc != 0 && member.crc != crc.checksum())
-        return malformed(
-            fmt::format("the CRC of member {} does not fit its bytes: the file is damaged", shown(member.name)), where);
+        return malformedZip(
+            fmt::format("the CRC of member {} does not fit its bytes: the file is damaged", shownMember(member.name)), where);
     return text;
 }
 

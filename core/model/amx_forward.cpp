@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // See amx_forward.h. Blocking: a block of rows of x stays in the second-level cache (2 MB) while all panels of 32
-// columns of the weight pass; of a panel, kDepth inner elements (16 KB) stay in the first-level cache (48 KB) while the
+// columns of the weight pass; of a panel, kForwardDepth inner elements (16 KB) stay in the first-level cache (48 KB) while the
 // block's rows stream by. Partial sums of the panel wait in `sums`.
 #include "core/model/amx_forward.h"
 #include "core/model/amx_tiles.h"
@@ -10,9 +10,9 @@ namespace crest::model::amx {
 namespace {
 
 constexpr std::int64_t kStrip = AmxForward::kStrip;
-constexpr std::int64_t kDepth = 256;          ///< inner elements of one visit to a panel
+constexpr std::int64_t kForwardDepth = 256;          ///< inner elements of one visit to a panel
 constexpr std::int64_t kWholeDepth = 512;     ///< inner sizes up to this are not cut
-constexpr std::int64_t kBlockWords = 1 << 19; ///< of x
+constexpr std::int64_t kForwardBlockWords = 1 << 19; ///< of x
 constexpr std::int64_t kMostRows = 512, kLeastRows = 128;
 constexpr std::int64_t kSums = kTile * kTile;
 constexpr float kLog2e = 1.44269504088896341f;
@@ -68,7 +68,7 @@ CREST_INLINE Pair rowOf(const float* sums, std::int64_t row) {
 }
 
 /// 32 x 32 results whose rows are still to be finished.
-struct Pending {
+struct PendingSums {
     const float* sums = nullptr;
     std::int64_t row = 0, column = 0; ///< of the first result
     std::int64_t next = 0, count = 0; ///< rows done, and rows in use
@@ -79,9 +79,9 @@ struct Pending {
 template<class Finish>
 CREST_INLINE void overResults(const PackedProduct& p, std::int64_t begin, std::int64_t end, const Finish& finish) {
     alignas(64) static thread_local float waiting[(kMostRows / kTile + 1) * kSums];
-    const std::int64_t depth = p.inner <= kWholeDepth ? p.inner : kDepth;
+    const std::int64_t depth = p.inner <= kWholeDepth ? p.inner : kForwardDepth;
     const std::int64_t blocks = (end - begin + kTile - 1) / kTile;
-    Pending pending;
+    PendingSums pending;
     const auto finishRows = [&](std::int64_t rows) __attribute__((always_inline)) {
         const std::int64_t first = pending.next;
         pending.next = least(first + rows, pending.count);
@@ -116,7 +116,7 @@ CREST_INLINE void overResults(const PackedProduct& p, std::int64_t begin, std::i
 }
 
 CREST_INLINE std::int64_t rowsOfBlock(std::int64_t inner) {
-    const std::int64_t rows = kBlockWords / inner / kTile * kTile;
+    const std::int64_t rows = kForwardBlockWords / inner / kTile * kTile;
     return rows < kLeastRows ? kLeastRows : least(rows, kMostRows);
 }
 

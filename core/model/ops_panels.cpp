@@ -7,7 +7,7 @@ namespace crest::model {
 
 namespace {
 
-constexpr std::int64_t kRowBlock = 192; ///< as the kernel takes them
+constexpr std::int64_t kPanelRows = 192; ///< as the kernel takes them
 
 /// Scratch of the calling thread, kept between calls.
 float* scratchFor(std::int64_t inner) {
@@ -34,7 +34,7 @@ void panelLinear(const at::Tensor& x, const at::Tensor& panels, const at::Tensor
     const float* pw = detail::data(panels);
     const float* pb = detail::data(bias);
     float* py = detail::data(y);
-    detail::overRows(x.size(0), kRowBlock, [&](std::int64_t begin, std::int64_t end) {
+    detail::overRows(x.size(0), kPanelRows, [&](std::int64_t begin, std::int64_t end) {
         cpuKernels().panelProduct(end - begin, out, in, px + begin * xRow, xRow, pw, pb, py + begin * yRow, yRow,
                                   accumulate, scratchFor(in));
     });

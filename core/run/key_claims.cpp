@@ -18,7 +18,7 @@ namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr auto kLockWait = std::chrono::seconds(10);
+constexpr auto kKeysLockWait = std::chrono::seconds(10);
 constexpr const char* kLockName = "lock";
 
 /// Whole or not at all; not synced, since a claim that a crash of the machine takes away is nobody's any more.
@@ -108,7 +108,7 @@ Result<std::unordered_set<std::string>> KeyClaims::inWork() {
 
 Result<KeyLease> KeyClaims::claim(const Choose& choose) {
     const std::scoped_lock guard(m_mutex);
-    CREST_TRY(lock, io::FileLock::waitFor(m_claims / kLockName, kLockWait));
+    CREST_TRY(lock, io::FileLock::waitFor(m_claims / kLockName, kKeysLockWait));
     CREST_TRY(taken, inWork());
     CREST_TRY(keys, choose(taken));
     if (keys.empty())

@@ -8,7 +8,7 @@
 namespace crest::series {
 namespace {
 
-constexpr std::int64_t kMaxFactor = std::int64_t{1} << 40;
+constexpr std::int64_t kMaxShapeFactor = std::int64_t{1} << 40;
 
 std::optional<std::int64_t> countOf(const Json& object, const char* key, std::int64_t low) {
     if (!object.is_object())
@@ -32,7 +32,7 @@ std::optional<std::int64_t> tokensPerStep(const Json& config, const Json& modelA
                                 block ? block : countOf(modelArgs, "block_size", 1)};
     std::int64_t product = 1;
     for (const auto& factor : factors)
-        if (!factor || *factor > kMaxFactor || __builtin_mul_overflow(product, *factor, &product))
+        if (!factor || *factor > kMaxShapeFactor || __builtin_mul_overflow(product, *factor, &product))
             return std::nullopt;
     return product;
 }

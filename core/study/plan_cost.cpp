@@ -11,18 +11,13 @@ namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kFlopsPerThread = 20e9; ///< of an ordinary core, until a rate has been measured
 constexpr double kMeanSpanOfExamples = 64;
 constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
-
-bool isCached(const Cell& cell) {
-    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
-}
 
 /// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
 bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings,
                    const std::function<bool(const std::string&)>& isKept, PlanCost& cost) {
-    if (plan.tuningTokens == 0 || cell.isBase() || isCached(cell))
+    if (plan.tuningTokens == 0 || cell.isBase() || cell.isCached())
         return false;
     const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
                                         cell.strength, cell.seed);
@@ -46,11 +41,12 @@ std::uintmax_t weightBytes(const fs::path& checkpoint) {
 }
 
 /// Most that the runner holds: itself with LibTorch, and of every worker scratch of one block (of a small model the whole), 64 MB
-/// of row blocks and activations, or a training.
+/// of row blocks and activations, or a training. On a GPU one worker computes, and the runner itself lies elsewhere.
 double memoryOf(const Plan& plan, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
                 const TrainingBytesOf& trainingBytes) {
     constexpr double kBase = 125e6, kScratch = 64e6;
-    const int workers = workersFor(plan.checkpoints, threads), ofEach = std::max(1, threads / workers);
+    const bool cpu = isForCpu(plan);
+    const int workers = cpu ? workersFor(plan.checkpoints, threads) : 1, ofEach = std::max(1, threads / workers);
     const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, workers));
     double most = 0;
     for (const series::DecoderSpec& spec : specs) {
@@ -58,12 +54,16 @@ double memoryOf(const Plan& plan, const PlanCost& cost, const std::vector<series
         const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
         const double scoring = std::min(weights, block + kScratch);
         const TrainingBytes training = trainingBytes ? trainingBytes(spec, ofEach) : TrainingBytes();
-        most = std::max(most, kBase + atOnce * std::max(training.peak, training.tuned + scoring));
+        most = std::max(most, (cpu ? kBase : 0) + atOnce * std::max(training.peak, training.tuned + scoring));
     }
     return most;
 }
 
 } // namespace
+
+bool isForCpu(const Plan& plan) {
+    return plan.device.empty() || plan.device == "cpu";
+}
 
 int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
     const bool small = checkpoints.empty() || weightBytes(checkpoints.back().path) <= kSmallModelBytes;

@@ -26,11 +26,9 @@ namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr double kFlopsPerThread = 20e9;      ///< of an ordinary core, until a rate has been measured
 constexpr double kBatchSeconds = 2;           ///< a stop or kill costs about this much of one worker
 constexpr std::int64_t kBatchesPerWorker = 4; ///< so that workers end at about the same time
 constexpr std::uint64_t kSmallSeriesBytes = 2'000'000'000;
-constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
 
 Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
     std::error_code ignored;
@@ -38,6 +36,8 @@ Result<std::string> hashFile(const fs::path& file, const JobContext& job) {
         return fail(ErrorKind::Malformed,
                     "This is a folder. Name one file of texts: JSON lines with a \"text\" each, or plain text.",
                     file.string());
+    if (fs::exists(file, ignored) && !fs::is_regular_file(file, ignored)) // a pipe or a device could be read for ever
+        return fail(ErrorKind::Malformed, "This is not a regular file; it is not read.", file.string());
     std::ifstream in(file, std::ios::binary);
     if (!in)
         return fail(ErrorKind::NotFound, "This file cannot be opened; was it moved?", file.string());
@@ -265,10 +265,6 @@ Result<void> addCells(Plan& plan, const std::function<bool(const std::string&)>&
     return {};
 }
 
-bool isCached(const Cell& cell) {
-    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
-}
-
 double flopsPerPass(const Plan& plan, const series::DecoderSpec& spec) {
     double flops = 0;
     for (std::size_t t = 0; t < plan.tasks.size(); ++t)
@@ -305,7 +301,7 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
     std::vector<Placed> placed;
     for (int i = 0; i < plan.cellCount(); ++i) {
         const Cell& cell = plan.cells[i];
-        if (isCached(cell))
+        if (cell.isCached())
             continue;
         const std::int64_t group = cell.isBase()   ? 0
                                    : cell.seed == 0 ? 1

@@ -59,6 +59,8 @@ std::string initStdHash(const std::map<std::string, double>& initStd);
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 
+inline constexpr double kFlopsPerThread = 20e9; ///< of an ordinary core, until a rate has been measured
+
 /// Forward passes that cost as much as training on the same tokens: forward, and twice as much backward.
 inline constexpr std::int64_t kPassesOfTraining = 3;
 
@@ -68,7 +70,10 @@ struct TrainingBytes {
 };
 using TrainingBytesOf = std::function<TrainingBytes(const series::DecoderSpec& spec, int threads)>;
 
-/// What the uncached part of a plan will cost. `specs`: one for each checkpoint of the plan, or one for all.
+/// False where the plan names another device.
+bool isForCpu(const Plan& plan);
+
+/// What the uncached part of a plan will cost; its memory is that of the device which the plan names. `specs`: one for each checkpoint of the plan, or one for all.
 /// `tokensPerSecond` > 0: the rate last measured here. `isKept` says of a trainingKey that its weights are there, so that
 /// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan.
 PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads,

@@ -21,7 +21,7 @@ namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr auto kLockWait = std::chrono::seconds(60);
+constexpr auto kResultsLockWait = std::chrono::seconds(60);
 
 /// A plan without its cells: they are the rows themselves.
 Result<std::map<std::string, std::string>> provenanceOf(const StudyFolder& folder, const std::vector<ResultRow>& rows) {
@@ -50,6 +50,8 @@ Result<PublishedResults> everything(const StudyFolder& folder) {
         if (auto published = readPublished(folder.resultsFile())) {
             all = std::move(*published);
             journals.startAt(all.reach);
+        } else if (published.error().kind == ErrorKind::Unsupported) {
+            return fail(published.error()); // a newer Crest's: it may hold what no journal holds any more
         }
     CREST_TRY(rest, journals.poll());
     std::unordered_set<std::string> keys;
@@ -79,7 +81,7 @@ Result<void> publishResults(const StudyFolder& folder) {
     if (!folder.writable())
         return fail(ErrorKind::Io, "This study folder cannot be written, so results.h5 cannot be published.",
                     folder.path().string());
-    CREST_TRY(lock, io::FileLock::waitFor(folder.path() / "results.lock", kLockWait));
+    CREST_TRY(lock, io::FileLock::waitFor(folder.path() / "results.lock", kResultsLockWait));
     CREST_TRY(all, everything(folder));
     CREST_TRY(runs, provenanceOf(folder, all.rows));
     fs::path making = folder.resultsFile();

@@ -23,20 +23,16 @@ double unixSeconds() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-bool allStored(const Cell& cell) {
-    return std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
-}
-
-struct Writer {
-    LinePosition at;
-    WriterStatus status;
-    bool hasStatus = false, ended = false, alive = false;
-    std::string endText, startedAt, endedAt; ///< times as the events have them; they sort as texts
-};
-
 } // namespace
 
 struct RunFollower::State {
+    struct Writer {
+        LinePosition at;
+        WriterStatus status;
+        bool hasStatus = false, ended = false, alive = false;
+        std::string endText, startedAt, endedAt; ///< times as the events have them; they sort as texts
+    };
+
     StudyFolder folder;
     std::string id;
     bool planRead = false;
@@ -64,7 +60,7 @@ Result<void> RunFollower::State::readPlanOnce() {
     device = plan.device;
     done.assign(plan.cells.size(), 0);
     for (std::size_t i = 0; i < plan.cells.size(); ++i)
-        if (allStored(plan.cells[i]))
+        if (plan.cells[i].isCached())
             done[i] = 1, ++cached;
     planRead = true;
     return {};

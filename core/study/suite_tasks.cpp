@@ -18,7 +18,6 @@ namespace crest::study {
 namespace {
 namespace fs = std::filesystem;
 
-constexpr double kBytesPerToken = 2.5; ///< of text, before it is tokenised: on the safe side
 constexpr std::size_t kMostRemembered = 256;
 
 struct Pinned {

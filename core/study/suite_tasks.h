@@ -13,6 +13,8 @@
 
 namespace crest::study {
 
+inline constexpr double kBytesPerToken = 2.5; ///< of text, for estimates before it is tokenised: on the safe side
+
 /// Reads the task's data below textsPath (absolute) and fills in dataHash and shots. Returns an estimate of the tokens
 /// that one pass takes through the decoder: contexts that follow each other count once, generation counts its longest
 /// answer. Errors of data::makeItems, with the task's name. What was read is remembered while its files stay as they

@@ -17,7 +17,7 @@ Probe baseEvaluation(std::string name, std::string series, std::vector<TaskInPro
 
 std::int64_t Plan::cachedCellCount() const {
     return std::ranges::count_if(cells, [](const Cell& cell) {
-        return !cell.cached.empty() && std::ranges::all_of(cell.cached, [](char stored) { return stored != 0; });
+        return !cell.cached.empty() && cell.isCached();
     });
 }
 

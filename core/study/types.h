@@ -2,6 +2,7 @@
 // The structs that a study is made of. All have JSON both ways (study_json.h); words as in the README.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -111,6 +112,7 @@ struct Cell {
     std::vector<std::string> keys; ///< result key for each of Plan::probe.tasks; 64 hex digits
     std::vector<char> cached;      ///< 1 where the result is stored already, same order
     bool isBase() const { return strength == 0; }
+    bool isCached() const { return std::ranges::all_of(cached, [](char stored) { return stored != 0; }); }
     bool operator==(const Cell&) const = default;
 };
 

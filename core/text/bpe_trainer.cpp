@@ -37,14 +37,14 @@ struct Word {
 };
 
 /// A pair with the words it was seen in; its count may be out of date, which is noticed when it comes up.
-struct Candidate {
+struct PairCandidate {
     Pair pair;
     std::int64_t count = 0;
     std::vector<std::uint32_t> words;
 };
 
 /// Order of the heap: the largest count on top, among equals the smallest pair.
-bool comesLater(const Candidate& a, const Candidate& b) {
+bool comesLater(const PairCandidate& a, const PairCandidate& b) {
     return a.count != b.count ? a.count < b.count : a.pair > b.pair;
 }
 
@@ -69,7 +69,7 @@ public:
                 job.report(static_cast<std::int64_t>(m_out.tokens.size()), m_out.options.vocabSize,
                            "tokens of the vocabulary");
             }
-            Candidate top = pop();
+            PairCandidate top = pop();
             if (const std::int64_t now = m_counts[top.pair]; top.count != now) {
                 top.count = now;
                 push(std::move(top));
@@ -89,15 +89,15 @@ private:
     std::unordered_map<Pair, std::int64_t, PairHash> m_counts;
     std::unordered_map<Pair, std::vector<std::uint32_t>, PairHash>
         m_fresh; ///< pairs made by the merge at hand, and where
-    std::vector<Candidate> m_heap;
+    std::vector<PairCandidate> m_heap;
 
-    void push(Candidate candidate) {
+    void push(PairCandidate candidate) {
         m_heap.push_back(std::move(candidate));
         std::ranges::push_heap(m_heap, comesLater);
     }
-    Candidate pop() {
+    PairCandidate pop() {
         std::ranges::pop_heap(m_heap, comesLater);
-        Candidate top = std::move(m_heap.back());
+        PairCandidate top = std::move(m_heap.back());
         m_heap.pop_back();
         return top;
     }
@@ -134,7 +134,7 @@ private:
         return found->second;
     }
 
-    void mergeEverywhere(const Candidate& top) {
+    void mergeEverywhere(const PairCandidate& top) {
         const std::int32_t merged = tokenFor(top.pair);
         m_out.merges.emplace_back(m_out.tokens[static_cast<std::size_t>(top.pair.first)],
                                   m_out.tokens[static_cast<std::size_t>(top.pair.second)]);
@@ -208,8 +208,7 @@ std::vector<std::string> firstTokens(const BpeTrainingOptions& options) {
     return tokens;
 }
 
-Result<std::vector<Word>> countWords(std::span<const std::string> documents, const TrainedBpe& trained,
-                                     const JobContext& job) {
+Result<std::vector<Word>> countWords(TextsView documents, const TrainedBpe& trained, const JobContext& job) {
     std::array<std::int32_t, 256> idOfByte{};
     for (std::size_t id = 0; id < trained.tokens.size(); ++id)
         if (const auto bytes = fromByteAlphabet(trained.tokens[id]); bytes && bytes->size() == 1)
@@ -241,8 +240,7 @@ Result<std::vector<Word>> countWords(std::span<const std::string> documents, con
 
 } // namespace
 
-Result<TrainedBpe> trainBpe(std::span<const std::string> documents, const BpeTrainingOptions& options,
-                            const JobContext& job) {
+Result<TrainedBpe> trainBpe(TextsView documents, const BpeTrainingOptions& options, const JobContext& job) {
     CREST_CHECK(checkOptions(options));
     TrainedBpe trained{options, firstTokens(options), {}};
     CREST_TRY(words, countWords(documents, trained, job));

@@ -16,7 +16,7 @@ namespace crest::text {
 namespace {
 
 using Tokens = std::vector<std::string>;
-using Kind = DecoderStep::Kind;
+using DecoderKind = DecoderStep::Kind;
 
 std::string joined(const Tokens& tokens) {
     std::string out;
@@ -76,11 +76,11 @@ std::string stripped(std::string_view token, const DecoderStep& step) {
 
 std::string decodedToken(const DecoderStep& step, std::string_view token, bool first, bool last) {
     switch (step.kind) {
-    case Kind::Metaspace:
+    case DecoderKind::Metaspace:
         return replaceAll(token, step.pattern, first && step.dropsFirst ? "" : " ");
-    case Kind::WordSuffix:
+    case DecoderKind::WordSuffix:
         return replaceAll(token, step.pattern, last ? "" : " ");
-    case Kind::Replace:
+    case DecoderKind::Replace:
         return replaceAll(token, step.pattern, step.content);
     default:
         return stripped(token, step);
@@ -89,11 +89,11 @@ std::string decodedToken(const DecoderStep& step, std::string_view token, bool f
 
 Tokens applied(const DecoderStep& step, Tokens tokens) {
     switch (step.kind) {
-    case Kind::ByteLevel:
+    case DecoderKind::ByteLevel:
         return byteLevel(tokens);
-    case Kind::ByteFallback:
+    case DecoderKind::ByteFallback:
         return byteFallback(std::move(tokens));
-    case Kind::Fuse:
+    case DecoderKind::Fuse:
         return {joined(tokens)};
     default:
         for (std::size_t i = 0; i < tokens.size(); ++i)

@@ -18,7 +18,7 @@
 namespace crest::text {
 namespace {
 
-using Kind = NormalizerStep::Kind;
+using NormalizerKind = NormalizerStep::Kind;
 
 constexpr std::size_t kLongRunOfMarks = 32;
 
@@ -33,12 +33,12 @@ const icu::UnicodeSet* charactersOfUnicode9() {
 }
 
 /// Null where ICU has lost its data, which its packages do not allow.
-template<Kind kForm> const icu::Normalizer2* normalizerOfUnicode9() {
+template<NormalizerKind kForm> const icu::Normalizer2* normalizerOfUnicode9() {
     static const icu::Normalizer2* const normalizer = []() -> const icu::Normalizer2* {
         UErrorCode status = U_ZERO_ERROR;
-        const icu::Normalizer2* full = kForm == Kind::Nfc    ? icu::Normalizer2::getNFCInstance(status)
-                                       : kForm == Kind::Nfd  ? icu::Normalizer2::getNFDInstance(status)
-                                       : kForm == Kind::Nfkc ? icu::Normalizer2::getNFKCInstance(status)
+        const icu::Normalizer2* full = kForm == NormalizerKind::Nfc    ? icu::Normalizer2::getNFCInstance(status)
+                                       : kForm == NormalizerKind::Nfd  ? icu::Normalizer2::getNFDInstance(status)
+                                       : kForm == NormalizerKind::Nfkc ? icu::Normalizer2::getNFKCInstance(status)
                                                              : icu::Normalizer2::getNFKDInstance(status);
         if (U_FAILURE(status) != 0 || charactersOfUnicode9() == nullptr)
             return nullptr;
@@ -48,11 +48,11 @@ template<Kind kForm> const icu::Normalizer2* normalizerOfUnicode9() {
     return normalizer;
 }
 
-const icu::Normalizer2* normalizerFor(Kind form) {
-    return form == Kind::Nfc    ? normalizerOfUnicode9<Kind::Nfc>()
-           : form == Kind::Nfd  ? normalizerOfUnicode9<Kind::Nfd>()
-           : form == Kind::Nfkc ? normalizerOfUnicode9<Kind::Nfkc>()
-                                : normalizerOfUnicode9<Kind::Nfkd>();
+const icu::Normalizer2* normalizerFor(NormalizerKind form) {
+    return form == NormalizerKind::Nfc    ? normalizerOfUnicode9<NormalizerKind::Nfc>()
+           : form == NormalizerKind::Nfd  ? normalizerOfUnicode9<NormalizerKind::Nfd>()
+           : form == NormalizerKind::Nfkc ? normalizerOfUnicode9<NormalizerKind::Nfkc>()
+                                : normalizerOfUnicode9<NormalizerKind::Nfkd>();
 }
 
 bool isAscii(std::string_view text) {
@@ -156,24 +156,24 @@ std::string replaceRuns(std::string_view text, const NormalizerStep& step, bool&
 
 std::string applied(const NormalizerStep& step, std::string_view text, bool& keepsStart, bool atStart) {
     switch (step.kind) {
-    case Kind::Lowercase:
+    case NormalizerKind::Lowercase:
         return toLowerCase(text);
-    case Kind::StripAccents:
+    case NormalizerKind::StripAccents:
         return withoutMarks(text, keepsStart);
-    case Kind::Replace:
+    case NormalizerKind::Replace:
         keepsStart = keepsStart && !(step.content.empty() && text.starts_with(step.pattern));
         return replaceAll(text, step.pattern, step.content);
-    case Kind::ReplaceRuns:
+    case NormalizerKind::ReplaceRuns:
         return replaceRuns(text, step, keepsStart);
-    case Kind::Prepend:
+    case NormalizerKind::Prepend:
         return text.empty() ? std::string() : step.content + std::string(text);
-    case Kind::Strip:
+    case NormalizerKind::Strip:
         return stripped(text, step, keepsStart);
-    case Kind::ByteLevel:
+    case NormalizerKind::ByteLevel:
         return toByteAlphabet(text);
-    case Kind::Precompiled:
+    case NormalizerKind::Precompiled:
         return applyPrecompiled(*step.map, text); // a first character that vanishes still counts as the start
-    case Kind::SentencePiece:
+    case NormalizerKind::SentencePiece:
         return applySentencePiece(*step.rules, text, atStart);
     default:
         return toNormalForm(text, step.kind);
@@ -225,7 +225,7 @@ std::string normalize(const std::vector<NormalizerStep>& steps, std::string_view
 }
 
 bool leavesAsIs(const std::vector<NormalizerStep>& steps, std::string_view text) {
-    const bool formsOnly = std::ranges::all_of(steps, [](const NormalizerStep& s) { return s.kind <= Kind::Nfkd; });
+    const bool formsOnly = std::ranges::all_of(steps, [](const NormalizerStep& s) { return s.kind <= NormalizerKind::Nfkd; });
     return steps.empty() || (formsOnly && isAscii(text));
 }
 

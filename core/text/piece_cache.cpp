@@ -10,7 +10,7 @@
 namespace crest::text {
 namespace {
 
-constexpr std::size_t kMaxBytes = 30;
+constexpr std::size_t kMaxPieceBytes = 30;
 constexpr std::size_t kMaxIds = 7;
 constexpr std::size_t kShards = 16;
 constexpr std::size_t kSlots = 2048; // of a shard: 32,768 pieces in 2 MB all together
@@ -22,7 +22,7 @@ struct PieceCache::Shard {
     struct alignas(64) Slot {
         std::uint8_t bytes = 0; ///< 0: free
         std::uint8_t ids = 0;
-        char text[kMaxBytes] = {};
+        char text[kMaxPieceBytes] = {};
         std::int32_t id[kMaxIds] = {};
     };
     std::mutex mutex;
@@ -42,7 +42,7 @@ PieceCache::PieceCache(PieceCache&&) noexcept = default;
 PieceCache& PieceCache::operator=(PieceCache&&) noexcept = default;
 
 bool PieceCache::find(std::string_view piece, std::vector<std::int32_t>& out) const {
-    if (piece.size() > kMaxBytes)
+    if (piece.size() > kMaxPieceBytes)
         return false;
     const std::size_t hash = std::hash<std::string_view>{}(piece);
     Shard& shard = m_shards[hash % kShards];
@@ -55,7 +55,7 @@ bool PieceCache::find(std::string_view piece, std::vector<std::int32_t>& out) co
 }
 
 void PieceCache::keep(std::string_view piece, const std::vector<std::int32_t>& list, std::size_t count) const {
-    if (piece.size() > kMaxBytes || count > kMaxIds)
+    if (piece.size() > kMaxPieceBytes || count > kMaxIds)
         return;
     const std::size_t hash = std::hash<std::string_view>{}(piece);
     Shard& shard = m_shards[hash % kShards];

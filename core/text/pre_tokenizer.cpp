@@ -12,7 +12,7 @@
 namespace crest::text {
 namespace {
 
-using Kind = PreStep::Kind;
+using StepKind = PreStep::Kind;
 
 /// What a pattern made of a text: matched and other stretches that cover it.
 struct Stretch {
@@ -24,28 +24,28 @@ struct Stretch {
 /// Where the matched or other stretch ends that begins at `at`.
 Stretch stretchAt(const PreStep& step, const SplitScanner& scanner, std::string_view text, std::size_t at) {
     switch (step.kind) {
-    case Kind::Gpt2:
+    case StepKind::Gpt2:
         return {at, scanner.gpt2(at), true};
-    case Kind::Cl100k:
+    case StepKind::Cl100k:
         return {at, scanner.cl100k(at, 3), true};
-    case Kind::Qwen2:
+    case StepKind::Qwen2:
         return {at, scanner.cl100k(at, 1), true};
-    case Kind::Numbers:
+    case StepKind::Numbers:
         return {at, scanner.classRun(at, kNumber, step.count), scanner.hasClass(at, kNumber)};
-    case Kind::Space:
+    case StepKind::Space:
         return {at, scanner.classRun(at, kSpace, 1), scanner.hasClass(at, kSpace)};
-    case Kind::Punctuation:
+    case StepKind::Punctuation:
         return {at, scanner.classRun(at, kPunctuation, 1), scanner.hasClass(at, kPunctuation)};
-    case Kind::Words:
+    case StepKind::Words:
         return {at, scanner.words(at), !scanner.hasClass(at, kSpace)};
-    case Kind::Literal: {
+    case StepKind::Literal: {
         const std::size_t found = text.find(step.text, at);
         if (found == at)
             return {at, at + step.text.size(), true};
         return {at, std::min(found, text.size()), false};
     }
     default:
-        return {at, scanner.classRun(at, kDigitSplit, step.kind == Kind::EachDigit ? 1 : -1),
+        return {at, scanner.classRun(at, kDigitSplit, step.kind == StepKind::EachDigit ? 1 : -1),
                 scanner.hasClass(at, kDigitSplit)};
     }
 }
@@ -129,16 +129,16 @@ void apply(std::span<const PreStep> steps, std::string_view text, bool atStart, 
         return;
     }
     switch (steps[0].kind) {
-    case Kind::PrefixSpace: {
+    case StepKind::PrefixSpace: {
         std::string withSpace(text[0] == ' ' ? 0 : 1, ' ');
         withSpace += text;
         apply(steps.subspan(1), withSpace, atStart, sink);
         return;
     }
-    case Kind::ByteAlphabet:
+    case StepKind::ByteAlphabet:
         apply(steps.subspan(1), toByteAlphabet(text), atStart, sink);
         return;
-    case Kind::Metaspace:
+    case StepKind::Metaspace:
         applyMetaspace(steps, text, atStart, sink);
         return;
     default:

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::uint64_t kMaxBytes = kMaxFileBytes / 2; // of each of the two files
+constexpr std::uint64_t kMaxVocabularyBytes = kMaxFileBytes / 2; // of each of the two files
 constexpr const char* kEndOfText = "<|endoftext|>";
 
 /// The lines of merges.txt as a JSON list of texts.
@@ -37,8 +37,8 @@ std::string mergesList(std::string_view text) {
 } // namespace
 
 Result<std::string> tokenizerOfVocabularyFiles(const fs::path& folder, Json& config) {
-    CREST_TRY(vocab, io::readTextFile(folder / "vocab.json", kMaxBytes));
-    CREST_TRY(merges, io::readTextFile(folder / "merges.txt", kMaxBytes));
+    CREST_TRY(vocab, io::readTextFile(folder / "vocab.json", kMaxVocabularyBytes));
+    CREST_TRY(merges, io::readTextFile(folder / "merges.txt", kMaxVocabularyBytes));
     return tokenizerOfVocabulary(vocab, merges, folder, config);
 }
 

@@ -16,7 +16,7 @@ using model::Word;
 namespace {
 
 constexpr std::int64_t kTile = AmxKernels::kTile;
-constexpr std::int64_t kLogitBytes = 1 << 24; ///< logits held at a time
+constexpr std::int64_t kTileLogitBytes = 1 << 24; ///< logits held at a time
 /// Words between rows of a transposed matrix beyond its length: rows of a power of two would share cache sets.
 constexpr std::int64_t kGap = 32;
 
@@ -117,7 +117,7 @@ TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std:
                             at::zeros({sequences, spec.heads, tokens}, at::kFloat), wide(spec.width),
                             rounded(spec.width), column(), rounded(2 * spec.mlpWidth), rounded(spec.mlpWidth)});
     m_last = wide(spec.width), m_lastNormed = rounded(spec.width), m_lastRstd = column(), m_loss = column();
-    m_headRows = std::min(m_rows, std::clamp<std::int64_t>(kLogitBytes / (2 * vocab) / kTile * kTile, 2 * kTile, 512));
+    m_headRows = std::min(m_rows, std::clamp<std::int64_t>(kTileLogitBytes / (2 * vocab) / kTile * kTile, 2 * kTile, 512));
     m_logits = model::zeroPages({m_headRows, vocab}, at::kBFloat16);
     m_dx = wide(spec.width), m_dxRounded = rounded(spec.width), m_dNormed = wide(spec.width);
     m_dAttended = rounded(heads), m_dQkv = rounded(qkv), m_dHidden = rounded(spec.mlpWidth);

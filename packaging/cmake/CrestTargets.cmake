@@ -24,8 +24,11 @@ foreach(linker IN ITEMS mold lld gold)
   endif()
 endforeach()
 
-# Headers that take most of the time of compiling are compiled once per kind of target. They are only a matter of time: every file includes
-# what it uses, and the presets dev and asan build without (CMAKE_DISABLE_PRECOMPILE_HEADERS).
+# From nothing, most of the time of compiling goes into headers. Two things lower it, and both are only a matter of time: every file includes what
+# it uses, and the presets dev and asan build without them.
+# - CMAKE_UNITY_BUILD: sources of a library or program are compiled a dozen at a time. Names in anonymous namespaces are therefore unique within
+#   a target, not only within a file.
+# - Headers that nearly all of the rest needs are compiled once per kind of target.
 set(CREST_COMMON_HEADERS <algorithm> <charconv> <chrono> <cmath> <filesystem> <functional> <map> <memory> <mutex> <optional> <set> <span> <string>
   <string_view> <thread> <variant> <vector> <fmt/format.h> <nlohmann/json.hpp> <tl/expected.hpp>)
 
@@ -35,6 +38,13 @@ function(crest_precompile target owner)
     target_precompile_headers(${target} PRIVATE ${ARGN})
   else()
     target_precompile_headers(${target} REUSE_FROM ${owner})
+  endif()
+endfunction()
+
+# crest_precompile_unless_unity(TARGET headers...): for a target whose few unity sources would take longer to share headers than to read them.
+function(crest_precompile_unless_unity target)
+  if(NOT CMAKE_UNITY_BUILD)
+    target_precompile_headers(${target} PRIVATE ${ARGN})
   endif()
 endfunction()
 

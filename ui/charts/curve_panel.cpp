@@ -5,7 +5,6 @@
 #include <cmath>
 
 #include <QApplication>
-#include <QFontInfo>
 #include <QKeyEvent>
 #include <QMouseEvent>
 #include <QRubberBand>
@@ -22,10 +21,6 @@ namespace {
 
 using analysis::axisPosition;
 using analysis::axisValue;
-
-ChartStyle screenStyle(const QWidget& widget) {
-    return chartStyle(themeFor(widget.palette()), widget.font(), QFontInfo(widget.font()).pixelSize());
-}
 
 } // namespace
 

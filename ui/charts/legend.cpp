@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include <QFontInfo>
 #include <QFontMetricsF>
 #include <QKeyEvent>
 #include <QMouseEvent>
@@ -20,10 +19,6 @@ namespace {
 
 constexpr double kSample = 2.4, kGap = 0.5, kBetween = 1.4, kRow = 1.5, kKeySample = 1.6,
                  kKeyLine = 1.12; ///< in em
-
-ChartStyle screenStyle(const QWidget& widget) {
-    return chartStyle(themeFor(widget.palette()), widget.font(), QFontInfo(widget.font()).pixelSize());
-}
 
 } // namespace
 

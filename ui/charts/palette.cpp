@@ -5,7 +5,9 @@
 #include <cmath>
 #include <numbers>
 
+#include <QFontInfo>
 #include <QTransform>
+#include <QWidget>
 
 #include "core/analysis/figure_colors.h"
 
@@ -76,6 +78,10 @@ ChartStyle chartStyle(const ChartTheme& theme, const QFont& family, double em) {
     style.font.setHintingPreference(QFont::PreferNoHinting);
     style.font.setBold(false);
     return style;
+}
+
+ChartStyle screenStyle(const QWidget& widget) {
+    return chartStyle(themeFor(widget.palette()), widget.font(), QFontInfo(widget.font()).pixelSize());
 }
 
 QColor curveColor(const analysis::FigureCurve& curve, const ChartTheme& theme) {

@@ -9,6 +9,8 @@
 
 #include "core/analysis/figure.h"
 
+class QWidget;
+
 namespace crest::ui {
 
 /// The ground a chart is drawn on and the colours of everything but the curves.
@@ -32,6 +34,7 @@ struct ChartStyle {
     double em = 13; ///< font size in scene units
 };
 ChartStyle chartStyle(const ChartTheme& theme, const QFont& family, double em);
+ChartStyle screenStyle(const QWidget& widget); ///< in its own font and palette
 
 /// From the tables of core/analysis/figure_colors.h.
 QColor curveColor(const analysis::FigureCurve& curve, const ChartTheme& theme);

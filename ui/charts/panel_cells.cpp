@@ -13,7 +13,7 @@
 namespace crest::ui {
 namespace {
 
-constexpr double kGap = 0.8, kBar = 0.9, kTick = 0.25, kTitle = 1.4; ///< in em
+constexpr double kBarGap = 0.8, kBar = 0.9, kBarTick = 0.25, kTitle = 1.4; ///< in em
 constexpr int kSteps = 64;
 
 QColor colorOf(const analysis::FigurePanel& panel, double value, bool dark) {
@@ -46,7 +46,7 @@ void paintCross(QPainter* painter, const QRectF& field, const ChartStyle& style)
 double colorBarWidth(const analysis::FigurePanel& panel, const ChartStyle& style, double plotHeight) {
     if (panel.cells.empty() || !analysis::isDrawable(panel.color))
         return 0;
-    return (kGap + kBar + 2 * kTick + kTitle) * style.em + widestLabel(panel, style, plotHeight);
+    return (kBarGap + kBar + 2 * kBarTick + kTitle) * style.em + widestLabel(panel, style, plotHeight);
 }
 
 void paintCells(QPainter* painter, const PanelChart& chart) {
@@ -72,7 +72,7 @@ void paintColorBar(QPainter* painter, const PanelChart& chart) {
     const ChartStyle& style = chart.style();
     const QRectF plot = chart.plotRect();
     const double em = style.em, step = plot.height() / kSteps;
-    const QRectF bar(plot.right() + kGap * em, plot.top(), kBar * em, plot.height());
+    const QRectF bar(plot.right() + kBarGap * em, plot.top(), kBar * em, plot.height());
     const bool smooth = painter->testRenderHint(QPainter::Antialiasing);
     painter->setRenderHint(QPainter::Antialiasing, false);
     int k = 0;
@@ -90,14 +90,14 @@ void paintColorBar(QPainter* painter, const PanelChart& chart) {
         const double y = bar.bottom() - bar.height() * (tick.value - panel.color.low) / (panel.color.high - panel.color.low);
         const QString label = QString::fromStdString(tick.label);
         painter->setPen(QPen(style.theme.axis, 0.08 * em));
-        painter->drawLine(QPointF(bar.right(), y), QPointF(bar.right() + kTick * em, y));
+        painter->drawLine(QPointF(bar.right(), y), QPointF(bar.right() + kBarTick * em, y));
         painter->setPen(style.theme.text);
-        painter->drawText(QPointF(bar.right() + 2 * kTick * em, y + metrics.capHeight() / 2), label);
+        painter->drawText(QPointF(bar.right() + 2 * kBarTick * em, y + metrics.capHeight() / 2), label);
         widest = std::max(widest, metrics.horizontalAdvance(label));
     }
     const QString title = metrics.elidedText(QString::fromStdString(panel.color.title), Qt::ElideRight, plot.height());
     painter->save();
-    painter->translate(bar.right() + (2 * kTick + 0.3) * em + widest + metrics.ascent(), plot.center().y());
+    painter->translate(bar.right() + (2 * kBarTick + 0.3) * em + widest + metrics.ascent(), plot.center().y());
     painter->rotate(-90);
     painter->drawText(QPointF(-metrics.horizontalAdvance(title) / 2, 0), title);
     painter->restore();

@@ -15,7 +15,7 @@ namespace {
 using analysis::Axis;
 using analysis::Tick;
 
-constexpr double kTick = 0.38, kMinorTick = 0.22, kLabelGap = 0.25; ///< in em
+constexpr double kMajorTick = 0.38, kMinorTick = 0.22, kLabelGap = 0.25; ///< in em
 
 QFont boldFont(const ChartStyle& style) {
     QFont font = style.font;
@@ -204,7 +204,7 @@ void PanelGround::paintX(QPainter* painter) const {
     std::vector<double> centres, widths;
     for (const Tick& tick : ticks) {
         const double x = positionOnX(*m_chart, tick.value);
-        painter->drawLine(QPointF(x, plot.bottom()), QPointF(x, plot.bottom() + kTick * em));
+        painter->drawLine(QPointF(x, plot.bottom()), QPointF(x, plot.bottom() + kMajorTick * em));
         centres.push_back(x);
         widths.push_back(metrics.horizontalAdvance(QString::fromStdString(tick.label)));
     }
@@ -212,7 +212,7 @@ void PanelGround::paintX(QPainter* painter) const {
         const double x = positionOnX(*m_chart, value);
         painter->drawLine(QPointF(x, plot.bottom()), QPointF(x, plot.bottom() + kMinorTick * em));
     }
-    double y = plot.bottom() + (kTick + kLabelGap) * em + metrics.ascent();
+    double y = plot.bottom() + (kMajorTick + kLabelGap) * em + metrics.ascent();
     painter->setPen(style.theme.text);
     if (m_labels.xTicks) {
         const auto stride = static_cast<std::size_t>(labelStride(centres, widths, 0.5 * em));
@@ -239,11 +239,11 @@ void PanelGround::paintY(QPainter* painter) const {
         if (m_chart->panel().cells.empty())
             painter->drawLine(QPointF(plot.left(), y), QPointF(plot.right(), y));
         painter->setPen(thinPen(style.theme.axis, 0.08 * em));
-        painter->drawLine(QPointF(plot.left() - kTick * em, y), QPointF(plot.left(), y));
+        painter->drawLine(QPointF(plot.left() - kMajorTick * em, y), QPointF(plot.left(), y));
         const QString label = QString::fromStdString(tick.label);
         const double width = metrics.horizontalAdvance(label);
         painter->setPen(style.theme.text);
-        painter->drawText(QPointF(plot.left() - (kTick + kLabelGap) * em - width, y + metrics.capHeight() / 2), label);
+        painter->drawText(QPointF(plot.left() - (kMajorTick + kLabelGap) * em - width, y + metrics.capHeight() / 2), label);
         widest = std::max(widest, width);
     }
     painter->setPen(thinPen(style.theme.axis, 0.06 * em));
@@ -254,7 +254,7 @@ void PanelGround::paintY(QPainter* painter) const {
     const QString title = metrics.elidedText(QString::fromStdString(axis.title), Qt::ElideRight, m_bounds.height());
     painter->setPen(style.theme.text);
     painter->save();
-    painter->translate(plot.left() - (kTick + 2 * kLabelGap) * em - widest - metrics.descent(), plot.center().y());
+    painter->translate(plot.left() - (kMajorTick + 2 * kLabelGap) * em - widest - metrics.descent(), plot.center().y());
     painter->rotate(-90);
     painter->drawText(QPointF(-metrics.horizontalAdvance(title) / 2, 0), title);
     painter->restore();

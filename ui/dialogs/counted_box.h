@@ -2,8 +2,9 @@
 // A spin box that says what it counts.
 #pragma once
 
-#include <QSpinBox>
 #include <QString>
+
+#include "ui/window/number_box.h"
 
 namespace crest::ui {
 
@@ -12,6 +13,17 @@ inline void countIn(QSpinBox* box, const QString& what) {
     const auto show = [box, what](int count) { box->setSuffix(u' ' + what + (count == 1 ? QString() : QStringLiteral("s"))); };
     QObject::connect(box, &QSpinBox::valueChanged, box, show);
     show(box->value());
+}
+
+/// A box of `what` from `low` to `high` that is called `name`.
+inline QSpinBox* countedBox(int low, int high, int value, const QString& what, const QString& name) {
+    auto* box = new WholeBox;
+    box->setRange(low, high);
+    box->setValue(value);
+    countIn(box, what);
+    box->setAlignment(Qt::AlignRight);
+    box->setAccessibleName(name);
+    return box;
 }
 
 } // namespace crest::ui

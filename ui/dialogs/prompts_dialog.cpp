@@ -24,16 +24,6 @@ namespace {
 
 constexpr int kUsualTokens = 48, kMostTokens = 4096;
 
-QSpinBox* spin(int low, int high, int value, const QString& what, const QString& name) {
-    auto* box = new QSpinBox;
-    box->setRange(low, high);
-    box->setValue(value);
-    countIn(box, what);
-    box->setAlignment(Qt::AlignRight);
-    box->setAccessibleName(name);
-    return box;
-}
-
 } // namespace
 
 PromptsDialog::PromptsDialog(const QString& file, std::vector<study::Task> existing, QWidget* parent)
@@ -58,8 +48,8 @@ void PromptsDialog::setupFields() {
     for (int number = 2; nameIsTaken(); ++number)
         m_name->setText(QStringLiteral("%1 %2").arg(base).arg(number));
     m_name->setAccessibleName(tr("Name of the prompts"));
-    m_tokens = spin(1, kMostTokens, kUsualTokens, tr("token"), tr("New tokens"));
-    m_limit = spin(0, 1'000'000, 0, tr("prompt"), tr("At most"));
+    m_tokens = countedBox(1, kMostTokens, kUsualTokens, tr("token"), tr("New tokens"));
+    m_limit = countedBox(0, 1'000'000, 0, tr("prompt"), tr("At most"));
     m_limit->setSpecialValueText(tr("all"));
     connect(m_name, &QLineEdit::textChanged, this, &PromptsDialog::validate);
     connect(m_tokens, &QSpinBox::valueChanged, this, &PromptsDialog::validate);
@@ -95,6 +85,7 @@ void PromptsDialog::setupLayout() {
     setMinimumWidth(56 * kRhythm);
     connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    whenTyped(this, [this] { validate(); });
 }
 
 /// The prompts as the run will read them.
@@ -131,6 +122,8 @@ void PromptsDialog::validate() {
         problem = tr("The prompts need a name.");
     else if (nameIsTaken())
         problem = tr("This study has a task of this name already.");
+    if (problem.isEmpty())
+        problem = typedProblem(this);
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)

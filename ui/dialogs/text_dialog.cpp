@@ -13,20 +13,6 @@
 #include "ui/window/theme.h"
 
 namespace crest::ui {
-namespace {
-
-QSpinBox* spin(int low, int high, int value, const QString& what, const QString& name) {
-    auto* box = new QSpinBox;
-    box->setRange(low, high);
-    box->setValue(value);
-    countIn(box, what);
-    box->setAlignment(Qt::AlignRight);
-    box->setAccessibleName(name);
-    return box;
-}
-
-} // namespace
-
 TextDialog::TextDialog(const QString& file, const QStringList& taken, qint64 contextTokens, QWidget* parent)
     : QDialog(parent)
     , m_file(file)
@@ -43,10 +29,10 @@ void TextDialog::setupFields(const QString& file, qint64 contextTokens) {
     const int context = static_cast<int>(std::clamp<qint64>(contextTokens > 0 ? contextTokens : 128, 8, 8192));
     m_name->setText(QFileInfo(file).completeBaseName());
     m_name->setAccessibleName(tr("Name of the text"));
-    m_window = spin(2, 1'000'000, context, tr("token"), tr("Window"));
-    m_stride = spin(1, 1'000'000, context, tr("token"), tr("Stride"));
+    m_window = countedBox(2, 1'000'000, context, tr("token"), tr("Window"));
+    m_stride = countedBox(1, 1'000'000, context, tr("token"), tr("Stride"));
     const auto usual = static_cast<int>(study::Task{}.maxWindows);
-    m_windows = spin(0, 10'000'000, usual, tr("window"), tr("At most"));
+    m_windows = countedBox(0, 10'000'000, usual, tr("window"), tr("At most"));
     m_windows->setSpecialValueText(tr("all"));
     m_windows->setToolTip(tr("The first so many windows of the text; crest-run probe takes %1, too, where nothing else is "
                              "said. 0: all")
@@ -81,6 +67,7 @@ void TextDialog::setupLayout() {
     setMinimumWidth(52 * kRhythm);
     connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    whenTyped(this, [this] { validate(); });
 }
 
 void TextDialog::validate() {
@@ -91,6 +78,8 @@ void TextDialog::validate() {
         problem = tr("This study has a text of this name already.");
     else if (m_stride->value() > m_window->value())
         problem = tr("The stride cannot be larger than the window.");
+    if (problem.isEmpty())
+        problem = typedProblem(this);
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)

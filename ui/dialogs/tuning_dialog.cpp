@@ -21,12 +21,13 @@
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 #include "ui/dialogs/tuning_rows.h"
+#include "ui/window/number_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
 namespace {
 
-constexpr int kReadDelayMs = 250, kUsualTokens = 512, kMostRows = 100'000'000;
+constexpr int kReadDelayMs = 250, kUsualExampleTokens = 512, kMostRows = 100'000'000;
 
 /// One row with two fields of one width, or one field of that width.
 void addPair(QFormLayout* form, const QString& name, QWidget* first, QWidget* second) {
@@ -56,10 +57,10 @@ TuningDialog::TuningDialog(const QString& path, std::vector<study::Task> existin
     , m_chat(new QComboBox)
     , m_tooLong(new QComboBox)
     , m_learnAll(new QCheckBox(tr("&Learn prompts, too")))
-    , m_maxTokens(new QSpinBox)
-    , m_trainRows(new QSpinBox)
-    , m_splitSeed(new QSpinBox)
-    , m_heldOut(new QDoubleSpinBox)
+    , m_maxTokens(new WholeBox)
+    , m_trainRows(new WholeBox)
+    , m_splitSeed(new WholeBox)
+    , m_heldOut(new AmountBox)
     , m_rows(new TuningRows)
     , m_problem(new QLabel) {
     setWindowTitle(tr("Add fine-tuning data"));
@@ -89,7 +90,7 @@ void TuningDialog::setupFields(std::int64_t context) {
     const int most = context > 0 ? static_cast<int>(std::min<std::int64_t>(context, data::kMostExampleTokens))
                                  : static_cast<int>(data::kMostExampleTokens);
     m_maxTokens->setRange(2, most);
-    m_maxTokens->setValue(std::min(most, kUsualTokens));
+    m_maxTokens->setValue(std::min(most, kUsualExampleTokens));
     m_maxTokens->setSuffix(tr(" tokens"));
     m_maxTokens->setAccessibleName(tr("Longest example"));
     m_tooLong->addItem(tr("longer ones are cut at their end"), static_cast<int>(data::TooLong::Truncate));
@@ -106,7 +107,7 @@ void TuningDialog::setupFields(std::int64_t context) {
     m_splitSeed->setAccessibleName(tr("Seed of the split"));
     m_splitSeed->setToolTip(tr("Draws the rows that are held out"));
     m_heldOut->setRange(1, 90);
-    m_heldOut->setDecimals(0);
+    m_heldOut->setDecimals(1);
     m_heldOut->setValue(10);
     m_heldOut->setSuffix(tr(" % of the rows"));
     m_heldOut->setAccessibleName(tr("Held out"));
@@ -174,6 +175,7 @@ void TuningDialog::setupLayout() {
     resize(88 * kRhythm, 80 * kRhythm);
     connect(buttons, &QDialogButtonBox::accepted, this, &QDialog::accept);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    whenTyped(this, [this] { validate(); });
 }
 
 void TuningDialog::readRows() {
@@ -205,6 +207,8 @@ void TuningDialog::validate() {
         problem = tr("The data need a name.");
     else if (nameIsTaken())
         problem = tr("This study has a task of this name already.");
+    if (const QString typed = typedProblem(this); !typed.isEmpty())
+        problem = typed;
     const bool saidAbove = problem == m_dataProblem && !m_dataProblem.isEmpty();
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty() && !saidAbove);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::int64_t kShownExamples = 12, kAllRows = 0;
 
-QString escaped(const std::string& text) {
+QString escapedRow(const std::string& text) {
     return toQString(text).toHtmlEscaped().replace(u'\n', QStringLiteral("&crarr;<br>"));
 }
 
@@ -34,7 +34,7 @@ QString exampleHtml(const data::PreviewExample& example, const QPalette& palette
         html += QStringLiteral("<span style=\"color:%1;%2%3\">%4</span>")
                     .arg(learned ? plain : muted, learned ? QStringLiteral("background-color:%1;").arg(ground) : QString(),
                          segment.truncated ? QStringLiteral("text-decoration:line-through;") : QString(),
-                         segment.isEndToken ? QStringLiteral("&lt;end&gt;") : escaped(segment.text));
+                         segment.isEndToken ? QStringLiteral("&lt;end&gt;") : escapedRow(segment.text));
     }
     return html + QStringLiteral("</p>");
 }
