@@ -18,6 +18,7 @@ constexpr double kSwitchRatio = 10;      ///< sigma / s0 at least
 constexpr double kDivergedFactor = 1e3;  ///< |sqrt(s)| beyond this has left every spectrum
 constexpr int kStepsBetweenChecks = 64;
 constexpr double kSettled = 4e-16;       ///< relative change of a step that changes nothing more
+constexpr int kMostNewtonSteps = 100, kScanPoints = 300;
 
 Result<void> checkSpectrum(const TheoryModel& model) {
     if (model.sigma.empty() || model.sigma.size() > kMostModes)
@@ -192,6 +193,55 @@ double tunedByFlow(double target, double time, double feature) {
     if (target <= 0) // the limit of the formula below
         return feature / (1 + 2 * feature * time);
     return target / (1 + (target / feature - 1) * std::exp(-2 * target * time));
+}
+
+double pulledLimit(double target, double pull, double feature) {
+    const double start = std::sqrt(feature), linear = pull - target;
+    double a = std::max(start, std::sqrt(target)); // right of the root, where the cubic is convex: Newton's steps come down to it
+    for (int i = 0; i < kMostNewtonSteps; ++i) {
+        const double next = a - (a * (a * a + linear) - pull * start) / (3 * a * a + linear);
+        if (!(next < a * (1 - kSettled)))
+            break;
+        a = next;
+    }
+    return a * a;
+}
+
+namespace {
+
+double pulledLoss(const TheoryModel& model, double pull, double time) {
+    std::vector<double> features = featuresAt(model, time);
+    for (std::size_t mode = 0; mode < features.size(); ++mode)
+        features[mode] = pulledLimit(model.target[mode], pull, features[mode]);
+    return quadraticLoss(features, model.sigma);
+}
+
+} // namespace
+
+TheoryLeast leastPulledLoss(const TheoryModel& model, double pull) {
+    const auto at = [&](double logTime) { return pulledLoss(model, pull, std::exp(logTime)); };
+    const std::vector<double> tau = switchOnTimes(model);
+    const double end = std::log(stopTimes(model).back()), begin = std::min(std::log(tau.front() / 2), end);
+    const double width = (end - begin) / kScanPoints;
+    int best = 0;
+    double least = at(begin);
+    for (int i = 1; i <= kScanPoints; ++i)
+        if (const double loss = at(begin + width * i); loss <= least * (1 + 1e-9))
+            best = i, least = std::min(least, loss);
+    // One minimum lies between the neighbours: thirds are cut off until it is known.
+    double low = begin + width * std::max(0, best - 1), high = begin + width * std::min(kScanPoints, best + 1);
+    while (high - low > 1e-6) {
+        const double first = low + (high - low) / 3, second = high - (high - low) / 3;
+        if (at(first) < at(second))
+            high = second;
+        else
+            low = first;
+    }
+    const double found = best == kScanPoints ? end : (low + high) / 2;
+    TheoryLeast out{std::exp(found), at(found), at(end), 0, false};
+    out.learned = static_cast<std::size_t>(std::ranges::count_if(tau, [&](double time) { return time <= out.time; }));
+    out.rises = best < kScanPoints && out.last > out.loss * (1 + 1e-9);
+    return out;
 }
 
 TheoryTurn findTurn(std::span<const double> losses) {

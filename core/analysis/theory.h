@@ -66,6 +66,9 @@ void tuneMode(double target, const TheoryTuning& tuning, std::span<double> featu
 std::vector<std::vector<double>> tunedFeatures(const TheoryModel& model, const TheoryTuning& tuning, std::vector<std::vector<double>> checkpoints);
 /// Closed form of the same with infinitely small steps over the time eta K, without pull: s' / (1 + (s'/s - 1) exp(-2 s' eta K)).
 double tunedByFlow(double target, double time, double feature);
+/// Where a pull (> 0) lets it end, in closed form: the steps stand still where a (a^2 - s') + lambda (a - a*) = 0, a = sqrt(s) and a* = sqrt(feature),
+/// which a^3 + (lambda - s') a = lambda a* has one positive root of; every descent from a* > 0 ends there. Gives a^2.
+double pulledLimit(double target, double pull, double feature);
 
 // --- the inflection ---
 struct TheoryTurn {
@@ -73,6 +76,14 @@ struct TheoryTurn {
     std::size_t best = 0; ///< the stop with the least loss, the last of equal ones
     double rise = 0;      ///< loss of the last stop minus the least; infinite where it diverged
 };
+/// The pretraining time at which L_A is least once pulledLimit has moved all modes: where it starts to rise.
+struct TheoryLeast {
+    double time = 0, loss = 0, last = 0; ///< `last`: the loss at the last stop
+    std::size_t learned = 0;             ///< modes that have switched on by then
+    bool rises = false;                  ///< `last` is above `loss`
+};
+/// Between half of the first mode's time and the last stop, to 1e-6 of the time.
+TheoryLeast leastPulledLoss(const TheoryModel& model, double pull);
 /// Losses by stop; those that are not finite count as infinitely bad. Exact numbers: a rise of 1e-9 of the least loss is one.
 TheoryTurn findTurn(std::span<const double> losses);
 /// The first mode that noise makes costly to learn: sigma_i < 2 d gamma^2. None: no inflection.

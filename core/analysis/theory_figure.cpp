@@ -18,7 +18,7 @@ constexpr int kLinePoints = 96;
 constexpr int kAccent = 1;             ///< category of the chosen strength; no mode has it
 constexpr double kInterval = 1.959964; ///< 95 % of a normal: thousands of draws
 constexpr const char* kTimeTitle = "pretraining time t";
-constexpr const char* kChosen = "chosen";
+constexpr const char* kChosenValue = "chosen";
 constexpr const char* kNoTurn = "no inflection up to the last stop";
 
 /// Times from before the first mode to the last stop, evenly spaced on a log axis.
@@ -47,7 +47,7 @@ std::vector<Strength> strengthsOf(const TheoryState& state) {
         out.push_back({ladder[i], fmt::format("strength={}", i), fmt::format("{} {}", symbol, formatNumber(ladder[i])), CurveColor::Ordered,
                        ladder.size() > 1 ? static_cast<double>(i) / static_cast<double>(ladder.size() - 1) : 0.5});
     const double chosen = theoryStrength(state);
-    out.push_back({chosen, kChosen, fmt::format("{} {} (chosen)", symbol, formatNumber(chosen)), CurveColor::Category, kAccent});
+    out.push_back({chosen, kChosenValue, fmt::format("{} {} (chosen)", symbol, formatNumber(chosen)), CurveColor::Category, kAccent});
     return out;
 }
 
@@ -161,6 +161,13 @@ void addTurn(FigurePanel& panel, const TheoryState& state, const Strength& stren
     mark.high = stops[turn.best + 1];
     mark.label = fmt::format("stop {} (t {})", turn.best + 1, formatNumber(mark.x, 3));
     panel.marks.push_back(std::move(mark));
+}
+
+/// With a pull: where the closed form is least, a line alone.
+void addLimit(FigurePanel& panel, const TheoryState& state) {
+    const TheoryLeast least = leastPulledLoss(state.model, state.regularised.pull);
+    if (least.rises)
+        panel.marks.push_back({kChosenValue, least.time, least.time, least.time, fmt::format("closed form: t {}", formatNumber(least.time, 3))});
 }
 
 FigureCurve spectrumCurve(const std::string& id, const std::string& label, const std::vector<double>& values, int& hidden) {
@@ -299,6 +306,8 @@ FigurePanel tuningPanel(const TheoryState& state, const std::vector<double>& tim
         if (!onTarget)
             addTurn(panel, state, strength, dots);
     }
+    if (!onTarget && state.change == TheoryChange::Regularised)
+        addLimit(panel, state);
     const TheoryTuning tuning = theoryTuning(state, theoryStrength(state));
     panel.notes.push_back(state.change == TheoryChange::FineTuning
                               ? fmt::format("lines: closed form of gradient flow over ηK; dots: {} gradient steps", tuning.steps)
@@ -342,7 +351,7 @@ Figure theoryFigure(const TheoryState& state, const TheoryEstimates& estimates) 
         figure.panels.push_back(tuningPanel(state, times, features, tuned, false));
     }
     if (std::any_of(figure.panels.begin(), figure.panels.end(), [](const auto& panel) { return !panel.marks.empty(); }))
-        figure.keys.push_back({FigureKey::Symbol::Interval, "inflection: the stop with the least loss, its neighbours; a line alone: theory"});
+        figure.keys.push_back({FigureKey::Symbol::Interval, "inflection: the stop with the least loss, its neighbours; a line alone: theory, by the closed form"});
     const Json provenance = {{"made_by", fmt::format("Crest {}", version())},
                              {"figure", figure.name},
                              {"theory", theoryJson(state)},

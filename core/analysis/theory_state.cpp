@@ -65,6 +65,33 @@ std::string tuningTheory(const TheoryState& state, const std::optional<std::size
                        *costly + 1, subscript(*costly + 1), number(sigma), number(reached), subscript(*costly + 1));
 }
 
+/// How far the computed losses are from those that infinitely many steps come to, at most, as a share.
+double offLimit(const TheoryState& state, const std::vector<double>& losses) {
+    const std::vector<std::vector<double>> features = featuresAtAll(state.model, stopTimes(state.model));
+    double most = 0;
+    for (std::size_t n = 0; n < features.size(); ++n) {
+        std::vector<double> ended = features[n];
+        for (std::size_t mode = 0; mode < ended.size(); ++mode)
+            ended[mode] = pulledLimit(state.model.target[mode], state.regularised.pull, ended[mode]);
+        const double loss = quadraticLoss(ended, state.model.sigma);
+        most = std::max(most, std::abs(losses[n] - loss) / std::max(loss, 1e-12));
+    }
+    return most;
+}
+
+std::string pullTheory(const TheoryState& state, const TheoryLeast& limit, const std::vector<double>& losses) {
+    constexpr double kNear = 0.01;
+    std::string text =
+        limit.rises ? fmt::format("Inflection at t = {} by the closed form, which infinitely many steps come to: the pretraining loss is least there ({}), "
+                                  "with {} of {} modes half learned, and ends at {}.",
+                                  number(limit.time), formatNumber(limit.loss), limit.learned, state.model.sigma.size(), formatNumber(limit.last))
+                    : fmt::format("No inflection: the closed form, which infinitely many steps come to, falls to the last stop ({}).",
+                                  formatNumber(limit.last));
+    if (!(offLimit(state, losses) <= kNear))
+        text += fmt::format(" {} steps of η = {} do not get there.", state.regularised.steps, formatNumber(state.regularised.rate));
+    return text;
+}
+
 /// "4 features learned (t = 16.8)", or "stop 4 (t = 16.8)" where the user has set the stops.
 std::string stopName(const TheoryState& state, std::size_t stop) {
     const double time = stopTimes(state.model)[stop];
@@ -172,9 +199,11 @@ TheoryReading readTheory(const TheoryState& state) {
     reading.turn = findTurn(losses);
     reading.computed = computedSentence(state, losses, reading.turn);
     reading.costly = costlyMode(state);
-    reading.theory = state.change == TheoryChange::Noise        ? noiseTheory(state, reading.costly)
-                     : state.change == TheoryChange::FineTuning ? tuningTheory(state, reading.costly)
-                                                                : "Theory: a stronger pull turns later and learns the fine-tuning task less well.";
+    if (state.change == TheoryChange::Regularised)
+        reading.limit = leastPulledLoss(state.model, state.regularised.pull);
+    reading.theory = reading.limit                         ? pullTheory(state, *reading.limit, losses)
+                     : state.change == TheoryChange::Noise ? noiseTheory(state, reading.costly)
+                                                           : tuningTheory(state, reading.costly);
     return reading;
 }
 

@@ -159,10 +159,15 @@ void TheoryFigureTest::pulled() {
     const Figure figure = theoryFigure(state);
     const std::vector<double> stops = stopTimes(state.model);
     const std::vector<std::size_t> best{2, 2, 3, 4}; // lambda 0.5, 1, 2, 5
-    for (const FigureMark& mark : figure.panels[3].marks)
+    std::vector<FigureMark> marks = figure.panels[3].marks;
+    QCOMPARE(marks.size(), 6u);
+    const FigureMark limit = marks.back(); // of the closed form: between the stops before and after the best
+    marks.pop_back();
+    QVERIFY2(limit.curve == "chosen" && limit.label == "closed form: t 12", limit.label.c_str());
+    QVERIFY(limit.x > stops[1] && limit.x < stops[3] && limit.low == limit.x && limit.high == limit.x);
+    for (const FigureMark& mark : marks)
         QCOMPARE(mark.x, stops[mark.curve == "chosen" ? 2 : best[static_cast<std::size_t>(mark.curve.back() - '0')]]);
-    QCOMPARE(figure.panels[3].marks.size(), 5u);
-    QVERIFY(figure.panels[1].marks.empty()); // the theory has no criterion here
+    QVERIFY(figure.panels[1].marks.empty()); // no mode of its own
     // Lines are the steps themselves: through the dots, but for the straight pieces between 96 points.
     const FigureCurve* chosen = curveOf(figure.panels[3], "chosen");
     for (std::size_t n = 0; n < 6; ++n)
