@@ -6,7 +6,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +13,7 @@
 #include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/data/token_cache.h"
+#include "core/text/text_list.h"
 #include "core/text/tokenizer.h"
 
 namespace crest::data {
@@ -45,7 +45,7 @@ struct BadLine {
 /// line.
 struct Texts {
     std::string name; ///< file name, for people
-    std::vector<std::string> documents;
+    text::TextList documents;
     std::int64_t bytes = 0;    ///< UTF-8 bytes of all documents
     std::int64_t badLines = 0; ///< how many lines were left out; the first ten are in `badExamples`
     std::vector<BadLine> badExamples;
@@ -68,7 +68,7 @@ Result<TextsHead> readTextsHead(const std::filesystem::path& file, std::uint64_t
 Result<Texts> parseTexts(std::string_view content, const std::string& name, TextFormat format,
                          const ReadOptions& options = {});
 /// The identity of documents (see Texts::contentHash).
-std::string textsHash(std::span<const std::string> documents);
+std::string textsHash(text::TextsView documents);
 
 /// Where a document lies in the ids; its end token is the last of `length`.
 struct DocumentSpan {

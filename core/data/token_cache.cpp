@@ -21,7 +21,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kNarrowIds = 65'536;
 constexpr std::size_t kHeaderBytes = 512;
 constexpr std::uint64_t kUserBytes = 2'000'000'000;
 constexpr std::uint64_t kWorthKeeping = 100'000;
@@ -47,7 +46,7 @@ std::string keyOf(std::string_view hash, const text::Tokenizer& tokenizer, Token
                                  mode == TokenMode::Scoring ? tokenizer.prefixId().value_or(-1) : -1));
 }
 
-std::vector<std::int32_t> encoded(const text::Tokenizer& tokenizer, const std::string& text, TokenMode mode) {
+std::vector<std::int32_t> encoded(const text::Tokenizer& tokenizer, std::string_view text, TokenMode mode) {
     if (mode == TokenMode::Scoring)
         return tokenizer.encodeForScoring(text);
     return tokenizer.encode(text, mode == TokenMode::Template ? text::Specials::Template : text::Specials::None);
@@ -85,10 +84,10 @@ void makeRoom(const TokenCache& cache, const fs::path& newest) {
     }
 }
 
-std::uint64_t bytesOfTexts(std::span<const std::string> texts) {
+std::uint64_t bytesOfTexts(text::TextsView texts) {
     std::uint64_t bytes = 0;
-    for (const std::string& text : texts)
-        bytes += text.size();
+    for (std::size_t i = 0; i < texts.size(); ++i)
+        bytes += texts[i].size();
     return bytes;
 }
 
@@ -109,12 +108,12 @@ TokenCache TokenCache::ofUser() {
     return {base / "crest" / "tokens", kUserBytes, kWorthKeeping};
 }
 
-Result<TokenLists> TokenLists::of(std::span<const std::string> texts, const text::Tokenizer& tokenizer, TokenMode mode,
+Result<TokenLists> TokenLists::of(text::TextsView texts, const text::Tokenizer& tokenizer, TokenMode mode,
                                   const TokenCache& cache, const JobContext& job) {
     return of(texts, cache.folder.empty() ? std::string() : textsHash(texts), tokenizer, mode, cache, job);
 }
 
-Result<TokenLists> TokenLists::of(std::span<const std::string> texts, std::string_view hash,
+Result<TokenLists> TokenLists::of(text::TextsView texts, std::string_view hash,
                                   const text::Tokenizer& tokenizer, TokenMode mode, const TokenCache& cache,
                                   const JobContext& job) {
     if (cache.folder.empty() || bytesOfTexts(texts) < cache.minTextBytes)
@@ -133,7 +132,7 @@ Result<TokenLists> TokenLists::of(std::span<const std::string> texts, std::strin
     return made;
 }
 
-Result<TokenLists> TokenLists::make(std::span<const std::string> texts, const text::Tokenizer& tokenizer,
+Result<TokenLists> TokenLists::make(text::TextsView texts, const text::Tokenizer& tokenizer,
                                     TokenMode mode, const JobContext& job) {
     auto own = std::make_shared<OwnLists>();
     const bool narrow = tokenizer.idLimit() <= kNarrowIds;

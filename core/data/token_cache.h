@@ -13,9 +13,12 @@
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
+#include "core/text/text_list.h"
 #include "core/text/tokenizer.h"
 
 namespace crest::data {
+
+inline constexpr std::size_t kNarrowIds = 65'536; ///< up to so many different ids take 2 bytes each, more take 4
 
 /// Where ids are kept. Files are found by content (texts, tokenizer, mode), checked by their SHA-256, and made anew
 /// where they are damaged; a folder that cannot be written is no error. Any number of processes may share one.
@@ -39,10 +42,10 @@ enum class TokenMode {
 class TokenLists {
 public:
     /// Errors: Stopped only.
-    static Result<TokenLists> of(std::span<const std::string> texts, const text::Tokenizer& tokenizer, TokenMode mode,
+    static Result<TokenLists> of(text::TextsView texts, const text::Tokenizer& tokenizer, TokenMode mode,
                                  const TokenCache& cache = {}, const JobContext& job = {});
     /// The same where `textsHash` of the texts is known.
-    static Result<TokenLists> of(std::span<const std::string> texts, std::string_view hash,
+    static Result<TokenLists> of(text::TextsView texts, std::string_view hash,
                                  const text::Tokenizer& tokenizer, TokenMode mode, const TokenCache& cache = {},
                                  const JobContext& job = {});
 
@@ -65,7 +68,7 @@ private:
     std::int32_t idAt(std::size_t at) const {
         return m_narrow.empty() ? static_cast<std::int32_t>(m_wide[at]) : static_cast<std::int32_t>(m_narrow[at]);
     }
-    static Result<TokenLists> make(std::span<const std::string> texts, const text::Tokenizer& tokenizer, TokenMode mode,
+    static Result<TokenLists> make(text::TextsView texts, const text::Tokenizer& tokenizer, TokenMode mode,
                                    const JobContext& job);
     static bool read(const std::filesystem::path& file, const std::string& key, TokenLists& into);
     void write(const std::filesystem::path& file, const std::string& key) const;

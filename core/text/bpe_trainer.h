@@ -5,13 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
+#include "core/text/text_list.h"
 #include "core/text/tokenizer.h"
 
 namespace crest::text {
@@ -36,7 +36,7 @@ struct TrainedBpe {
 /// Learns merges from documents (UTF-8; invalid parts are read as U+FFFD). Deterministic: the most frequent pair first,
 /// among equals the one with the lowest first id, then the lowest second id. Single thread; `job` is reported to and
 /// asked to stop every few thousand documents and merges. OutOfRange for bad options.
-Result<TrainedBpe> trainBpe(std::span<const std::string> documents, const BpeTrainingOptions& options,
+Result<TrainedBpe> trainBpe(TextsView documents, const BpeTrainingOptions& options,
                             const JobContext& job = {});
 
 /// The content of tokenizer.json (version "1.0", ByteLevel without prefix space) and of tokenizer_config.json, as

@@ -18,7 +18,11 @@ Result<data::Texts> readAll(const std::vector<fs::path>& files) {
         all.bytes += texts.bytes;
         all.badLines += texts.badLines;
         all.name += (all.name.empty() ? "" : ", ") + texts.name;
-        std::move(texts.documents.begin(), texts.documents.end(), std::back_inserter(all.documents));
+        if (all.documents.empty())
+            all.documents = std::move(texts.documents);
+        else
+            for (std::size_t d = 0; d < texts.documents.size(); ++d)
+                all.documents.push_back(std::string(texts.documents[d]));
     }
     all.contentHash = data::textsHash(all.documents);
     return all;

@@ -21,10 +21,12 @@ constexpr std::int64_t kBytesPerToken = 64;
 
 void keepBeginning(data::Texts& texts, std::int64_t bytes) {
     std::int64_t kept = 0;
-    std::size_t count = 0;
-    while (count < texts.documents.size() && kept < bytes)
-        kept += static_cast<std::int64_t>(texts.documents[count++].size());
-    texts.documents.resize(count);
+    text::TextList first;
+    while (first.size() < texts.documents.size() && kept < bytes) {
+        first.push_back(std::string(texts.documents[first.size()]));
+        kept += static_cast<std::int64_t>(first[first.size() - 1].size());
+    }
+    texts.documents = std::move(first);
 }
 
 QString visibleText(const PreviewToken& token) {

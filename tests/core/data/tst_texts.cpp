@@ -10,7 +10,7 @@
 using namespace crest;
 using namespace crest::data;
 
-using Documents = std::vector<std::string>;
+using Documents = text::TextList;
 
 class TextsTest : public QObject {
     Q_OBJECT
@@ -151,6 +151,55 @@ private Q_SLOTS:
         whole.format = TextFormat::WholeFile;
         const test::Spent spent = test::spentBy([&] { QVERIFY(readTexts(path / "x.txt", whole)); });
         QVERIFY2(spent.megabytes < 90, qPrintable(QString::number(spent.megabytes)));
+    }
+
+    /// Millions of documents of a byte are no more than their file.
+    void tinyDocumentsAreCompact_data() {
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<QByteArray>("unit");
+        QTest::addColumn<int>("count");
+        QTest::newRow("JSONL") << "x.jsonl" << QByteArray("{\"text\":\"x\"}\n") << 1'000'000;
+        QTest::newRow("paragraphs") << "x.txt" << QByteArray("x\n\n") << 8'000'000;
+        QTest::newRow("short paragraphs") << "x.txt" << QByteArray(300, 'x') + "\n\n" << 100'000;
+    }
+    void tinyDocumentsAreCompact() {
+        QFETCH(QString, name);
+        QFETCH(QByteArray, unit);
+        QFETCH(int, count);
+        QTemporaryDir folder;
+        const std::filesystem::path file = folder.filePath(name).toStdString();
+        {
+            std::ofstream out(file, std::ios::binary);
+            for (int i = 0; i < count; ++i)
+                out.write(unit.data(), unit.size());
+        }
+        Result<Texts> texts = fail(ErrorKind::Internal, "not tried");
+        const test::Spent spent = test::spentBy([&] { texts = readTexts(file); });
+        QVERIFY(texts && texts->documents.size() == std::size_t(count));
+        QVERIFY(texts->documents[0] == texts->documents[std::size_t(count) - 1]);
+        const double most = 8 + 1e-6 * double(unit.size()) * count;
+        QVERIFY2(spent.megabytes < most, qPrintable(QString("%1 MB, at most %2").arg(spent.megabytes).arg(most)));
+    }
+
+    void listsHoldTextsOfAnyLength() {
+        std::vector<std::string> texts;
+        for (const int length : {0, 1, 126, 127, 128, 129, 255, 256, 4094, 4095, 4096, 4097, 70'000})
+            for (int i = 0; i < 40; ++i)
+                texts.push_back(std::string(static_cast<std::size_t>(length * (1 + i % 3) / 3), static_cast<char>(length + i)));
+        for (int i = 0; i < 3'000; ++i) // beyond one block
+            texts.push_back(std::string(static_cast<std::size_t>(i) * 977 % 4'500, static_cast<char>(i)));
+        text::TextList list;
+        for (const std::string& text : texts)
+            list.push_back(text);
+        QCOMPARE(list.size(), texts.size());
+        const text::TextsView strings = texts, view = list;
+        for (std::size_t i = texts.size(); i-- > 0;)
+            QVERIFY(list[i] == texts[i] && view[i] == texts[i] && strings[i] == texts[i]);
+        QCOMPARE(textsHash(list), textsHash(texts));
+        const text::TextList moved = std::move(list);
+        QVERIFY(moved[texts.size() - 1] == texts.back() && !(moved == text::TextList{"a"}));
+        QVERIFY((text::TextList{"a", "b"} == text::TextList{"a", "b"}) && !(text::TextList{"a", "b"} == text::TextList{"a", "c"}));
+        QVERIFY(text::TextList().empty());
     }
 
     /// Pieces end anywhere: the same as in one.

@@ -302,8 +302,8 @@ private Q_SLOTS:
         for (const char* name : {"bible", "glosses", "dictionary"}) {
             const auto texts = readTexts(std::string(kSample) + "/texts/" + name + ".jsonl");
             QVERIFY(texts);
-            for (const std::string& text : texts->documents)
-                runsOf(text, [&](const std::string& run) { heldOut.insert(run); });
+            for (std::size_t d = 0; d < texts->documents.size(); ++d)
+                runsOf(std::string(texts->documents[d]), [&](const std::string& run) { heldOut.insert(run); });
         }
         QVERIFY(heldOut.size() > 10'000);
         for (const char* name : {"bible", "glosses"}) {
@@ -495,6 +495,51 @@ private Q_SLOTS:
         TuningDataSettings unresolved = plain(at("five.jsonl"));
         const auto set = readTuningData(unresolved, *m_tokenizer);
         QVERIFY(!set && has(set.error().message, "not chosen yet"));
+    }
+
+    /// Rows whose fields are there, but hold something else.
+    void fieldsThatHoldNothingAreSaid() {
+        const auto said = [&](const char* name, const Json& row) { return problemOf(plain(writeRows(name, std::vector<Json>(30, row)))); };
+        const std::string none = said("null.jsonl", {{"prompt", "a"}, {"completion", nullptr}});
+        QVERIFY2(has(none, "no form fits these rows, which have the fields completion (empty), prompt."), none.c_str());
+        const std::string inside = said("inside.jsonl", {{"row", {{"prompt", "a"}, {"completion", "b"}}}});
+        QVERIFY2(has(inside, "which have the fields row (completion, prompt inside)."), inside.c_str());
+        const std::string objects = said("objects.jsonl", {{"prompt", {{"text", "a"}}}, {"completion", {{"text", "b"}}}});
+        QVERIFY2(has(objects, "which have the fields completion (text inside), prompt (text inside)."), objects.c_str());
+    }
+
+    /// Trained on as they stand, and counted: an answer at the front, two in a row.
+    void rolesOutOfTurnAreCounted() {
+        const auto turn = [](const char* role, const std::string& content) { return Json{{"role", role}, {"content", content}}; };
+        std::vector<Json> rows;
+        for (int i = 0; i < 10; ++i) {
+            const std::string n = std::to_string(i);
+            rows.push_back({{"messages", {turn("system", "short"), turn("user", "q" + n), turn("system", "now"), turn("assistant", "a" + n)}}});
+            rows.push_back({{"messages", {turn("user", "q" + n), turn("user", "again"), turn("assistant", "b" + n)}}});
+        }
+        rows.push_back({{"messages", {turn("assistant", "hello"), turn("user", "q"), turn("assistant", "c")}}});
+        rows.push_back({{"messages", {turn("user", "q"), turn("assistant", "d"), turn("assistant", "e")}}});
+        rows.push_back({{"messages", {turn("assistant", "f"), turn("user", "q")}}});
+        const auto set = readTuningData(*resolved(plain(writeRows("turns.jsonl", rows))), *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(set->train.size(), std::size_t(23));
+        QCOMPARE(set->counts.outOfTurnRows, std::int64_t(3));
+        QVERIFY2(has(set->notes.front(), "in 3 of 23 rows an answer follows no question"), set->notes.front().c_str());
+    }
+
+    /// Rows of nothing but white space, of every kind, are none, and teach nothing.
+    void blankRowsAreNone() {
+        const std::string wide = "\xC2\xA0\xE3\x80\x80\t "; // no-break and ideographic spaces
+        std::string lines;
+        for (int i = 0; i < 20; ++i)
+            lines += "  \t\n" + Json{{"text", "row " + std::to_string(i)}}.dump() + "\n" + Json{{"text", wide}}.dump() + "\n";
+        const auto set = readTuningData(*resolved(plain(write("blanks.jsonl", lines))), *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(set->train.size(), std::size_t(20));
+        QVERIFY2(has(set->notes.front(), "20 of 40 rows have nothing to learn"), set->notes.front().c_str());
+        QVERIFY(has(problemOf(plain(write("allblank.jsonl", "   \n\t\n  \n"))), "there is no row in it"));
+        QVERIFY(has(problemOf(plain(write("allblank.csv", "prompt,completion\n , \n,\n"))), "in none of the 2 rows is anything to be learned"));
+        QVERIFY(has(problemOf(plain(write("allblank.txt", "\n \n\t\n\n"))), "there is no row in it"));
     }
 
     void wrongRowsAreCounted() {
