@@ -106,6 +106,7 @@ public:
 
 protected:
     Result<Kid> orExpression();
+    Result<Kid> filter(Kid subject);
 
 private:
     using Level = Result<Kid> (ExpressionParser::*)();
@@ -123,7 +124,6 @@ private:
     Result<Kid> dotted(Kid subject);
     Result<Kid> subscript(Kid subject);
     Result<Kid> call(Kid callee);
-    Result<Kid> filter(Kid subject);
     Result<Kid> test(Kid subject);
     bool beginsArgument() const;
     /// ( expression, name = expression, ... )

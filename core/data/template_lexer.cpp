@@ -86,6 +86,8 @@ private:
         if (m_rest.empty())
             return {};
         const char opened = m_rest[1];
+        if (const TagEnd begin = lonelyTag("raw", m_rest); begin.size > 0 && begin.sign != '+')
+            return raw(begin);
         take(strip || sign == '+' ? 3 : 2);
         if (opened == '#')
             return comment();
@@ -105,6 +107,55 @@ private:
     void closed(char sign, bool trims) {
         m_stripNext = sign == '-';
         m_trimNext = m_lineBegins = trims && sign != '-' && sign != '+';
+    }
+
+    /// How long a tag of one word alone is, {%- endraw -%}, and the sign in front of its end; 0 where it is another.
+    struct TagEnd {
+        std::size_t size = 0;
+        char sign = ' ';
+    };
+    static TagEnd lonelyTag(std::string_view word, std::string_view at) {
+        std::string_view rest = at;
+        const auto skip = [&](std::string_view any) {
+            rest.remove_prefix(std::min(rest.size(), rest.find_first_not_of(any)));
+        };
+        if (!rest.starts_with("{%"))
+            return {};
+        rest.remove_prefix(2);
+        if (rest.starts_with('-') || rest.starts_with('+'))
+            rest.remove_prefix(1);
+        skip(" \t\n");
+        if (!rest.starts_with(word))
+            return {};
+        rest.remove_prefix(word.size());
+        skip(" \t\n");
+        const char sign = rest.starts_with('-') || rest.starts_with('+') ? rest.front() : ' ';
+        rest.remove_prefix(sign == ' ' ? 0 : 1);
+        return rest.starts_with("%}") ? TagEnd{at.size() - rest.size() + 2, sign} : TagEnd{};
+    }
+
+    /// What stands between {% raw %} and {% endraw %}: text, whatever it looks like. A line feed behind the first stays.
+    Result<void> raw(const TagEnd& begin) {
+        take(begin.size);
+        std::size_t at = m_rest.find("{%");
+        TagEnd end;
+        for (; at != std::string_view::npos; at = m_rest.find("{%", at + 2))
+            if ((end = lonelyTag("endraw", m_rest.substr(at))).size > 0)
+                break;
+        if (at == std::string_view::npos)
+            return problem("{% endraw %} is missing");
+        std::string_view text = take(at);
+        if (begin.sign == '-')
+            text = pyLeftStrip(text);
+        if (m_rest[2] == '-')
+            text = pyRightStrip(text);
+        else if (m_trims && m_rest[2] != '+')
+            text = withoutIndent(text);
+        if (!text.empty())
+            add(TokenKind::Text, std::string(text));
+        take(end.size);
+        closed(end.sign, m_trims);
+        return {};
     }
 
     Result<void> comment() {

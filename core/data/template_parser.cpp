@@ -62,8 +62,14 @@ private:
             return generation();
         if (isChat() && (name.text == "break" || name.text == "continue"))
             return jump(name.text == "break" ? StatementKind::Break : StatementKind::Continue);
+        if (isChat() && name.text == "with")
+            return with();
+        if (isChat() && name.text == "filter")
+            return filterText();
+        if (isChat() && name.text == "call")
+            return callBlock();
         return problem(fmt::format("the tag \"{}\" is not known; there are if, for and set{}", name.text,
-                                   isChat() ? ", macro, break, continue and generation" : ""),
+                                   isChat() ? ", macro, with, filter, break, continue and generation" : ""),
                        ErrorKind::Unsupported);
     }
 
@@ -172,28 +178,36 @@ private:
     }
 
     Result<Statement> macro() {
+        if (m_withs > 0) // it would see the names around it, and end with them
+            return problem("a macro inside of {% with %} is not known", ErrorKind::Unsupported);
         Statement result;
         result.kind = StatementKind::Macro;
         result.text = at().text;
         CREST_CHECK(expect(TokenKind::Name, "a name"));
-        CREST_CHECK(expectSign("("));
-        while (!takeSign(")")) {
-            result.names.push_back(at().text);
-            CREST_CHECK(expect(TokenKind::Name, "a name"));
-            if (takeSign("=")) {
-                CREST_TRY(value, expression());
-                result.defaults.push_back(std::move(value));
-            } else if (!result.defaults.empty()) {
-                return problem("a parameter without a value after one with a value");
-            }
-            if (!isSign(")"))
-                CREST_CHECK(expectSign(","));
-        }
+        CREST_CHECK(parameters(result));
         const int loops = std::exchange(m_loops, 0);
         CREST_TRY(inside, lastBody("endmacro"));
         m_loops = loops;
         result.then = std::move(inside);
         return result;
+    }
+
+    /// (a, b = 1)
+    Result<void> parameters(Statement& macro) {
+        CREST_CHECK(expectSign("("));
+        while (!takeSign(")")) {
+            macro.names.push_back(at().text);
+            CREST_CHECK(expect(TokenKind::Name, "a name"));
+            if (takeSign("=")) {
+                CREST_TRY(value, expression());
+                macro.defaults.push_back(std::move(value));
+            } else if (!macro.defaults.empty()) {
+                return problem("a parameter without a value after one with a value");
+            }
+            if (!isSign(")"))
+                CREST_CHECK(expectSign(","));
+        }
+        return {};
     }
 
     /// What an assistant wrote: marked for training, here a block like any other.
@@ -208,6 +222,62 @@ private:
         return result;
     }
 
+    /// {% with a = 1, b = c %}: the values do not see each other.
+    Result<Statement> with() {
+        Statement result;
+        result.kind = StatementKind::With;
+        while (at().kind != TokenKind::EndTag) {
+            if (!result.names.empty())
+                CREST_CHECK(expectSign(","));
+            result.names.push_back(at().text);
+            CREST_CHECK(expect(TokenKind::Name, "a name"));
+            if (isSign(","))
+                return problem("several names for one value in {% with %} are not known", ErrorKind::Unsupported);
+            CREST_CHECK(expectSign("="));
+            CREST_TRY(value, expression());
+            result.defaults.push_back(std::move(value));
+        }
+        ++m_withs;
+        CREST_TRY(inside, lastBody("endwith"));
+        --m_withs;
+        result.then = std::move(inside);
+        return result;
+    }
+
+    /// {% filter trim | upper %}: as if the text had a name, "", which no template can say.
+    Result<Statement> filterText() {
+        Statement result;
+        result.kind = StatementKind::FilterText;
+        CREST_TRY(text, node(NodeKind::Name));
+        int chained = 0;
+        do {
+            if (++chained > kMaxDepth)
+                return problem(fmt::format("more than {} filters in a row", kMaxDepth));
+            CREST_TRY(filtered, filter(std::move(text)));
+            text = std::move(filtered);
+        } while (takeSign("|"));
+        result.condition = std::move(text);
+        CREST_TRY(inside, lastBody("endfilter"));
+        result.then = std::move(inside);
+        return result;
+    }
+
+    /// {% call(a) f(b) %}: not in the language, which is said once it is reached.
+    Result<Statement> callBlock() {
+        Statement result;
+        result.kind = StatementKind::Print;
+        CREST_TRY(lacking, unknown("the tag \"call\" is not known"));
+        result.condition = std::move(lacking);
+        Statement unused;
+        if (isSign("("))
+            CREST_CHECK(parameters(unused));
+        CREST_TRY(called, expression());
+        if (called->kind != NodeKind::Function && called->kind != NodeKind::Unknown && called->kind != NodeKind::Method)
+            return problem("{% call %} of what is no macro");
+        CREST_CHECK(lastBody("endcall"));
+        return result;
+    }
+
     Result<Statement> jump(StatementKind kind) {
         if (m_loops == 0)
             return problem("break and continue stand inside of loops");
@@ -217,7 +287,7 @@ private:
         return result;
     }
 
-    int m_loops = 0;
+    int m_loops = 0, m_withs = 0;
 };
 
 } // namespace

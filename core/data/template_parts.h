@@ -63,15 +63,15 @@ struct Block {
     std::vector<Statement> statements;
 };
 
-enum class StatementKind { Text, Print, If, For, Set, SetField, SetText, Macro, Break, Continue };
+enum class StatementKind { Text, Print, If, For, Set, SetField, SetText, With, FilterText, Macro, Break, Continue };
 
 struct Statement {
     StatementKind kind = StatementKind::Text;
     std::string text;                ///< Text; Set*, Macro: the name
-    std::vector<std::string> names;  ///< For: the variables; Set: where there are several; SetField: the field; Macro: the parameters
-    std::unique_ptr<Node> condition; ///< Print: what; If: when; For: over what; Set, SetField: value
+    std::vector<std::string> names;  ///< For, With: the variables; Set: where there are several; SetField: the field; Macro: the parameters
+    std::unique_ptr<Node> condition; ///< Print: what; If: when; For: over what; Set, SetField: value; FilterText: filters of the name ""
     std::unique_ptr<Node> chosen;    ///< For: which items (may be null)
-    std::vector<std::unique_ptr<Node>> defaults; ///< Macro: of its last parameters
+    std::vector<std::unique_ptr<Node>> defaults; ///< Macro: of its last parameters; With: the values
     Block then, otherwise;
 };
 

@@ -61,6 +61,10 @@ Result<void> Renderer::writeOne(const Statement& statement, std::string& out) {
         return setField(statement);
     case StatementKind::SetText:
         return setText(statement);
+    case StatementKind::With:
+        return with(statement, out);
+    case StatementKind::FilterText:
+        return filterText(statement, out);
     case StatementKind::For:
         return loop(statement, out);
     case StatementKind::Macro:
@@ -127,13 +131,46 @@ Result<void> Renderer::setField(const Statement& statement) {
     return {};
 }
 
-Result<void> Renderer::setText(const Statement& statement) {
+Result<std::string> Renderer::textOf(const Block& block) {
     std::string text;
     m_frames.emplace_back();
-    const auto written = write(statement.then, text);
+    const auto written = write(block, text);
     m_frames.pop_back();
     CREST_CHECK(written);
+    return text;
+}
+
+Result<void> Renderer::setText(const Statement& statement) {
+    CREST_TRY(text, textOf(statement.then));
     m_frames.back().names[statement.text] = Value::of(std::move(text));
+    return {};
+}
+
+Result<void> Renderer::with(const Statement& statement, std::string& out) {
+    Frame frame;
+    for (std::size_t i = 0; i < statement.names.size(); ++i) {
+        CREST_TRY(value, evaluate(*statement.defaults[i]));
+        frame.names[statement.names[i]] = std::move(value);
+    }
+    m_frames.push_back(std::move(frame));
+    const auto written = write(statement.then, out);
+    m_frames.pop_back();
+    return written;
+}
+
+Result<void> Renderer::filterText(const Statement& statement, std::string& out) {
+    CREST_TRY(text, textOf(statement.then));
+    if (m_flow != Flow::On) // left by break or continue: nothing comes out
+        return {};
+    m_frames.emplace_back().names[""] = Value::of(std::move(text));
+    const auto filtered = evaluate(*statement.condition);
+    m_frames.pop_back();
+    CREST_TRY(value, filtered);
+    if (!value.json || !value.json->is_string() || value.reading)
+        return fail(ErrorKind::Malformed, "a filter of a block makes something else than a text");
+    const auto& made = value.json->get_ref<const std::string&>();
+    CREST_CHECK(m_budget.wrote(made.size()));
+    out += made;
     return {};
 }
 

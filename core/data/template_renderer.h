@@ -45,6 +45,10 @@ private:
     Result<void> print(const Node& node, std::string& out);
     Result<void> setField(const Statement& statement);
     Result<void> setText(const Statement& statement);
+    /// The text of a block whose names end with it.
+    Result<std::string> textOf(const Block& block);
+    Result<void> with(const Statement& statement, std::string& out);
+    Result<void> filterText(const Statement& statement, std::string& out);
     Result<void> loop(const Statement& statement, std::string& out);
     Result<std::vector<Value>> items(const Node& over);
     Result<std::vector<Value>> chosenItems(const Statement& statement, std::vector<Value> all);

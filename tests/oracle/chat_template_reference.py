@@ -32,6 +32,17 @@ RULES = [
     "a\n  {% if true %}  \n  b\n  {% endif %}\nc\n", "{%- if true -%}\n\n x \n{%- endif -%}\n y", "a {%+ if true +%}\n b {%+ endif %}", "  {{ 1 }}  \n  {{ 2 }}\n",
     "a\n  {# note #}\nb\n\n  {#- note -#}\n\n c {# x +#}\nd", "{% if true %}\n\n  x{% endif %}\n\n", "\n{% for i in [1,2] %}\n{{ i }}\n  {%- endfor %}\n", "x {%- set a = 1 %}\ny",
     "\t{% if true %}x\n\t\u2003{% endif %}y", "{{ 'a\\n' }}\n", "a\r\n{% if true %}\r\nb{% endif %}\rc", "{% if true -%}\n   {% if true %}\n z{% endif %}{% endif %}",
+    # raw
+    "{% raw %}{{ x }}{% if %}{# no #}{% endraw %}b", "a\n  {% raw %}\n  {{ b }}\n  {% endraw %}\nc\n", "a {%- raw -%}\n {{ b }} \n{%- endraw -%}\n c", "a\n  {%+ raw %} x\n  {%+ endraw +%}\nd", "{% raw %}{% raw %}{% endraw %}x", "{% raw %}{% raw %}{% endraw %}x{% endraw %}",
+    "{% raw %}never", "{% raw +%}x{% endraw %}", "{% raw x %}x{% endraw %}", "  {% raw %}  {% endraw %}  \n  {% raw -%}  x  {% endraw -%}  y", "{%raw%}{%{%endraw%}\n\nz", "{% raw %}\n\n{% if true %}x{% endif %}\n {% endraw %}\n", "{{ '{% raw %}' }}{# {% raw %} #}a", "{% endraw %}",
+    "{% if true %}\n  {% raw %}{{{% endraw %}\n{% endif %}", "{% raw %}{% endraw x %}{% end raw %}{%\n endraw\t%}y", "x\n{% raw -%}\n  {% endraw %}\n  y", "{%-raw%} a{%-  endraw-%} b",
+    # with, filter, call where it is not reached
+    "{% with a = 1, b = 'x' %}{{ a }}{{ b }}{% endwith %}{{ a is defined }}", "{% set a = 1 %}{% with a = 2, b = a %}{{ a }}{{ b }}{% set a = 3 %}{{ a }}{% set c = 4 %}{% endwith %}{{ a }}{{ c is defined }}", "{% with %}{% set a = 1 %}{{ a }}{% endwith %}{{ a is defined }}",
+    "{% for m in messages %}{% with r = m.role, i = loop.index %}{{ i }}{{ r }}{{ loop.index }}{% if loop.index == 2 %}{% break %}{% endif %}{% endwith %};{% endfor %}", "{% set ns = namespace(x=0) %}{% with n = ns %}{% set n.x = 5 %}{% endwith %}{{ ns.x }}", "{% with a = nothing %}{{ a is defined }}{{ a }}{% endwith %}",
+    "{% with a %}{% endwith %}", "{% with a = 1 %}", "{% with a = 1 b = 2 %}x{% endwith %}", "{% with a = 1, %}x{% endwith %}", "  {% with a = 1 %}\n  {{ a }}\n  {% endwith %}\nz", "{% macro f(a) %}{% with b = a ~ a %}{{ b }}{% endwith %}{% endmacro %}{{ f('x') }}", "{% with a = nothing.more %}{% endwith %}",
+    "{% filter upper %}a{{ messages[0].content }}{% endfilter %}b", "{% filter trim | replace('a', 'b') %}  xaa {% endfilter %}|", "{% for i in [1,2,3] %}{% filter upper %}a{{ i }}{% if i == 2 %}{% break %}{% endif %}{% endfilter %}{% endfor %}|", "{% filter upper %}{% set a = 'x' %}{{ a }}{% endfilter %}{{ a is defined }}",
+    "{% filter length %}abc{% endfilter %}", "{% filter first %}{% endfilter %}", "{% filter 'a' %}b{% endfilter %}", "{% filter trim() | upper %} a {% endfilter %}{% set x %}{% filter lower %}A{% endfilter %}{% endset %}{{ x }}", "{% filter upper(1) %}x{% endfilter %}", "{% filter upper == 'A' %}a{% endfilter %}",
+    "{% macro f() %}{{ caller('a') }}{% endmacro %}{% if tools %}{% call(x, y=1) f() %}{{ x }}{% endcall %}{% endif %}y", "{% call f %}x{% endcall %}", "{% call f() %}x", "{% macro g(t) %}{%- call g(t) -%} x {%- endcall -%}{% endmacro %}z",
     # what is not there
     "{{ nothing }}|{{ nothing ~ 'a' }}|{{ nothing is defined }}|{% if nothing %}x{% else %}y{% endif %}", "{{ nothing + 'a' }}", "{{ nothing.more }}", "{{ nothing['more'] }}",
     "{{ nothing == none }}{{ nothing == other }}{{ nothing != 'a' }}{{ nothing in ['a'] }}{{ 'a' not in nothing }}{{ 'a' in nothing }}", "{{ not nothing }}{{ nothing or 'b' }}{{ (nothing and 'b') is defined }}",

@@ -129,6 +129,15 @@ private Q_SLOTS:
         add("a regular expression", "{{ messages[0].content | regex_replace('(a|aa)+[bc]', '') }}", "the filter \"regex_replace\" is not known");
         add("ifs in a row", "{{ 1" + times(" if 1", 3000) + " }}", "in a row");
         add("names without end", "{% set a" + times(", a", 30'000) + " = 1 %}", "names for something else");
+        add("raw without end", times("{% raw %}", 27'000), "{% endraw %} is missing");
+        add("ends of raw that are none", "{% raw %}" + times("{%  endraw x", 20'000), "{% endraw %} is missing");
+        add("blanks in a tag", "{%" + std::string(240'000, ' ') + "raw x %}", "the tag \"raw\" is not known");
+        add("withs in withs", times("{% with %}", 24'000), "nested deeper");
+        add("names of with", "{% with a = 1" + times(", a = 1", 30'000) + " %}{% endwith %}", "more than 20000 parts");
+        add("filters of blocks", "{% filter upper" + times(" | upper", 30'000) + " %}{% endfilter %}", "filters in a row");
+        add("a block that doubles", ns + loops("{% set y %}{% filter replace('a', 'aaaaaaaa') %}{{ ns.x }}{% endfilter %}{% endset %}{% set ns.x = y %}", 1), "too much text");
+        add("calls of calls", "{% if true %}" + times("{% call f() %}", 17'000), "nested deeper");
+        add("a call", "{% macro f() %}{{ caller() }}{% endmacro %}{% call f() %}x{% endcall %}", "the tag \"call\" is not known");
         add("a tag that is not closed", times("{% ", 20'000), "");
         add("python", "{{ ''.__class__.__mro__[1].__subclasses__() }}", "not known");
         add("python's builtins", "{{ self.__init__.__globals__ }}", "there is no");
@@ -308,6 +317,8 @@ private Q_SLOTS:
                                    "{% for k in {'b': 1, 'a': 2} %}{% endfor %}", "{{ messages[0].content() }}", "{{ messages | join(', ', attribute='role') }}",
                                    "{{ 'ff' | int(0, 16) }}", "{{ 'abc'.startswith('b', 1) }}", "{{ 'abc'.find('b', 1) }}", "{{ 'a' | upper(1) }}", "{{ [1] | first(2) }}",
                                    "{{ 'a' | default('b', true, 1) }}", "{{ [1] | tojson(sort_keys=true) }}", "{{ messages | map(attribute='x') | join }}"})
+            QCOMPARE(says(source).kind, ErrorKind::Unsupported);
+        for (const char* source : {"{% with a, b = [1, 2] %}{% endwith %}", "{% with %}{% macro f() %}{% endmacro %}{% endwith %}", "{% macro f() %}{% endmacro %}\n{% call f() %}{% endcall %}"})
             QCOMPARE(says(source).kind, ErrorKind::Unsupported);
         QCOMPARE(rendered("{% if tools %}{{ tools | shuffle }}{% endif %}{{ messages[0].content }}", {{"user", "x"}}).value(), "x");
     }
