@@ -49,10 +49,12 @@ Result<NamedFile> namedFile(const std::string& text) {
 /// As one tokenizer sees the data.
 Result<std::vector<std::string>> notesOf(const data::TuningDataSettings& settings, const fs::path& checkpoint, const JobContext& job) {
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(checkpoint)));
-    CREST_TRY(set, data::readTuningData(settings, tokenizer, job, data::TokenCache::ofUser()));
-    std::vector<std::string> notes = std::move(set.notes);
-    for (std::size_t i = 0; i < set.counts.badExamples.size() && i < kShownBadRows; ++i)
-        notes.push_back("cannot be used: " + set.counts.badExamples[i]);
+    auto set = data::readTuningData(settings, tokenizer, job, data::TokenCache::ofUser());
+    if (!set) // the tokenizer's, where it names no file
+        return fail(set.error().kind, set.error().message, set.error().where.empty() ? checkpoint.string() : set.error().where);
+    std::vector<std::string> notes = std::move(set->notes);
+    for (std::size_t i = 0; i < set->counts.badExamples.size() && i < kShownBadRows; ++i)
+        notes.push_back("cannot be used: " + set->counts.badExamples[i]);
     return notes;
 }
 

@@ -182,6 +182,9 @@ void addNotes(TuningSet& set, const TuningDataSettings& settings) {
     note(counts.blankRows, fmt::format("{} of {} rows have nothing to learn, because their answers are blank or not "
                                        "there, and are left out",
                                        counts.blankRows, counts.rows));
+    note(counts.outOfTurnRows, fmt::format("in {} of {} rows an answer follows no question (it comes first, or behind another answer); they are "
+                                           "trained on as they stand",
+                                           counts.outOfTurnRows, counts.rows));
     const auto examples = static_cast<std::int64_t>(set.trainRows.size() + set.heldOutRows.size());
     const std::int64_t tooLong = set.trainCounts.tooLong + set.heldOutCounts.tooLong;
     const std::int64_t emptied = set.trainCounts.emptied + set.heldOutCounts.emptied;

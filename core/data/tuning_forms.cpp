@@ -11,7 +11,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMostFiles = 1000;
+constexpr std::size_t kMostFormFiles = 1000;
 constexpr std::size_t kMostFieldsShown = 20;
 
 Result<std::vector<fs::path>> jsonFiles(const fs::path& folder) {
@@ -20,8 +20,8 @@ Result<std::vector<fs::path>> jsonFiles(const fs::path& folder) {
     for (fs::directory_iterator at(folder, problem), end; !problem && at != end; at.increment(problem)) {
         if (at->path().extension() == ".json")
             files.push_back(at->path());
-        if (files.size() > kMostFiles)
-            return fail(ErrorKind::OutOfRange, fmt::format("more than {} files", kMostFiles), folder.string());
+        if (files.size() > kMostFormFiles)
+            return fail(ErrorKind::OutOfRange, fmt::format("more than {} files", kMostFormFiles), folder.string());
     }
     std::ranges::sort(files);
     return files;
@@ -39,6 +39,15 @@ std::string knownForms(const TuningTemplates& templates) {
     for (const TuningTemplate& form : templates.forms)
         known.push_back(fmt::format("{} ({})", form.name(), fmt::join(form.needs(), ", ")));
     return fmt::format("{}", fmt::join(known, "; "));
+}
+
+/// Of a field that holds fields: forms look at the row's own only.
+std::string namesInside(const Json& object) {
+    std::vector<std::string> names;
+    for (const auto& [name, ignored] : object.items())
+        if (names.size() < 5)
+            names.push_back(name.substr(0, 60));
+    return names.empty() ? "nothing" : fmt::format("{}{}", fmt::join(names, ", "), object.size() > names.size() ? ", ..." : "");
 }
 
 template<class T> const T* named(const std::vector<T>& all, const std::string& name) {
@@ -85,9 +94,11 @@ Result<TuningTemplates> readTuningTemplates(const fs::path& folder) {
 
 std::string fieldsOf(const Json& row) {
     std::vector<std::string> names;
-    for (const auto& [name, ignored] : row.items())
+    for (const auto& [name, value] : row.items())
         if (row.is_object() && names.size() < kMostFieldsShown)
-            names.push_back(name.substr(0, 60));
+            names.push_back(name.substr(0, 60) + (value.is_null()     ? " (empty)"
+                                                  : value.is_object() ? fmt::format(" ({} inside)", namesInside(value))
+                                                                      : ""));
     if (names.empty())
         return "none";
     return fmt::format("{}{}", fmt::join(names, ", "), row.size() > names.size() ? ", ..." : "");

@@ -15,8 +15,8 @@
 namespace crest::data {
 namespace {
 
-constexpr std::size_t kBadExamples = 10;
-constexpr std::int64_t kRowsPerReport = 1000;
+constexpr std::size_t kBadRowsShown = 10;
+constexpr std::int64_t kRowsPerLook = 1000;
 constexpr std::int64_t kRowsTried = 100;
 /// The text before each border is tokenised by itself, so that many turns in a long text cost their product.
 constexpr std::size_t kMostBorderBytes = 200'000'000;
@@ -107,7 +107,7 @@ private:
 
     void addBad(const DataFile& file, std::int64_t number, const std::string& reason) {
         ++m_counts.badRows;
-        if (m_counts.badExamples.size() < kBadExamples)
+        if (m_counts.badExamples.size() < kBadRowsShown)
             m_counts.badExamples.push_back(
                 fmt::format("{}, row {}: {}", file.path.filename().string(), number, reason));
     }
@@ -115,13 +115,14 @@ private:
     Result<bool> take(const DataFile& file, std::int64_t number, Result<Json> row) {
         if (enough())
             return false;
-        if (m_counts.rows % kRowsPerReport == 0) {
+        if (m_counts.rows % kRowsPerLook == 0) {
             if (m_job.stopRequested())
                 return stopped();
             m_job.report(m_counts.rows, 0, "rows read");
         }
         ++m_counts.rows;
-        auto segments = row ? m_form.segments(*row, m_style) : Result<std::vector<TuningSegment>>(fail(row.error()));
+        bool outOfTurn = false;
+        auto segments = row ? m_form.segments(*row, m_style, &outOfTurn) : Result<std::vector<TuningSegment>>(fail(row.error()));
         if (!segments) {
             if (row && !m_badFields && m_counts.badRows == 0)
                 m_badFields = fieldsOf(*row);
@@ -137,6 +138,7 @@ private:
             addBad(file, number, "a dialogue of so many turns is too long; cut it into several");
             return true;
         }
+        m_counts.outOfTurnRows += outOfTurn;
         CREST_CHECK(m_visit(m_index++, std::move(lesson)));
         return true;
     }

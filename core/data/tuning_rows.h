@@ -21,6 +21,7 @@ struct TuningRowCounts {
     std::int64_t badRows = 0;             ///< broken, or without what the form needs
     std::vector<std::string> badExamples; ///< the first ten, with file, row and reason
     std::int64_t blankRows = 0;           ///< nothing in them is learned: no answer, or a blank one
+    std::int64_t outOfTurnRows = 0;       ///< used as they stand; an answer in them follows no question
     bool operator==(const TuningRowCounts&) const = default;
 };
 

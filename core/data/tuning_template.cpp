@@ -126,7 +126,20 @@ Result<void> checkForm(const Keys& keys, const Form& form) {
     return {};
 }
 
-bool isBlank(std::string_view text) {
+/// An answer before all questions, or after another: what the system says counts for neither.
+bool answersOutOfTurn(const std::vector<DialogueTurn>& turns) {
+    bool asked = false, out = false;
+    for (const DialogueTurn& turn : turns) {
+        if (turn.role == "system")
+            continue;
+        const bool answers = turn.role == "assistant";
+        out = out || (answers && !asked);
+        asked = !answers;
+    }
+    return out;
+}
+
+bool isBlankText(std::string_view text) {
     return pyStrip(text).empty();
 }
 
@@ -151,7 +164,7 @@ Result<std::vector<TuningSegment>> promptAndCompletion(const Form& form, const J
     if (style)
         return style->write({{"user", std::string(pyStrip(prompt))}, {"assistant", std::string(pyStrip(completion))}});
     std::vector<TuningSegment> out;
-    const bool blank = isBlank(completion);
+    const bool blank = isBlankText(completion);
     addText(out, std::move(prompt), false);
     addText(out, std::move(completion), !blank);
     return out;
@@ -209,7 +222,7 @@ Result<std::vector<TuningSegment>> ChatStyle::write(const std::vector<DialogueTu
         variables["role"] = turns[i].role;
         variables["first"] = i == 0;
         variables["last"] = i + 1 == count;
-        CREST_CHECK(tuning::writeTurn(rules->second, variables, isBlank(turns[i].content), out));
+        CREST_CHECK(tuning::writeTurn(rules->second, variables, isBlankText(turns[i].content), out));
     }
     return out;
 }
@@ -266,18 +279,20 @@ bool TuningTemplate::fits(const Json& row) const {
     return holds && holds->is_boolean() && holds->get<bool>();
 }
 
-Result<std::vector<TuningSegment>> TuningTemplate::segments(const Json& row, const ChatStyle* style) const {
+Result<std::vector<TuningSegment>> TuningTemplate::segments(const Json& row, const ChatStyle* style, bool* outOfTurn) const {
     CREST_TRY(object, withFields(*m_form, row));
     if (m_form->text) {
         CREST_TRY(text, rendered(*m_form->text, object, "text"));
         std::vector<TuningSegment> out;
-        const bool blank = isBlank(text);
+        const bool blank = isBlankText(text);
         addText(out, std::move(text), !blank);
         return out;
     }
     if (m_form->completion)
         return promptAndCompletion(*m_form, object, style);
     CREST_TRY(turns, tuning::dialogueTurns(*m_form, object));
+    if (outOfTurn)
+        *outOfTurn = answersOutOfTurn(turns);
     if (!style)
         return m_form->own->write(turns);
     for (DialogueTurn& turn : turns)

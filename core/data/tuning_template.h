@@ -69,8 +69,9 @@ public:
 
     /// The row as text. A dialogue is written by `style`, by the form's own turns where that is null; a prompt with its
     /// completion is a dialogue of two turns for a style. Errors say why the row cannot be used; in all of them `where`
-    /// is empty. What follows the last learned segment is kept.
-    Result<std::vector<TuningSegment>> segments(const Json& row, const ChatStyle* style = nullptr) const;
+    /// is empty. What follows the last learned segment is kept. `outOfTurn`: whether an answer of a dialogue follows no question.
+    Result<std::vector<TuningSegment>> segments(const Json& row, const ChatStyle* style = nullptr,
+                                                bool* outOfTurn = nullptr) const;
 
 private:
     std::string m_name;
@@ -97,7 +98,7 @@ Result<ChatStyle> readChatStyle(const std::filesystem::path& file);
 /// The form of a row: of those that fit the one that needs most fields. Mismatch where none fits, where two fit equally
 /// well, or where it must be named; the sentence has the row's fields and the forms that would fit.
 Result<TuningTemplate> recogniseForm(const Json& row, const TuningTemplates& templates);
-/// "question, answer": for sentences.
+/// "question, answer (empty), meta (id, url inside)": for sentences.
 std::string fieldsOf(const Json& row);
 
 } // namespace crest::data

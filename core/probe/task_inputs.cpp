@@ -95,7 +95,10 @@ Result<data::TuningSet> readTuning(const study::Task& task, const LoadedCheckpoi
     CREST_TRY(json, parseJson(task.definition, task.name));
     CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
     settings.path = task.textsPath;
-    CREST_TRY(set, data::readTuningData(settings, *checkpoint.tokenizer, job, data::TokenCache::ofUser()));
+    auto read = data::readTuningData(settings, *checkpoint.tokenizer, job, data::TokenCache::ofUser());
+    if (!read)
+        return fail(read.error().kind, read.error().message, read.error().where.empty() ? checkpoint.path() : read.error().where);
+    data::TuningSet set = std::move(*read);
     if (!task.dataHash.empty() && set.contentHash != task.dataHash)
         return fail(ErrorKind::Mismatch,
                     fmt::format("the data of \"{}\" changed since the run was planned; plan it again", task.name),
