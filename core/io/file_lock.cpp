@@ -14,6 +14,12 @@ namespace crest::io {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+constexpr const char* kHeldByAnother = "Another running process holds this lock.";
+
+} // namespace
+
 Result<FileLock> FileLock::tryLock(const fs::path& file) {
     const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor < 0)
@@ -27,7 +33,7 @@ Result<FileLock> FileLock::tryLock(const fs::path& file) {
             return fail(systemError(errno, "lock", file));
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    return fail(ErrorKind::Io, "Another running process holds this lock.", file.string());
+    return fail(ErrorKind::Io, kHeldByAnother, file.string());
 }
 
 bool FileLock::isHeld(const fs::path& file) {
@@ -56,7 +62,8 @@ Result<FileLock> FileLock::waitFor(const std::filesystem::path& file, std::chron
     const auto until = std::chrono::steady_clock::now() + longest;
     for (;;) {
         auto lock = tryLock(file);
-        if (lock || std::chrono::steady_clock::now() > until)
+        const bool refused = !lock && lock.error().message != kHeldByAnother; // a folder that cannot be written, say: no time helps
+        if (lock || refused || std::chrono::steady_clock::now() > until)
             return lock;
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }

@@ -91,7 +91,7 @@ Error systemError(int code, const char* action, const std::filesystem::path& fil
 class FileLock {
 public:
     static Result<FileLock> tryLock(const std::filesystem::path& file);
-    /// tryLock again and again until it is free or `longest` has passed. Blocks.
+    /// tryLock again and again while another process holds it and `longest` has not passed. Blocks.
     static Result<FileLock> waitFor(const std::filesystem::path& file, std::chrono::milliseconds longest);
     /// True where some living process holds the lock.
     static bool isHeld(const std::filesystem::path& file);

@@ -89,6 +89,26 @@ private Q_SLOTS:
     }
     void init() { fs::remove_all(m_kept); }
 
+    /// Made unwritable between two trainings: said with each, which is measured all the same; what was kept before stays in use.
+    void aFolderThatCannotBeWrittenCostsNoResult() {
+        const auto modification = tuning(10'000'000);
+        const auto first = modification->versions(m_rate, 1, counting());
+        QVERIFY2(first, first ? "" : first.error().text().c_str());
+        const std::vector<float> kept = weightsOf(**first);
+        fs::remove(m_kept / "lock");
+        fs::create_directories(m_kept / "lock"); // as on a file system that became read-only: no lock can be had
+        const auto second = modification->versions(m_rate, 2, counting());
+        QVERIFY2(second, second ? "" : second.error().text().c_str());
+        QVERIFY(m_reported > 0);
+        const std::string note = modification->takeNote();
+        QVERIFY2(note.find("are not kept, the results are:") != std::string::npos && note.find("lock") != std::string::npos, note.c_str());
+        QVERIFY(!study::KeptWeights(m_kept).has(keyOf(2)));
+        m_reported = 0;
+        const auto again = modification->versions(m_rate, 1, counting());
+        QVERIFY(again && weightsOf(**again) == kept);
+        QCOMPARE(m_reported, std::int64_t{0}); // not trained
+    }
+
     void keptWeightsNeedNoTraining() {
         std::vector<float> whole;
         study::WeightChange change;

@@ -91,6 +91,18 @@ private Q_SLOTS:
         QVERIFY(!nowhere.keep("a", 10, 100, writing(20)));
     }
 
+    /// Nobody holds a lock that cannot be made: nothing to wait for, ten minutes long for each training.
+    void aFolderThatCannotBeWrittenIsSaidAtOnce() {
+        const fs::path folder = fs::path(m_dir->path().toStdString()) / "blocked";
+        fs::create_directories(folder / "lock"); // where the lock's file would be, for root, too
+        QElapsedTimer timer;
+        timer.start();
+        const auto kept = KeptWeights(folder).keep("a", 10, 100, writing(20));
+        QVERIFY(!kept);
+        QVERIFY2(kept.error().text().find("lock") != std::string::npos, kept.error().text().c_str());
+        QVERIFY2(timer.elapsed() < 60'000, qPrintable(QString::number(timer.elapsed())));
+    }
+
     /// What is named by the key: the training, not what is measured, kept or how it is used.
     void keysNameTrainings() {
         const PlannedCheckpoint checkpoint{.series = "s", .name = "n", .path = "p", .weights = "w", .tokenizer = "t", .initStd = "",
