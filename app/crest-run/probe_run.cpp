@@ -47,7 +47,8 @@ void say(const std::string& line) {
 
 Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSignals& signals) {
     CREST_TRY(planned,
-              planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json))));
+              planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json)),
+                          request.work.device));
     printCost(planned.cost, request.work.json);
     return planned;
 }

@@ -38,8 +38,8 @@ struct PlannedProbe {
 };
 
 /// Scans the series and plans on the study as it is there, or would be. Writes nothing. Problems that stop nothing go
-/// to stderr.
-Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job);
+/// to stderr. `device`: what the cost is for.
+Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job, const std::string& device = "cpu");
 
 /// The study with the planned probe in it, made where it is not there; `plan` takes the probe's name from it.
 Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe& planned);

@@ -6,7 +6,9 @@
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
 
+#include "core/model/accelerator.h"
 #include "core/probe/measure.h"
+#include "core/train/out_of_memory.h"
 
 namespace crest::probe {
 
@@ -25,15 +27,13 @@ public:
                      const std::function<Result<void>(run::Measurement)>& emit) override {
         if (at::get_num_threads() != m_options.threads)
             at::set_num_threads(m_options.threads);
-        try {
-            return compute(request, job, emit);
-        } catch (const std::bad_alloc&) {
-            return fail(ErrorKind::OutOfRange, "there is not enough memory for this checkpoint; use fewer workers",
-                        where(request));
-        } catch (const c10::Error& error) {
-            return fail(ErrorKind::Internal, error.what_without_backtrace(), where(request));
-        }
+        auto done = attempt(request, job, emit);
+        if (!done && done.error().kind != ErrorKind::Stopped && isLost())
+            return fail(m_unusable->kind, m_unusable->message, where(request));
+        return done;
     }
+
+    std::optional<Error> unusable() const override { return m_unusable; }
 
     void prefetch(const Plan& plan, int checkpoint) override {
         const std::string& path = plan.checkpoints[static_cast<std::size_t>(checkpoint)].path;
@@ -45,6 +45,30 @@ public:
     }
 
 private:
+    Result<void> attempt(const run::BatchRequest& request, const JobContext& job,
+                         const std::function<Result<void>(run::Measurement)>& emit) {
+        try {
+            return compute(request, job, emit);
+        } catch (const std::exception& error) {
+            if (train::isOutOfMemory(error))
+                return fail(ErrorKind::OutOfRange, "there is not enough memory for this checkpoint; use fewer workers", where(request));
+            if (!dynamic_cast<const c10::Error*>(&error))
+                throw;
+            return fail(ErrorKind::Internal, train::wordsOf(error), where(request));
+        }
+    }
+    /// Asked where something failed: whether it was the device.
+    bool isLost() {
+        if (m_unusable || m_device.is_cpu())
+            return m_unusable.has_value();
+        if (const auto why = model::deviceFailure(m_device))
+            m_unusable = Error{ErrorKind::Io,
+                               fmt::format("{} does not compute ({}). What is finished is kept; run this once more when the device works "
+                                           "again, or on another one.",
+                                           m_options.device, *why),
+                               ""};
+        return m_unusable.has_value();
+    }
     static std::string where(const run::BatchRequest& request) {
         return request.plan->checkpoints[static_cast<std::size_t>(request.checkpoint)].path;
     }
@@ -64,6 +88,7 @@ private:
     TaskInputs m_inputs;
     PassWeights m_weights;
     double m_tokensDone = 0;
+    std::optional<Error> m_unusable;
 };
 
 Result<void> ProbeRunner::prepare(const Plan& plan, int checkpoint, const JobContext& job) {
@@ -116,6 +141,8 @@ Result<void> ProbeRunner::compute(const run::BatchRequest& request, const JobCon
         if (!measured) {
             if (!failed)
                 failed = measured.error();
+            if (isLost())
+                break;
             continue;
         }
         for (run::Measurement& measurement : *measured)

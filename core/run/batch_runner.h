@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -48,6 +49,10 @@ public:
     /// not the run.
     virtual Result<void> run(const BatchRequest& request, const JobContext& job,
                              const std::function<Result<void>(Measurement)>& emit) = 0;
+
+    /// After a run that failed: why no other batch can be computed on its device either (a GPU that was lost); nothing mostly. This session ends then,
+    /// and what is not begun stays open.
+    virtual std::optional<Error> unusable() const { return std::nullopt; }
 
     /// Starts to load what a later batch will need; any thread, returns at once.
     virtual void prefetch(const study::Plan& plan, int checkpoint) { (void)plan, (void)checkpoint; }

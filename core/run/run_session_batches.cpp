@@ -21,6 +21,12 @@ std::string phaseOf(const study::Plan& plan, int cell) {
            (checkpoint.tokens ? formatTokens(static_cast<double>(*checkpoint.tokens)) + " tokens" : checkpoint.name);
 }
 
+Result<void> stillUsable(const BatchRunner& batchRunner) {
+    if (const auto why = batchRunner.unusable())
+        return fail(*why);
+    return {};
+}
+
 } // namespace
 
 int RunSession::nextCheckpoint(int batch) {
@@ -124,7 +130,7 @@ Result<void> RunSession::workOn(BatchRunner& batchRunner, int batch) {
             return fail(*storeError);
     }
     closeBatch(batch, wanted, done, {});
-    return {};
+    return stillUsable(batchRunner);
 }
 
 /// A batch at which runners died: one cell after the other, each said to be begun, so that a further death is held
@@ -157,7 +163,7 @@ Result<void> RunSession::workAlone(BatchRunner& batchRunner, int batch) {
             break;
     }
     closeBatch(batch, wanted, done, fatal);
-    return {};
+    return stillUsable(batchRunner);
 }
 
 Result<void> RunSession::take(const BatchRequest& request, Measurement measurement) {

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/train/document_attention.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "core/model/decoder.h"
+#include "core/model/ops_detail.h"
+#include "core/train/plain_workspace.h"
 
 namespace crest::train {
 
@@ -21,7 +24,8 @@ std::vector<DocumentGroup> groupDocuments(std::span<const std::int64_t> lengths)
 }
 
 DocumentAttention::DocumentAttention(const series::DecoderSpec& spec, std::int64_t longest, const at::Device& device)
-    : m_windows(static_cast<std::size_t>(spec.layers), 0) {
+    : m_windows(static_cast<std::size_t>(spec.layers), 0)
+    , m_scores(scoresAtATime(spec, longest)) {
     for (std::int64_t layer = 0; layer < spec.layers; ++layer) {
         const std::int64_t window = spec.window(layer);
         m_windows[static_cast<std::size_t>(layer)] = window;
@@ -33,6 +37,17 @@ DocumentAttention::DocumentAttention(const series::DecoderSpec& spec, std::int64
 
 const model::RotaryTable& DocumentAttention::rotary(std::int64_t layer) const {
     return m_windows[static_cast<std::size_t>(layer)] > 0 ? m_windowRotary : m_rotary;
+}
+
+/// LibTorch's form holds scores, so that documents go through it in parts; the kernels hold a few rows of them.
+template<class F>
+void DocumentAttention::eachPart(const at::Tensor& q, std::int64_t window, const DocumentGroup& group, const F& f) const {
+    const bool windowed = window > 0 && window < group.length;
+    std::int64_t most = group.count;
+    if (windowed || !model::detail::fusable(q))
+        most = std::max<std::int64_t>(1, m_scores / (q.size(1) * group.length * group.length));
+    for (std::int64_t first = 0; first < group.count; first += most)
+        f(DocumentGroup{group.row + first * group.length, std::min(most, group.count - first), group.length}, windowed);
 }
 
 namespace {
@@ -79,33 +94,37 @@ void windowedBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 void DocumentAttention::forward(std::int64_t layer, std::span<const DocumentGroup> groups, at::Tensor& q, at::Tensor& k,
                                 const at::Tensor& v, at::Tensor& out, at::Tensor& lse) const {
     const std::int64_t window = m_windows[static_cast<std::size_t>(layer)];
-    for (const DocumentGroup& group : groups) {
-        at::Tensor queries = cut(q, group), keys = cut(k, group), result = cut(out, group);
-        at::Tensor statistics = cutStatistics(lse, group);
+    const auto attend = [&](const DocumentGroup& part, bool windowed) {
+        at::Tensor queries = cut(q, part), keys = cut(k, part), result = cut(out, part);
+        at::Tensor statistics = cutStatistics(lse, part);
         model::rope(queries, rotary(layer));
         model::rope(keys, rotary(layer));
-        if (window > 0 && window < group.length)
-            model::windowedAttention(queries, keys, cut(v, group), window, result);
+        if (windowed)
+            model::windowedAttention(queries, keys, cut(v, part), window, result);
         else
-            model::causalAttention(queries, keys, cut(v, group), result, statistics);
-    }
+            model::causalAttention(queries, keys, cut(v, part), result, statistics);
+    };
+    for (const DocumentGroup& group : groups)
+        eachPart(q, window, group, attend);
 }
 
 void DocumentAttention::backward(std::int64_t layer, std::span<const DocumentGroup> groups, const at::Tensor& q,
                                  const at::Tensor& k, const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse,
                                  const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const {
     const std::int64_t window = m_windows[static_cast<std::size_t>(layer)];
-    for (const DocumentGroup& group : groups) {
-        at::Tensor dQueries = cut(dq, group), dKeys = cut(dk, group), dValues = cut(dv, group);
-        if (window > 0 && window < group.length)
-            windowedBackward(cut(q, group), cut(k, group), cut(v, group), window, cut(out, group), cut(dOut, group),
+    const auto attend = [&](const DocumentGroup& part, bool windowed) {
+        at::Tensor dQueries = cut(dq, part), dKeys = cut(dk, part), dValues = cut(dv, part);
+        if (windowed)
+            windowedBackward(cut(q, part), cut(k, part), cut(v, part), window, cut(out, part), cut(dOut, part),
                              dQueries, dKeys, dValues);
         else
-            model::causalAttentionBackward(cut(q, group), cut(k, group), cut(v, group), cut(out, group),
-                                           cutStatistics(lse, group), cut(dOut, group), dQueries, dKeys, dValues);
+            model::causalAttentionBackward(cut(q, part), cut(k, part), cut(v, part), cut(out, part),
+                                           cutStatistics(lse, part), cut(dOut, part), dQueries, dKeys, dValues);
         model::rope(dQueries, rotary(layer), true);
         model::rope(dKeys, rotary(layer), true);
-    }
+    };
+    for (const DocumentGroup& group : groups)
+        eachPart(q, window, group, attend);
 }
 
 } // namespace crest::train

@@ -36,8 +36,12 @@ public:
 
 private:
     const model::RotaryTable& rotary(std::int64_t layer) const;
+    /// f(part, whether its window is shorter than a document) for documents of a group that go through one call.
+    template<class F>
+    void eachPart(const at::Tensor& q, std::int64_t window, const DocumentGroup& group, const F& f) const;
 
     std::vector<std::int64_t> m_windows;            ///< of each layer; 0: sees all
+    std::int64_t m_scores;                          ///< that LibTorch's form may hold: no more than for the longest document
     model::RotaryTable m_rotary, m_windowRotary;    ///< the second for layers with a window of their own base
 };
 

@@ -45,8 +45,8 @@ Result<std::unique_ptr<FineTune>> FineTune::create(const model::WeightReader& re
         return std::unique_ptr<FineTune>(new FineTune(std::move(impl)));
     } catch (const std::exception& e) {
         if (isOutOfMemory(e))
-            return fail(noMemoryForState(trainingMemory(spec, settings, 1, threads, recompute)));
-        return fail(ErrorKind::Internal, fmt::format("Fine-tuning could not be started: {}", e.what()));
+            return fail(noMemoryForState(trainingMemory(spec, settings, 1, threads, recompute, operationsOn(on))));
+        return fail(ErrorKind::Internal, fmt::format("Fine-tuning could not be started: {}", wordsOf(e)));
     }
 }
 
@@ -60,7 +60,7 @@ Result<StepReport> FineTune::step() {
     } catch (const std::exception& e) {
         if (isOutOfMemory(e))
             return fail(m_impl->noMemory());
-        return fail(ErrorKind::Internal, fmt::format("Step {} failed: {}", stepsDone() + 1, e.what()));
+        return fail(ErrorKind::Internal, fmt::format("Step {} failed: {}", stepsDone() + 1, wordsOf(e)));
     }
 }
 

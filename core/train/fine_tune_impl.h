@@ -19,12 +19,17 @@
 #include "core/train/low_rank.h"
 #include "core/train/optimizer.h"
 #include "core/train/out_of_memory.h"
+#include "core/train/plain_workspace.h"
 #include "core/train/training_memory.h"
 #include "core/train/tuned_weights.h"
 #include "core/train/tuning_batches.h"
 #include "core/train/tuning_stages.h"
 
 namespace crest::train {
+
+inline Operations operationsOn(const at::Device& device) {
+    return device.is_cpu() ? Operations::Fused : Operations::Plain;
+}
 
 struct FineTune::Impl {
     Impl(const model::WeightReader& weights, const FineTuneSettings& fineTune, double rate, std::int64_t runSeed,
@@ -102,7 +107,13 @@ struct FineTune::Impl {
                                          : 2 * std::log(static_cast<double>(reader.spec().vocabSize));
     }
 
+    /// Of one thread's, with what its operations take for a while on another device.
+    std::int64_t bytesOfPass(std::int64_t rows) const {
+        return passBytes(reader.spec(), rows, recompute) +
+               (device.is_cpu() ? 0 : plainWorkspace(reader.spec(), settings, rows, longest));
+    }
     void enterStage();
+    void requireRoom(std::int64_t bytes) const;
     void makePasses();
     double runLane(DecoderPass& pass, DecoderTensors& gradients, const TuningBatches& from,
                    std::span<const std::int64_t> examples, double scale);
@@ -113,8 +124,8 @@ struct FineTune::Impl {
     StepReport step();
     void letGo();
     Error noMemory() const {
-        const TrainingMemory needed = trainingMemory(reader.spec(), settings, longest, threads, recompute);
-        return noMemoryForStep(done + 1, longest, passBytes(reader.spec(), longest, recompute), needed, recompute);
+        const TrainingMemory needed = trainingMemory(reader.spec(), settings, longest, threads, recompute, operationsOn(device));
+        return noMemoryForStep(done + 1, longest, bytesOfPass(longest), needed, recompute);
     }
 
     const model::WeightReader& reader;

@@ -6,6 +6,7 @@
 
 #include <ATen/core/LegacyTypeDispatch.h>
 
+#include "core/model/accelerator.h"
 #include "core/train/available_memory.h"
 #include "core/train/fine_tune_impl.h"
 
@@ -22,6 +23,14 @@ void FineTune::Impl::enterStage() {
         state.narrow(0, 1, 2).zero_();
 }
 
+/// Throws std::bad_alloc where the place that passes lie in, the machine's memory or the device's, is known to have less left.
+void FineTune::Impl::requireRoom(std::int64_t bytes) const {
+    if (device.is_cpu())
+        requireAvailable(bytes);
+    else if (model::freeDeviceMemory(device).value_or(bytes) < bytes)
+        throw std::bad_alloc();
+}
+
 /// All at once, before threads work: where memory does not suffice it is found here, and leaves room for what products, threads
 /// and others take for a while, some of which end the program where they get nothing.
 void FineTune::Impl::makePasses() {
@@ -29,8 +38,8 @@ void FineTune::Impl::makePasses() {
     if (workers.size() == count)
         return;
     const series::DecoderSpec& spec = reader.spec();
-    if (passRows > longest && device.is_cpu())
-        requireAvailable(static_cast<std::int64_t>(count) * passBytes(spec, passRows, recompute));
+    if (passRows > longest)
+        requireRoom(static_cast<std::int64_t>(count) * bytesOfPass(passRows));
     for (workers.clear(); workers.size() < count;)
         workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, at::kFloat, true, device, recompute));
     if (device.is_cpu())

@@ -34,7 +34,8 @@ study::TrainingBytes plannedTrainingBytes(const study::Plan& plan, const series:
         return {};
     const auto recompute = settings.find("recompute_activations");
     const TrainingMemory memory = trainingMemory(spec, *training, longestRows(plan, *training, spec.contextLength), threads,
-                                                 recompute != settings.end() && *recompute == true);
+                                                 recompute != settings.end() && *recompute == true,
+                                                 study::isForCpu(plan) ? Operations::Fused : Operations::Plain);
     return {memory.peak(), memory.tuned()};
 }
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/train/plain_workspace.h"
+
 namespace crest::train {
 
 using series::MlpKind;
@@ -135,7 +137,7 @@ double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& set
 } // namespace
 
 TrainingMemory trainingMemory(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t longest,
-                              int threads, bool recompute) {
+                              int threads, bool recompute, Operations operations) {
     std::int64_t adapters = 0, blockMatrices = 0;
     const auto isAdapted = [&](const TensorInfo& info) {
         const bool attention = info.slot == TensorSlot::Query || info.slot == TensorSlot::Key || info.slot == TensorSlot::Value ||
@@ -149,15 +151,18 @@ TrainingMemory trainingMemory(const series::DecoderSpec& spec, const FineTuneSet
         }
     const auto all = static_cast<double>(series::parameterCount(spec)), ofAdapters = static_cast<double>(adapters);
     const bool low = settings.loraRank > 0;
-    const std::int64_t rows = rowsOfPass(spec, settings, longest);
-    const double workers = static_cast<double>(std::min<std::int64_t>(std::max(threads, 1), settings.gradientLanes));
+    const bool plain = operations == Operations::Plain;
+    const std::int64_t rows = rowsOfPass(spec, settings, longest), lanes = plain ? 1 : settings.gradientLanes;
+    const double workers = static_cast<double>(std::min<std::int64_t>(std::max(threads, 1), lanes));
     TrainingMemory memory;
-    memory.weights = 4 * all + (settings.l2ToStart > 0 && !low ? 4 * all : 0);
+    memory.weights = 4 * all + ((low ? plain : settings.l2ToStart > 0) ? 4 * all : 0);
     memory.moments = low ? 16 * ofAdapters : 8 * all;
-    memory.gradients = 4 * static_cast<double>(settings.gradientLanes) * (low ? static_cast<double>(blockMatrices) : all);
+    memory.gradients = 4 * static_cast<double>(lanes) * (low ? static_cast<double>(blockMatrices) : all);
     memory.rounded = settings.compute == ComputeType::BFloat16 ? 2 * all : 0;
     memory.passes = workers * static_cast<double>(passBytes(spec, rows, recompute));
-    memory.workspaces = workers * workspacesOf(spec, settings, rows);
+    memory.workspaces = plain ? static_cast<double>(plainWorkspace(spec, settings, rows, longest) + kProductLibraryBytes)
+                              : workers * (workspacesOf(spec, settings, rows) + static_cast<double>(windowedWorkspace(spec, rows, longest)));
+    memory.host = plain ? 4 * all : 0;
     return memory;
 }
 

@@ -49,7 +49,10 @@ std::int64_t roughBytesPerRow(const series::DecoderSpec& spec);
 /// no more than a lane's examples can have.
 std::int64_t rowsOfPass(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t longest);
 
-/// Most bytes that a fine-tune holds at once, beside the process, its data and the mapped checkpoint, which it reads tensor
+/// By what a pass computes: the fused kernels of the CPU, or LibTorch's own operations, as on every other device (model/ops.h).
+enum class Operations { Fused, Plain };
+
+/// Most bytes that a fine-tune holds at once where it computes, beside the process, its data and the mapped checkpoint, which it reads tensor
 /// by tensor.
 struct TrainingMemory {
     double weights = 0;     ///< float32, and the start where it pulls
@@ -58,11 +61,13 @@ struct TrainingMemory {
     double rounded = 0;     ///< bfloat16: the copy of the weights that is multiplied with
     double passes = 0;      ///< activations and what is beside them, of every thread
     double workspaces = 0;  ///< of products and attention, of every thread
+    double host = 0;        ///< Plain: in the machine's memory, for whoever measures or writes the weights; not in the sums below
     double peak() const { return weights + moments + gradients + rounded + passes + workspaces; }
     /// What stays once the last step is done.
     double tuned() const { return weights + moments + rounded; }
 };
+/// Plain: one lane, whatever the settings say, and adapters keep the start. The device's own context is not in it.
 TrainingMemory trainingMemory(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t longest,
-                              int threads, bool recompute);
+                              int threads, bool recompute, Operations operations = Operations::Fused);
 
 } // namespace crest::train

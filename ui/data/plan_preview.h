@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/base/job_context.h"
@@ -21,6 +22,7 @@ struct PlanInput {
     std::vector<series::Series> series;
     std::shared_ptr<StoredKeys> stored;
     double tokensPerSecond = 0;
+    std::string device = "cpu"; ///< that its cost is for
 };
 PlanPreview previewPlan(const PlanInput& input, const JobContext& job);
 

@@ -121,7 +121,8 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
     if (!d->folder)
         return 0;
     const quint64 number = ++d->planRequest;
-    PlanInput input{*d->folder, probe, d->study, d->series, d->stored, d->tokensPerSecond};
+    PlanInput input{*d->folder, probe, d->study, d->series, d->stored, d->tokensPerSecond,
+                    d->device.toStdString()};
     d->planning.start([input = std::move(input)](const JobContext& job) { return previewPlan(input, job); },
                       [this, number](PlanPreview preview) {
                           preview.request = number;

@@ -364,6 +364,53 @@ private Q_SLOTS:
         QCOMPARE(study.status(id).state, RunState::Done);
     }
 
+    /// A GPU, say. The batch at work fails, none is begun after it, and the run says why; started again elsewhere it computes the rest.
+    void aLostDeviceEndsTheRunAndSaysSo() {
+        class LostRunner final : public run::BatchRunner {
+        public:
+            LostRunner(std::unique_ptr<run::BatchRunner> first, std::atomic<int>& batches)
+                : m_first(std::move(first))
+                , m_batches(batches) {}
+            Result<void> run(const run::BatchRequest& request, const JobContext& job,
+                             const std::function<Result<void>(run::Measurement)>& emit) override {
+                if (++m_batches < 4)
+                    return m_first->run(request, job, emit);
+                m_why = Error{ErrorKind::Io, "cuda:0 computes no longer.", ""};
+                return fail(*m_why);
+            }
+            std::optional<Error> unusable() const override { return m_why; }
+
+        private:
+            std::unique_ptr<run::BatchRunner> m_first;
+            std::atomic<int>& m_batches;
+            std::optional<Error> m_why;
+        };
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        std::atomic<int> batches{0};
+        run::WorkOptions options;
+        options.workers = options.threadsPerWorker = 1;
+        const auto summary = run::workStudy(study.folder, options, [&](const run::RunnerOptions& of) -> Result<std::unique_ptr<run::BatchRunner>> {
+            CREST_TRY(first, pretend::makeFactory()(of));
+            return std::make_unique<LostRunner>(std::move(first), batches);
+        });
+        QVERIFY(!summary);
+        QCOMPARE(QString::fromStdString(summary.error().message), QStringLiteral("cuda:0 computes no longer."));
+        QCOMPARE(batches.load(), 4);
+        const auto status = study.status(id);
+        QVERIFY(status.state != RunState::Done && status.doneCells > 0);
+        QVERIFY2(status.message.find("cuda:0 computes no longer.") != std::string::npos, status.message.c_str());
+        QVERIFY(!status.failed.empty() && status.doneCells + static_cast<std::int64_t>(status.failed.size()) < status.totalCells);
+        QCOMPARE(status.failed.front().message, std::string("cuda:0 computes no longer."));
+        run::WorkOptions again;
+        again.runId = id;
+        QVERIFY(study.work(again));
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QCOMPARE(study.rows().size(), std::size_t{72});
+        QCOMPARE(pretend::computedTwice(), 0);
+    }
+
     /// Marks and events are not synced: after a power cut any of them may be there without what it speaks of.
     void marksAndEventsAreNotTrusted() {
         const pretend::Shape shape;

@@ -42,6 +42,8 @@ series::DecoderSpec specOf(const Json& json) {
         s.family = "olmo2";
         s.normPlacement = series::NormPlacement::AfterBranch, s.qkNorm = series::QkNorm::AllHeads;
     }
+    if (json.contains("window"))
+        s.windows.assign(static_cast<std::size_t>(s.layers), json.at("window"));
     return s;
 }
 
@@ -119,6 +121,7 @@ private Q_SLOTS:
         row("15M, recomputed", "llama", llama, 511, {{"batch_examples", 8}}, {{"recompute", true}});
         row("15M, bfloat16", "llama", llama, 255, {{"batch_examples", 8}, {"compute", "bfloat16"}});
         row("norms after branches", "olmo", olmo, 255, {{"batch_examples", 8}});
+        row("windows", "olmo", olmo, 511, {{"batch_examples", 8}}, {{"window", 64}});
     }
 
     void plannedIsMeasured() {
