@@ -18,57 +18,21 @@
 #include "core/train/tuned_weights.h"
 #include "core/train/tuning_batches.h"
 #include "tests/core/eval/tiny_models.h"
+#include "tests/core/train/peer_run.h"
 #include "tests/core/train/tuning_fixture.h"
 
 using namespace crest;
 using namespace crest::train;
+using test::allWeights, test::beginOfAdapters, test::examplesAt, test::matricesOf, test::readJson;
 namespace fs = std::filesystem;
 
 namespace {
 
 constexpr const char* kScript = "tuning_methods_reference.py";
 
-Json readJson(const fs::path& file) {
-    return Json::parse(std::ifstream(file));
-}
-
-ParameterLayout matricesOf(const ParameterLayout& layout) {
-    return partOf(layout, [](const series::TensorInfo& info) { return info.layer >= 0 && info.shape.size() == 2; });
-}
-
 /// Largest difference as a share of the largest value.
 double apart(const at::Tensor& ours, const at::Tensor& theirs) {
     return ((ours - theirs).abs().max() / theirs.abs().max()).item<double>();
-}
-
-at::Tensor allWeights(const model::WeightReader& reader) {
-    const ParameterLayout layout = parameterLayout(reader.spec());
-    at::Tensor flat = at::zeros({layout.total});
-    fillFrom(reader, layout, flat);
-    return flat;
-}
-
-Json examplesAt(const std::vector<data::TuningExample>& examples, const std::vector<std::int64_t>& which) {
-    Json all = Json::array();
-    for (const std::int64_t i : which)
-        all.push_back({{"ids", examples[static_cast<std::size_t>(i)].ids},
-                       {"learned", examples[static_cast<std::size_t>(i)].learned}});
-    return all;
-}
-
-/// A of every adapter, by the name of its matrix.
-Json beginOfAdapters(const model::WeightReader& reader, const FineTuneSettings& settings) {
-    const ParameterLayout layout = parameterLayout(reader.spec());
-    const LowRank lowRank(reader, layout, matricesOf(layout), settings);
-    at::Tensor start = at::zeros({lowRank.layout().total});
-    lowRank.begin(start, 1);
-    Json all = Json::object();
-    for (const ParameterSlot& slot : lowRank.layout().slots) {
-        const float* values = start.const_data_ptr<float>() + slot.offset;
-        if (slot.info.name.back() == 'A')
-            all[slot.info.name.substr(0, slot.info.name.rfind(".lora_"))] = std::vector<float>(values, values + slot.elements);
-    }
-    return all;
 }
 
 } // namespace
