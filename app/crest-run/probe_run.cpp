@@ -22,7 +22,7 @@
 namespace crest {
 namespace {
 
-void printCost(const study::PlanCost& cost, bool json) {
+void printCost(const study::PlanCost& cost, const std::string& device, bool json) {
     if (json)
         fmt::print("{}\n", canonicalJson({{"cells", cost.cells},
                                           {"cached", cost.cached},
@@ -33,8 +33,9 @@ void printCost(const study::PlanCost& cost, bool json) {
                                           {"seconds", cost.seconds},
                                           {"memory_bytes", cost.memoryBytes}}));
     else
-        fmt::print("{}: {} cached, {} new; about {} and {} of memory\n", counted(cost.cells, "cell"), cost.cached,
-                   cost.fresh, formatDuration(cost.seconds), formatBytes(cost.memoryBytes));
+        fmt::print("{}: {} cached, {} new; about {} and {} of memory{}\n", counted(cost.cells, "cell"), cost.cached,
+                   cost.fresh, formatDuration(cost.seconds), formatBytes(cost.memoryBytes),
+                   device == "cpu" ? "" : " on " + device);
     if (!json && cost.trainings + cost.keptTrainings > 0)
         fmt::print("{} {} needed, the tuned weights of {} are kept\n", counted(cost.trainings, "training"),
                    cost.trainings == 1 ? "is" : "are", cost.keptTrainings);
@@ -49,7 +50,7 @@ Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSi
     CREST_TRY(planned,
               planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json)),
                           request.work.device));
-    printCost(planned.cost, request.work.json);
+    printCost(planned.cost, request.work.device, request.work.json);
     return planned;
 }
 

@@ -259,7 +259,7 @@ private Q_SLOTS:
     /// By the device's own error, from next to no room to enough.
     void outOfMemoryHalvesThePasses() {
         const auto examples = examplesOf(40, 32, 97);
-        FineTuneSettings settings = settingsOf(32, 3);
+        FineTuneSettings settings = settingsOf(32, 2);
         const auto madeWith = [&] { return std::move(*FineTune::create(*m_reader, settings, 3e-3, 1, examples, 1, {}, false, kPretendDevice)); };
         pretendDevice().most = pretendDevice().now;
         auto enough = madeWith();
@@ -269,7 +269,7 @@ private Q_SLOTS:
         const std::int64_t steps = pretendDevice().most - state;
         enough.reset();
         int refused = 0, halved = 0, whole = 0;
-        for (int tenth = 0; tenth <= 10; ++tenth) {
+        for (int tenth = 0; tenth <= 10; tenth += 2) {
             init();
             auto tune = madeWith();
             pretendDevice().room = pretendDevice().now + steps * tenth / 10;
