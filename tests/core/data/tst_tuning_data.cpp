@@ -12,6 +12,7 @@
 #include "core/data/tuning_data.h"
 #include "core/data/tuning_preview.h"
 #include "core/data/tuning_template.h"
+#include "core/io/files.h"
 #include "tests/support/spent.h"
 
 using namespace crest;
@@ -540,6 +541,21 @@ private Q_SLOTS:
         QVERIFY(has(problemOf(plain(write("allblank.jsonl", "   \n\t\n  \n"))), "there is no row in it"));
         QVERIFY(has(problemOf(plain(write("allblank.csv", "prompt,completion\n , \n,\n"))), "in none of the 2 rows is anything to be learned"));
         QVERIFY(has(problemOf(plain(write("allblank.txt", "\n \n\t\n\n"))), "there is no row in it"));
+    }
+
+    /// The sample's, whose end token has another name that nobody tells.
+    void aTokenizerWithoutEndIsSaid() {
+        const std::string from = std::string(kSample) + "/series/sample-seed1/step015625-tokens64M/";
+        std::string json = *io::readTextFile(from + "tokenizer.json", 10'000'000);
+        for (std::size_t place; (place = json.find("<|endoftext|>")) != std::string::npos;)
+            json.replace(place, 13, "<nothing>");
+        write("noend/tokenizer.json", json);
+        write("noend/tokenizer_config.json", R"({"tokenizer_class": "PreTrainedTokenizerFast"})");
+        const auto tokenizer = text::Tokenizer::load(at("noend"));
+        QVERIFY2(tokenizer, tokenizer ? "" : tokenizer.error().text().c_str());
+        const auto set = readTuningData(*resolved(plain(writeRows("end.jsonl", pairs(3)))), *tokenizer);
+        QVERIFY(!set);
+        QVERIFY2(has(set.error().message, "has no end token") && has(set.error().message, "name it as eos_token"), set.error().text().c_str());
     }
 
     void wrongRowsAreCounted() {
