@@ -189,6 +189,7 @@ void ProbeDock::connectFields() {
     connect(m_device, &QComboBox::activated, this, [this] {
         m_session.chooseDevice(m_device->currentData().toString());
         showDevices();
+        m_planTimer.start(); // memory is the device's
     });
     connect(m_tasks, &TaskRoles::rolesEdited, this, editedAndStored);
     connect(m_tasks, &TaskRoles::previewAsked, this, &ProbeDock::previewAsked);
