@@ -51,8 +51,9 @@ std::int64_t attentionScratch(const AttentionShape& s) {
     constexpr std::int64_t lanes = 16; // the widest
     const std::int64_t padded = (s.headSize + lanes - 1) / lanes * lanes;
     const std::int64_t group = s.heads / s.kvHeads;
-    const std::int64_t gathered = 2 * s.keys * std::min<std::int64_t>(128, std::max<std::int64_t>(64, 2 * padded));
-    return (2 * s.queries + s.keys) * lanes + 6 * padded * lanes + group * s.queries * (padded + 1) + gathered;
+    const std::int64_t keys = s.keys + 8; // up to whole blocks
+    const std::int64_t gathered = 2 * keys * std::min<std::int64_t>(128, std::max<std::int64_t>(64, 2 * padded));
+    return (2 * s.queries + keys) * lanes + 6 * padded * lanes + group * s.queries * (padded + 1) + gathered;
 }
 
 std::int64_t panelScratch(std::int64_t k) {

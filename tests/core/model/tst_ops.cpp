@@ -201,7 +201,7 @@ private Q_SLOTS:
              std::vector<std::pair<std::int64_t, std::int64_t>>{{12, 12}, {64, 64}, {40, 10}})
             bothForms([&, size = size, rotated = rotated] {
                 const model::RotaryTable table = model::rotaryTable(10000, rotated, 50, at::kCPU);
-                const Tensor start = random({2, 37, 3, size});
+                const Tensor start = random({2, 37, 6, size});
                 Tensor x = start.clone();
                 model::rope(x, table);
                 // Complex multiplication of (p, p + rotated/2) by exp(i angle), in double precision.
@@ -227,7 +227,8 @@ private Q_SLOTS:
         };
         for (const Case c : {Case{2, 128, 128, 4, 4, 12}, Case{1, 37, 37, 4, 2, 16}, Case{2, 20, 20, 6, 1, 64},
                              Case{1, 5, 29, 2, 2, 10}, Case{1, 70, 70, 2, 2, 64}, Case{1, 40, 75, 2, 1, 80},
-                             Case{1, 33, 33, 2, 1, 100}, Case{1, 1, 33, 2, 1, 8}, Case{1, 1, 1, 1, 1, 4}})
+                             Case{1, 33, 33, 2, 1, 100}, Case{1, 1, 33, 2, 1, 8}, Case{1, 1, 1, 1, 1, 4},
+                             Case{1, 127, 127, 4, 4, 12}, Case{1, 43, 43, 2, 2, 24}, Case{2, 64, 101, 2, 1, 32}})
             bothForms([&] {
                 const Tensor q = tracked(random({c.batch, c.queries, c.heads, c.size}));
                 const Tensor k = tracked(random({c.batch, c.keys, c.kvHeads, c.size}));
