@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One checkpoint, a folder or a nanoGPT file: its record, config and headers, and what is wrong with them.
+#include <algorithm>
+#include <map>
+
 #include <fmt/format.h>
 
 #include "core/base/json.h"
@@ -68,6 +71,23 @@ std::string contentIdOf(const WeightFiles& files) {
     return all;
 }
 
+/// Parts of two checkpoints, perhaps: of each shard the type that most of its bytes have.
+std::string mixedTypes(const WeightFiles& files) {
+    std::map<std::string, std::string> firstFile; // by type
+    for (const WeightFile& file : files.files) {
+        std::map<std::string, std::uint64_t> bytes;
+        for (const io::TensorEntry& tensor : file.header.tensors)
+            bytes[tensor.dtypeText] += tensor.end - tensor.begin;
+        const auto most = std::max_element(bytes.begin(), bytes.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+        if (most != bytes.end())
+            firstFile.emplace(most->first, file.path.filename().string());
+    }
+    std::string said;
+    for (const auto& [type, file] : firstFile)
+        said += fmt::format("{}{} in {}", said.empty() ? "" : ", ", type, file);
+    return firstFile.size() < 2 ? "" : fmt::format("Its shards are stored in different types ({}): parts of two checkpoints, perhaps.", said);
+}
+
 void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBlobs = false) {
     const auto files = readWeightFiles(path);
     if (!files && files.error().kind == ErrorKind::NotFound && incompleteBlobs)
@@ -89,6 +109,8 @@ void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBl
     const auto places = placeTensors(*files, *checkpoint.spec, path.string());
     if (!places)
         mark(checkpoint, CheckpointState::Broken, places.error().text());
+    else if (const std::string mixed = mixedTypes(*files); !mixed.empty())
+        mark(checkpoint, CheckpointState::Suspect, mixed);
 }
 
 void checkTokenizer(const fs::path& path, Checkpoint& checkpoint) {
@@ -147,6 +169,9 @@ void markMissing(const FoundCheckpoint& place, Checkpoint& checkpoint) {
 
 void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
     Checkpoint& checkpoint = out.checkpoint;
+    std::error_code error;
+    if (fs::status(place.path / ".", error); error == std::errc::permission_denied)
+        return mark(checkpoint, CheckpointState::Broken, io::systemError(error.value(), "open", place.path).message);
     const LocalDownload download = localDownload(place.path);
     if (download.incomplete)
         mark(checkpoint, CheckpointState::Broken, "The download is not complete; run the same download again.");
@@ -160,6 +185,10 @@ void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
     readWeights(place.path, checkpoint, place.repository && place.repository->incompleteBlobs);
     checkTokenizer(place.path, checkpoint);
     readTrainerState(place.path, checkpoint);
+    if (checkpoint.name.starts_with("tmp-checkpoint-"))
+        mark(checkpoint, CheckpointState::Suspect,
+             "The Trainer was still writing it (it takes \"tmp-\" off the name once all is there); if training has ended, it "
+             "is not whole.");
 }
 
 void readFile(const FoundCheckpoint& place, CheckpointRead& out) {

@@ -2,6 +2,8 @@
 #include "core/series/find_checkpoints.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <optional>
 #include <set>
 
 #include <sys/stat.h>
@@ -11,6 +13,7 @@
 #include "core/io/files.h"
 #include "core/series/names.h"
 #include "core/series/nanogpt.h"
+#include "core/text/unicode.h"
 
 namespace crest::series {
 namespace {
@@ -19,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr int kMaxDepth = 8;
 constexpr std::size_t kMaxFolders = 200'000;
+constexpr std::size_t kNamedRefs = 3;
 
 bool saysStep(const std::string& name) {
     const ParsedName parsed = parseCheckpointName(name);
@@ -50,9 +54,15 @@ public:
 
     /// True where the folder or one below it is a checkpoint.
     bool visit(const fs::path& folder, int depth) {
+        if (m_job.stopRequested())
+            return false;
         struct stat status {};
-        if (m_job.stopRequested() || ::stat(folder.c_str(), &status) != 0 ||
-            !m_seen.emplace(status.st_dev, status.st_ino).second)
+        if (::stat(folder.c_str(), &status) != 0) {
+            if (errno != ENOENT) // gone since its parent was listed
+                m_issues.push_back({folder.string(), io::systemError(errno, "search", folder).message});
+            return false;
+        }
+        if (!m_seen.emplace(status.st_dev, status.st_ino).second)
             return false;
         if (m_seen.size() > kMaxFolders || depth > kMaxDepth) {
             m_issues.push_back(
@@ -66,6 +76,8 @@ public:
         bool below = false;
         for (const fs::path& child : listing.folders)
             below = visit(child, depth + 1) || below;
+        if (isHubRepository(folder))
+            tellMissingSnapshots(folder);
         if (isCheckpoint(folder, listing, below)) {
             tell({folder, false, false, below, repositoryOf(folder)});
             return true;
@@ -83,8 +95,53 @@ private:
     std::shared_ptr<const HubRepository> m_repository; ///< the last one: its snapshots come one after the other
 
     void tell(FoundCheckpoint place) {
-        if (!m_job.stopRequested())
-            m_found(std::move(place));
+        if (m_job.stopRequested())
+            return;
+        // Names are kept in JSON, which has no other texts: such a checkpoint could not be found again.
+        if (!text::isValidUtf8(place.path.string()))
+            return m_issues.push_back({place.path.string(), "This checkpoint is left out: a name in its path is no UTF-8 (from an "
+                                                            "older system, say). Rename it, as convmv does."});
+        m_found(std::move(place));
+    }
+
+    /// Revisions whose names are there and whose files are not.
+    void tellMissingSnapshots(const fs::path& folder) {
+        std::optional<HubRepository> read;
+        if (!m_repository || m_repository->folder != folder)
+            read = hubRepositoryOf(folder / "snapshots" / "any");
+        const auto& refs = read ? read->refs : m_repository->refs;
+        std::vector<std::string> missing;
+        for (const auto& [commit, names] : refs) {
+            std::error_code error;
+            const fs::path snapshot = folder / "snapshots" / commit;
+            if (!fs::is_directory(snapshot, error) ? !error || error == std::errc::no_such_file_or_directory
+                                                   : fs::is_empty(snapshot, error) && !error)
+                missing.push_back(names.front());
+        }
+        if (missing.empty())
+            return;
+        std::sort(missing.begin(), missing.end(), naturalLess);
+        std::string named;
+        for (std::size_t i = 0; i < missing.size() && i < kNamedRefs; ++i)
+            named += (i == 0 ? "" : ", ") + missing[i];
+        if (missing.size() > kNamedRefs)
+            named += fmt::format(" and {} more", missing.size() - kNamedRefs);
+        m_issues.push_back({folder.string(),
+                            fmt::format("Of {} {} the cache has the name and no files: the download was not begun, or its files "
+                                        "were deleted. Download again what is wanted.",
+                                        missing.size() == 1 ? "the revision" : "the revisions", named)});
+    }
+
+    /// A link that should be a checkpoint and leads nowhere, or in a circle.
+    void tellDanglingLink(const fs::directory_entry& entry, const std::string& name) {
+        std::error_code error;
+        if (!entry.is_symlink(error) || fs::exists(entry.path(), error))
+            return;
+        if (saysStep(name) || parseCheckpointName(name).final)
+            m_issues.push_back({entry.path().string(), error && error != std::errc::no_such_file_or_directory
+                                                           ? io::systemError(error.value(), "open", entry.path()).message
+                                                           : "This link leads to a folder or file that is not there; copy the "
+                                                             "checkpoint itself."});
     }
 
     Listing list(const fs::path& folder) {
@@ -102,6 +159,8 @@ private:
                     out.folders.push_back(entry->path());
             } else if (mayBeNanoGpt(entry->path())) {
                 out.torchFiles.push_back(entry->path());
+            } else {
+                tellDanglingLink(*entry, name);
             }
         }
         if (error)

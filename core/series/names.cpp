@@ -55,23 +55,23 @@ void setTokens(ParsedName& out, const std::string& digits, const std::string& un
 }
 
 const std::regex& stepAndTokens() {
-    static const std::regex pattern(R"((?:^|[-_])step[-_]?(\d+)([km])?[-_](\d+(?:\.\d+)?)([bt])$)",
+    static const std::regex pattern(R"((?:^|[-_ ])step[-_ ]?(\d+)([km])?[-_ ](\d+(?:\.\d+)?)([bt])$)",
                                     std::regex::optimize);
     return pattern;
 }
 const std::regex& tokensLabel() {
-    static const std::regex pattern(R"((?:^|[-_\d])tokens?[-_]?(\d+(?:\.\d+)?)([kmbt])(?![a-z0-9]))",
+    static const std::regex pattern(R"((?:^|[-_ \d])tokens?[-_ ]?(\d+(?:\.\d+)?)([kmbt])(?![a-z0-9]))",
                                     std::regex::optimize);
     return pattern;
 }
 const std::regex& stepLabel() {
     static const std::regex pattern(
-        R"((?:^|[-_])(?:[a-z]+_)?(?:step|iter|iteration|checkpoint|ckpt)[-_]?(\d+)([km])?(?![a-z0-9.]))",
+        R"((?:^|[-_ ])(?:[a-z]+_)?(?:step|iter|iteration|checkpoint|ckpt)[-_ ]?(\d+)([km])?(?![a-z0-9.]))",
         std::regex::optimize);
     return pattern;
 }
 const std::regex& stageLabel() {
-    static const std::regex pattern(R"((?:^|[-_])(?:stage|phase)[-_]?(\d+)(?![a-z0-9]))", std::regex::optimize);
+    static const std::regex pattern(R"((?:^|[-_ ])(?:stage|phase)[-_ ]?(\d+)(?![a-z0-9]))", std::regex::optimize);
     return pattern;
 }
 const std::regex& branchLabel() {
@@ -119,6 +119,8 @@ std::string seriesPartOfName(std::string_view name) {
                                     std::regex::optimize);
     // Of a second copy in the same folder, as file managers and people name it.
     static const std::regex copy(R"([-_ ](?:\((?:another )?copy(?: \d+)?\)|\(\d+\)|copy\d*|bak|backup)$)", std::regex::optimize);
+    // Of one that transformers' Trainer is writing.
+    static const std::regex unfinished(R"(^tmp-(?=checkpoint-\d+$))", std::regex::optimize);
     name = name.substr(name.rfind('/') + 1);
     const ParsedName parsed = parseCheckpointName(name);
     if (parsed.final || (!parsed.step && !parsed.tokens))
@@ -126,14 +128,14 @@ std::string seriesPartOfName(std::string_view name) {
     // Letters keep their case in what is left, so the patterns look at a copy of the same length.
     std::string kept(name.substr(0, plainName(name).size())), plain = plainName(name);
     for (const std::regex* pattern :
-         {&copy, &stepAndTokens(), &tokensLabel(), &stepLabel(), &stageLabel(), &branchLabel(), &chatter})
+         {&copy, &unfinished, &stepAndTokens(), &tokensLabel(), &stepLabel(), &stageLabel(), &branchLabel(), &chatter})
         for (std::smatch match; std::regex_search(plain, match, *pattern);) {
             const auto at = static_cast<std::size_t>(match.position()),
                        length = static_cast<std::size_t>(match.length());
             plain.erase(at, length);
             kept.erase(at, length);
         }
-    const auto isSeparator = [](char c) { return c == '-' || c == '_'; };
+    const auto isSeparator = [](char c) { return c == '-' || c == '_' || c == ' '; };
     while (!kept.empty() && isSeparator(kept.back()))
         kept.pop_back();
     kept.erase(kept.begin(), std::find_if_not(kept.begin(), kept.end(), isSeparator));

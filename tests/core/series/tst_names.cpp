@@ -39,6 +39,10 @@ constexpr NameRow kRows[] = {
     {"ckpt_20000.pt", 20000, kNone},
     {"step1000-unsharded", 1000, kNone},
     {"step0", 0, kNone},
+    {"step 1000", 1000, kNone},
+    {"my run checkpoint 500", 500, kNone},
+    {"step 480k tokens 1007B", 480000, 1007e9, -1, -1, 1e9},
+    {"tmp-checkpoint-200", 200, kNone},
     {"tokens-4M", kNone, 4e6, -1, -1, 1e6},
     {"ckpt.pt", kNone, kNone},
     {"llama-7b", kNone, kNone},
@@ -98,6 +102,10 @@ private Q_SLOTS:
                  {"step1000-tokens4B (another copy 2)", ""},
                  {"tiny-step1000 (1)", "tiny"},
                  {"step1000-copy", ""},
+                 {"step 1000", ""},
+                 {"my run step 1000", "my run"},
+                 {"tmp-checkpoint-200", ""},
+                 {"tmp-step200", "tmp"},
                  {"main", ""},
                  {"llama-7b", ""}})
             QTest::newRow(name) << QString(name) << QString(part);
