@@ -26,6 +26,8 @@ void OverlayBuilder::leaveOut(const std::string& where, const std::string& why) 
     ++m_import.leftOut;
     if (m_import.problems.size() < kMostProblems)
         m_import.problems.push_back(where + ": " + why);
+    if (m_import.leftOut >= static_cast<std::int64_t>(kMostOverlayPoints) && !std::exchange(m_full, true))
+        m_import.problems.push_back(fmt::format("{}: {} rows cannot be used; the rest is not read", where, kMostOverlayPoints));
 }
 
 void OverlayBuilder::add(OverlayRow row, const std::string& where) {
@@ -34,6 +36,9 @@ void OverlayBuilder::add(OverlayRow row, const std::string& where) {
             leaveOut(where, fmt::format("more than {} points; the rest is left out", kMostOverlayPoints));
         return;
     }
+    for (const std::string* name : {&row.label, &row.task, &row.metric, &row.unit})
+        if (name->size() > kLongestOverlayName)
+            return leaveOut(where, fmt::format("a name of more than {} bytes", kLongestOverlayName));
     const auto key = std::tuple(row.label, row.task, row.metric);
     auto at = m_curves.find(key);
     if (at == m_curves.end()) {

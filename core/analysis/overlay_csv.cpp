@@ -9,25 +9,39 @@
 #include <fmt/format.h>
 
 #include "core/analysis/overlay_rows.h"
+#include "core/analysis/statistics.h"
 #include "core/base/ascii.h"
 
 namespace crest::analysis {
 namespace {
 
-enum Column { Task, Value, Tokens, Checkpoint, Curve, Metric, Unit, Low, High, StdError, Count, ColumnCount };
+enum CsvColumn {
+    TaskColumn,
+    ValueColumn,
+    TokensColumn,
+    CheckpointColumn,
+    CurveColumn,
+    MetricColumn,
+    UnitColumn,
+    LowColumn,
+    HighColumn,
+    StdErrorColumn,
+    CountColumn,
+    ColumnsInAll
+};
 
 struct ColumnName {
     std::string_view name;
-    Column column;
+    CsvColumn column;
 };
 constexpr ColumnName kNames[] = {
-    {"task", Task},        {"eval dataset", Task},   {"eval_dataset", Task}, {"dataset", Task},  {"value", Value},
-    {"performance", Value}, {"score", Value},        {"tokens", Tokens},     {"checkpoint", Checkpoint},
-    {"model_id", Checkpoint}, {"model", Checkpoint}, {"curve", Curve},       {"metric", Metric}, {"unit", Unit},
-    {"low", Low},          {"high", High},           {"stderr", StdError},   {"std", StdError},  {"n", Count}};
+    {"task", TaskColumn},           {"eval dataset", TaskColumn}, {"eval_dataset", TaskColumn}, {"dataset", TaskColumn},
+    {"value", ValueColumn},         {"performance", ValueColumn}, {"score", ValueColumn},       {"tokens", TokensColumn},
+    {"checkpoint", CheckpointColumn}, {"model_id", CheckpointColumn}, {"model", CheckpointColumn}, {"curve", CurveColumn},
+    {"metric", MetricColumn},       {"unit", UnitColumn},         {"low", LowColumn},           {"high", HighColumn},
+    {"stderr", StdErrorColumn},     {"std", StdErrorColumn},      {"n", CountColumn}};
 
 constexpr std::size_t kLongestField = 10'000, kMostColumns = 1'000;
-constexpr double kNormal975 = 1.959963984540054;
 
 std::string trimmed(std::string_view text) {
     const std::size_t first = text.find_first_not_of(" \t\r");
@@ -48,6 +62,10 @@ public:
     bool next(std::vector<std::string>& fields, std::string& problem) {
         fields.clear();
         problem.clear();
+        while (m_rest.starts_with('\n') || m_rest.starts_with("\r\n")) { // an empty line
+            m_rest.remove_prefix(m_rest.front() == '\n' ? 1 : 2);
+            ++m_next;
+        }
         if (m_rest.empty())
             return false;
         m_line = m_next;
@@ -60,18 +78,22 @@ public:
 private:
     /// True where a further field of the record follows.
     bool field(std::vector<std::string>& fields, std::string& problem) {
-        std::string out;
+        std::string out; // no more of it than a field may have
+        const auto keep = [&](char c) {
+            if (out.size() <= kLongestField)
+                out += c;
+        };
         bool quoted = false, more = false, ended = false, blank = true;
         std::size_t i = 0;
         for (; i < m_rest.size() && !ended; ++i) {
             const char c = m_rest[i];
             if (quoted) {
                 if (c == '"' && i + 1 < m_rest.size() && m_rest[i + 1] == '"')
-                    out += m_rest[++i];
+                    keep(m_rest[++i]);
                 else if (c == '"')
                     quoted = false;
                 else
-                    out += c;
+                    keep(c);
                 m_next += c == '\n';
             } else if (c == '"' && blank) {
                 quoted = true;
@@ -82,7 +104,7 @@ private:
                 m_next += c == '\n';
                 ended = true;
             } else {
-                out += c;
+                keep(c);
                 blank = blank && (c == ' ' || c == '\t');
             }
         }
@@ -92,7 +114,7 @@ private:
             problem = fmt::format("a field is longer than {} bytes", kLongestField);
         if (fields.size() < kMostColumns)
             fields.push_back(problem.empty() ? trimmed(out) : std::string());
-        else
+        else if (problem.empty())
             problem = fmt::format("more than {} columns", kMostColumns);
         m_rest.remove_prefix(i);
         return more;
@@ -116,7 +138,7 @@ char separatorOf(std::string_view titles) {
 }
 
 /// Where each column stands; -1 where it does not.
-using Places = std::array<int, ColumnCount>;
+using Places = std::array<int, ColumnsInAll>;
 
 Result<Places> readTitles(const std::vector<std::string>& titles, const std::string& where) {
     Places places;
@@ -131,14 +153,14 @@ Result<Places> readTitles(const std::vector<std::string>& titles, const std::str
                                 where);
                 places[known.column] = static_cast<int>(i);
             }
-    for (const auto& [column, name] : {std::pair{Task, "task"}, std::pair{Value, "value"}})
+    for (const auto& [column, name] : {std::pair{TaskColumn, "task"}, std::pair{ValueColumn, "value"}})
         if (places[column] < 0)
             return fail(ErrorKind::Malformed,
                         fmt::format("there is no column \"{}\"; the first line must name the columns task, value, and "
                                     "tokens or checkpoint",
                                     name),
                         where);
-    if (places[Tokens] < 0 && places[Checkpoint] < 0)
+    if (places[TokensColumn] < 0 && places[CheckpointColumn] < 0)
         return fail(ErrorKind::Malformed,
                     "there is neither a column \"tokens\" nor a column \"checkpoint\": where on the axis the points lie "
                     "is not known",
@@ -157,17 +179,17 @@ public:
         m_fields = &fields;
         m_problem.clear();
         detail::OverlayRow row;
-        row.task = text(Task);
-        row.metric = text(Metric);
-        row.unit = text(Unit);
-        row.label = text(Curve).empty() ? m_fallback : text(Curve);
+        row.task = text(TaskColumn);
+        row.metric = text(MetricColumn);
+        row.unit = text(UnitColumn);
+        row.label = text(CurveColumn).empty() ? m_fallback : text(CurveColumn);
         if (row.task.empty())
             return bad("the task is missing");
         row.point.tokens = tokens();
-        const std::optional<double> value = number(Value), error = number(StdError);
-        row.point.low = number(Low);
-        row.point.high = number(High);
-        const std::optional<double> n = number(Count);
+        const std::optional<double> value = number(ValueColumn), error = number(StdErrorColumn);
+        row.point.low = number(LowColumn);
+        row.point.high = number(HighColumn);
+        const std::optional<double> n = number(CountColumn);
         if (!m_problem.empty())
             return bad(m_problem);
         if (!value)
@@ -192,13 +214,13 @@ public:
 
 private:
     static tl::unexpected<Error> bad(const std::string& why) { return fail(ErrorKind::Malformed, why); }
-    const std::string& text(Column column) const {
+    const std::string& text(CsvColumn column) const {
         static const std::string kNone;
         const int at = m_places[column];
         return at < 0 || static_cast<std::size_t>(at) >= m_fields->size() ? kNone
                                                                           : (*m_fields)[static_cast<std::size_t>(at)];
     }
-    std::optional<double> number(Column column) {
+    std::optional<double> number(CsvColumn column) {
         const std::string& written = text(column);
         if (written.empty())
             return std::nullopt;
@@ -215,11 +237,11 @@ private:
         return value;
     }
     double tokens() {
-        if (const std::string& written = text(Tokens); !written.empty()) {
+        if (const std::string& written = text(TokensColumn); !written.empty()) {
             if (const auto read = tokensFromText(written))
                 return *read;
             m_problem = fmt::format("\"{}\" is no number of tokens (4194304000, 4.2B, 1.5T)", written.substr(0, 60));
-        } else if (const std::string& name = text(Checkpoint); !name.empty()) {
+        } else if (const std::string& name = text(CheckpointColumn); !name.empty()) {
             const std::filesystem::path path(name);
             if (const auto read = detail::tokensOfName(path.parent_path().string(), path.filename().string()))
                 return *read;
@@ -259,8 +281,8 @@ Result<OverlayImport> overlayFromCsv(const OverlayFile& file) {
     std::string_view rest = file.content;
     if (rest.starts_with("\xEF\xBB\xBF"))
         rest.remove_prefix(3);
-    if (rest.size() > kMostOverlayBytes)
-        return fail(ErrorKind::OutOfRange, "The file is too large for points of a figure.", file.name);
+    if (rest.size() > detail::kLongestOverlayFile)
+        return fail(ErrorKind::OutOfRange, "The file is too large for points of a figure: at most 16 MB are read.", file.name);
     if (rest.find('\0') != std::string_view::npos)
         return fail(ErrorKind::Malformed, "This is no text: it holds bytes of value 0.", file.name);
     study::Overlay about;

@@ -11,6 +11,7 @@
 
 #include "core/analysis/measure.h"
 #include "core/analysis/overlay_rows.h"
+#include "core/analysis/statistics.h"
 #include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/data/row_decoder.h"
@@ -20,12 +21,14 @@
 namespace crest::analysis {
 namespace {
 
-constexpr double kNormal975 = 1.959963984540054;
-constexpr std::size_t kLongestResult = 16'000'000, kMostValues = 200'000; ///< of one file, without its samples
+constexpr std::size_t kLongestText = 64'000, kLongestVersion = 40;
+constexpr std::size_t kMostValues = 200'000; ///< of one file, without its samples
 
+/// The text of a key; "" where there is none, or one that is no name.
 std::string textAt(const Json& object, const char* key) {
     const auto at = object.is_object() ? object.find(key) : object.end();
-    return object.is_object() && at != object.end() && at->is_string() ? at->get<std::string>() : std::string();
+    const bool text = object.is_object() && at != object.end() && at->is_string();
+    return text && at->get_ref<const std::string&>().size() <= kLongestText ? at->get<std::string>() : std::string();
 }
 
 /// The value of "key" in "pretrained=a/b,revision=step1000" or {"pretrained": "a/b"}.
@@ -35,9 +38,7 @@ std::string argument(const Json& config, const std::string& key) {
         return {};
     if (arguments->is_object())
         return textAt(*arguments, key.c_str());
-    if (!arguments->is_string())
-        return {};
-    const std::string text = fmt::format(",{}", arguments->get<std::string>());
+    const std::string text = "," + textAt(config, "model_args");
     const std::size_t at = text.find(fmt::format(",{}=", key));
     if (at == std::string::npos)
         return {};
@@ -57,7 +58,8 @@ std::string lastPart(const std::string& path) {
 
 /// Who was measured: the revision tells the checkpoint, else the last folder of the model's path, else the file's name.
 Subject subjectOf(const Json& json, const OverlayFile& file) {
-    const Json config = json.contains("config") ? json["config"] : Json::object();
+    static const Json kNone = Json::object();
+    const Json& config = json.contains("config") ? json["config"] : kNone;
     std::string model = argument(config, "pretrained");
     if (model.empty())
         model = textAt(json, "model_name");
@@ -121,37 +123,56 @@ bool isRolling(const Json& json, const std::string& task, const Json& values) {
     });
 }
 
+/// What a file says of how its tasks were asked.
+struct Asked {
+    bool asChat = false, inOne = false, system = false;
+    const Json* shots = nullptr; ///< by task, where there is such a list
+    bool anyShots = true;
+};
+
+bool isSome(const Json& count) {
+    return !count.is_number() || count.get<double>() > 0;
+}
+
+Asked askedIn(const Json& json) {
+    const auto isText = [&](const char* key) {
+        const auto at = json.find(key);
+        return at != json.end() && at->is_string();
+    };
+    Asked asked;
+    asked.asChat = isText("chat_template");
+    asked.inOne = json.contains("fewshot_as_multiturn") && json["fewshot_as_multiturn"] == false;
+    asked.system = isText("system_instruction") && !json["system_instruction"].get_ref<const std::string&>().empty();
+    if (const auto counts = json.find("n-shot"); counts != json.end() && counts->is_object()) {
+        asked.shots = &*counts;
+        asked.anyShots = std::any_of(counts->begin(), counts->end(), isSome);
+    }
+    return asked;
+}
+
 /// Whether a task has shots; of a group, which often has no number, whether any task of the file has.
-bool hasShots(const Json& json, const std::string& task) {
-    const auto counts = json.find("n-shot");
-    if (counts == json.end() || !counts->is_object())
-        return true;
-    const auto isSome = [](const Json& count) { return !count.is_number() || count.get<double>() > 0; };
-    if (counts->contains(task))
-        return isSome((*counts)[task]);
-    return std::any_of(counts->begin(), counts->end(), isSome);
+bool hasShots(const Asked& asked, const std::string& task) {
+    const bool known = asked.shots && asked.shots->contains(task);
+    return known ? isSome((*asked.shots)[task]) : asked.anyShots;
 }
 
 /// The name under which Crest keeps a task that is asked as this file's were: "arc_easy (chat template)".
-std::string nameAsAsked(const Json& json, const std::string& task, const Json& values) {
-    const auto chat = json.find("chat_template");
-    const std::string system = textAt(json, "system_instruction");
-    const bool asChat = chat != json.end() && chat->is_string();
-    if ((!asChat && system.empty()) || isRolling(json, task, values))
+std::string nameAsAsked(const Json& json, const Asked& asked, const std::string& task, const Json& values) {
+    if ((!asked.asChat && !asked.system) || isRolling(json, task, values))
         return task;
     Json definition = Json::object();
-    if (asChat) {
-        const bool inOne = json.contains("fewshot_as_multiturn") && json["fewshot_as_multiturn"] == false;
-        definition["chat"] = data::chatToJson({true, "", !inOne || !hasShots(json, task), "", ""});
-    }
-    if (!system.empty())
-        definition["system"] = system;
+    if (asked.asChat)
+        definition["chat"] = data::chatToJson({true, "", !asked.inOne || !hasShots(asked, task), "", ""});
+    if (asked.system)
+        definition["system"] = "...";
     return fmt::format("{} ({})", task, data::chatWords(definition));
 }
 
-void addTask(const Json& json, const std::string& task, const Json& values, const Subject& subject,
+void addTask(const Json& json, const Asked& asked, const std::string& task, const Json& values, const Subject& subject,
              const std::string& where, detail::OverlayBuilder& builder) {
-    const std::string name = nameAsAsked(json, task, values);
+    if (task.size() > detail::kLongestOverlayName)
+        return builder.leaveOut(where, fmt::format("a task with a name of more than {} bytes", detail::kLongestOverlayName));
+    const std::string name = nameAsAsked(json, asked, task, values);
     static const std::set<std::string> kNoMetrics{"sample_len", "sample_count", "alias", "name", "samples"};
     for (const auto& [key, value] : values.items()) {
         const MetricKey metric = metricKey(key);
@@ -175,7 +196,7 @@ void addTask(const Json& json, const std::string& task, const Json& values, cons
 }
 
 void addFile(const OverlayFile& file, detail::OverlayBuilder& builder, std::set<std::string>& versions) {
-    if (file.content.size() > kLongestResult || data::countValues(file.content) > kMostValues) // before it is taken apart
+    if (file.content.size() > detail::kLongestOverlayFile || data::countValues(file.content) > kMostValues) // before it is taken apart
         return builder.leaveOut(file.name, "larger than result files of lm-evaluation-harness are (16 MB, 200,000 values); save it without its samples");
     const auto json = parseJson(file.content, file.name, {kMostOverlayBytes, 64});
     if (!json)
@@ -184,16 +205,19 @@ void addFile(const OverlayFile& file, detail::OverlayBuilder& builder, std::set<
     if (!json->is_object() || results == json->end() || !results->is_object())
         return builder.leaveOut(file.name, "there is no \"results\": this is no result file of lm-evaluation-harness");
     const Subject subject = subjectOf(*json, file);
+    if (subject.label.size() > detail::kLongestOverlayName)
+        return builder.leaveOut(file.name, fmt::format("a model with a name of more than {} bytes", detail::kLongestOverlayName));
     if (!subject.tokens)
         return builder.leaveOut(
             file.name, fmt::format("neither a revision nor the name of \"{}\" tells how many tokens it has seen; import "
                                    "its numbers as CSV with a column \"tokens\"",
                                    subject.label));
-    if (const std::string version = textAt(*json, "lm_eval_version"); !version.empty())
+    if (const std::string version = textAt(*json, "lm_eval_version"); !version.empty() && version.size() <= kLongestVersion)
         versions.insert(version);
+    const Asked asked = askedIn(*json);
     for (const auto& [task, values] : results->items())
         if (values.is_object())
-            addTask(*json, task, values, subject, file.name, builder);
+            addTask(*json, asked, task, values, subject, file.name, builder);
         else
             builder.leaveOut(file.name, fmt::format("the results of \"{}\" are no object", task.substr(0, 80)));
 }

@@ -10,6 +10,11 @@
 
 namespace crest::analysis::detail {
 
+/// Of one file: a row or a value takes tens of bytes.
+inline constexpr std::size_t kLongestOverlayFile = 16'000'000;
+/// Of a curve, a task, a metric, a unit.
+inline constexpr std::size_t kLongestOverlayName = 1'000;
+
 struct OverlayRow {
     std::string label, task, metric, unit;
     study::OverlayPoint point;
@@ -18,10 +23,12 @@ struct OverlayRow {
 /// Puts rows together to curves in order of first appearance.
 class OverlayBuilder {
 public:
-    /// The row, or why it cannot be used: two points of one curve at the same tokens, too many points or curves.
+    /// The row, or why it cannot be used: two points of one curve at the same tokens, too many points or curves, a name
+    /// beyond all length.
     void add(OverlayRow row, const std::string& where);
     void leaveOut(const std::string& where, const std::string& why);
     bool empty() const { return m_import.overlay.curves.empty(); }
+    /// Enough: of points, or of rows that cannot be used.
     bool full() const { return m_full; }
     /// Points of every curve ascending in tokens.
     OverlayImport finish();

@@ -2,7 +2,7 @@
 // Points of others: what the readers make of files of each kind, a sentence for each bad row, hostile files, and the
 // shipped points of the papers against numbers typed here from the papers' tables.
 #include <cmath>
-#include <ctime>
+#include <fstream>
 
 #include <QFile>
 #include <QTemporaryDir>
@@ -63,6 +63,9 @@ OverlayFile harness04(const std::string& revision, double acc, double error) {
 class TestOverlay : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    /// Large pieces go back to the system at once, whatever was freed before: what is measured does not depend on the order of rows.
+    void initTestCase() { ::mallopt(M_MMAP_THRESHOLD, 128 * 1024); }
+
     void csvOfAllColumns() {
         const OverlayImport read = csv("\xEF\xBB\xBF# name: Paper\n# source: Figure 2; see text\r\n"
                                        "Task;Metric;Curve;Tokens;Value;stderr;n;Unit;colour\r\n"
@@ -153,25 +156,77 @@ private Q_SLOTS:
         QVERIFY2(said.find(problem.toStdString()) != std::string::npos, said.c_str());
     }
 
+    /// From the disk, as imported: 2 s, and the file's size and 64 MB.
+    void hostileCsvEndsSoon_data() {
+        QTest::addColumn<std::string>("content");
+        QTest::addColumn<int>("curves"); ///< 0: refused
+        const std::string head = "task,value,tokens\n", good = head + "a,1,1B\n";
+        const auto times = [](const std::string& unit, std::size_t size) {
+            std::string text;
+            while (text.size() < size)
+                text += unit;
+            return text;
+        };
+        const auto row = [](const char* name, std::string text, int curves) { QTest::newRow(name) << std::move(text) << curves; };
+        row("quotes", good + std::string(15'000'000, '"'), 1);
+        row("a quote without end", good + "\"" + std::string(15'000'000, 'a'), 1);
+        row("a long field", good + std::string(15'000'000, 'a'), 1);
+        row("commas", good + std::string(15'000'000, ','), 1);
+        row("line ends", good + std::string(15'000'000, '\n'), 1);
+        row("line ends of Windows", good + times("\r\n", 15'000'000), 1);
+        row("blank lines", good + times(" \n", 15'000'000), 1);
+        row("comments", good + times("#\n", 15'000'000), 1);
+        row("comments in front", times("#\n", 15'000'000) + good, 1);
+        row("a long comment in front", "# source: " + std::string(15'000'000, 'a') + "\n" + good, 1);
+        row("rows without a value", good + times("a\n", 15'000'000), 1);
+        row("the same point again", good + times("a,1,1B\n", 15'000'000), 1);
+        row("titles", times("task,", 15'000'000), 0);
+        row("a long title", std::string(15'000'000, 't'), 0);
+        row("too large", good + std::string(40'000'000, '\n'), 0);
+        std::string points = head, curves = head, longer = head, tooLong = head;
+        for (int i = 1; i <= 120'000; ++i)
+            points += "a,1," + std::to_string(i) + "\n";
+        for (int i = 1; i <= 3'000; ++i)
+            curves += "task" + std::to_string(i) + ",1,1B\n";
+        for (int i = 1; i <= 15'000; ++i)
+            longer += std::string(990, 'a') + std::to_string(i) + ",1,1B\n";
+        for (int i = 1; i <= 1'500; ++i)
+            tooLong += std::string(9'990, 'a') + std::to_string(i) + ",1,1B\n";
+        row("points", points, 1);
+        row("curves", curves, static_cast<int>(kMostOverlayCurves));
+        row("long names", longer, static_cast<int>(kMostOverlayCurves));
+        row("names that are too long", tooLong, 0);
+    }
     void hostileCsvEndsSoon() {
-        const std::clock_t before = std::clock(); // of this process: others may be at work beside it
-        std::string quotes = "task,value,tokens\na,1,1B\n" + std::string(8'000'000, '"');
-        QCOMPARE(csv(quotes).overlay.curves.size(), 1u);
-        QCOMPARE(csv("task,value,tokens\na,1,1B\n" + std::string(8'000'000, ',')).overlay.curves.size(), 1u);
-        QCOMPARE(csv("task,value,tokens\na,1,1B\n" + std::string(8'000'000, '\n')).overlay.curves.size(), 1u);
-        std::string many = "task,value,tokens\n";
+        QFETCH(std::string, content);
+        QFETCH(int, curves);
+        QTemporaryDir dir;
+        const std::filesystem::path file = dir.filePath(QStringLiteral("points.csv")).toStdString();
+        std::ofstream(file, std::ios::binary) << content;
+        const std::size_t size = content.size();
+        content = std::string();
+        Result<OverlayImport> read = fail(ErrorKind::Internal, "not tried");
+        const std::string over = test::beyondLimits(test::spentBy([&] { read = readOverlay({file}); }), size);
+        QVERIFY2(over.empty(), over.c_str());
+        QCOMPARE(read ? static_cast<int>(read->overlay.curves.size()) : 0, curves);
+        if (!read)
+            QVERIFY(read.error().text().size() < 1'000);
+        else
+            QVERIFY(read->problems.size() <= 21 && read->overlay.source.size() <= 1'000);
+    }
+
+    void thereIsAnEndOfPointsAndOfBadRows() {
+        std::string many = "task,value,tokens\n", bad = "task,value,tokens\na,1,1B\n";
         for (int i = 1; i <= 120'000; ++i)
             many += "a,1," + std::to_string(i) + "\n";
         const OverlayImport read = csv(many);
         QCOMPARE(read.overlay.curves[0].points.size(), kMostOverlayPoints);
         QVERIFY(read.problems.back().find("more than 100000 points") != std::string::npos);
-        std::string curves = "task,value,tokens\n";
-        for (int i = 1; i <= 3'000; ++i)
-            curves += "task" + std::to_string(i) + ",1,1B\n";
-        QCOMPARE(csv(curves).overlay.curves.size(), kMostOverlayCurves);
-        QCOMPARE(csv(curves).problems.size(), 20u);
-        const double seconds = static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
-        QVERIFY2(seconds < 6, "six files, a second of processor each at most");
+        for (int i = 1; i <= 120'000; ++i)
+            bad += "a\n";
+        const OverlayImport wrong = csv(bad);
+        QCOMPARE(wrong.leftOut, std::int64_t{100'000});
+        QVERIFY2(wrong.problems.back().find("line 100002: 100000 rows cannot be used") != std::string::npos, wrong.problems.back().c_str());
     }
 
     void hostileResultsEndSoon_data() {
@@ -192,6 +247,19 @@ private Q_SLOTS:
         row("a name without end", "{\"", "a", 15'900'000, "");
         row("brackets", "", "[", 15'900'000, "");
         row("a number without end", "{\"results\": 1", "1", 15'900'000, "");
+        const std::string model = "\"model_name\": \"pythia-70m/step512\", ", filler(12'000'000, 'a');
+        std::string values = "\"x\": 1", counts = "\"x\": 0", tasks = "\"x\": {}";
+        for (int i = 0; i < 45'000; ++i) {
+            const std::string name = std::to_string(i);
+            values += ", \"" + name + "\": 1";
+            counts += ", \"" + name + "\": 0";
+            tasks += ", \"t" + name + "\": {\"acc\": 1}";
+        }
+        row("a long name of the model", "{\"model_name\": \"step512/" + filler + "\", \"results\": {" + tasks + "}}", "", 0, "");
+        row("a long name of a task", "{" + model + "\"results\": {\"" + filler + "\": {" + values + "}}}", "", 0, "");
+        row("long arguments", "{\"config\": {\"model_args\": \"pretrained=" + filler + "\"}, \"results\": {" + tasks + "}}", "", 0, "");
+        row("accepted: a long instruction", "{" + model + "\"system_instruction\": \"" + filler + "\", \"results\": {" + tasks + "}}", "", 0, "");
+        row("accepted: no shots at all", "{" + model + "\"chat_template\": \"x\", \"n-shot\": {" + counts + "}, \"results\": {" + tasks + "}}", "", 0, "");
     }
     void hostileResultsEndSoon() {
         QFETCH(std::string, content);
@@ -200,7 +268,7 @@ private Q_SLOTS:
         bool read = true;
         const std::string over = test::beyondLimits(test::spentBy([&] { read = overlayFromHarness({&file, 1}).has_value(); }), size);
         QVERIFY2(over.empty(), over.c_str());
-        QVERIFY(!read);
+        QCOMPARE(read, QString(QTest::currentDataTag()).startsWith(QStringLiteral("accepted")));
     }
 
     void harnessOfToday() {
