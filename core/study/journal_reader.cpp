@@ -2,8 +2,10 @@
 #include "core/study/journal_reader.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -14,6 +16,36 @@
 namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
+
+constexpr std::int64_t kMostBadLines = 100; ///< of a journal that are told one by one
+constexpr std::size_t kShortestLine = 10;
+constexpr std::int64_t kMostChangeBytes = 2'000'000'000, kMostTensors = 100'000, kBytesOfName = 200;
+
+/// Arrays that no other row has: together they are in the .bin file once.
+std::int64_t ownBytesOf(const JournalLine& line) {
+    if (!line.outcome)
+        return 4 * line.nats.count;
+    const OutcomeRefs& refs = *line.outcome;
+    std::int64_t bytes = 4 * (refs.nats.count + refs.textLengths.count) + refs.greedy.count + refs.texts.count;
+    for (const OutcomeRefs::Metric& metric : refs.metrics)
+        bytes += 4 * metric.values.count;
+    return bytes;
+}
+
+/// Arrays that rows share are no longer than those that a row has for itself, so that lines without any cannot fill the
+/// memory. (Whether they fit each other to the last is checked once they are read.)
+Result<void> checkShared(const OutcomeRefs& refs, const std::string& where) {
+    const std::int64_t items = refs.documents.count;
+    bool fits = refs.requests.count == items && refs.gold.count == items;
+    fits &= refs.textLengths.count == 0 || refs.textLengths.count == items;
+    fits &= refs.tokens.count <= std::max(refs.nats.count, items);
+    fits &= !refs.metrics.empty() || refs.textLengths.count > 0 || refs.nats.count >= items;
+    for (const OutcomeRefs::Metric& metric : refs.metrics)
+        fits &= metric.values.count == items && metric.weights.count <= items;
+    if (!fits)
+        return fail(ErrorKind::Malformed, "the arrays of this result do not fit each other", where);
+    return {};
+}
 
 template<class T>
 Result<std::vector<T>> readArray(const ReadDescriptor& file, const ArrayRef& array, const std::string& where) {
@@ -44,6 +76,7 @@ Result<std::vector<std::string>> readTexts(const ReadDescriptor& file, const Out
 
 Result<void> readOutcome(const ReadDescriptor& file, const OutcomeRefs& refs, const std::string& where,
                          data::TaskOutcome& outcome) {
+    CREST_CHECK(checkShared(refs, where));
     const auto read = [&](const ArrayRef& array, auto& to) -> Result<void> {
         using Element = typename std::remove_cvref_t<decltype(to)>::value_type;
         CREST_TRY(values, readArray<Element>(file, array, where));
@@ -64,23 +97,6 @@ Result<void> readOutcome(const ReadDescriptor& file, const OutcomeRefs& refs, co
     CREST_TRY(texts, readTexts(file, refs, where));
     details.texts = std::move(texts);
     return checkOutcome(outcome);
-}
-
-Result<void> readChange(const ReadDescriptor& file, const ChangeRefs& refs, const std::string& where,
-                        WeightChange& change) {
-    CREST_TRY(names, readArray<char>(file, refs.tensors, where));
-    CREST_TRY(distances, readArray<float>(file, refs.distances, where));
-    CREST_TRY(starts, readArray<float>(file, refs.starts, where));
-    for (auto at = names.begin(); at != names.end();) {
-        const auto end = std::find(at, names.end(), '\n');
-        change.tensors.emplace_back(at, end);
-        at = end == names.end() ? end : end + 1;
-    }
-    if (change.tensors.size() != distances.size())
-        return fail(ErrorKind::Malformed, "the names of this result's tensors do not fit their norms", where);
-    change.distances = std::move(distances);
-    change.starts = std::move(starts);
-    return {};
 }
 
 } // namespace
@@ -115,27 +131,40 @@ Result<std::vector<ResultRow>> JournalReader::poll() {
 }
 
 void JournalReader::readJournal(const std::string& name, Journal& journal, std::vector<ResultRow>& rows) {
+    if (journal.isNewer)
+        return;
     const ReadDescriptor lines(m_folder / name);
-    if (lines.get() < 0)
+    if (lines.code() == ENOENT)
         return; // published and then removed by the user: results.h5 holds it
+    if (lines.get() < 0)
+        return reportUnread(name, journal, io::systemError(lines.code(), "read", m_folder / name).message);
     const std::int64_t size = lines.size();
     if (size < journal.at.bytes) {
         m_problems.push_back(
             {name, fmt::format("The journal has {} bytes, {} were there before; it is read again from its start.", size,
                                journal.at.bytes)});
         journal.at = {};
+        journal.ownBytes = 0;
     }
     if (size == journal.at.bytes)
         return;
-    const ReadDescriptor arrays((m_folder / name).replace_extension(".bin"));
+    const fs::path arraysFile = (m_folder / name).replace_extension(".bin");
+    const ReadDescriptor arrays(arraysFile);
+    if (arrays.get() < 0 && arrays.code() != ENOENT)
+        return reportUnread(arraysFile.filename().string(), journal,
+                            io::systemError(arrays.code(), "read", arraysFile).message);
     const std::int64_t torn =
         readNewLines(lines, journal.at, [&](std::string_view line) { readLine(line, name, journal, arrays, rows); });
-    if (torn > 0)
+    if (journal.isNewer)
+        journal.at = {};
+    else if (torn > 0)
         reportTornTail(name, journal, torn);
 }
 
 void JournalReader::readLine(std::string_view text, const std::string& name, Journal& journal,
                              const ReadDescriptor& arrays, std::vector<ResultRow>& rows) {
+    if (journal.isNewer || (text.size() < kShortestLine && journal.badLines > kMostBadLines))
+        return;
     const std::string where = fmt::format("{}, line {}", name, journal.at.lines);
     const auto read = [&]() -> Result<void> {
         CREST_TRY(line, parseJournalLine(text, where));
@@ -143,27 +172,82 @@ void JournalReader::readLine(std::string_view text, const std::string& name, Jou
             journal.runner = line.runner;
             return {};
         }
-        if (line.change)
-            CREST_CHECK(readChange(arrays, *line.change, where, *line.row.change));
-        if (line.outcome) {
-            CREST_CHECK(readOutcome(arrays, *line.outcome, where, line.row.outcome));
-            rows.push_back(std::move(line.row));
-            return {};
-        }
+        CREST_TRY(row, readRow(std::move(line), where, journal, arrays));
+        rows.push_back(std::move(row));
+        return {};
+    };
+    const auto done = read();
+    if (!done && done.error().kind == ErrorKind::Unsupported && journal.at.lines == 1) {
+        journal.isNewer = true;
+        return reportUnread(name, journal, "It is not read: " + done.error().message + ".");
+    }
+    if (done || ++journal.badLines > kMostBadLines + 1)
+        return;
+    if (journal.badLines <= kMostBadLines)
+        m_problems.push_back(
+            {where, "Skipped: " + done.error().message + ". The cell will be computed again when its probe is run."});
+    else
+        m_problems.push_back({where, "This line and others are skipped as well: too many to be told one by one."});
+}
+
+Result<ResultRow> JournalReader::readRow(JournalLine line, const std::string& where, Journal& journal,
+                                         const ReadDescriptor& arrays) {
+    const std::int64_t own = ownBytesOf(line);
+    if (own > 0 && own > arrays.size() - journal.ownBytes)
+        return fail(ErrorKind::Malformed, "its arrays are those of earlier results, or not in the .bin file", where);
+    ResultRow row = std::move(line.row);
+    if (line.outcome) {
+        CREST_CHECK(readOutcome(arrays, *line.outcome, where, row.outcome));
+    } else {
         CREST_TRY(nats, readArray<float>(arrays, line.nats, where));
         if (line.tokens != journal.lastTokensRef || journal.lastTokens.empty()) {
             CREST_TRY(tokens, readArray<std::int32_t>(arrays, line.tokens, where));
             journal.lastTokens = std::move(tokens);
             journal.lastTokensRef = line.tokens;
         }
-        line.row.sequenceNats = std::move(nats);
-        line.row.sequenceTokens = journal.lastTokens;
-        rows.push_back(std::move(line.row));
+        row.sequenceNats = std::move(nats);
+        row.sequenceTokens = journal.lastTokens;
+    }
+    if (line.change)
+        CREST_CHECK(readChange(line, where, arrays, row));
+    journal.ownBytes += own;
+    return row;
+}
+
+/// Names of tensors are those of many rows, each of which holds them: what would be too much is left out of its row.
+Result<void> JournalReader::readChange(const JournalLine& line, const std::string& where, const ReadDescriptor& arrays,
+                                       ResultRow& row) {
+    const ChangeRefs& refs = *line.change;
+    if (refs.distances.count > kMostTensors || refs.tensors.count > kBytesOfName * refs.distances.count)
+        return fail(ErrorKind::Malformed, "the names of this result's tensors do not fit their norms", where);
+    const std::int64_t bytes = refs.tensors.count + refs.distances.count * static_cast<std::int64_t>(sizeof(std::string) + 24);
+    if (m_changeBytes + bytes > kMostChangeBytes) {
+        if (std::exchange(m_changeBytes, kMostChangeBytes) < kMostChangeBytes)
+            m_problems.push_back({where, fmt::format("How far the weights moved, tensor by tensor, is left out from here on: it "
+                                                     "would take more than {} MB of memory.",
+                                                     kMostChangeBytes / 1'000'000)});
         return {};
-    };
-    if (const auto done = read(); !done)
-        m_problems.push_back(
-            {where, "Skipped: " + done.error().message + ". The cell will be computed again when its probe is run."});
+    }
+    m_changeBytes += bytes;
+    CREST_TRY(names, readArray<char>(arrays, refs.tensors, where));
+    CREST_TRY(distances, readArray<float>(arrays, refs.distances, where));
+    CREST_TRY(starts, readArray<float>(arrays, refs.starts, where));
+    WeightChange& change = *row.change;
+    for (auto at = names.begin(); at != names.end();) {
+        const auto end = std::find(at, names.end(), '\n');
+        change.tensors.emplace_back(at, end);
+        at = end == names.end() ? end : end + 1;
+    }
+    if (change.tensors.size() != distances.size())
+        return fail(ErrorKind::Malformed, "the names of this result's tensors do not fit their norms", where);
+    change.distances = std::move(distances);
+    change.starts = std::move(starts);
+    return {};
+}
+
+void JournalReader::reportUnread(const std::string& name, Journal& journal, const std::string& why) {
+    if (!std::exchange(journal.unreadReported, true))
+        m_problems.push_back({name, why + " Results that stand in it alone are not seen, and would be computed again."});
 }
 
 void JournalReader::reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes) {

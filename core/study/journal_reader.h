@@ -18,7 +18,8 @@ namespace crest::study {
 using JournalPosition = LinePosition;
 
 /// All journals of one study; one thread. Bad lines are skipped and reported, a torn last line is reported once its
-/// writer is gone.
+/// writer is gone. A journal that cannot be read now, or is a newer Crest's, is reported and stays where it is: what
+/// is published meanwhile does not reach into it.
 class JournalReader {
 public:
     JournalReader(std::filesystem::path journalFolder, std::filesystem::path runnersFolder);
@@ -39,16 +40,24 @@ private:
         JournalPosition at;
         std::string runner;
         bool tornReported = false;
+        bool unreadReported = false;
+        bool isNewer = false; ///< of a newer Crest: left alone
+        std::int64_t badLines = 0;
+        std::int64_t ownBytes = 0; ///< of arrays that belong to one row each
         ArrayRef lastTokensRef;
         std::vector<std::int32_t> lastTokens;
     };
     std::filesystem::path m_folder, m_runners;
     std::map<std::string, Journal> m_journals; ///< by name of the .jsonl
     std::vector<ReadProblem> m_problems;
+    std::int64_t m_changeBytes = 0; ///< what changes of weights take in memory
 
     void readJournal(const std::string& name, Journal& journal, std::vector<ResultRow>& rows);
     void readLine(std::string_view line, const std::string& name, Journal& journal, const ReadDescriptor& arrays,
                   std::vector<ResultRow>& rows);
+    Result<ResultRow> readRow(JournalLine line, const std::string& where, Journal& journal, const ReadDescriptor& arrays);
+    Result<void> readChange(const JournalLine& line, const std::string& where, const ReadDescriptor& arrays, ResultRow& row);
+    void reportUnread(const std::string& name, Journal& journal, const std::string& why);
     void reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes);
 };
 

@@ -16,7 +16,8 @@ constexpr std::int64_t kChunkBytes = std::int64_t{4} << 20;
 }
 
 ReadDescriptor::ReadDescriptor(const std::filesystem::path& file)
-    : m_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC)) {}
+    : m_fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC))
+    , m_code(m_fd < 0 ? errno : 0) {}
 
 ReadDescriptor::~ReadDescriptor() {
     if (m_fd >= 0)
@@ -49,7 +50,8 @@ std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position,
     const std::int64_t size = file.size();
     if (size <= position.bytes)
         return 0;
-    std::string pending;
+    std::string pending; // of a line that went on beyond its chunk
+    std::int64_t tail = 0; // bytes of the line that is not complete yet
     std::vector<char> chunk(static_cast<std::size_t>(std::min(kChunkBytes, size - position.bytes)));
     for (std::int64_t readTo = position.bytes; readTo < size;) {
         const std::int64_t got =
@@ -57,16 +59,23 @@ std::int64_t readNewLines(const ReadDescriptor& file, LinePosition& position,
         if (got <= 0)
             break;
         readTo += got;
-        pending.append(chunk.data(), static_cast<std::size_t>(got));
-        std::size_t begin = 0;
-        for (std::size_t end; (end = pending.find('\n', begin)) != std::string::npos; begin = end + 1) {
+        std::string_view rest(chunk.data(), static_cast<std::size_t>(got));
+        for (std::size_t end; (end = rest.find('\n')) != std::string_view::npos; rest.remove_prefix(end + 1)) {
             ++position.lines;
-            position.bytes += static_cast<std::int64_t>(end + 1 - begin);
-            use(std::string_view(pending).substr(begin, end - begin));
+            position.bytes += tail + static_cast<std::int64_t>(end + 1);
+            tail = 0;
+            if (pending.empty()) {
+                use(rest.substr(0, std::min(end, kMostOfLine)));
+                continue;
+            }
+            pending += rest.substr(0, std::min(end, kMostOfLine - pending.size()));
+            use(pending);
+            pending.clear();
         }
-        pending.erase(0, begin);
+        pending += rest.substr(0, std::min(rest.size(), kMostOfLine - pending.size()));
+        tail += static_cast<std::int64_t>(rest.size());
     }
-    return static_cast<std::int64_t>(pending.size());
+    return tail;
 }
 
 } // namespace crest::study

@@ -14,80 +14,14 @@
 #include "core/study/journal_line.h"
 #include "core/study/journal_reader.h"
 #include "core/study/journal_writer.h"
+#include "tests/core/study/journal_rows.h"
 
 using namespace crest;
 using namespace crest::study;
+using namespace crest::test;
 namespace fs = std::filesystem;
 
 namespace {
-
-/// Every fifth row is a suite task's, with texts that hold any bytes.
-data::TaskOutcome outcomeOf(int i) {
-    data::TaskOutcome outcome;
-    const float x = static_cast<float>(i);
-    outcome.metrics = {{"acc", "accuracy", 0.5, 0.25, {0, 1}, {}},
-                       {"word_perplexity", "perplexity", 3.5, std::numeric_limits<double>::infinity(), {x, 2}, {3, 4}}};
-    outcome.details = {
-        {x, 2.5f, 3.5f}, {4, 5, 6}, {1, 0, 2}, {2, 1}, {0, 7}, {1, -1}, {std::string("a\0\n", 3), "\xc3\xa4"}};
-    outcome.scoredTokens = 15;
-    if (i % 10 == 9) // texts alone
-        outcome.metrics.clear();
-    return outcome;
-}
-
-ResultRow rowOf(int i) {
-    ResultRow row;
-    row.key = sha256Hex(std::to_string(i));
-    row.run = "run";
-    row.checkpoint = "step\n" + std::to_string(i); // a newline in a name must not break lines
-    row.modification = "none";
-    row.task = "heldout";
-    row.value = 1.0 / (i + 3);
-    row.n = 5;
-    row.cachedAt = "2026-11-22T17:53:00.000Z";
-    if (i % 5 == 4) {
-        row.outcome = outcomeOf(i);
-        row.n = 2;
-        row.scoredTokens = row.outcome.scoredTokens;
-        return row;
-    }
-    for (int s = 0; s < 5; ++s) {
-        row.sequenceNats.push_back(static_cast<float>(i) + 0.1f * static_cast<float>(s));
-        row.sequenceTokens.push_back(127);
-    }
-    return row;
-}
-
-std::vector<ResultRow> rowsOf(int first, int count) {
-    std::vector<ResultRow> rows;
-    for (int i = 0; i < count; ++i)
-        rows.push_back(rowOf(first + i));
-    return rows;
-}
-
-struct Folder {
-    QTemporaryDir dir;
-    fs::path journal = fs::path(dir.path().toStdString()) / "journal",
-             runners = fs::path(dir.path().toStdString()) / "runners";
-    Folder() {
-        fs::create_directories(journal);
-        fs::create_directories(runners);
-    }
-    std::vector<ResultRow> read(std::vector<ReadProblem>* problems = nullptr) const {
-        JournalReader reader(journal, runners);
-        auto rows = reader.poll();
-        if (problems)
-            *problems = reader.problems();
-        return rows ? *rows : std::vector<ResultRow>();
-    }
-};
-
-std::string slurp(const fs::path& file) {
-    return *io::readTextFile(file);
-}
-void spill(const fs::path& file, const std::string& text) {
-    std::ofstream(file, std::ios::binary | std::ios::trunc) << text;
-}
 
 enum class Fault { NoSpace, IoError, Interrupted, Short, ShortThenNoSpace };
 enum class Call { Write, Sync, Truncate };
@@ -151,7 +85,7 @@ private Q_SLOTS:
     }
 
     void rowsComeBackAsTheyWere() {
-        Folder folder;
+        JournalFolder folder;
         auto rows = rowsOf(0, 20);
         rows[3].value = std::numeric_limits<double>::quiet_NaN();
         rows[3].cause = "overflow";
@@ -176,7 +110,7 @@ private Q_SLOTS:
     }
 
     void outcomesThatContradictThemselvesAreSkipped() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         std::vector<ResultRow> rows(6, rowOf(4));
         rows[0].outcome.metrics[1].itemWeights = {1};
@@ -194,7 +128,7 @@ private Q_SLOTS:
 
     /// A journal as Crest 0.1 wrote it.
     void oldJournalsStayReadable() {
-        Folder folder;
+        JournalFolder folder;
         const float nats[] = {1.5f, 2.5f};
         const std::int32_t tokens[] = {3, 4};
         std::string arrays(reinterpret_cast<const char*>(nats), sizeof nats);
@@ -226,7 +160,7 @@ private Q_SLOTS:
     }
 
     void readerTakesOnlyWhatIsNew() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter one(folder.journal, "one"), two(folder.journal, "two");
         JournalReader reader(folder.journal, folder.runners);
         QVERIFY(reader.poll()->empty());
@@ -246,7 +180,7 @@ private Q_SLOTS:
     }
 
     void tornTailIsDroppedAndReported() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit(rowsOf(0, 4)));
         const std::string whole = slurp(folder.journal / "w.jsonl");
@@ -263,7 +197,7 @@ private Q_SLOTS:
     }
 
     void livingWritersTailIsNoProblem() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit(rowsOf(0, 2)));
         std::ofstream(folder.journal / "w.jsonl", std::ios::app) << "0123";
@@ -275,7 +209,7 @@ private Q_SLOTS:
     }
 
     void anyFlippedByteCostsItsLineOnly() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit(rowsOf(0, 3)));
         const std::string whole = slurp(folder.journal / "w.jsonl");
@@ -294,7 +228,7 @@ private Q_SLOTS:
     }
 
     void damagedArraysAreNoticed() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit(rowsOf(0, 3)));
         std::string bytes = slurp(folder.journal / "w.bin");
@@ -323,7 +257,7 @@ private Q_SLOTS:
     }
     void hostileLinesAreErrors() {
         QFETCH(QByteArray, payload);
-        Folder folder;
+        JournalFolder folder;
         JournalWriter writer(folder.journal, "w");
         QVERIFY(writer.commit(rowsOf(0, 1)));
         std::string text = slurp(folder.journal / "w.jsonl");
@@ -360,7 +294,7 @@ private Q_SLOTS:
         int faultsHit = 0;
         for (int nth = 0; nth < 24; ++nth)
             for (const bool truncateFails : {false, true}) {
-                Folder folder;
+                JournalFolder folder;
                 Faulty faulty{static_cast<Call>(call), static_cast<Fault>(fault % 100), nth, fault >= 100};
                 FileCalls calls = faulty.calls();
                 if (truncateFails)
@@ -403,7 +337,7 @@ private Q_SLOTS:
     }
 
     void aFailedSyncIsNeverTriedAgainOnTheSameFile() {
-        Folder folder;
+        JournalFolder folder;
         Faulty faulty{Call::Sync, Fault::IoError, 3, false};
         JournalWriter writer(folder.journal, "w", faulty.calls());
         QVERIFY(writer.commit(rowsOf(0, 2)));
@@ -414,7 +348,7 @@ private Q_SLOTS:
     }
 
     void aWriterNeverSharesItsFiles() {
-        Folder folder;
+        JournalFolder folder;
         JournalWriter one(folder.journal, "w"), two(folder.journal, "w");
         QVERIFY(one.commit(rowsOf(0, 1)));
         const std::string before = slurp(folder.journal / "w.jsonl");
