@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/dialogs/chat_box.h"
 
-#include <optional>
-#include <vector>
+#include <utility>
 
 #include "core/data/chat_template.h"
 #include "core/series/tokenizer_files.h"
@@ -11,16 +10,8 @@
 namespace crest::ui {
 namespace {
 
-/// The chat template that a checkpoint's tokenizer uses where none is named; nothing where it has none.
-Result<std::optional<data::ChatTemplate>> usualTemplate(const std::filesystem::path& checkpoint) {
-    if (checkpoint.empty())
-        return std::optional<data::ChatTemplate>();
-    CREST_TRY(files, data::readChatFiles(series::tokenizerFolder(checkpoint)));
-    if (files.templates.empty())
-        return std::optional<data::ChatTemplate>();
-    return data::ChatTemplate::choose(files, {}, data::today(), checkpoint.string()).map([](auto made) {
-        return std::optional(std::move(made));
-    });
+Result<data::ChatFiles> filesOf(const std::filesystem::path& checkpoint) {
+    return checkpoint.empty() ? data::ChatFiles() : data::readChatFiles(series::tokenizerFolder(checkpoint));
 }
 
 } // namespace
@@ -30,16 +21,30 @@ ChatBox::ChatBox(QWidget* parent)
     setCheckpoint({});
 }
 
-void ChatBox::setCheckpoint(const std::filesystem::path& checkpoint) {
-    const auto chosen = usualTemplate(checkpoint);
-    setEnabled(chosen && *chosen);
+std::vector<std::string> ChatBox::templatesOf(const std::filesystem::path& checkpoint) {
+    std::vector<std::string> names;
+    if (const auto files = filesOf(checkpoint))
+        for (const auto& [name, text] : files->templates)
+            if (data::ChatTemplate::choose(*files, name, data::today(), checkpoint.string()))
+                names.push_back(name);
+    return names;
+}
+
+void ChatBox::setCheckpoint(const std::filesystem::path& checkpoint, const std::string& name) {
+    m_leavesSystemOut = false;
+    const auto files = filesOf(checkpoint);
+    const bool none = files && files->templates.empty();
+    const auto chosen = files && !none ? data::ChatTemplate::choose(*files, name, data::today(), checkpoint.string())
+                                       : Result<data::ChatTemplate>(fail(files ? Error{} : files.error()));
+    setEnabled(chosen.has_value());
+    if (none)
+        return setToolTip(tr("The tokenizer of the series has no chat template"));
     if (!chosen)
         return setToolTip(toQString(chosen.error().text()));
-    if (!*chosen)
-        return setToolTip(tr("The tokenizer of the series has no chat template"));
     QString tip = tr("Questions are asked by the chat template of the series' tokenizer, shots as turns.");
-    const auto asked = (*chosen)->render(std::vector<data::ChatMessage>{{"system", "s"}, {"user", "u"}});
-    if (asked && asked->withoutSystem)
+    const auto asked = chosen->render(std::vector<data::ChatMessage>{{"system", "s"}, {"user", "u"}});
+    m_leavesSystemOut = asked && asked->withoutSystem;
+    if (m_leavesSystemOut)
         tip += u'\n' + tr("It takes no message of the system: what a task says in front of its questions is left out.");
     setToolTip(tip);
 }

@@ -22,6 +22,7 @@
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 #include "ui/dialogs/chat_box.h"
+#include "ui/dialogs/chat_fields.h"
 #include "ui/dialogs/counted_box.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
@@ -68,7 +69,7 @@ SuiteDialog::SuiteDialog(std::vector<study::Task> existing, QWidget* parent)
     , m_role(new QComboBox)
     , m_folder(new QLineEdit)
     , m_all(new QCheckBox(tr("All tasks whose data are there")))
-    , m_chat(new ChatBox)
+    , m_chat(new ChatFields)
     , m_table(new QTableView)
     , m_about(new QLabel)
     , m_state(new QLabel) {

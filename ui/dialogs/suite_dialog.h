@@ -23,7 +23,7 @@ class QTableView;
 
 namespace crest::ui {
 
-class ChatBox;
+class ChatFields;
 
 class SuiteDialog : public QDialog {
     Q_OBJECT
@@ -63,7 +63,7 @@ private:
     QLineEdit* m_folder;
     QSpinBox *m_shots, *m_limit;
     QCheckBox* m_all;
-    ChatBox* m_chat;
+    ChatFields* m_chat;
     QTableView* m_table;
     QLabel *m_about, *m_state;
     QPushButton* m_add = nullptr;

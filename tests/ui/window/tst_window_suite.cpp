@@ -92,6 +92,7 @@ private Q_SLOTS:
     void aSecondFileOfPromptsGetsItsOwnName();
     void theSampleSuiteFindsItsData();
     void tasksAreAskedByAChatTemplate();
+    void chatSettingsByClicks();
     void theTemplateIsThatOfTheProbesSeries();
 };
 
@@ -115,7 +116,8 @@ void SuiteWindowTest::baseEvaluationByClicks() {
     QTRY_COMPARE_WITH_TIMEOUT(state(0), QStringLiteral("data found"), kLongMs);
     QTRY_VERIFY_WITH_TIMEOUT(state(1).contains(QStringLiteral("shapes/test.jsonl")), kLongMs); // the file it wants
     auto* missing = named<QLabel>(dialog, QStringLiteral("What is missing"));
-    QTRY_VERIFY_WITH_TIMEOUT(missing->text().contains(QStringLiteral("shapes/test.jsonl")), kLongMs);
+    if (!QTest::qWaitFor([&] { return missing->text().contains(QStringLiteral("shapes/test.jsonl")); }, kLongMs))
+        QFAIL(qPrintable(missing->text()));
     QPushButton* add = buttonWith(dialog, QStringLiteral("Add"));
     QVERIFY(!add->isEnabled());
     QTest::mouseClick(dialog->findChild<QCheckBox*>(), Qt::LeftButton, {}, QPoint(8, 8)); // all whose data are there
@@ -285,6 +287,82 @@ void SuiteWindowTest::tasksAreAskedByAChatTemplate() {
     chat->click();
     QCOMPARE(dialog.tasks()[0].name, plain + " (chat template)");
     QVERIFY(Json::parse(dialog.tasks()[0].definition)["chat"] == (Json{{"multiturn", true}}));
+}
+
+/// Template, shots and instruction are there once the box is on, and the preview shows what they make.
+void SuiteWindowTest::chatSettingsByClicks() {
+    SuiteFixture fixture;
+    const QDir data(fixture.data);
+    QVERIFY(data.mkpath(QStringLiteral("additional_chat_templates")));
+    write(data.filePath(QStringLiteral("chat_template.jinja")), "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}");
+    write(data.filePath(QStringLiteral("additional_chat_templates/rag.jinja")), "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}");
+    write(data.filePath(QStringLiteral("additional_chat_templates/broken.jinja")), "{% if %}");
+    SuiteDialog dialog({}, nullptr);
+    dialog.setSuiteFile(fixture.suite);
+    dialog.setDataFolder(fixture.data);
+    dialog.setCheckpoint(fixture.data.toStdString());
+    dialog.show();
+    QVERIFY(QTest::qWaitForWindowExposed(&dialog));
+    auto* table = named<QTableView>(&dialog, QStringLiteral("Tasks of the suite"));
+    QTRY_COMPARE_WITH_TIMEOUT(table->model()->rowCount(), 2, kLongMs);
+    QTRY_COMPARE_WITH_TIMEOUT(table->model()->index(0, SuiteModel::Data).data().toString(), QStringLiteral("data found"), kLongMs);
+    QCheckBox *chat = nullptr, *all = nullptr;
+    for (QCheckBox* box : dialog.findChildren<QCheckBox*>())
+        (box->text().contains(QStringLiteral("chat template")) ? chat : all) = box;
+    QVERIFY(chat && all);
+    all->click();
+    auto* names = named<QComboBox>(&dialog, QStringLiteral("Chat template"));
+    auto* shots = named<QComboBox>(&dialog, QStringLiteral("Shots are"));
+    auto* system = named<QLineEdit>(&dialog, QStringLiteral("System instruction"));
+    QVERIFY(names && shots && system);
+    QVERIFY(chat->isEnabled() && !names->isVisible() && !shots->isVisible() && !system->isVisible());
+    QTest::mouseClick(chat, Qt::LeftButton, {}, QPoint(8, chat->height() / 2));
+    QVERIFY(chat->isChecked());
+    QTRY_VERIFY(names->isVisible() && shots->isVisible() && system->isVisible());
+    QCOMPARE(names->count(), 2); // the broken one cannot be used
+    const auto first = [&] { return dialog.tasks().at(0); };
+    QCOMPARE(first().name, std::string("colours (chat template)"));
+
+    named<QSpinBox>(&dialog, QStringLiteral("Shots"))->setValue(1);
+    QTest::keyClick(names, Qt::Key_Down);
+    QTest::keyClick(shots, Qt::Key_Down);
+    QTest::keyClicks(system, QStringLiteral("Be brief."));
+    study::Task task = first();
+    QCOMPARE(task.name, std::string("colours (chat template rag, shots in one message, system instruction)"));
+    const Json definition = Json::parse(task.definition);
+    QVERIFY(definition["chat"] == (Json{{"template", "rag"}, {"multiturn", false}}));
+    QVERIFY(definition["system"] == "Be brief.");
+    const auto previewed = [&] {
+        ItemPreview preview(task, {}, fixture.data.toStdString(), nullptr);
+        auto* text = preview.findChild<QTextBrowser*>();
+        [[maybe_unused]] const bool read = QTest::qWaitFor([&] { return text->toPlainText().contains(QStringLiteral("Answer:")); }, kLongMs);
+        const QString shown = text->toPlainText();
+        return shown.mid(shown.indexOf(u'<')).left(120);
+    };
+    const QString inOne = previewed();
+    QVERIFY2(inOne.startsWith(QStringLiteral("<system>Be brief.<user>Question: Which colour")) && !inOne.contains(QStringLiteral("<assistant>")), qPrintable(inOne));
+    QTest::keyClick(shots, Qt::Key_Up);
+    task = first();
+    QCOMPARE(task.name, std::string("colours (chat template rag, system instruction)"));
+    const QString turns = previewed();
+    QVERIFY2(turns.startsWith(QStringLiteral("<system>Be brief.<user>Question: Which colour")) && turns.contains(QStringLiteral("<assistant>")), qPrintable(turns));
+
+    // What would have no effect is said.
+    const auto note = [&] {
+        for (const QLabel* label : dialog.findChildren<QLabel*>())
+            if (label->isVisible() && label->text().contains(QStringLiteral("instruction will be left out")))
+                return true;
+        return false;
+    };
+    QVERIFY(!note());
+    write(data.filePath(QStringLiteral("additional_chat_templates/rag.jinja")), "{% if messages[0].role == 'system' %}{{ raise_exception('no') }}{% endif %}");
+    QTest::keyClick(names, Qt::Key_Up);
+    QVERIFY(!note());
+    QTest::keyClick(names, Qt::Key_Down);
+    QVERIFY(note());
+    QTest::mouseClick(chat, Qt::LeftButton, {}, QPoint(8, chat->height() / 2));
+    QVERIFY(!names->isVisible() && !shots->isVisible() && !system->isVisible() && !note());
+    QCOMPARE(first().name, std::string("colours"));
 }
 
 /// Of several series in a study, the one that the probe is on tells whether tasks can be asked as a chat.
