@@ -58,8 +58,17 @@ QVariant editText(const series::Checkpoint& checkpoint, int column) {
     return column == SeriesModel::Name ? QVariant(toQString(checkpoint.name)) : QVariant();
 }
 
+QString wholeName(const series::Checkpoint& checkpoint) {
+    QString name = toQString(checkpoint.name);
+    for (const std::string& alias : checkpoint.aliases)
+        name += QStringLiteral(" = ") + toQString(alias);
+    return name;
+}
+
 QString rowToolTip(const series::Checkpoint& checkpoint) {
     QStringList lines{toQString(checkpoint.path)};
+    if (const QString name = wholeName(checkpoint); !lines.front().endsWith(name)) // a narrow column cuts it
+        lines.prepend(name);
     if (!checkpoint.reason.empty())
         lines << toQString(checkpoint.reason);
     if (foundName(checkpoint) != checkpoint.name)
@@ -74,9 +83,7 @@ QString rowToolTip(const series::Checkpoint& checkpoint) {
 /// Replicates are named by a path of which a narrow column shows the wrong part: what tells them apart comes first. The
 /// tooltip has the path.
 QString shortName(const series::Checkpoint& checkpoint) {
-    QString name = toQString(checkpoint.name);
-    for (const std::string& alias : checkpoint.aliases)
-        name += QStringLiteral(" = ") + toQString(alias);
+    const QString name = wholeName(checkpoint);
     if (!checkpoint.pretrainSeed || !name.contains(u'/'))
         return name;
     const QString seed = QStringLiteral("seed %1").arg(*checkpoint.pretrainSeed);

@@ -8,7 +8,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QMenu>
-#include <QSet>
+#include <QScopedValueRollback>
 #include <QStyledItemDelegate>
 #include <QTreeView>
 #include <QVBoxLayout>
@@ -23,6 +23,8 @@ namespace crest::ui {
 namespace {
 
 constexpr int kWhenTypedMs = 300;
+constexpr int kLeastName = 13 * kRhythm, kEnoughName = 15 * kRhythm; ///< rows can be told apart
+constexpr int kLeastState = 7 * kRhythm, kMostState = 30 * kRhythm;
 
 struct StateLook {
     QString icon;
@@ -114,9 +116,9 @@ void SeriesDock::setupTree() {
     QHeaderView* header = m_tree->header();
     header->setStretchLastSection(false);
     header->setMinimumSectionSize(5 * kRhythm);
-    header->setMaximumSectionSize(30 * kRhythm); // a long reason is cut here and whole in the tooltip
     header->setSectionResizeMode(QHeaderView::ResizeToContents);
-    header->setSectionResizeMode(SeriesModel::Name, QHeaderView::Fixed);
+    for (const int column : {SeriesModel::Name, SeriesModel::State})
+        header->setSectionResizeMode(column, QHeaderView::Interactive);
     header->moveSection(header->visualIndex(SeriesModel::State), 2); // what matters first, where the dock is narrow
     header->moveSection(header->visualIndex(SeriesModel::Measured), 3);
     for (const int column : {SeriesModel::Step, SeriesModel::Size, SeriesModel::Stage}) {
@@ -129,32 +131,56 @@ void SeriesDock::setupTree() {
     header->setContextMenuPolicy(Qt::ActionsContextMenu);
     header->setToolTip(tr("Right click: more columns"));
     m_tree->viewport()->installEventFilter(this);
+    header->viewport()->installEventFilter(this);
     connect(header, &QHeaderView::sectionResized, this, [this](int column) {
-        if (column == SeriesModel::Name)
+        if (m_fitting)
             return;
-        fitName();
+        if (m_headerIsHeld && (column == SeriesModel::Name || column == SeriesModel::State)) // a header has sizes of its own at first
+            m_byHand.insert(column);
+        fitColumns();
         // Several columns change in one go: what the header still sets after this is seen when it is through.
-        QMetaObject::invokeMethod(this, &SeriesDock::fitName, Qt::QueuedConnection);
+        QMetaObject::invokeMethod(this, &SeriesDock::fitColumns, Qt::QueuedConnection);
     });
+    // What is told of checkpoints changes without a column of its own being resized.
+    connect(&m_proxy, &QAbstractItemModel::modelReset, this, &SeriesDock::fitColumns, Qt::QueuedConnection);
 }
 
-/// The name has what the others leave, but never so little that rows cannot be told apart: then the tree scrolls.
-void SeriesDock::fitName() {
+/// What the column's rows and its title ask for.
+int SeriesDock::widthOf(int column) const {
     const QAbstractItemView* view = m_tree;
-    const int least = std::clamp(view->sizeHintForColumn(SeriesModel::Name), 12 * kRhythm, 19 * kRhythm);
-    const QHeaderView* header = m_tree->header();
-    int others = 0;
+    return std::max(view->sizeHintForColumn(column), m_tree->header()->sectionSizeHint(column));
+}
+
+/// Name and state share what the other columns leave, and are cut where that is little: long names in their middle, reasons at their
+/// end, both whole in the tooltip. Neither is cut to nothing: then the tree scrolls. A width that the user has chosen stays.
+void SeriesDock::fitColumns() {
+    if (m_fitting)
+        return;
+    const QScopedValueRollback<bool> fitting(m_fitting, true);
+    QHeaderView* header = m_tree->header();
+    int room = m_tree->viewport()->width();
     for (int column = 0; column < SeriesModel::ColumnCount; ++column)
-        if (column != SeriesModel::Name)
-            others += header->sectionSize(column); // 0 where it is hidden
-    const int width = std::max(least, m_tree->viewport()->width() - others);
-    if (width != header->sectionSize(SeriesModel::Name))
-        m_tree->header()->resizeSection(SeriesModel::Name, width);
+        if (column != SeriesModel::Name && column != SeriesModel::State)
+            room -= header->sectionSize(column); // 0 where it is hidden
+    const auto fit = [&](int column, int width) {
+        if (!m_byHand.contains(column) && width != header->sectionSize(column))
+            header->resizeSection(column, width);
+    };
+    const int wanted = std::min(widthOf(SeriesModel::State), kMostState), least = std::min(wanted, kLeastState);
+    const int enough = std::clamp(widthOf(SeriesModel::Name), kLeastName, kEnoughName);
+    const int name = m_byHand.contains(SeriesModel::Name) ? header->sectionSize(SeriesModel::Name)
+                                                          : std::clamp(room - least, kLeastName, enough);
+    fit(SeriesModel::State, std::clamp(room - name, least, wanted));
+    fit(SeriesModel::Name, std::max(name, room - header->sectionSize(SeriesModel::State)));
 }
 
 bool SeriesDock::eventFilter(QObject* watched, QEvent* event) {
     if (watched == m_tree->viewport() && event->type() == QEvent::Resize)
-        fitName();
+        fitColumns();
+    if (watched == m_tree->header()->viewport() && (event->type() == QEvent::MouseButtonPress || event->type() == QEvent::MouseButtonDblClick))
+        m_headerIsHeld = true;
+    if (watched == m_tree->header()->viewport() && event->type() == QEvent::MouseButtonRelease)
+        m_headerIsHeld = false;
     return QDockWidget::eventFilter(watched, event);
 }
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include <QDockWidget>
+#include <QSet>
 #include <QSortFilterProxyModel>
 #include <QTimer>
 
@@ -58,7 +59,8 @@ protected:
 
 private:
     void setupTree();
-    void fitName();
+    void fitColumns();
+    int widthOf(int column) const;
     void setupLayout();
     void connectSignals();
     void showSeries();
@@ -78,6 +80,8 @@ private:
     QTreeView* m_tree;
     TokensPerStep* m_tokensPerStep;
     QLabel* m_summary;
+    QSet<int> m_byHand;      ///< columns whose width the user has chosen
+    bool m_fitting = false, m_headerIsHeld = false;
     QTimer m_whenTyped; ///< shows the series again when nothing is being typed any more
     int m_printed = 0, m_toPrint = 0;
 };

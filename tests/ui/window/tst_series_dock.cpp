@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The series dock as people use it: typing over a cell, answering the question for tokens per step, undo.
 #include <QApplication>
+#include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMouseEvent>
 #include <QPushButton>
 #include <QSignalSpy>
 #include <QTreeView>
@@ -11,6 +13,7 @@
 #include "tests/ui/data/session_fixture.h"
 #include "ui/docks/series_dock.h"
 #include "ui/docks/tokens_per_step.h"
+#include "ui/main_window.h"
 #include "ui/window/actions.h"
 
 using namespace crest;
@@ -76,6 +79,66 @@ private Q_SLOTS:
         QSignalSpy changed(&session, &StudySession::seriesChanged);
         QVERIFY(changed.wait(30000));
         QVERIFY(question->isHidden());
+    }
+
+    /// At the window's usual size: names are cut in their middle, reasons at their end, and no column is out of sight.
+    void longNamesLeaveTheResultsInSight() {
+        SessionFixture fixture;
+        const QString folder = fixture.dir.filePath(QStringLiteral("long"));
+        const auto name = [](int i) { return QStringLiteral("a-language-model-with-a-rather-long-name-step%1000-of-143000").arg(i + 1, 3, 10, QLatin1Char('0')); };
+        for (int i = 0; i < 30; ++i) { // with a scroll bar
+            const auto place = std::filesystem::path(folder.toStdString()) / name(i).toStdString();
+            test::makeCheckpoint(place, test::tinySpec(), static_cast<unsigned>(i + 1));
+            test::writeRecord(place, "long", 1'000'000LL * (i + 1), 1);
+            if (i == 3) // and a reason that is longer still
+                std::filesystem::resize_file(place / "model.safetensors", std::filesystem::file_size(place / "model.safetensors") - 10);
+        }
+        MainWindow window;
+        window.resize(1280, 800);
+        window.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&window));
+        window.session().open(folder);
+        auto* tree = named<QTreeView>(window, "Checkpoints");
+        const QHeaderView* header = tree->header();
+        const QAbstractItemModel* model = tree->model();
+        QTRY_COMPARE_WITH_TIMEOUT(model->rowCount(model->index(0, 0)), 30, 30'000);
+        const auto isInSight = [&](int column) {
+            return header->sectionViewportPosition(column) + header->sectionSize(column) <= tree->viewport()->width();
+        };
+        const auto widths = [&] {
+            QStringList each{QString::number(tree->viewport()->width())};
+            for (const int column : {SeriesModel::Name, SeriesModel::Tokens, SeriesModel::State, SeriesModel::Measured})
+                each << QString::number(header->sectionSize(column));
+            return each.join(u' ');
+        };
+        QTRY_VERIFY2(tree->viewport()->width() > 200 && isInSight(SeriesModel::Measured), qPrintable(widths()));
+        for (const int column : {SeriesModel::Name, SeriesModel::Tokens, SeriesModel::State, SeriesModel::Measured})
+            QVERIFY2(isInSight(column) && header->sectionSize(column) >= 40, qPrintable(widths()));
+        QVERIFY(header->sectionSize(SeriesModel::Name) >= 96);
+        const QModelIndex row = model->index(5, SeriesModel::Name, model->index(0, 0));
+        QCOMPARE(row.data().toString(), name(5));
+        QVERIFY(row.data(Qt::ToolTipRole).toString().contains(name(5)));
+        QVERIFY(model->index(3, SeriesModel::State, model->index(0, 0)).data(Qt::ToolTipRole).toString().contains(QStringLiteral("model.safetensors")));
+
+        // Drawn wider by its edge it stays so, whatever is learned and however wide the dock is.
+        const int before = header->sectionSize(SeriesModel::Name);
+        const int edge = header->sectionViewportPosition(SeriesModel::Name) + before - 1, middle = header->height() / 2;
+        QWidget* bar = header->viewport();
+        const auto mouse = [&](QEvent::Type type, int x, Qt::MouseButton button, Qt::MouseButtons held) {
+            QMouseEvent event(type, QPoint(x, middle), bar->mapToGlobal(QPoint(x, middle)), button, held, Qt::NoModifier);
+            QCoreApplication::sendEvent(bar, &event);
+        };
+        mouse(QEvent::MouseMove, edge, Qt::NoButton, Qt::NoButton);
+        mouse(QEvent::MouseButtonPress, edge, Qt::LeftButton, Qt::LeftButton);
+        mouse(QEvent::MouseMove, edge + 300, Qt::NoButton, Qt::LeftButton);
+        mouse(QEvent::MouseButtonRelease, edge + 300, Qt::LeftButton, Qt::NoButton);
+        QCOMPARE(header->sectionSize(SeriesModel::Name), before + 300);
+        window.session().rescan();
+        QSignalSpy changed(&window.session(), &StudySession::seriesChanged);
+        QVERIFY(changed.wait(30'000));
+        window.resize(1000, 700);
+        QTest::qWait(100);
+        QCOMPARE(header->sectionSize(SeriesModel::Name), before + 300);
     }
 
     void aCellIsTypedOver() {
