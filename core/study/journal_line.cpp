@@ -164,7 +164,7 @@ Result<JournalLine> parseJournalLine(std::string_view text, const std::string& w
     if (type == "journal")
         return parseHeader(json, where);
     if (type != "result")
-        return fail(ErrorKind::Unsupported, fmt::format("unknown type of line \"{}\"", type.substr(0, 40)), where);
+        return fail(ErrorKind::Malformed, fmt::format("unknown type of line \"{}\"", type.substr(0, 40)), where);
     JournalLine line;
     JsonFields fields(json, where);
     fields.text("type", type);

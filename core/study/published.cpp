@@ -372,8 +372,11 @@ Result<PublishedResults> readPublished(const std::filesystem::path& path) {
     const auto* lines = reach.size() == 3 ? std::get_if<Ints>(&reach[2].values) : nullptr;
     if (!names || !bytes || !lines)
         return fail(ErrorKind::Malformed, "/journals is not as it should be", path.string());
-    for (std::size_t i = 0; i < names->size(); ++i)
+    for (std::size_t i = 0; i < names->size(); ++i) {
+        if ((*bytes)[i] < 0 || (*lines)[i] < 0)
+            return fail(ErrorKind::Malformed, "/journals is not as it should be", path.string());
         results.reach[(*names)[i]] = {(*bytes)[i], (*lines)[i]};
+    }
     return results;
 }
 

@@ -38,9 +38,12 @@ Result<std::vector<ResultRow>> ResultReader::poll() {
             take(std::move(published->rows));
             state.journals.startAt(published->reach);
         } else {
-            state.publishedProblems.push_back({state.published.filename().string(),
-                                               "Cannot be read (" + published.error().message +
-                                                   "); the journals are read instead. The next run writes it anew."});
+            const bool isNewer = published.error().kind == ErrorKind::Unsupported; // publishResults leaves it alone
+            state.publishedProblems.push_back(
+                {state.published.filename().string(),
+                 "Cannot be read (" + published.error().message + "); the journals are read instead. " +
+                     (isNewer ? "Use a newer Crest; this one leaves the file as it is."
+                              : "The next run writes it anew.")});
         }
     }
     state.begun = true;

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <fstream>
 
+#include "core/io/files.h"
 #include "core/io/hdf5.h"
+#include "core/study/journal_line.h"
 #include "core/study/journal_writer.h"
 #include "core/study/published.h"
 #include "tests/core/run/study_fixture.h"
@@ -23,6 +25,19 @@ bool same(const std::map<std::string, study::ResultRow>& a, const std::map<std::
     return a.size() == b.size() && std::ranges::all_of(a, [&](const auto& item) {
                return b.contains(item.first) && same(item.second, b.at(item.first));
            });
+}
+
+/// Two results in the journal "by-hand".
+Result<void> writeTwoRows(const study::StudyFolder& folder) {
+    study::JournalWriter writer(folder.journalFolder(), "by-hand");
+    std::vector<study::ResultRow> rows(2);
+    for (study::ResultRow& row : rows) {
+        row.sequenceNats = {1, 2};
+        row.sequenceTokens = {3, 4};
+        row.n = 2;
+    }
+    rows[0].key = "first", rows[1].key = "second";
+    return writer.commit(rows);
 }
 
 } // namespace
@@ -109,6 +124,62 @@ private Q_SLOTS:
         std::vector<std::string> problems;
         QVERIFY(same(study.rows(&problems), before));
         QVERIFY(problems.empty());
+    }
+
+    /// Such as another user's: said once, and what is published meanwhile does not reach into it.
+    void aJournalThatCannotBeReadIsSaid_data() {
+        QTest::addColumn<std::string>("file");
+        QTest::newRow("its lines") << std::string("by-hand.jsonl");
+        QTest::newRow("its arrays") << std::string("by-hand.bin");
+    }
+    void aJournalThatCannotBeReadIsSaid() {
+        QFETCH(std::string, file);
+        StudyFixture study;
+        QVERIFY(writeTwoRows(study.folder));
+        const auto path = study.folder.journalFolder() / file, aside = study.folder.path() / "aside";
+        std::filesystem::rename(path, aside);
+        std::filesystem::create_symlink(path, path); // cannot be opened by anybody, root included
+        std::vector<std::string> problems;
+        QVERIFY(study.rows(&problems).empty());
+        QCOMPARE(problems.size(), std::size_t{1});
+        QVERIFY2(problems[0].starts_with(file + ": Could not read it: "), problems[0].c_str());
+        QVERIFY(study::publishResults(study.folder));
+        std::filesystem::remove(path);
+        std::filesystem::rename(aside, path);
+        problems.clear();
+        QCOMPARE(study.rows(&problems).size(), std::size_t{2});
+        QVERIFY(problems.empty());
+    }
+
+    /// What a newer Crest wrote is neither guessed at nor overwritten, and nothing is published as if it were not there.
+    void filesOfANewerCrestAreLeftAlone() {
+        StudyFixture study;
+        QVERIFY(writeTwoRows(study.folder));
+        const auto lines = study.folder.journalFolder() / "by-hand.jsonl";
+        const std::string now = *io::readTextFile(lines), rest = now.substr(now.find('\n') + 1);
+        Json header = Json::parse(now.substr(9, now.find('\n') - 9));
+        header["format"] = study::kJournalFormat + 1;
+        std::ofstream(lines, std::ios::trunc) << study::formatLine(header) << rest;
+        std::vector<std::string> problems;
+        QVERIFY(study.rows(&problems).empty());
+        QCOMPARE(problems.size(), std::size_t{1});
+        QVERIFY2(problems[0].find("use a newer Crest") != std::string::npos, problems[0].c_str());
+        QVERIFY(study::publishResults(study.folder));
+        std::ofstream(lines, std::ios::trunc) << now; // as the newer one would read it
+        QCOMPARE(study.rows().size(), std::size_t{2});
+
+        {
+            auto file = io::Hdf5Writer::create(study.folder.resultsFile());
+            QVERIFY(file && file->attribute("/", "format_version", std::int64_t{study::kResultsFormat + 1}) && file->close());
+        }
+        const std::string newer = *io::readTextFile(study.folder.resultsFile());
+        const auto refused = study::publishResults(study.folder);
+        QVERIFY(!refused && refused.error().message.find("format") != std::string::npos);
+        QVERIFY(*io::readTextFile(study.folder.resultsFile()) == newer);
+        problems.clear();
+        QCOMPARE(study.rows(&problems).size(), std::size_t{2});
+        QVERIFY2(problems.size() == 1 && problems[0].find("leaves the file as it is") != std::string::npos,
+                 problems.empty() ? "" : problems[0].c_str());
     }
 
     /// A file as Crest 0.1 wrote it: without items, and without the columns that point to them.
