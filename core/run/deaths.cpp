@@ -92,12 +92,16 @@ Death deathOf(const study::StudyFolder& folder, const std::string& writer) {
     const auto file = folder.runnersFolder() / (writer + ".json");
     const auto text = io::readTextFile(file, 100'000);
     const auto description = text ? parseJson(*text, file.string()) : Result<Json>(Json());
-    if (!description || !description->is_object() || description->value("host", "") != hostName())
+    const auto says = [&](const char* key, const std::string& value) {
+        const auto said = requireString(*description, key, file.string());
+        return said && *said == value;
+    };
+    if (!description || !says("host", hostName()))
         return death;
-    if (description->value("boot_id", "") != bootId())
+    const auto kills = requireInt(*description, "memory_kills", file.string(), 0, INT64_MAX);
+    if (!says("boot_id", bootId()))
         death.cause = DeathCause::Restarted;
-    else if (const Json& kills = (*description)["memory_kills"];
-             kills.is_number_integer() && kills.get<std::int64_t>() >= 0 && memoryKills() > kills.get<std::int64_t>())
+    else if (kills && memoryKills() > *kills)
         death.cause = DeathCause::Memory;
     return death;
 }

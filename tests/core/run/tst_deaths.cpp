@@ -145,6 +145,10 @@ private Q_SLOTS:
             deadRunner(study.folder, [](Json& it) { it["host"] = "another", it["boot_id"] = "another"; });
         QCOMPARE(run::deathOf(study.folder, elsewhere).cause, run::DeathCause::Killed);
         QCOMPARE(run::deathOf(study.folder, "nobody").cause, run::DeathCause::Killed);
+        const std::string scribbled = deadRunner(study.folder, [](Json& it) { it["host"] = 5; });
+        QCOMPARE(run::deathOf(study.folder, scribbled).cause, run::DeathCause::Killed);
+        const std::string halfScribbled = deadRunner(study.folder, [](Json& it) { it["memory_kills"] = "many"; });
+        QCOMPARE(run::deathOf(study.folder, halfScribbled).cause, run::DeathCause::Killed);
         if (run::memoryKills() > 0) { // it counts no less than one kill fewer then
             const std::string starved =
                 deadRunner(study.folder, [](Json& it) { it["memory_kills"] = run::memoryKills() - 1; });
