@@ -86,6 +86,11 @@ std::string rangeText(const ProbeKind& kind) {
                                                  : "it must be above 0 and at most " + formatNumber(kind.most);
 }
 
+/// With all its digits: "10 is out of range" would be said of 10.0001.
+std::string inFull(double strength) {
+    return std::isfinite(strength) ? fmt::format("{}", strength) : formatNumber(strength);
+}
+
 Result<void> checkStrengths(const Probe& probe, const ProbeKind& kind) {
     if (probe.strengths.empty())
         return outOfRange(fmt::format("Give at least one {}.", kind.strength));
@@ -94,15 +99,15 @@ Result<void> checkStrengths(const Probe& probe, const ProbeKind& kind) {
         const double strength = probe.strengths[i];
         if (!std::isfinite(strength) || strength < kind.least || strength > kind.most ||
             (kind.whole && strength != std::floor(strength)))
-            return outOfRange(fmt::format("{} is out of range as {}: {}.{}", formatNumber(strength), kind.strength, rangeText(kind),
+            return outOfRange(fmt::format("{} is out of range as {}: {}.{}", inFull(strength), kind.strength, rangeText(kind),
                                           strength == 0 ? " A decimal is written with a point: 0.1." : ""));
         if (i > 0 && strength <= probe.strengths[i - 1])
             return outOfRange(fmt::format("The {} must ascend, each once; {} follows {}.", kind.strengths,
-                                          formatNumber(strength), formatNumber(probe.strengths[i - 1])));
+                                          inFull(strength), inFull(probe.strengths[i - 1])));
         if (noise && probe.compute == ComputeType::BFloat16 && strength < kMinGammaBFloat16)
             return outOfRange(
                 fmt::format("Gamma {} needs float32: in bfloat16 rounding adds a tenth to the noise below gamma 0.02.",
-                            formatNumber(strength)));
+                            inFull(strength)));
     }
     return {};
 }
