@@ -9,7 +9,10 @@
 #include <cstdio>
 #include <map>
 #include <set>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -19,6 +22,7 @@
 #include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/probe/probe_runner.h"
+#include "core/run/runner_registration.h"
 #include "core/run/supervise.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -43,12 +47,20 @@ std::string progressLine(const RunStatus& status) {
     return status.message.empty() ? line : line + "  " + status.message;
 }
 
-/// Shows where the runs are, from the study folder as everyone sees it: on a terminal one line that changes, else a
-/// line now and then.
+/// Whether this process is at work on the run, maybe with others.
+bool isAtWork(const RunStatus& status) {
+    const std::string own = run::hostName() + "-" + std::to_string(::getpid()) + "-"; // as writers begin (runner_registration.h)
+    return std::ranges::any_of(status.writers, [&](const std::string& writer) { return writer.starts_with(own); });
+}
+
+/// Shows where this process's run is, from the study folder as everyone sees it: on a terminal one line that changes,
+/// else a line now and then.
 class ProgressLine {
 public:
-    ProgressLine(const study::StudyFolder& folder, bool shown)
+    /// `runId`: which run, "" for whichever is computed.
+    ProgressLine(const study::StudyFolder& folder, std::string runId, bool shown)
         : m_folder(folder)
+        , m_runId(std::move(runId))
         , m_terminal(::isatty(STDERR_FILENO) == 1) {
         if (shown)
             m_thread = std::jthread([this](std::stop_token stop) { show(stop); });
@@ -56,6 +68,7 @@ public:
 
 private:
     const study::StudyFolder& m_folder;
+    std::string m_runId;
     bool m_terminal;
     std::jthread m_thread;
 
@@ -65,11 +78,11 @@ private:
         auto last = steady_clock::now();
         while (!stop.stop_requested()) {
             std::this_thread::sleep_for(milliseconds(250));
-            for (const std::string& id : study::listRuns(m_folder)) {
+            for (const std::string& id : m_runId.empty() ? study::listRuns(m_folder) : std::vector{m_runId}) {
                 const auto status = followers.try_emplace(id, m_folder, id).first->second.poll();
                 const bool going = status && (status->state == RunState::Running || status->state == RunState::Paused ||
                                               status->state == RunState::Stopping);
-                if (!going || status->writers.empty() || (!m_terminal && steady_clock::now() - last < seconds(10)))
+                if (!going || !isAtWork(*status) || (!m_terminal && steady_clock::now() - last < seconds(10)))
                     continue;
                 last = steady_clock::now();
                 fmt::print(stderr, "{}{}{}", m_terminal ? "\r\x1b[K" : "", progressLine(*status),
@@ -98,8 +111,8 @@ Json toJson(const RunStatus& status) {
             {"message", status.message}};
 }
 
-/// False where a run has failed cells, or cannot be read.
-bool report(const study::StudyFolder& folder, const std::string& id, bool json) {
+/// False where a run has failed cells, or cannot be read. `said`: what stands on stderr already, each sentence once.
+bool report(const study::StudyFolder& folder, const std::string& id, bool json, std::set<std::string>& said) {
     study::RunFollower follower(folder, id);
     const auto status = follower.poll();
     if (!status) {
@@ -113,11 +126,10 @@ bool report(const study::StudyFolder& folder, const std::string& id, bool json) 
     fmt::print("{}  {}: {} of {} stored ({} of them before), {}\n", id, study::runStateName(status->state),
                status->doneCells, counted(status->totalCells, "cell"), status->cachedCells,
                formatDuration(status->secondsElapsed));
-    std::set<std::string> said;
     for (const study::FailedCell& cell : status->failed)
         if (said.insert(cell.message).second)
             fmt::print(stderr, "crest-run: failed: {}\n", cell.message);
-    if (!status->message.empty())
+    if (!status->message.empty() && said.insert(status->message).second)
         fmt::print(stderr, "crest-run: {}\n", status->message);
     return status->failed.empty();
 }
@@ -185,16 +197,18 @@ int workOnStudy(const study::StudyFolder& folder, const WorkRequest& request, co
         request.runId.empty() ? runsNotDone(folder) : std::set<std::string>{request.runId};
     Result<run::RunSummary> summary;
     {
-        const ProgressLine progress(folder, !request.json);
+        const ProgressLine progress(folder, request.runId, !request.json);
         summary = run::workStudy(folder, options, probe::makeProbeRunner, JobContext(signals.token()));
     }
     const std::vector<std::string> known = study::listRuns(folder);
+    std::set<std::string> said;
     bool whole = true; // also of a run that had failed before and is not computed again
     for (const std::string& id : waiting)
         if (std::ranges::find(known, id) != known.end())
-            whole = report(folder, id, request.json) && whole;
+            whole = report(folder, id, request.json, said) && whole;
     if (!summary) {
-        fmt::print(stderr, "crest-run: {}\n", summary.error().text());
+        if (said.insert(summary.error().text()).second)
+            fmt::print(stderr, "crest-run: {}\n", summary.error().text());
         return 1;
     }
     if (!summary->message.empty())
