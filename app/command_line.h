@@ -40,6 +40,15 @@ inline CLI::Validator wholeNumber() {
 inline CLI::Validator anyNumber() {
     return {[](std::string& text) { return detail::numberProblem<double>(text, "number"); }, ""};
 }
+/// The parser itself takes -1 for the largest number that there is.
+inline CLI::Validator unsignedNumber() {
+    return {[](std::string& text) {
+                if (text.starts_with('-') && detail::numberProblem<std::int64_t>(text, "").empty())
+                    return text + " is out of range: it must be 0 or more";
+                return detail::numberProblem<std::uint64_t>(text, "whole number");
+            },
+            ""};
+}
 namespace detail {
 inline CLI::Validator finiteNumber(bool (*isGood)(double), const char* wanted) {
     return {[=](std::string& text) {

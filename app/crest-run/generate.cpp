@@ -10,6 +10,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "app/command_line.h"
 #include "app/crest-run/commands.h"
 #include "app/crest-run/progress_line.h"
 #include "app/crest-run/text_lines.h"
@@ -129,6 +130,7 @@ void addDecodingOptions(CLI::App& command, eval::GenerationOptions& decoding) {
     command.add_option("--top-p", decoding.topP, "Draw from the fewest tokens that have this share")
         ->capture_default_str();
     command.add_option("--seed", decoding.seed, "Of the draws; the same for the same seed, prompt index and position")
+        ->check(unsignedNumber())
         ->capture_default_str();
 }
 

@@ -104,7 +104,7 @@ Result<ProbeTask> samplesTask(const std::string& text, const ProbeTaskOptions& o
         if (c == '*' || c == '!') // they have a meaning in a suite's file names
             c = '?';
     Json generation = {{"max_new_tokens", options.maxNew}};
-    if (options.temperature > 0)
+    if (options.temperature != 0) // of one that makes no sense the definition's reader says so
         generation.update({{"temperature", options.temperature}, {"top_k", options.topK}, {"top_p", options.topP}});
     const Json definition = {{"name", text.substr(0, equals)},
                              {"kind", "generation"},

@@ -88,6 +88,13 @@ private Q_SLOTS:
         QVERIFY(tuning("--keep-gb nan").contains("--keep-gb: nan is out of range: it must be 0 or more\n"));
         QVERIFY(!tuning("--keep-gb 1e-320").contains("--keep-gb"));
         QVERIFY(!tuning("--keep-gb 1e300").contains("keep_bytes")); // all that a disk can hold
+        const QStringList generate = words("generate --model a --prompts b --max-new 3 --seed");
+        QVERIFY(said(generate + words("-1")).contains("--seed: -1 is out of range: it must be 0 or more\n"));
+        QVERIFY(said(generate + words("18446744073709551616")).contains("--seed: 18446744073709551616 is too large\n"));
+        QVERIFY(said(generate + words("x")).contains("--seed: \"x\" is no whole number\n"));
+        const QStringList samples = probe("base") + words("--samples") + QStringList{QStringLiteral("a=%1").arg(sample("tasks/prompts.jsonl"))};
+        for (const char* temperature : {"nan", "-1"})
+            QVERIFY(said(samples + words("--temperature") + words(temperature)).contains("\"temperature\" must be a number from 0 to 100"));
         const QStringList eval = words("eval --model a --suite b --data c");
         QVERIFY(said(eval + words("--limit 0")).contains("--limit: 0 is out of range: it must be above 0\n"));
         QVERIFY(said(eval + words("--limit 1.5")).contains("--limit: \"1.5\" is no whole number\n"));
