@@ -13,6 +13,7 @@
 #include <CLI/CLI.hpp>
 
 #include "app/crest-run/commands.h"
+#include "core/base/counted.h"
 #include "core/base/units.h"
 #include "core/train/pretrain.h"
 
@@ -90,14 +91,32 @@ std::string eventLine(const train::PretrainEvent& e) {
     return line + (e.message.empty() ? e.kind : e.message);
 }
 
-void printEvent(const train::PretrainEvent& event, bool json) {
-    if (json) {
-        std::cout << canonicalJson(eventJson(event)) << std::endl;
-        return;
+/// Events as JSON, or in words on stderr: on a terminal progress is a line that changes, elsewhere a line now and then.
+class EventPrinter {
+public:
+    explicit EventPrinter(bool json)
+        : m_json(json) {}
+    void print(const train::PretrainEvent& event) {
+        if (m_json) {
+            std::cout << canonicalJson(eventJson(event)) << std::endl;
+            return;
+        }
+        const bool passing = event.kind == "progress";
+        if (m_terminal) {
+            std::fprintf(stderr, "\r\033[K%s%s", eventLine(event).c_str(), passing ? "" : "\n");
+            return;
+        }
+        const auto now = std::chrono::steady_clock::now();
+        if (passing && now - m_last < std::chrono::seconds(10))
+            return;
+        m_last = passing ? now : m_last;
+        std::fprintf(stderr, "%s\n", eventLine(event).c_str());
     }
-    const bool passing = event.kind == "progress";
-    std::fprintf(stderr, "\r\033[K%s%s", eventLine(event).c_str(), passing ? "" : "\n");
-}
+
+private:
+    bool m_json, m_terminal = ::isatty(STDERR_FILENO) == 1;
+    std::chrono::steady_clock::time_point m_last = std::chrono::steady_clock::now();
+};
 
 int runCommand(const PretrainArguments& arguments) {
     const auto give = [](const Error& error) {
@@ -111,14 +130,15 @@ int runCommand(const PretrainArguments& arguments) {
     options.outFolder = arguments.out.empty() ? config->series : arguments.out;
     options.jobs = arguments.jobs;
     options.threads = arguments.threads;
-    options.onEvent = [&](const train::PretrainEvent& event) { printEvent(event, arguments.json); };
+    EventPrinter printer(arguments.json);
+    options.onEvent = [&](const train::PretrainEvent& event) { printer.print(event); };
     std::stop_source source;
     const StopOnSignal watch(source);
     const auto summary = train::runPretrain(std::move(*config), options, JobContext(source.get_token()));
     if (!summary)
         return give(summary.error());
-    std::fprintf(stderr, "%d runs finished, %d were there already, %d failed%s.\n", summary->finished, summary->skipped,
-                 summary->failed, summary->stopped ? "; stopped, call again to go on" : "");
+    std::fprintf(stderr, "%s finished, %d were there already, %d failed%s.\n", counted(summary->finished, "run").c_str(),
+                 summary->skipped, summary->failed, summary->stopped ? "; stopped, call again to go on" : "");
     return summary->failed > 0 || summary->stopped ? 1 : 0;
 }
 

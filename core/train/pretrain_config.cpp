@@ -195,6 +195,9 @@ Result<PretrainConfig> parsePretrainConfig(const Json& json, const fs::path& con
 }
 
 Result<PretrainConfig> readPretrainConfig(const fs::path& file, const fs::path& textsFolder) {
+    std::error_code ignored;
+    if (!textsFolder.empty() && !fs::is_directory(textsFolder, ignored)) // other texts would be taken without a word
+        return fail(ErrorKind::NotFound, "There is no such folder of texts.", textsFolder.string());
     CREST_TRY(text, io::readTextFile(file, 10'000'000));
     CREST_TRY(json, parseJson(text, file.string()));
     return parsePretrainConfig(json, file, textsFolder);

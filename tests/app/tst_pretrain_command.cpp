@@ -287,6 +287,21 @@ private Q_SLOTS:
         QVERIFY(weightsBelow(disk.path) == m_weights);
     }
 
+    /// In a job's log there is no line that changes.
+    void whatIsNoTerminalGetsWholeLines() {
+        const Ended ended = Command(arguments("plain").mid(0, 3)).wait(); // without --json
+        QVERIFY2(ended.code == 0, ended.err.constData());
+        QVERIFY2(!ended.err.contains('\r') && !ended.err.contains('\x1b'), ended.err.constData());
+        QVERIFY2(ended.err.contains(": finished, other words ") && ended.err.endsWith("\n1 run finished, 0 were there already, 0 failed.\n"),
+                 ended.err.constData());
+    }
+
+    void aFolderOfTextsThatIsNoneIsSaid() {
+        const Ended ended = Command(arguments("nowhere") + QStringList{QStringLiteral("--texts"), QStringLiteral("no-such-folder")}).wait();
+        QCOMPARE(ended.code, 1);
+        QVERIFY2(ended.err.contains("no-such-folder: There is no such folder of texts."), ended.err.constData());
+    }
+
     void badConfigsNameFileAndKey_data() {
         QTest::addColumn<QString>("pointer");
         QTest::addColumn<QString>("value");
