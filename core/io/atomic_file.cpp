@@ -17,7 +17,8 @@ namespace fs = std::filesystem;
 
 Result<AtomicFile> AtomicFile::create(const fs::path& file) {
     static std::atomic<unsigned> counter{0};
-    if (!file.has_filename())
+    std::error_code ignored;
+    if (!file.has_filename() || fs::is_directory(file, ignored)) // known before anything is computed for it
         return fail(ErrorKind::OutOfRange, "This names a folder, not a file to write.", file.string());
     // A name that only a crash of this very process id can leave behind; O_EXCL notices it and takes the next.
     for (int attempt = 0;; ++attempt) {

@@ -117,6 +117,9 @@ private Q_SLOTS:
         fs::create_directories(folder / "f" / "inside");
         QVERIFY(!writeFileAtomic(folder / "f", "x"));
         QCOMPARE(entries(folder), std::size_t{1});
+        const auto early = AtomicFile::create(folder / "f"); // not after hours of work that were to go into it
+        QVERIFY(!early);
+        QCOMPARE(early.error().message, std::string("This names a folder, not a file to write."));
     }
     void killedBetweenWriteAndCommitKeepsTheOldFile() {
         const fs::path folder = at("killed");
