@@ -49,6 +49,18 @@ Result<study::StudyFolder> openDemoStudy(const std::string& out) {
     return made;
 }
 
+/// The probe that crest demo makes: what else there is in a study is somebody's own work.
+Result<study::Probe> demoProbe(const study::StudyFolder& folder) {
+    CREST_TRY(sample, ui::sampleStudy(ui::resourcesFolder()));
+    const auto& probes = folder.study().probes;
+    const auto found = std::ranges::find(probes, sample.probes.front());
+    if (found == probes.end())
+        return fail(ErrorKind::Mismatch,
+                    "This study holds no probe as crest demo makes it, so it is another one; choose another folder.",
+                    folder.path().string());
+    return *found;
+}
+
 void printProgress(const study::RunStatus& status) {
     std::cerr << fmt::format("\r\033[K{}/{}  {}  {:.0f}k tok/s  {} left", status.doneCells,
                              counted(status.totalCells, "cell"), status.phase, status.tokensPerSecond / 1000,
@@ -134,11 +146,7 @@ Result<void> demo(const DemoArguments& arguments) {
     QElapsedTimer clock;
     clock.start();
     CREST_TRY(folder, openDemoStudy(arguments.out));
-    if (folder.study().probes.empty() || folder.study().series.empty())
-        return fail(ErrorKind::Mismatch,
-                    "This study holds no probe, so it is none that crest demo made; choose another folder.",
-                    folder.path().string());
-    const study::Probe& probe = folder.study().probes.front();
+    CREST_TRY(probe, demoProbe(folder));
     const study::Study& study = folder.study();
     const ui::StudiedSeries scan = ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {});
     const auto series = std::ranges::find(scan.series, probe.series, &series::Series::name);

@@ -430,6 +430,14 @@ private Q_SLOTS:
         const Ended done = runCrest({QStringLiteral("demo"), QStringLiteral("--out"), out}, m_environment);
         QCOMPARE(done.code, 1);
         QVERIFY2(done.err.contains(QStringLiteral("no probe")), qPrintable(done.err));
+        // Somebody's own probe is not run, and not shown as if it were the demo's.
+        study.probes.push_back(study::baseEvaluation("mine", "s", {{"t", study::Role::InDistribution}}));
+        study.tasks.push_back({.name = "t", .textsPath = "t.jsonl", .dataHash = ""});
+        const QString own = m_dir.filePath(QStringLiteral("own probe"));
+        QVERIFY(study::StudyFolder::create(own.toStdString(), study).has_value());
+        const Ended refused = runCrest({QStringLiteral("demo"), QStringLiteral("--out"), own}, m_environment);
+        QCOMPARE(refused.code, 1);
+        QVERIFY2(refused.err.contains(QStringLiteral("as crest demo makes it")), qPrintable(refused.err));
     }
 
     void demoWithoutSampleOrRunnerSaysSo() {

@@ -133,7 +133,9 @@ Result<Json> readFigureRecord(const QString& path) {
     QFile file(path);
     if (!file.exists())
         return fail(ErrorKind::NotFound, "there is no such file", where);
-    if (QFileInfo(path).isDir() || !file.open(QIODevice::ReadOnly))
+    if (!QFileInfo(path).isFile()) // a device or a pipe could be read for ever
+        return fail(ErrorKind::Io, "this is no regular file", where);
+    if (!file.open(QIODevice::ReadOnly))
         return fail(ErrorKind::Io, "the file cannot be read", where);
     if (file.size() > kMostBytes)
         return fail(ErrorKind::OutOfRange, "the file is larger than any figure Crest writes (256 MB)", where);

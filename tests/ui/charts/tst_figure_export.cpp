@@ -416,6 +416,8 @@ private Q_SLOTS:
     void otherFilesAreRefusedInWords() {
         QVERIFY(ui::readFigureRecord(m_folder.filePath(QStringLiteral("absent.pdf"))).error().kind ==
                 ErrorKind::NotFound);
+        for (const char* odd : {"/dev/null", "/tmp"})
+            QVERIFY(ui::readFigureRecord(QString::fromLatin1(odd)).error().kind == ErrorKind::Io);
         const auto refuse = [this](const QByteArray& content, ErrorKind kind) {
             const QString path = m_folder.filePath(QStringLiteral("other"));
             QFile file(path);
