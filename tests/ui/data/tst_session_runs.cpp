@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+// Runs of a session, against a runner that only pretends to compute: planned, started, killed, continued, found again.
+#include <csignal>
+
+#include <unistd.h>
+
+#include "tests/ui/data/open_session.h"
+#include "ui/data/format.h"
+#include "ui/data/probe_loading.h"
+#include "ui/data/runner_supervisor.h"
+
+using namespace crest;
+using namespace crest::ui;
+using namespace crest::test;
+
+class TestSessionRuns : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void failedCellsAreListedAndTriedAgain() {
+        SessionFixture fixture;
+        fixture.useRunner(0, QStringLiteral("tokens-2M"));
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Failed));
+        // Of base + 2 gammas x 4 draws in 3 batches, the pretending runner still finishes the first cell of each.
+        QCOMPARE(one.session.runs()[0].failed.size(), std::size_t{6});
+        const auto listed = [&] {
+            return std::count_if(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
+                return issue.where.contains(QStringLiteral("tokens-2M")) &&
+                       issue.message.contains(QStringLiteral("Re-run failed"));
+            });
+        };
+        QTRY_COMPARE(listed(), 1); // of one checkpoint and one reason
+        QVERIFY(std::any_of(one.session.issues().begin(), one.session.issues().end(), [](const Issue& issue) {
+            return issue.where == QStringLiteral("series/tokens-2M, 6 cells") &&
+                   issue.details.contains(QStringLiteral("series/tokens-2M, gamma 0.1, noise draw 4"));
+        }));
+        fixture.useRunner(0);
+        one.session.resume(toQString(one.session.runs()[0].id));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QTRY_COMPARE(listed(), 0);
+    }
+
+    void aRunWaitsForItsDevice() {
+        SessionFixture fixture;
+        fixture.useDevices(R"({"devices":[{"name":"cpu","description":"2 cores","cores":2,"free_bytes":6e9,)"
+                           R"("total_bytes":8e9},{"name":"cuda:0","description":"NVIDIA H200","cores":0,)"
+                           R"("free_bytes":139e9,"total_bytes":141e9}],"reason":""})");
+        Session one;
+        QSignalSpy devices(&one.session, &StudySession::devicesChanged);
+        QCOMPARE(one.session.devices().size(), 1u); // the CPU is there from the start
+        one.session.findDevices();
+        QVERIFY(devices.wait(kWaitMs));
+        QCOMPARE(one.session.devices().size(), 2u);
+        QCOMPARE(one.session.devices()[0].label, QStringLiteral("CPU (2 cores)"));
+        QCOMPARE(one.session.devices()[1].label, QStringLiteral("NVIDIA H200 (139 GB free)"));
+        QCOMPARE(one.session.device(), QStringLiteral("cpu"));
+        one.session.chooseDevice(QStringLiteral("cuda:0"));
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QCOMPARE(one.session.runs()[0].device, std::string("cuda:0"));
+        QVERIFY(fixture.runnerArguments().contains(QStringLiteral("--device cuda:0")));
+        Session again; // the choice is remembered
+        QSignalSpy found(&again.session, &StudySession::devicesChanged);
+        again.session.findDevices();
+        QVERIFY(found.wait(kWaitMs));
+        QCOMPARE(again.session.device(), QStringLiteral("cuda:0"));
+    }
+
+    void withoutAnswerTheCpuIsThere_data() {
+        QTest::addColumn<QByteArray>("answer");
+        QTest::newRow("nothing") << QByteArray();
+        QTest::newRow("no JSON") << QByteArray("Segmentation fault");
+        QTest::newRow("other JSON") << QByteArray(R"({"devices":[3,{"name":7}]})");
+    }
+    void withoutAnswerTheCpuIsThere() {
+        QFETCH(QByteArray, answer);
+        const auto devices = devicesFromJson(answer);
+        QCOMPARE(devices.size(), 1u);
+        QCOMPARE(devices[0].name, QStringLiteral("cpu"));
+        QVERIFY(devices[0].label.startsWith(QStringLiteral("CPU (")));
+    }
+
+    void theReasonForNoGpuIsSaid() {
+        const auto devices = devicesFromJson(
+            R"({"devices":[{"name":"cpu","cores":1,"free_bytes":0,"total_bytes":0}],"reason":"No driver."})");
+        QCOMPARE(devices[0].label, QStringLiteral("CPU (1 core)"));
+        QCOMPARE(devices[0].detail, QStringLiteral("No driver."));
+    }
+
+    void planSaysWhatItCosts() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const auto plan = one.plan(fixture.probe(one.session));
+        QVERIFY2(plan.has_value(), qPrintable(one.problem));
+        QCOMPARE(plan->cellCount(), 4 * (1 + 2 * 4));
+        QCOMPARE(plan->cachedCellCount(), 0);
+        study::Probe wrong = fixture.probe(one.session);
+        wrong.strengths = {11};
+        QVERIFY(!one.plan(wrong));
+        QVERIFY(one.problem.contains(QStringLiteral("out of range")));
+        wrong = fixture.probe(one.session);
+        wrong.tasks.clear();
+        QVERIFY(!one.plan(wrong));
+        QVERIFY(one.problem.contains(QStringLiteral("at least one task")));
+    }
+
+    void theLatestPlanWins() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        std::vector<quint64> answers;
+        connect(&one.session, &StudySession::planReady, this,
+                [&](const PlanPreview& preview) { answers.push_back(preview.request); });
+        one.session.requestPlan(fixture.probe(one.session));
+        one.session.requestPlan(fixture.probe(one.session));
+        const quint64 last = one.session.requestPlan(fixture.probe(one.session));
+        QTRY_VERIFY(!answers.empty());
+        QTest::qWait(50);
+        QCOMPARE(answers, std::vector<quint64>{last});
+        one.session.disconnect(this);
+    }
+
+    void runsAndShowsTheNumbers() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const auto plan = one.plan(fixture.probe(one.session));
+        QVERIFY(plan.has_value());
+        one.session.run(*plan);
+        QVERIFY2(one.reaches(study::RunState::Done),
+                 one.failed.isEmpty() ? "" : qPrintable(one.failed[0][0].toString()));
+        QCOMPARE(one.session.runs().back().doneCells, plan->cellCount());
+        QCOMPARE(one.session.shownRun(), QString::fromStdString(one.session.runs().back().id));
+        QTRY_COMPARE(one.session.probeView().results ? one.session.probeView().results->rows.size() : 0u,
+                     plan->cells.size());
+        QCOMPARE(one.session.measuredResults(QStringLiteral("series/tokens-1M")), 9);
+        QCOMPARE(one.session.probeView().inflections.size(), 2u);
+        // What the window shows is what is stored.
+        const auto folder = study::StudyFolder::open(one.session.folder().toStdString());
+        const auto stored = loadProbeResults(*folder, "");
+        QVERIFY(stored.has_value());
+        auto shown = analysis::observationsOf(*one.session.probeView().results);
+        const auto kept = analysis::observationsOf(*stored);
+        QCOMPARE(shown.size(), kept.size());
+        for (std::size_t i = 0; i < shown.size(); ++i)
+            QVERIFY(shown[i].value == kept[i].value && shown[i].tokens == kept[i].tokens &&
+                    shown[i].strength == kept[i].strength);
+        // The same probe again: all of it is there. Another gamma more: just that is new.
+        QCOMPARE(one.plan(fixture.probe(one.session))->cachedCellCount(), plan->cellCount());
+        study::Probe more = fixture.probe(one.session);
+        more.strengths.push_back(0.2);
+        const auto wider = one.plan(more);
+        QCOMPARE(wider->cellCount() - wider->cachedCellCount(), 4 * 4);
+    }
+
+    void aKilledRunIsInterruptedAndContinues() {
+        SessionFixture fixture;
+        fixture.useRunner(40'000);
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const auto plan = one.plan(fixture.probe(one.session));
+        one.session.run(*plan);
+        QVERIFY(QTest::qWaitFor([&] { return !one.session.runs().empty() && one.session.runs().back().doneCells > 2; },
+                                kWaitMs));
+        QVERIFY(one.state() == study::RunState::Running);
+        QCOMPARE(::kill(static_cast<pid_t>(fixture.runnerPid()), SIGKILL), 0);
+        QVERIFY(one.reaches(study::RunState::Interrupted));
+        const auto kept = one.session.runs().back().doneCells;
+        QVERIFY(kept < plan->cellCount());
+        fixture.useRunner(0);
+        one.session.resume(QString::fromStdString(one.session.runs().back().id));
+        QVERIFY(one.reaches(study::RunState::Done));
+        QTRY_COMPARE(one.session.probeView().results->rows.size(), plan->cells.size());
+        QVERIFY(one.failed.isEmpty());
+    }
+
+    void aPlanHasOneRun() {
+        SessionFixture fixture;
+        fixture.useRunner(250'000); // some five seconds: control is looked at once a second
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const auto plan = one.plan(fixture.probe(one.session));
+        one.session.run(*plan);
+        one.session.run(*plan); // a double click
+        QVERIFY(QTest::qWaitFor([&] { return !one.session.runs().empty() && one.session.runs()[0].doneCells > 2; },
+                                kWaitMs));
+        one.session.run(*plan); // while it runs
+        const std::string id = one.session.runs()[0].id;
+        one.session.control(toQString(id), study::RunCommand::Stop);
+        QVERIFY(one.reaches(study::RunState::Stopped));
+        QVERIFY(one.session.runs()[0].doneCells < plan->cellCount());
+        fixture.useRunner(0);
+        one.session.run(*one.plan(fixture.probe(one.session))); // set up again after the stop: goes on
+        QVERIFY(one.reaches(study::RunState::Done));
+        QCOMPARE(one.session.runs().size(), std::size_t{1});
+        QCOMPARE(one.session.runs()[0].id, id);
+        QVERIFY(one.failed.isEmpty());
+    }
+
+    void closingLeavesTheRunAndOpeningFindsIt() {
+        SessionFixture fixture;
+        fixture.useRunner(250'000); // some five seconds
+        QString folder;
+        {
+            Session one;
+            QVERIFY(openWithTask(one, fixture));
+            folder = one.session.folder();
+            one.session.run(*one.plan(fixture.probe(one.session)));
+            QVERIFY(one.reaches(study::RunState::Running));
+        }
+        Session again;
+        QVERIFY(again.open(folder));
+        QVERIFY(again.reaches(study::RunState::Running));
+        again.session.control(QString::fromStdString(again.session.runs().back().id), study::RunCommand::Pause);
+        QVERIFY(again.reaches(study::RunState::Paused));
+        again.session.resume(QString::fromStdString(again.session.runs().back().id));
+        QVERIFY(again.reaches(study::RunState::Done));
+    }
+
+    void aRunnerThatDoesNotStartIsReported() {
+        SessionFixture fixture;
+        fixture.useScript(
+            QStringLiteral("echo x >> '%1'\necho 'libtorch_cpu.so: cannot open shared object file' >&2\nexit 127\n")
+                .arg(fixture.dir.filePath(QStringLiteral("starts"))));
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QTRY_VERIFY_WITH_TIMEOUT(one.failed.count() == 1, kWaitMs);
+        const QString message = one.failed[0][0].toString();
+        QVERIFY2(message.contains(QStringLiteral("libtorch_cpu.so: cannot open")) &&
+                     message.contains(QStringLiteral("log.txt")),
+                 qPrintable(message));
+        QFile starts(fixture.dir.filePath(QStringLiteral("starts")));
+        QVERIFY(starts.open(QIODevice::ReadOnly));
+        QCOMPARE(starts.readAll(), QByteArray("x\nx\nx\n"));
+        QVERIFY(one.state() == study::RunState::Queued); // the plan is kept; a later start takes it up
+        qputenv("CREST_RUN", "/nowhere/crest-run");
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QTRY_COMPARE(one.failed.count(), 2);
+        QVERIFY(one.failed[1][0].toString().contains(QStringLiteral("CREST_RUN")));
+    }
+};
+
+QTEST_GUILESS_MAIN(TestSessionRuns)
+#include "tst_session_runs.moc"
