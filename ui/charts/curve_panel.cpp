@@ -92,12 +92,12 @@ void CurvePanel::setXRange(double low, double high) {
     Q_EMIT viewChanged();
 }
 
-void CurvePanel::setCurveVisible(const std::string& id, bool visible) {
+void CurvePanel::setCurvesVisible(const Visibility& wanted) {
     analysis::FigurePanel shown = panel();
     for (auto* each : {&shown, &m_home})
         for (analysis::FigureCurve& curve : each->curves)
-            if (curve.id == id)
-                curve.visible = visible;
+            if (const auto one = wanted.find(curve.id); one != wanted.end())
+                curve.visible = one->second;
     hideHover();
     m_chart->setPanel(shown);
 }

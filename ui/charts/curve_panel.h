@@ -29,7 +29,7 @@ public:
 
     /// From a linked panel; emits nothing.
     void setXRange(double low, double high);
-    void setCurveVisible(const std::string& id, bool visible);
+    void setCurvesVisible(const Visibility& wanted);
     /// Changes the scale of an axis, fits its range to the data and forgets the zooms.
     void setScale(analysis::Dimension dimension, analysis::AxisScale scale);
 

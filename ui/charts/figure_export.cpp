@@ -126,7 +126,7 @@ QByteArray toSvg(const analysis::Figure& figure, FigurePainter& painter, const Q
     return place < 0 ? QByteArray() : bytes.insert(place, metadata.toUtf8());
 }
 
-Result<QByteArray> toPng(const analysis::Figure& figure, FigurePainter& painter, const QString& record, double dpi) {
+Result<QImage> toImage(const analysis::Figure& figure, FigurePainter& painter, const QString& record, double dpi) {
     const QSizeF size = painter.sizeMm() / 25.4 * dpi;
     if (size.width() * size.height() > kMostPixels)
         return fail(ErrorKind::OutOfRange,
@@ -145,13 +145,7 @@ Result<QByteArray> toPng(const analysis::Figure& figure, FigurePainter& painter,
     image.setText(QStringLiteral("Description"), description(figure));
     image.setText(QStringLiteral("Software"), creator());
     image.setText(QString::fromLatin1(kPngRecordKey), record);
-    QByteArray bytes;
-    QBuffer buffer(&bytes);
-    buffer.open(QIODevice::WriteOnly);
-    QImageWriter writer(&buffer, "png");
-    if (!writer.write(image))
-        return fail(ErrorKind::Internal, "the picture could not be encoded: " + writer.errorString().toStdString());
-    return bytes;
+    return image;
 }
 
 /// What `crest export` needs beside the figure's own options: paper, file, view.
@@ -210,14 +204,35 @@ Result<QByteArray> renderFigure(const analysis::Figure& asSeen, const ExportOpti
         shaped.columns = columnsOnPaper(figure, paper);
         return QByteArray::fromStdString(analysis::figureToTex(shaped, options.widthMm, options.panelHeightMm));
     }
+    if (options.format == FigureFormat::Png) {
+        CREST_TRY(image, figureImage(asSeen, asked));
+        return pngBytes(image);
+    }
     FigurePainter painter(figure, paper);
     const QString record = QString::fromStdString(analysis::figureRecord(figure));
-    if (options.format == FigureFormat::Png)
-        return toPng(figure, painter, record, options.dpi);
     QByteArray bytes =
         options.format == FigureFormat::Pdf ? toPdf(figure, painter, record) : toSvg(figure, painter, record);
     if (bytes.isEmpty())
         return fail(ErrorKind::Internal, "the figure could not be drawn");
+    return bytes;
+}
+
+Result<QImage> figureImage(const analysis::Figure& asSeen, const ExportOptions& asked) {
+    ExportOptions options = resolved(asked);
+    options.format = FigureFormat::Png;
+    CREST_CHECK(check(options));
+    const analysis::Figure figure = analysis::withCommandOptions(asSeen, commandOptions(asSeen, options));
+    FigurePainter painter(figure, {options.widthMm, options.panelHeightMm, options.fontPt, options.columns});
+    return toImage(figure, painter, QString::fromStdString(analysis::figureRecord(figure)), options.dpi);
+}
+
+Result<QByteArray> pngBytes(const QImage& image) {
+    QByteArray bytes;
+    QBuffer buffer(&bytes);
+    buffer.open(QIODevice::WriteOnly);
+    QImageWriter writer(&buffer, "png");
+    if (!writer.write(image))
+        return fail(ErrorKind::Internal, "the picture could not be encoded: " + writer.errorString().toStdString());
     return bytes;
 }
 

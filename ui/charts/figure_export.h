@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <QByteArray>
+#include <QImage>
 #include <QString>
 
 #include "core/base/result.h"
@@ -38,6 +39,10 @@ QString formatSuffix(FigureFormat format);
 /// The file's bytes. PDF and SVG hold vectors only, fonts embedded (PDF) or named (SVG). Errors: OutOfRange (a setting,
 /// or a picture beyond 200 million pixels), Internal. GUI thread.
 Result<QByteArray> renderFigure(const analysis::Figure& figure, const ExportOptions& options);
+/// What a PNG shows, with its texts; GUI thread. Errors: as renderFigure.
+Result<QImage> figureImage(const analysis::Figure& figure, const ExportOptions& options);
+/// Encoded, which takes longer than drawing it; any thread.
+Result<QByteArray> pngBytes(const QImage& image);
 /// renderFigure, written by temporary file, sync and rename. Errors: also NoSpace and Io, naming the path.
 Result<void> exportFigure(const analysis::Figure& figure, const ExportOptions& options, const QString& path);
 /// The writing alone; any thread.

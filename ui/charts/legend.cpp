@@ -216,7 +216,7 @@ void Legend::setCurves(const std::vector<analysis::FigureCurve>& curves) {
         }
         auto* button = new LegendButton(curves[i], this);
         connect(button, &LegendButton::toggleAsked, this, [this, button] {
-            Q_EMIT visibilityAsked(QString::fromStdString(button->curve().id), !button->curve().visible);
+            Q_EMIT visibilityAsked({{button->curve().id, !button->curve().visible}});
         });
         connect(button, &LegendButton::soloAsked, this, [this, button] { solo(button->curve().id); });
         button->show();
@@ -229,12 +229,10 @@ void Legend::setCurves(const std::vector<analysis::FigureCurve>& curves) {
 void Legend::solo(const std::string& id) {
     const bool alone = std::all_of(m_buttons.begin(), m_buttons.end(),
                                    [&](const LegendButton* b) { return b->curve().visible == (b->curve().id == id); });
-    const std::vector<LegendButton*> buttons = m_buttons; // the receiver answers with setCurves
-    for (const LegendButton* each : buttons) {
-        const bool wanted = alone || each->curve().id == id;
-        if (each->curve().visible != wanted)
-            Q_EMIT visibilityAsked(QString::fromStdString(each->curve().id), wanted);
-    }
+    Visibility wanted; // all at once: every panel is drawn once
+    for (const LegendButton* each : m_buttons)
+        wanted[each->curve().id] = alone || each->curve().id == id;
+    Q_EMIT visibilityAsked(wanted);
 }
 
 LegendButton* Legend::button(const std::string& id) const {

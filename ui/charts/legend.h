@@ -9,6 +9,7 @@
 
 #include "core/analysis/figure.h"
 #include "ui/charts/palette.h"
+#include "ui/charts/panel_chart.h"
 
 namespace crest::ui {
 
@@ -84,7 +85,7 @@ public:
     int heightForWidth(int width) const override;
 
 Q_SIGNALS:
-    void visibilityAsked(const QString& id, bool visible);
+    void visibilityAsked(const crest::ui::Visibility& wanted);
 
 protected:
     void paintEvent(QPaintEvent*) override;

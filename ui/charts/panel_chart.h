@@ -3,6 +3,8 @@
 // CurvePanel and the exports show this same item, so both look alike.
 #pragma once
 
+#include <map>
+#include <string>
 #include <vector>
 
 #include <QtCharts/QAreaSeries>
@@ -14,6 +16,9 @@
 #include "ui/charts/palette.h"
 
 namespace crest::ui {
+
+/// Which curves are to be seen, by id.
+using Visibility = std::map<std::string, bool>;
 
 /// Room around the plot area, in scene units.
 struct PanelMargins {

@@ -42,8 +42,7 @@ PanelGrid::PanelGrid(QWidget* parent)
     m_scroll->viewport()->setAutoFillBackground(false); // the chart's ground shows through
     m_content->setAutoFillBackground(false);
     setFocusPolicy(Qt::StrongFocus);
-    connect(m_legend, &Legend::visibilityAsked, this,
-            [this](const QString& id, bool visible) { setCurveVisible(id.toStdString(), visible); });
+    connect(m_legend, &Legend::visibilityAsked, this, &PanelGrid::setCurvesVisible);
     for (QTimer* timer : {&m_takeTimer, &m_updateTimer, &m_alignTimer})
         timer->setSingleShot(true);
     connect(&m_takeTimer, &QTimer::timeout, this, &PanelGrid::takeNext);
@@ -251,15 +250,16 @@ void PanelGrid::alignOne() {
     }
 }
 
-void PanelGrid::setCurveVisible(const std::string& id, bool visible) {
-    m_visible[id] = visible;
+void PanelGrid::setCurvesVisible(const Visibility& wanted) {
+    for (const auto& [id, visible] : wanted)
+        m_visible[id] = visible;
     for (auto* figure : {&m_source, &m_figure})
         for (analysis::FigurePanel& panel : figure->panels)
             for (analysis::FigureCurve& curve : panel.curves)
-                if (curve.id == id)
-                    curve.visible = visible;
+                if (const auto one = wanted.find(curve.id); one != wanted.end())
+                    curve.visible = one->second;
     for (CurvePanel* panel : m_panels)
-        panel->setCurveVisible(id, visible);
+        panel->setCurvesVisible(wanted);
     m_legend->setCurves(analysis::distinctCurves(m_figure));
     alignSoon(); // what is left out is said in the notes
     Q_EMIT figureChanged();

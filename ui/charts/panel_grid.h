@@ -33,7 +33,7 @@ public:
     /// The figure as seen.
     const analysis::Figure& figure() const { return m_figure; }
 
-    void setCurveVisible(const std::string& id, bool visible);
+    void setCurvesVisible(const Visibility& wanted);
     /// All panels between their given scale and the other one.
     void toggleLog(analysis::Dimension dimension);
     void resetZoom();

@@ -32,6 +32,7 @@ void CurvesPage::fillRuns() {
     }
     refill(m_run, runs);
     m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
+    m_run->setToolTip(m_run->currentText()); // which the bar cuts
     m_run->setVisible(m_run->count() > 1); // one that is alone is named in Runs
     m_runLabel->setVisible(m_run->count() > 1);
     if (!hasFigure())
@@ -133,8 +134,10 @@ void CurvesPage::showShare() {
     if (!results || results->plan.probe.kind != study::kInterpolation)
         return;
     const std::vector<double>& shares = results->plan.probe.strengths;
+    Visibility wanted;
     for (std::size_t i = 0; i < shares.size(); ++i)
-        m_grid->setCurveVisible(analysis::curveId(*results, shares[i]), m_share->chosen() < 0 || m_share->chosen() == static_cast<int>(i));
+        wanted[analysis::curveId(*results, shares[i])] = m_share->chosen() < 0 || m_share->chosen() == static_cast<int>(i);
+    m_grid->setCurvesVisible(wanted);
 }
 
 /// Each figure keeps what its vertical axis showed last.
