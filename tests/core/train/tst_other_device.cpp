@@ -254,6 +254,22 @@ private Q_SLOTS:
         settings.maxSteps = 3;
         QCOMPARE(plannedTrainingBytes(plan, spec, 1).peak, trainingMemory(spec, settings, 255, 1, false, Operations::Plain).peak());
         QVERIFY(plannedTrainingBytes(plan, spec, 1).peak != onCpu);
+        // One worker computes there, and the runner itself lies elsewhere.
+        plan.probe.kind = study::kFineTuning;
+        plan.tasks.emplace_back(), plan.checkpoints.emplace_back();
+        plan.taskTokens = {10};
+        plan.cells.assign(6, {0, 1e-3, 1, {"key"}, {0}});
+        for (std::size_t i = 0; i < plan.cells.size(); ++i)
+            plan.cells[i].seed = static_cast<std::int64_t>(i);
+        const auto costOf = [&] {
+            return study::planCost(plan, {spec}, 0, 4, {}, [&](const series::DecoderSpec& of, int threads) {
+                return plannedTrainingBytes(plan, of, threads);
+            });
+        };
+        QCOMPARE(costOf().trainings, std::int64_t{6});
+        QCOMPARE(costOf().memoryBytes, trainingMemory(spec, settings, 255, 1, false, Operations::Plain).peak());
+        plan.device = "cpu";
+        QVERIFY(costOf().memoryBytes > 4 * onCpu);
     }
 
     /// By the device's own error, from next to no room to enough.
