@@ -2,6 +2,7 @@
 #include "core/eval/embedding.h"
 
 #include <algorithm>
+#include <functional>
 #include <numeric>
 
 namespace crest::eval {
@@ -42,8 +43,10 @@ void gather(const Decoder& decoder, WeightSource& source, int tensor, std::span<
         for (; i < order.size() && rowOf(order[i]) == row; ++i)
             for (std::size_t k = 0; k < x.size(); ++k) {
                 float* to = base[k] + order[i] * width;
-                for (std::int64_t j = 0; j < width; ++j)
-                    to[j] = add ? to[j] + out[k][j] : out[k][j];
+                if (add)
+                    std::transform(to, to + width, out[k], to, std::plus<float>());
+                else
+                    std::copy_n(out[k], width, to);
             }
     }
     if (releases)

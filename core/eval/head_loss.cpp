@@ -18,8 +18,8 @@ using series::TensorSlot;
 
 namespace {
 
-constexpr std::int64_t kLogitBytes = 1 << 20; ///< logits held at a time
-constexpr std::int64_t kLeastRows = 64;
+constexpr std::int64_t kLogitBytes = 1 << 18; ///< logits held at a time: they and the head's rows share a cache
+constexpr std::int64_t kLeastRows = 64, kLeastTokens = 128;
 constexpr std::int64_t kPackedRows = model::AmxForward::kTile;
 
 double logAddExp(double a, double b) {
@@ -128,7 +128,7 @@ void HeadLoss::reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t 
 
 void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::int64_t firstId, Running& running) {
     const std::int64_t size = weight.size(0), tokens = x.size(0);
-    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size) / 8 * 8, 64, 1024);
+    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size) / 8 * 8, kLeastTokens, 1024);
     for (std::int64_t token = 0; token < tokens; token += step) {
         const std::int64_t count = std::min(step, tokens - token);
         at::Tensor logits = m_decoder.buffer("logits", count, size);
