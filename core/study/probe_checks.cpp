@@ -11,6 +11,7 @@
 #include "core/data/tuning_settings.h"
 #include "core/study/finer_rates.h"
 #include "core/study/planner.h"
+#include "core/text/unicode.h"
 
 namespace crest::study {
 namespace {
@@ -61,6 +62,10 @@ Result<void> checkTuningTask(const Task& task) {
 
 Result<void> checkTask(const Task& task) {
     CREST_CHECK(checkName(task.name, "task"));
+    if (!text::isValidUtf8(task.textsPath)) // study.json could not hold it
+        return outOfRange(fmt::format("Task \"{}\": a name in the path of its data is no UTF-8 (from an older system, say). Rename "
+                                      "it, as convmv does.",
+                                      task.name));
     if (task.kind == TaskKind::TuningLoss)
         return checkTuningTask(task);
     if (task.kind == TaskKind::Suite)

@@ -23,6 +23,7 @@ private Q_SLOTS:
         QTest::newRow("gamma 0") << 1 << "above 0";
         QTest::newRow("gamma 11") << 2 << "at most 10";
         QTest::newRow("gamma NaN") << 3 << "out of range";
+        QTest::newRow("a path that study.json cannot hold") << 19 << "a name in the path of its data is no UTF-8";
         QTest::newRow("gamma 10.0001") << 17 << "10.0001 is out of range";
         QTest::newRow("bfloat16 just below 0.02") << 18 << "Gamma 0.019999 needs float32";
         QTest::newRow("descending") << 4 << "ascend";
@@ -101,6 +102,10 @@ private Q_SLOTS:
             break;
         case 18:
             probe.strengths = {0.019999}, probe.compute = ComputeType::BFloat16;
+            break;
+        case 19:
+            place.study.tasks[0].textsPath = (place.root / "h\xe9ld.txt").string();
+            spill(place.study.tasks[0].textsPath, std::string(4000, 'a'));
             break;
         default:
             QFAIL("no such case");
