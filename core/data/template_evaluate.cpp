@@ -10,7 +10,7 @@
 namespace crest::data::tpl {
 namespace {
 
-constexpr int kDeepest = 600;      ///< of expressions inside of each other, those of macros that are called included
+constexpr int kDeepestExpression = 600;      ///< of expressions inside of each other, those of macros that are called included
 constexpr int kDeepestValue = 64;  ///< lists inside of each other
 
 /// What Jinja's filters make of an undefined value: they take it for an empty text or list.
@@ -59,8 +59,8 @@ Result<bool> Renderer::holds(const Node& node) {
 
 Result<Value> Renderer::evaluate(const Node& node) {
     CREST_CHECK(m_budget.step());
-    if (++m_depth > kDeepest)
-        return fail(ErrorKind::OutOfRange, fmt::format("expressions deeper than {} levels", kDeepest));
+    if (++m_depth > kDeepestExpression)
+        return fail(ErrorKind::OutOfRange, fmt::format("expressions deeper than {} levels", kDeepestExpression));
     auto value = evaluateOne(node);
     --m_depth;
     return value;
