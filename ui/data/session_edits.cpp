@@ -116,19 +116,29 @@ void StudySession::Private::keepMoved(const Located& found) {
 namespace {
 
 /// Replaces the one of that name, or adds it.
-template<class T> void put(std::vector<T>& all, const T& one) {
-    const auto at = std::find_if(all.begin(), all.end(), [&](const T& other) { return other.name == one.name; });
+void put(std::vector<study::Task>& all, const study::Task& one) {
+    const auto at = std::find_if(all.begin(), all.end(), [&](const study::Task& other) { return other.name == one.name; });
     if (at == all.end())
         all.push_back(one);
     else
         *at = one;
 }
 
+/// Probes are in the order in which they were last touched: a study that is opened stands at the last.
+void putLast(std::vector<study::Probe>& all, const study::Probe& one) {
+    std::erase_if(all, [&](const study::Probe& other) { return other.name == one.name; });
+    all.push_back(one);
+}
+
 } // namespace
 
 void StudySession::setProbe(const study::Probe& probe) {
     study::Study changed = d->study;
-    put(changed.probes, probe);
+    const auto& known = d->study.probes;
+    const bool same = std::find(known.begin(), known.end(), probe) != known.end();
+    putLast(changed.probes, probe);
+    if (same && d->folder && changed != d->study)
+        return d->applyStudy(changed); // it only comes last: nothing to take back
     d->edit(tr("edit probe"), std::move(changed));
 }
 
@@ -143,7 +153,7 @@ void StudySession::addTasks(const std::vector<study::Task>& tasks, const std::op
     for (const study::Task& task : tasks)
         put(changed.tasks, task);
     if (probe)
-        put(changed.probes, *probe);
+        putLast(changed.probes, *probe);
     d->edit(tasks.size() == 1 ? tr("add task") : tr("add tasks"), std::move(changed));
 }
 

@@ -112,7 +112,7 @@ public:
 
     // Probes. Edits go through the undo stack.
     QUndoStack* undoStack();
-    void setProbe(const study::Probe& probe); ///< replaces the probe of that name, or adds it; undoable
+    void setProbe(const study::Probe& probe); ///< as the study's last; one of that name goes; undoable
     void addTask(const study::Task& task);    ///< undoable
     /// Adds tasks, and with them the probe that uses them, as one edit; tasks of the same names are replaced. Undoable.
     void addTasks(const std::vector<study::Task>& tasks, const std::optional<study::Probe>& probe);

@@ -20,6 +20,7 @@
 
 #include "ui/data/format.h"
 #include "ui/window/icons.h"
+#include "ui/window/number_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -38,7 +39,7 @@ constexpr Preset kPresets[] = {
     {"One column, 84 mm", 84, 8}, {"Two columns, 174 mm", 174, 8}, {"Slide, 280 mm", 280, 14}, {"Custom", 0, 0}};
 
 QDoubleSpinBox* length(double low, double high, double step, const QString& suffix, const QString& name) {
-    auto* box = new QDoubleSpinBox;
+    auto* box = new DecimalBox;
     box->setRange(low, high);
     box->setSingleStep(step);
     box->setDecimals(1);
@@ -88,7 +89,7 @@ void ExportDialog::setupFields(const QString& name, const QString& folder) {
     m_width = length(20, 2000, 1, tr(" mm"), tr("Width"));
     m_height = length(15, 1000, 1, tr(" mm"), tr("Panel height"));
     m_font = length(3, 72, 0.5, tr(" pt"), tr("Font size"));
-    m_dpi = new QSpinBox;
+    m_dpi = new WholeBox;
     m_dpi->setRange(72, 1200);
     m_dpi->setSuffix(tr(" dpi"));
     m_dpi->setAlignment(Qt::AlignRight);
@@ -186,6 +187,7 @@ void ExportDialog::connectFields() {
         connect(box, &QCheckBox::toggled, this, &ExportDialog::validate);
     connect(m_folder, &QLineEdit::textChanged, this, &ExportDialog::validate);
     connect(m_name, &QLineEdit::textChanged, this, &ExportDialog::validate);
+    whenTyped(this, [this] { validate(); });
     connect(&m_previewTimer, &QTimer::timeout, this, &ExportDialog::showPreview);
 }
 
@@ -209,6 +211,8 @@ void ExportDialog::validate() {
         problem = tr("The file needs a name without a slash.");
     else if (m_folder->text().trimmed().isEmpty())
         problem = tr("Choose a folder.");
+    if (const QString typed = typedProblem(this); !typed.isEmpty())
+        problem = typed;
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
     m_export->setEnabled(problem.isEmpty() && m_jobs.empty());
@@ -266,17 +270,29 @@ void ExportDialog::start() {
     QTimer::singleShot(0, this, &ExportDialog::drawNext);
 }
 
+Result<ExportDialog::Output> ExportDialog::draw(const Job& job) const {
+    Output out{job.path, {}, {}};
+    if (job.format == FigureFormat::Png) {
+        CREST_TRY(picture, figureImage(job.figure, options(job.format)));
+        out.picture = std::move(picture);
+    } else {
+        CREST_TRY(bytes, renderFigure(job.figure, options(job.format)));
+        out.bytes = std::move(bytes);
+    }
+    return out;
+}
+
 void ExportDialog::drawNext() {
     if (m_jobs.empty())
         return write();
     const Job job = std::move(m_jobs.back());
     m_jobs.pop_back();
-    auto bytes = renderFigure(job.figure, options(job.format));
-    if (!bytes) {
+    auto drawn = draw(job);
+    if (!drawn) {
         m_jobs.clear();
-        return finish(toQString(bytes.error().text()));
+        return finish(toQString(drawn.error().text()));
     }
-    m_outputs.push_back({job.path, std::move(*bytes)});
+    m_outputs.push_back(std::move(*drawn));
     m_progress->setValue(static_cast<int>(m_outputs.size()));
     QTimer::singleShot(0, this, &ExportDialog::drawNext);
 }
@@ -286,9 +302,12 @@ void ExportDialog::write() {
         [outputs = m_outputs, folder = m_folder->text()](const JobContext&) {
             if (!QDir().mkpath(folder))
                 return QObject::tr("%1: the folder could not be made.").arg(folder);
-            for (const Output& output : outputs)
-                if (const auto written = writeFigureFile(output.bytes, output.path); !written)
+            for (const Output& output : outputs) {
+                const auto bytes = output.picture.isNull() ? Result<QByteArray>(output.bytes) : pngBytes(output.picture);
+                const auto written = bytes ? writeFigureFile(*bytes, output.path) : Result<void>(fail(bytes.error()));
+                if (!written)
                     return toQString(written.error().text());
+            }
             return QString();
         },
         [this](const QString& problem) { finish(problem); });
@@ -314,13 +333,12 @@ void ExportDialog::showPreview() {
     ExportOptions wanted = options(FigureFormat::Png);
     const double ratio = devicePixelRatioF();
     wanted.dpi = std::clamp(kPreviewSize.width() * ratio / (wanted.widthMm / 25.4), 30.0, 300.0);
-    const auto bytes = renderFigure(m_figure, wanted);
-    QPixmap picture;
-    if (!bytes || !picture.loadFromData(*bytes)) {
-        m_preview->setText(bytes ? tr("No preview") : toQString(bytes.error().text()));
+    const auto drawn = figureImage(m_figure, wanted);
+    if (!drawn) {
+        m_preview->setText(toQString(drawn.error().text()));
         return;
     }
-    picture = picture.scaled(kPreviewSize * ratio, Qt::KeepAspectRatio, Qt::SmoothTransformation);
+    QPixmap picture = QPixmap::fromImage(drawn->scaled(kPreviewSize * ratio, Qt::KeepAspectRatio, Qt::SmoothTransformation));
     picture.setDevicePixelRatio(ratio);
     m_preview->setPixmap(picture);
 }

@@ -39,6 +39,7 @@ private:
     struct Output {
         QString path;
         QByteArray bytes;
+        QImage picture; ///< of a PNG, instead: encoded as it is written
     };
     struct Job {
         analysis::Figure figure;
@@ -54,6 +55,7 @@ private:
     ExportSettings settings() const;
     ExportOptions options(FigureFormat format) const;
     void start();
+    Result<Output> draw(const Job& job) const;
     void drawNext();
     void write();
     void finish(const QString& problem);

@@ -122,8 +122,8 @@ void PromptsDialog::validate() {
         problem = tr("The prompts need a name.");
     else if (nameIsTaken())
         problem = tr("This study has a task of this name already.");
-    if (problem.isEmpty())
-        problem = typedProblem(this);
+    if (const QString typed = typedProblem(this); !typed.isEmpty())
+        problem = typed;
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)

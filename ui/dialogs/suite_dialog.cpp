@@ -38,7 +38,7 @@ QString settingsFile() {
 }
 
 QSpinBox* spin(int low, int high, const QString& special, const QString& what, const QString& name) {
-    auto* box = new QSpinBox;
+    auto* box = new WholeBox;
     box->setRange(low, high);
     box->setValue(low);
     box->setSpecialValueText(special);
@@ -167,6 +167,7 @@ void SuiteDialog::setupLayout() {
     form->addRow(tr("&Role"), m_role);
     form->addRow(buttons);
     connect(buttons, &QDialogButtonBox::rejected, this, &QDialog::reject);
+    whenTyped(this, [this] { showState(); });
     connect(buttons, &QDialogButtonBox::accepted, this, [this] {
         if (m_folder->text() != shippedDataOf(m_readFile)) // that one is found without being remembered
             QSettings(settingsFile(), QSettings::IniFormat).setValue(kFolderKey, m_folder->text());
@@ -257,7 +258,8 @@ void SuiteDialog::lookForData() {
 
 void SuiteDialog::showState() {
     const std::vector<int> wanted = m_model.wanted();
-    QString text = m_problem;
+    const QString typed = typedProblem(this);
+    QString text = typed.isEmpty() ? m_problem : typed;
     const int current = m_table->currentIndex().row();
     if (text.isEmpty() && m_folder->text().trimmed().isEmpty())
         text = tr("Name the folder that holds the data. Crest never downloads: the files are those that the tasks' "
@@ -274,7 +276,7 @@ void SuiteDialog::showState() {
     m_state->setText(text);
     const bool missing = std::any_of(wanted.begin(), wanted.end(), [this](int row) { return m_model.isMissing(row); });
     if (m_add) {
-        m_add->setEnabled(!wanted.empty() && !missing && !m_folder->text().trimmed().isEmpty());
+        m_add->setEnabled(typed.isEmpty() && !wanted.empty() && !missing && !m_folder->text().trimmed().isEmpty());
         m_add->setText(wanted.size() > 1 ? tr("Add %1 tasks").arg(wanted.size()) : tr("Add task"));
     }
 }

@@ -78,8 +78,8 @@ void TextDialog::validate() {
         problem = tr("This study has a text of this name already.");
     else if (m_stride->value() > m_window->value())
         problem = tr("The stride cannot be larger than the window.");
-    if (problem.isEmpty())
-        problem = typedProblem(this);
+    if (const QString typed = typedProblem(this); !typed.isEmpty())
+        problem = typed;
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)

@@ -32,6 +32,12 @@ int firstUsable(const std::vector<series::Series>& all) {
     return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());
 }
 
+const study::Probe* lastProbe(const StudySession& session) {
+    const std::vector<study::Probe>& probes = session.study().probes; // the last one is the last that was touched
+    const auto last = std::find_if(probes.rbegin(), probes.rend(), [&](const study::Probe& one) { return seriesNamed(session, one.series); });
+    return last == probes.rend() ? nullptr : &*last;
+}
+
 Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates) {
     Json settings = {{"data_task", dataTask}, {"training", train::toJson(train::FineTuneSettings{})}};
     if (interpolates)

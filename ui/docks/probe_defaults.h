@@ -22,6 +22,9 @@ bool hasInitStd(const series::Series& one);
 /// The first series of which something can be measured; -1 where there is none.
 int firstUsable(const std::vector<series::Series>& all);
 
+/// The one that was set up or run last, of the series that are there; null where there is none.
+const study::Probe* lastProbe(const StudySession& session);
+
 /// Settings of a probe that trains.
 Json usualTuning(const std::string& dataTask, const std::vector<double>& rates, bool interpolates);
 

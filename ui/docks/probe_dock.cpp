@@ -20,6 +20,7 @@
 #include "ui/docks/task_roles.h"
 #include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
+#include "ui/window/number_box.h"
 #include "ui/window/row_form.h"
 
 namespace crest::ui {
@@ -31,12 +32,12 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_scale(new QComboBox)
     , m_compute(new QComboBox)
     , m_device(new QComboBox)
-    , m_seeds(new QSpinBox)
-    , m_group(new QSpinBox)
+    , m_seeds(new WholeBox)
+    , m_group(new WholeBox)
     , m_data(new QComboBox)
-    , m_epochs(new QSpinBox)
-    , m_batch(new QSpinBox)
-    , m_loraRank(new QSpinBox)
+    , m_epochs(new WholeBox)
+    , m_batch(new WholeBox)
+    , m_loraRank(new WholeBox)
     , m_extras(new TuningExtras)
     , m_rate(new StrengthEdit)
     , m_strengths(new StrengthEdit)
@@ -55,7 +56,8 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
 }
 
 void ProbeDock::loadStudy() {
-    const QString before = m_series->currentText();
+    const study::Probe* last = m_studyFolder != m_session.folder() ? lastProbe(m_session) : nullptr;
+    const QString before = last ? toQString(last->series) : m_series->currentText();
     m_series->clear();
     for (const series::Series& one : m_session.series())
         m_series->addItem(toQString(one.name));
@@ -91,6 +93,8 @@ QString ProbeDock::fieldProblem() const {
         return {};
     if (const QString problem = m_strengths->strengths().problem; !problem.isEmpty())
         return problem;
+    if (const QString problem = typedProblem(widget()); !problem.isEmpty())
+        return problem;
     if (trains())
         if (const QString problem = m_extras->problem(m_loraRank->value() > 0); !problem.isEmpty())
             return problem;
@@ -105,7 +109,7 @@ bool ProbeDock::fieldsAreGood() const {
     return fieldProblem().isEmpty();
 }
 
-/// A study that was opened shows the kind of its newest probe; an edit (an undo, too) of a probe shows that one's kind.
+/// A study that was opened shows the kind of its last probe; an edit (an undo, too) of a probe shows that one's kind.
 void ProbeDock::chooseKind() {
     const std::vector<study::Probe>& probes = m_session.study().probes;
     const bool opened = m_studyFolder != m_session.folder();
@@ -190,9 +194,9 @@ void ProbeDock::showProbe() {
         if (const std::vector<double> grid = study::gridOf(m_probe); m_strengths->strengths().values != grid)
             m_strengths->setStrengths(grid);
         if (m_probe.seeds > 0)
-            m_seeds->setValue(static_cast<int>(m_probe.seeds));
+            showNumber(m_seeds, static_cast<int>(m_probe.seeds));
         if (isKind(study::kQuantisation))
-            m_group->setValue(groupOf(m_probe));
+            showNumber(m_group, groupOf(m_probe));
         if (trains())
             showTuning();
         m_scale->setCurrentIndex(m_scale->findData(static_cast<int>(m_probe.noiseScale)));
@@ -208,9 +212,9 @@ void ProbeDock::showTuning() {
     if (const int at = m_data->findData(dataTask); at >= 0)
         m_data->setCurrentIndex(at);
     const Json training = m_probe.settings.value("training", Json::object());
-    m_epochs->setValue(training.value("epochs", 1));
-    m_batch->setValue(training.value("batch_examples", 16));
-    m_loraRank->setValue(training.value("lora_rank", 0));
+    showNumber(m_epochs, training.value("epochs", 1));
+    showNumber(m_batch, training.value("batch_examples", 16));
+    showNumber(m_loraRank, training.value("lora_rank", 0));
     m_extras->showSettings(m_probe.settings);
     if (const double rate = m_probe.settings.value("learning_rate", 0.0); rate > 0 && m_rate->strengths().values != std::vector{rate})
         m_rate->setStrengths({rate});

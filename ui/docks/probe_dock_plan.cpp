@@ -10,6 +10,7 @@
 #include "ui/docks/probe_defaults.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/window/icons.h"
+#include "ui/window/number_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -66,17 +67,19 @@ void ProbeDock::showPlan() {
     m_ready = known && m_plan->cost.fresh > 0 && !atWork;
     // Of what is still to be measured the best may be among; cells that failed will not come.
     m_finer->setReady(known && !atWork && m_plan->cost.cached > 0 && (m_plan->cost.fresh == 0 || state == study::RunState::Failed));
-    if (atWork)
-        button = tr("This probe is at work");
+    if (atWork) // by what Runs says of it
+        button = state == study::RunState::Paused   ? tr("This probe is paused")
+                 : state == study::RunState::Queued ? tr("This probe waits for a runner")
+                                                    : tr("This probe is at work");
     else if (known)
         button = m_plan->cost.fresh > 0 ? tr("Run %1").arg(countText(m_plan->cost.fresh, "cell")) : tr("Nothing new to run");
     m_run->setText(button);
     styleRun();
     m_run->setAccessibleName(button);
-    if (known)
+    if (atWork || !m_session.isOpen() || !problem.isEmpty())
+        m_cost->clear(); // at work, how far it is stands in Runs
+    else if (known)
         m_cost->setText(costText(m_plan->cost));
-    else if (!m_session.isOpen() || !problem.isEmpty())
-        m_cost->clear();
     else if (!m_plan && m_cost->text().isEmpty())
         m_cost->setText(tr("Planning..."));
     m_cost->setVisible(!m_cost->text().isEmpty());
@@ -100,10 +103,13 @@ void ProbeDock::styleRun() {
         icon(QStringLiteral("run"), m_ready ? std::optional(colors.color(QPalette::ButtonText)) : std::nullopt));
 }
 
+/// What stands in the fields is what runs: a number that was typed and not taken yet is planned first, for another click.
 void ProbeDock::run() {
+    takeTyped(widget());
     if (!m_ready || !m_plan || !m_plan->plan)
         return;
     const study::Plan plan = *m_plan->plan;
+    store(); // a probe that was run as it was offered is the study's last, too
     m_ready = false;
     m_plan.reset();
     m_session.run(plan);

@@ -14,6 +14,7 @@
 #include "ui/docks/task_roles.h"
 #include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
+#include "ui/window/number_box.h"
 #include "ui/window/row_form.h"
 #include "ui/window/theme.h"
 
@@ -181,6 +182,10 @@ void ProbeDock::connectFields() {
     connect(m_rate, &QLineEdit::editingFinished, this, &ProbeDock::store);
     for (const QSpinBox* box : {m_group, m_epochs, m_batch, m_loraRank})
         connect(box, &QSpinBox::valueChanged, this, editedAndStored);
+    whenTyped(widget(), [this] {
+        if (!m_showing)
+            showPlan(); // or why there is none
+    });
     connect(m_extras, &TuningExtras::edited, this, &ProbeDock::edited);
     connect(m_extras, &TuningExtras::settled, this, &ProbeDock::store);
     connect(m_data, &QComboBox::activated, this, editedAndStored);

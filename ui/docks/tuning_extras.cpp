@@ -14,6 +14,7 @@
 #include <QVBoxLayout>
 
 #include "ui/data/format.h"
+#include "ui/window/number_box.h"
 #include "ui/window/row_form.h"
 #include "ui/window/theme.h"
 
@@ -38,16 +39,8 @@ std::optional<double> pullOf(const QString& text) {
     return good && value >= 0 && value <= kStrongestPull ? std::optional(value) : std::nullopt;
 }
 
-/// Without zeros that say nothing: "10 %", "1.5 GB".
-class AmountBox : public QDoubleSpinBox {
-public:
-    using QDoubleSpinBox::QDoubleSpinBox;
-    QString textFromValue(double value) const override { return QString::number(value, 'g', 10); }
-};
-
 QDoubleSpinBox* amountBox(double most, int decimals, const QString& suffix, const QString& off) {
     auto* box = new AmountBox;
-    box->setLocale(QLocale::c()); // as lists of strengths have it
     box->setDecimals(decimals);
     box->setRange(0, most);
     box->setSuffix(suffix);

@@ -15,7 +15,11 @@
 namespace crest::ui {
 namespace {
 
-constexpr int kStepsPerDecade = 40, kFieldWidth = 9 * kRhythm, kDigits = 3;
+constexpr int kStepsPerDecade = 40, kFieldWidth = 9 * kRhythm, kDigits = 3, kShownDigits = 6;
+
+QString numberText(double value) {
+    return toQString(formatNumber(value, kShownDigits));
+}
 
 } // namespace
 
@@ -40,6 +44,7 @@ LogSlider::LogSlider(const QString& name, const LogRange& range, QWidget* parent
     connect(m_slider, &QSlider::valueChanged, this, [this](int step) {
         m_value = valueOf(step);
         showValue();
+        Q_EMIT refused({});
         Q_EMIT valueEdited(m_value);
     });
     connect(m_field, &QLineEdit::editingFinished, this, &LogSlider::typed);
@@ -68,16 +73,19 @@ double LogSlider::valueOf(int step) const {
 void LogSlider::typed() {
     bool isNumber = false;
     const double typed = QLocale::c().toDouble(m_field->text().trimmed(), &isNumber);
-    const double value = m_range.whole ? std::round(typed) : typed;
-    if (!isNumber || !(value >= m_range.low && value <= m_range.high) || value == m_value)
+    const bool good = isNumber && typed >= m_range.low && typed <= m_range.high && (!m_range.whole || typed == std::round(typed));
+    const QString form = m_range.whole ? tr("%1: a whole number from %2 to %3, not \"%4\".") : tr("%1: a number from %2 to %3, not \"%4\".");
+    Q_EMIT refused(good ? QString()
+                        : form.arg(accessibleName(), numberText(m_range.low), numberText(m_range.high), m_field->text().trimmed()));
+    if (!good || typed == m_value)
         return showValue();
-    setValue(value);
+    setValue(typed);
     Q_EMIT valueEdited(m_value);
 }
 
 void LogSlider::showValue() {
-    m_field->setText(toQString(formatNumber(m_value, 6)));
-    m_field->setToolTip(tr("%1 to %2").arg(toQString(formatNumber(m_range.low)), toQString(formatNumber(m_range.high))));
+    m_field->setText(numberText(m_value));
+    m_field->setToolTip(tr("%1 to %2").arg(numberText(m_range.low), numberText(m_range.high)));
 }
 
 } // namespace crest::ui

@@ -14,7 +14,7 @@ struct LogRange {
 };
 
 /// Slider: 40 steps a decade, arrow keys one step, Page keys ten. Field: any number of the range, taken on Return or when it is left; what is no such
-/// number is put back. The slider keeps the nearest step and never changes a typed number by itself.
+/// number is put back, and refused() says why. The slider keeps the nearest step and never changes a typed number by itself.
 class LogSlider : public QWidget {
     Q_OBJECT
 public:
@@ -28,6 +28,8 @@ public:
 
 Q_SIGNALS:
     void valueEdited(double value);
+    /// A sentence, with the slider's name; "" when a number was taken.
+    void refused(const QString& why);
 
 private:
     int stepOf(double value) const;

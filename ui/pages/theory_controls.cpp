@@ -18,6 +18,7 @@
 #include "ui/data/format.h"
 #include "ui/pages/log_slider.h"
 #include "ui/pages/spectrum_edit.h"
+#include "ui/window/number_box.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -66,13 +67,12 @@ Ladder parseLadder(const QString& text) {
 }
 
 QDoubleSpinBox* valueBox(const QString& name) {
-    auto* box = new QDoubleSpinBox;
+    auto* box = new DecimalBox;
     box->setDecimals(2);
     box->setSingleStep(0.05);
     box->setRange(0, SpectrumEdit::kTop);
     box->setAlignment(Qt::AlignRight);
     box->setAccessibleName(name);
-    box->setLocale(QLocale::c());
     return box;
 }
 
@@ -93,8 +93,8 @@ TheoryControls::TheoryControls(QWidget* parent)
     , m_ladder(new QLineEdit)
     , m_problem(new QLabel)
     , m_spectra(new SpectrumEdit)
-    , m_modes(new QSpinBox)
-    , m_mode(new QSpinBox)
+    , m_modes(new WholeBox)
+    , m_mode(new WholeBox)
     , m_sigma(valueBox(tr("σ of the mode")))
     , m_target(valueBox(tr("σ' of the mode"))) {
     setAccessibleName(tr("Settings of the theory"));
@@ -158,6 +158,8 @@ void TheoryControls::setupStrengths(QFormLayout* form) {
 void TheoryControls::setupSpectra(QFormLayout* form) {
     form->addRow(m_spectra);
     m_modes->setRange(kFewestModes, kShownModes);
+    for (QAbstractSpinBox* box : std::initializer_list<QAbstractSpinBox*>{m_modes, m_mode, m_sigma, m_target})
+        box->setKeyboardTracking(false); // what is half typed is no number yet, and would be put into its range
     m_modes->setAccessibleName(tr("Number of modes d"));
     m_mode->setAccessibleName(tr("Mode that is edited"));
     auto* row = new QHBoxLayout;
@@ -219,6 +221,9 @@ void TheoryControls::connectFields() {
 }
 
 void TheoryControls::connectSpectra() {
+    for (const LogSlider* slider : {m_gamma, m_pull, m_rate, m_steps, m_start})
+        connect(slider, &LogSlider::refused, this, &TheoryControls::showProblem);
+    whenTyped(this, [this] { showProblem(typedProblem(this)); });
     connect(m_spectra, &SpectrumEdit::edited, this, [this] {
         edit([&](TheoryState& s) {
             s.model.sigma = m_spectra->sigma();
@@ -249,10 +254,14 @@ void TheoryControls::setModes(int count) {
     });
 }
 
+void TheoryControls::showProblem(const QString& problem) {
+    m_problem->setText(problem);
+    m_problem->setVisible(!problem.isEmpty());
+}
+
 void TheoryControls::takeLadder() {
     const Ladder ladder = parseLadder(m_ladder->text());
-    m_problem->setText(ladder.problem);
-    m_problem->setVisible(!ladder.problem.isEmpty());
+    showProblem(ladder.problem);
     if (ladder.problem.isEmpty())
         edit([&](TheoryState& s) { analysis::setTheoryLadder(s, ladder.values); });
 }

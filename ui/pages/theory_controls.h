@@ -46,6 +46,7 @@ private:
     void edit(const std::function<void(analysis::TheoryState&)>& change);
     analysis::TheoryTuning& tuning(analysis::TheoryState& state) const;
     void takeLadder();
+    void showProblem(const QString& problem);
     void setModes(int count);
 
     analysis::TheoryState m_state;

@@ -3,6 +3,9 @@
 // long as there is something to go on with.
 #include <csignal>
 
+#include <QComboBox>
+#include <QDockWidget>
+#include <QLineEdit>
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTest>
@@ -50,6 +53,20 @@ bool isOffered(const MainWindow& window) {
 study::RunState stateOf(MainWindow& window, std::size_t run = 0) {
     const auto& runs = window.session().runs();
     return run < runs.size() ? runs[run].state : study::RunState::Queued;
+}
+
+QAction* runOf(MainWindow& window) {
+    return window.actions().at(ActionId::Run);
+}
+QComboBox* kindOf(const MainWindow& window) {
+    return named<QComboBox>(&window, QStringLiteral("Kind of probe"));
+}
+/// Whatever it says.
+QPushButton* runButton(const MainWindow& window) {
+    for (QPushButton* button : window.findChild<QDockWidget*>(QStringLiteral("probeDock"))->findChildren<QPushButton*>())
+        if (button->accessibleName() == button->text() && !button->text().isEmpty())
+            return button;
+    return nullptr;
 }
 
 /// A study with the series and its text, and a run of 54 cells that nobody has taken up.
@@ -146,6 +163,58 @@ private Q_SLOTS:
         QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window), study::RunState::Done, kLongMs);
         QTRY_COMPARE(window->message(), QString());
         QCOMPARE(window->session().runs().front().doneCells, 54);
+    }
+
+    /// Opened again, a study stands at the probe that was set up or run last, kind and settings: the same once more is one click.
+    void theDockStandsAtTheLastProbe() {
+        test::SeriesFixture fixture;
+        fixture.useRunner(0);
+        const QString study = studyWithQueuedRun(fixture);
+        QVERIFY(!study.isEmpty());
+        auto window = openWindow(study);
+        QTRY_COMPARE_WITH_TIMEOUT(runButton(*window)->text(), QStringLiteral("This probe waits for a runner"), kLongMs);
+        QCOMPARE(kindOf(*window)->currentText(), QStringLiteral("Gaussian noise"));
+        // Run as it is offered.
+        kindOf(*window)->setFocus();
+        QTest::keyClick(kindOf(*window), Qt::Key_P);
+        QCOMPARE(kindOf(*window)->currentText(), QStringLiteral("Pruning"));
+        QTRY_VERIFY_WITH_TIMEOUT(runButton(*window)->text() == QStringLiteral("Run 42 cells") && runOf(*window)->isEnabled(), kLongMs);
+        QTest::mouseClick(runButton(*window), Qt::LeftButton);
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window, 1), study::RunState::Done, kLongMs);
+        window->session().close();
+        window->session().open(study); // in this window
+        QTRY_COMPARE_WITH_TIMEOUT(runButton(*window)->text(), QStringLiteral("Nothing new to run"), kLongMs);
+        QCOMPARE(kindOf(*window)->currentText(), QStringLiteral("Pruning"));
+        window.reset();
+        window = openWindow(study); // and in another
+        QTRY_COMPARE_WITH_TIMEOUT(kindOf(*window)->currentText(), QStringLiteral("Pruning"), kLongMs);
+
+        // Set up, not run.
+        QTRY_VERIFY_WITH_TIMEOUT(window->session().runsKnown() && !window->session().series().empty(), kLongMs);
+        kindOf(*window)->setFocus();
+        QTest::keyClick(kindOf(*window), Qt::Key_G);
+        auto* gammas = named<QLineEdit>(window.get(), QStringLiteral("Gammas"));
+        gammas->selectAll();
+        QTest::keyClicks(gammas, QStringLiteral("0.3"));
+        QTest::keyClick(gammas, Qt::Key_Return);
+        window.reset();
+        window = openWindow(study);
+        const auto isNoise = [&] { return kindOf(*window)->currentText() == QStringLiteral("Gaussian noise") && !window->session().series().empty(); };
+        QTRY_VERIFY_WITH_TIMEOUT(isNoise(), kLongMs);
+        QCOMPARE(named<QLineEdit>(window.get(), QStringLiteral("Gammas"))->text(), QStringLiteral("0.3"));
+        auto* draws = named<QSpinBox>(window.get(), QStringLiteral("Noise draws"));
+        QCOMPARE(draws->value(), 4);
+        QTRY_COMPARE_WITH_TIMEOUT(runButton(*window)->text(), QStringLiteral("Run 24 cells"), kLongMs); // the bases are there
+        draws->setFocus();
+        QTest::keyClick(draws, Qt::Key_Up);
+        QTRY_COMPARE_WITH_TIMEOUT(runButton(*window)->text(), QStringLiteral("Run 30 cells"), kLongMs);
+
+        // What only comes to stand last is no edit.
+        const int edits = window->session().undoStack()->count();
+        const study::Probe first = window->session().study().probes.front();
+        window->session().setProbe(first);
+        QCOMPARE(window->session().study().probes.back(), first);
+        QCOMPARE(window->session().undoStack()->count(), edits);
     }
 
     void aTextHasAsManyWindowsAsOnTheCommandLine() {
