@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/docks/finer_rates_row.h"
 
+#include <set>
+
 #include <QHBoxLayout>
 #include <QLabel>
 #include <QPushButton>
@@ -9,6 +11,7 @@
 
 #include "core/study/finer_rates.h"
 #include "ui/data/format.h"
+#include "ui/docks/strength_edit.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -66,12 +69,16 @@ void FinerRatesRow::setProblem(const QString& problem) {
 void FinerRatesRow::showText() {
     const study::FinerRates finer = study::finerRatesOf(m_probe);
     qsizetype count = 0;
-    for (const auto& [weights, rates] : finer)
+    std::set<double> each;
+    for (const auto& [weights, rates] : finer) {
         count += static_cast<qsizetype>(rates.size());
+        each.insert(rates.begin(), rates.end());
+    }
     QString text = m_problem;
     if (text.isEmpty() && count > 0)
         text = tr("and %1 finer at %2").arg(count).arg(countText(finer.size(), "checkpoint"));
     m_text->setText(text);
+    m_text->setToolTip(each.empty() ? QString() : tr("Learning rates %1").arg(strengthsText({each.begin(), each.end()})));
     m_text->setVisible(!text.isEmpty());
     m_remove->setVisible(count > 0);
 }

@@ -7,7 +7,9 @@
 #include <QClipboard>
 #include <QGuiApplication>
 #include <QHeaderView>
+#include <QLabel>
 #include <QTableView>
+#include <QVBoxLayout>
 
 #include "ui/data/issues.h"
 #include "ui/dialogs/log_dialog.h"
@@ -23,7 +25,8 @@ constexpr int kMostMeasured = 60; ///< rows whose height follows their text: mea
 IssuesDock::IssuesDock(StudySession& session, QWidget* parent)
     : QDockWidget(tr("Issues"), parent)
     , m_session(session)
-    , m_table(new QTableView) {
+    , m_table(new QTableView)
+    , m_none(new QLabel(tr("Nothing is wrong. Problems with checkpoints, data and runs are listed here, with what to do."))) {
     setObjectName(QStringLiteral("issuesDock"));
     setupTable();
     connect(&m_session, &StudySession::issuesChanged, this, &IssuesDock::showIssues);
@@ -41,6 +44,10 @@ void IssuesDock::setupTable() {
     m_table->horizontalHeader()->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
     m_table->setColumnWidth(IssuesModel::Where, 320);
     m_table->setTextElideMode(Qt::ElideLeft);
+    m_none->setWordWrap(true);
+    m_none->setAlignment(Qt::AlignCenter);
+    m_none->setForegroundRole(QPalette::PlaceholderText);
+    (new QVBoxLayout(m_table->viewport()))->addWidget(m_none);
     setupActions();
     connect(m_table, &QAbstractItemView::activated, this, &IssuesDock::follow);
     connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &IssuesDock::offerActions);
@@ -73,6 +80,7 @@ void IssuesDock::showIssues() {
     fitRows();
     offerActions();
     const int count = m_model.rowCount();
+    m_none->setVisible(count == 0);
     setWindowTitle(count == 0 ? tr("Issues") : tr("Issues (%1)").arg(count));
 }
 

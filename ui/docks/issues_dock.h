@@ -9,6 +9,7 @@
 #include "ui/data/table_models.h"
 
 class QAction;
+class QLabel;
 class QTableView;
 
 namespace crest::ui {
@@ -38,6 +39,7 @@ private:
     StudySession& m_session;
     IssuesModel m_model;
     QTableView* m_table;
+    QLabel* m_none; ///< instead of rows
     QAction *m_follow = nullptr, *m_log = nullptr, *m_rerun = nullptr;
 };
 

@@ -40,7 +40,7 @@ QString detailText(const study::RunStatus& run) {
         parts << QObject::tr("waits for a runner");
     } else if (run.state == study::RunState::Interrupted) {
         parts << QObject::tr("its runner is gone; what is finished is kept, Continue computes the rest");
-    } else if (run.state == study::RunState::Stopped) {
+    } else if (run.state == study::RunState::Stopped || run.state == study::RunState::Paused) {
         parts << QObject::tr("what is finished is kept, Continue computes the rest");
     }
     if (!run.failed.empty())

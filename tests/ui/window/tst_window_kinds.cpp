@@ -435,7 +435,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 10 cells")), kLongMs);
     QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
     m_window->actions().at(ActionId::Run)->trigger();
-    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("This probe is at work")), kLongMs);
+    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("This probe ")), kLongMs);
     const auto isDone = [this] {
         const auto& runs = m_window->session().runs();
         return runs.size() == 1 && runs.front().state == study::RunState::Done;
@@ -463,6 +463,8 @@ void WindowKindsTest::finerAroundTheBest() {
     QTest::mouseClick(finer, Qt::LeftButton);
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 12 cells")), kLongMs);
     QVERIFY(isSaid("and 6 finer at 2 checkpoints"));
+    const auto labels = m_window->findChild<ProbeDock*>()->findChildren<QLabel*>(); // which they are: twice and half of an end, or between
+    QVERIFY(std::any_of(labels.begin(), labels.end(), [](const QLabel* label) { return label->toolTip().startsWith(QStringLiteral("Learning rates 0.00")); }));
     QVERIFY(!finer->isEnabled() && without->isVisible());
     QCOMPARE(rates->text(), QStringLiteral("0.002 0.004"));
     QCOMPARE(study::gridOf(probe()), coarse.strengths);
