@@ -11,7 +11,6 @@ using namespace crest;
 using namespace crest::analysis;
 
 namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Observation cell(double tokens, std::int64_t seed, double strength, std::int64_t draw, double value) {
     return {tokens, seed, "text", strength, draw, value, {}, {}};

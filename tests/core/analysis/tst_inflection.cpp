@@ -12,7 +12,6 @@ using namespace crest;
 using namespace crest::analysis;
 
 namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Observation cell(double tokens, std::int64_t seed, std::int64_t draw, double value) {
     return {tokens, seed, "text", 0, draw, value, {}, {}};

@@ -11,7 +11,6 @@
 using namespace crest::analysis;
 
 namespace {
-constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 bool close(double a, double b, double tolerance = 1e-12) {

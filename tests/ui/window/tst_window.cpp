@@ -125,7 +125,8 @@ void WindowTest::firstPaintIsQuick() {
     const double cpuMs = 1e3 * static_cast<double>(atPaint.tv_sec) + 1e-6 * static_cast<double>(atPaint.tv_nsec);
     qInfo("main to first paint: %lld ms (application %lld, window built %lld, shown %lld), %.0f ms of processor", shown,
           before, built - before, shown - built, cpuMs);
-    QVERIFY2(cpuMs < 200, qPrintable(QString::number(cpuMs))); // a window at once: half of that on an idle machine
+    QVERIFY2(shown < 400, "the first window must come at once; 150 ms on an idle machine");
+    QVERIFY2(cpuMs < 150, qPrintable(QString::number(cpuMs)));
 }
 
 void WindowTest::startPageHasWhatItNeeds() {
