@@ -89,8 +89,10 @@ double chanceOf(const ResultIndex& index, std::size_t task, const Measure& measu
 
 Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options) {
     const std::vector<double> ladder = study::gridOf(results.plan.probe);
+    if (ladder.empty())
+        return 0;
     if (!options.strength)
-        return ladder.empty() ? 0 : ladder[ladder.size() / 2];
+        return ladder[ladder.size() / 2];
     const auto near = std::ranges::find_if(
         ladder, [&](double one) { return std::abs(one - *options.strength) <= 1e-9 * std::abs(one); });
     if (near != ladder.end())

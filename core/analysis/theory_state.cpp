@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -74,6 +75,8 @@ double offLimit(const TheoryState& state, const std::vector<double>& losses) {
         for (std::size_t mode = 0; mode < ended.size(); ++mode)
             ended[mode] = pulledLimit(state.model.target[mode], state.regularised.pull, ended[mode]);
         const double loss = quadraticLoss(ended, state.model.sigma);
+        if (!std::isfinite(losses[n]))
+            return std::numeric_limits<double>::infinity();
         most = std::max(most, std::abs(losses[n] - loss) / std::max(loss, 1e-12));
     }
     return most;

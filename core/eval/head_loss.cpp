@@ -18,13 +18,16 @@ using series::TensorSlot;
 
 namespace {
 
-constexpr std::int64_t kLogitBytes = 1 << 18; ///< logits held at a time: they and the head's rows share a cache
+/// Logits held at a time: of one thread, they and the head's rows share a cache; several threads each take a part of the rows.
+constexpr std::int64_t kLogitBytes = 1 << 18, kSharedLogitBytes = 1 << 20;
 constexpr std::int64_t kLeastRows = 64, kLeastTokens = 128;
 constexpr std::int64_t kPackedRows = model::AmxForward::kTile;
 
 double logAddExp(double a, double b) {
     if (a == -std::numeric_limits<double>::infinity())
         return b;
+    if (std::isnan(b))
+        return b; // std::max and std::min would give `a` back
     const double high = std::max(a, b), low = std::min(a, b);
     return std::isfinite(high) ? high + std::log1p(std::exp(low - high)) : a + b;
 }
@@ -128,7 +131,8 @@ void HeadLoss::reduce(at::Tensor& logits, std::int64_t firstToken, std::int64_t 
 
 void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::int64_t firstId, Running& running) {
     const std::int64_t size = weight.size(0), tokens = x.size(0);
-    const std::int64_t step = std::clamp<std::int64_t>(kLogitBytes / (4 * size) / 8 * 8, kLeastTokens, 1024);
+    const std::int64_t bytes = at::get_num_threads() == 1 ? kLogitBytes : kSharedLogitBytes;
+    const std::int64_t step = std::clamp<std::int64_t>(bytes / (4 * size) / 8 * 8, kLeastTokens, 1024);
     for (std::int64_t token = 0; token < tokens; token += step) {
         const std::int64_t count = std::min(step, tokens - token);
         at::Tensor logits = m_decoder.buffer("logits", count, size);

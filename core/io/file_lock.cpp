@@ -16,24 +16,36 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kHeldByAnother = "Another running process holds this lock.";
+/// Of a folder that cannot be written, say: no time helps.
+bool staysSo(int code) {
+    return code == EACCES || code == EPERM || code == EROFS || code == ENOENT || code == ENOTDIR || code == EISDIR || code == ENOSPC;
+}
 
 } // namespace
 
 Result<FileLock> FileLock::tryLock(const fs::path& file) {
+    int code = 0;
+    return lockOnce(file, code);
+}
+
+/// `code`: errno of what went wrong; EWOULDBLOCK where another holds the lock.
+Result<FileLock> FileLock::lockOnce(const fs::path& file, int& code) {
     const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
-    if (descriptor < 0)
-        return fail(systemError(errno, "lock", file));
+    if (descriptor < 0) {
+        code = errno;
+        return fail(systemError(code, "lock", file));
+    }
     FileLock lock(descriptor);
     // isHeld() of another process holds a shared lock for a moment; a real holder is still there after 100 ms.
     for (int attempt = 0; attempt < 20; ++attempt) {
         if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0)
             return lock;
-        if (errno != EWOULDBLOCK && errno != EINTR)
-            return fail(systemError(errno, "lock", file));
+        code = errno;
+        if (code != EWOULDBLOCK && code != EINTR)
+            return fail(systemError(code, "lock", file));
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
-    return fail(ErrorKind::Io, kHeldByAnother, file.string());
+    return fail(ErrorKind::Io, "Another running process holds this lock.", file.string());
 }
 
 bool FileLock::isHeld(const fs::path& file) {
@@ -61,9 +73,9 @@ FileLock::~FileLock() {
 Result<FileLock> FileLock::waitFor(const std::filesystem::path& file, std::chrono::milliseconds longest) {
     const auto until = std::chrono::steady_clock::now() + longest;
     for (;;) {
-        auto lock = tryLock(file);
-        const bool refused = !lock && lock.error().message != kHeldByAnother; // a folder that cannot be written, say: no time helps
-        if (lock || refused || std::chrono::steady_clock::now() > until)
+        int code = 0;
+        auto lock = lockOnce(file, code);
+        if (lock || staysSo(code) || std::chrono::steady_clock::now() > until)
             return lock;
         std::this_thread::sleep_for(std::chrono::milliseconds(2));
     }

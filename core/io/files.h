@@ -100,6 +100,7 @@ public:
     ~FileLock();
 
 private:
+    static Result<FileLock> lockOnce(const std::filesystem::path& file, int& code);
     explicit FileLock(int descriptor)
         : m_descriptor(descriptor) {}
     int m_descriptor = -1;

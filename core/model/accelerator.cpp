@@ -74,6 +74,8 @@ std::optional<std::string> deviceFailure(const c10::Device& device) {
         return std::nullopt;
     } catch (const c10::Error& error) {
         const std::string text = error.what_without_backtrace();
+        if (text.find("out of memory") != std::string::npos) // the driver's own word where LibTorch's allocator was not asked
+            return std::nullopt;
         return text.substr(0, text.find('\n')); // the rest is for people who build LibTorch
     }
 }

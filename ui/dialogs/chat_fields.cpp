@@ -81,7 +81,7 @@ bool ChatFields::isOn() const {
 
 void ChatFields::showState() {
     const bool on = isOn();
-    m_form->setRowVisible(m_template, on && m_template->count() > 1);
+    m_form->setRowVisible(m_template, on && (m_template->count() > 1 || !templateName().empty()));
     m_form->setRowVisible(m_shots, on);
     m_form->setRowVisible(m_system, on);
     const bool lost = on && !system().empty() && m_box->leavesSystemOut();

@@ -9,6 +9,7 @@
 #include <QDir>
 #include <QDoubleSpinBox>
 #include <QFileDialog>
+#include <QFileInfo>
 #include <QFormLayout>
 #include <QLabel>
 #include <QLineEdit>
@@ -105,6 +106,8 @@ void ExportDialog::setupFields(const QString& name, const QString& folder) {
         static_cast<int>(std::min<std::ptrdiff_t>(preset - std::begin(kPresets), std::ssize(kPresets) - 1)));
     m_previewTimer.setSingleShot(true);
     m_previewTimer.setInterval(kPreviewDelayMs);
+    m_nextTurn.setSingleShot(true);
+    m_nextTurn.setInterval(0);
 }
 
 QFormLayout* ExportDialog::sizeForm() {
@@ -189,6 +192,7 @@ void ExportDialog::connectFields() {
     connect(m_name, &QLineEdit::textChanged, this, &ExportDialog::validate);
     whenTyped(this, [this] { validate(); });
     connect(&m_previewTimer, &QTimer::timeout, this, &ExportDialog::showPreview);
+    connect(&m_nextTurn, &QTimer::timeout, this, &ExportDialog::drawNext);
 }
 
 void ExportDialog::applyPreset() {
@@ -215,7 +219,7 @@ void ExportDialog::validate() {
         problem = typed;
     m_problem->setText(problem);
     m_problem->setVisible(!problem.isEmpty());
-    m_export->setEnabled(problem.isEmpty() && m_jobs.empty());
+    m_export->setEnabled(problem.isEmpty() && !m_exporting);
 }
 
 ExportSettings ExportDialog::settings() const {
@@ -250,7 +254,7 @@ void ExportDialog::start() {
         },
         [](bool) {});
     m_jobs.clear();
-    m_outputs.clear();
+    m_written.clear();
     std::vector<analysis::Figure> figures{m_figure};
     if (m_eachPanel->isChecked())
         for (analysis::Figure& one : singlePanels(m_figure))
@@ -260,72 +264,87 @@ void ExportDialog::start() {
         for (std::size_t i = 0; i < m_formats.size(); ++i)
             if (m_formats[i]->isChecked()) {
                 const QString path = f == 0 ? base : QStringLiteral("%1-panel%2").arg(base).arg(f);
-                m_jobs.push_back({figures[f], kFormats[i], path + u'.' + formatSuffix(kFormats[i])});
+                m_jobs.push_back({figures[f], options(kFormats[i]), path + u'.' + formatSuffix(kFormats[i])});
             }
     std::reverse(m_jobs.begin(), m_jobs.end());
-    m_progress->setRange(0, static_cast<int>(m_jobs.size()) + 1);
+    m_exporting = true;
+    m_progress->setRange(0, static_cast<int>(m_jobs.size()));
     m_progress->setValue(0);
     m_progress->show();
     validate();
-    QTimer::singleShot(0, this, &ExportDialog::drawNext);
+    m_nextTurn.start();
 }
 
-Result<ExportDialog::Output> ExportDialog::draw(const Job& job) const {
+Result<ExportDialog::Output> ExportDialog::draw(const Job& job) {
     Output out{job.path, {}, {}};
-    if (job.format == FigureFormat::Png) {
-        CREST_TRY(picture, figureImage(job.figure, options(job.format)));
+    if (job.options.format == FigureFormat::Png) {
+        CREST_TRY(picture, figureImage(job.figure, job.options));
         out.picture = std::move(picture);
     } else {
-        CREST_TRY(bytes, renderFigure(job.figure, options(job.format)));
+        CREST_TRY(bytes, renderFigure(job.figure, job.options));
         out.bytes = std::move(bytes);
     }
     return out;
 }
 
+Result<void> ExportDialog::write(Output output, const JobContext& context) {
+    if (context.stopRequested())
+        return stopped();
+    const QString folder = QFileInfo(output.path).path();
+    if (!QDir().mkpath(folder))
+        return fail(ErrorKind::Io, "the folder could not be made.", folder.toStdString());
+    if (!output.picture.isNull()) {
+        CREST_TRY(encoded, pngBytes(output.picture));
+        output.bytes = std::move(encoded);
+    }
+    if (context.stopRequested()) // while it was encoded, which takes longest
+        return stopped();
+    return writeFigureFile(output.bytes, output.path);
+}
+
+/// One picture is held at a time: the next turn comes when this one is written.
 void ExportDialog::drawNext() {
     if (m_jobs.empty())
-        return write();
+        return finish({});
     const Job job = std::move(m_jobs.back());
     m_jobs.pop_back();
     auto drawn = draw(job);
-    if (!drawn) {
-        m_jobs.clear();
+    if (!drawn)
         return finish(toQString(drawn.error().text()));
-    }
-    m_outputs.push_back(std::move(*drawn));
-    m_progress->setValue(static_cast<int>(m_outputs.size()));
-    QTimer::singleShot(0, this, &ExportDialog::drawNext);
-}
-
-void ExportDialog::write() {
     m_writing.start(
-        [outputs = m_outputs, folder = m_folder->text()](const JobContext&) {
-            if (!QDir().mkpath(folder))
-                return QObject::tr("%1: the folder could not be made.").arg(folder);
-            for (const Output& output : outputs) {
-                const auto bytes = output.picture.isNull() ? Result<QByteArray>(output.bytes) : pngBytes(output.picture);
-                const auto written = bytes ? writeFigureFile(*bytes, output.path) : Result<void>(fail(bytes.error()));
-                if (!written)
-                    return toQString(written.error().text());
-            }
-            return QString();
-        },
-        [this](const QString& problem) { finish(problem); });
+        [output = std::move(*drawn)](const JobContext& context) mutable { return write(std::move(output), context); },
+        [this, path = job.path](const Result<void>& written) { // also where encoding threw: no memory
+            if (!written)
+                return finish(toQString(written.error().text()));
+            m_written << path;
+            m_nextTurn.start(); // first: who sees the progress may cancel
+            m_progress->setValue(static_cast<int>(m_written.size()));
+        });
 }
 
 void ExportDialog::finish(const QString& problem) {
-    m_progress->hide();
+    endExport();
     if (!problem.isEmpty()) {
         m_problem->setText(problem);
         m_problem->show();
-        m_export->setEnabled(true);
         return;
     }
-    QStringList files;
-    for (const Output& output : m_outputs)
-        files << output.path;
-    Q_EMIT exported(files);
+    Q_EMIT exported(m_written);
     accept();
+}
+
+void ExportDialog::endExport() {
+    m_nextTurn.stop();
+    m_writing.cancel();
+    m_jobs.clear();
+    m_exporting = false;
+    m_progress->hide();
+    validate();
+}
+
+void ExportDialog::reject() {
+    endExport();
+    QDialog::reject();
 }
 
 /// The picture itself, at the resolution of the screen.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// Writes the figure as it is seen, in all chosen formats at once: drawn here one file per turn of the event loop,
-// written on another thread.
+// Writes the figure as it is seen, in all chosen formats: one file after the other is drawn here, in a turn of the event
+// loop, and encoded and written on another thread before the next is drawn.
 #pragma once
 
 #include <vector>
@@ -30,6 +30,8 @@ class ExportDialog : public QDialog {
 public:
     /// `name`: file name without ending that is proposed; `folder`: where nothing was chosen before.
     ExportDialog(const analysis::Figure& figure, const QString& name, const QString& folder, QWidget* parent);
+    /// Files that are there stay, none is begun. A picture that is being encoded ends with that; the destructor waits for it.
+    void reject() override;
 
 Q_SIGNALS:
     /// All files are there. The dialog closes.
@@ -39,11 +41,11 @@ private:
     struct Output {
         QString path;
         QByteArray bytes;
-        QImage picture; ///< of a PNG, instead: encoded as it is written
+        QImage picture; ///< of a PNG, instead: encoded before it is written
     };
     struct Job {
         analysis::Figure figure;
-        FigureFormat format;
+        ExportOptions options;
         QString path;
     };
     void setupFields(const QString& name, const QString& folder);
@@ -55,16 +57,20 @@ private:
     ExportSettings settings() const;
     ExportOptions options(FigureFormat format) const;
     void start();
-    Result<Output> draw(const Job& job) const;
+    static Result<Output> draw(const Job& job);
+    /// Any thread. Errors: Stopped, with nothing written; else as pngBytes and writeFigureFile.
+    static Result<void> write(Output output, const JobContext& context);
     void drawNext();
-    void write();
     void finish(const QString& problem);
+    void endExport();
     void showPreview();
 
     analysis::Figure m_figure;
     QString m_defaultFolder;
     std::vector<Job> m_jobs; ///< still to draw, last first
-    std::vector<Output> m_outputs;
+    QStringList m_written;
+    bool m_exporting = false;
+    QTimer m_nextTurn; ///< draws the next
     Background m_writing, m_remembering;
 
     QLineEdit *m_folder, *m_name;

@@ -302,7 +302,8 @@ void ProbeDock::edited() {
     if (m_showing)
         return;
     m_plan.reset();
-    if (fieldsAreGood()) {
+    m_untaken = !fieldsAreGood();
+    if (!m_untaken) {
         study::Probe changed = study::withFinerRates(m_probe, {});
         if (!isBase()) {
             changed.strengths = m_strengths->strengths().values;

@@ -86,6 +86,7 @@ private:
     quint64 m_request = 0;
     bool m_ready = false;
     bool m_showing = false;
+    bool m_untaken = false; ///< something was edited while a field held what is no number: taken once all are good
     QString m_runStates; ///< of the last look, to plan again when a run ends
     QTimer m_planTimer;
 

@@ -21,7 +21,9 @@ constexpr int kFinerOnEachSide = 1; ///< asked again: half-way once more
 } // namespace
 
 void ProbeDock::askPlan() {
-    if (m_session.isOpen() && fieldsAreGood() && !m_probe.series.empty())
+    if (!fieldsAreGood())
+        m_untaken = true;
+    else if (m_session.isOpen() && !m_probe.series.empty())
         m_request = m_session.requestPlan(m_probe);
 }
 

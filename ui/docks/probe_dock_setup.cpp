@@ -183,8 +183,12 @@ void ProbeDock::connectFields() {
     for (const QSpinBox* box : {m_group, m_epochs, m_batch, m_loraRank})
         connect(box, &QSpinBox::valueChanged, this, editedAndStored);
     whenTyped(widget(), [this] {
-        if (!m_showing)
-            showPlan(); // or why there is none
+        if (m_showing)
+            return;
+        if (!m_untaken || !fieldsAreGood())
+            return showPlan(); // or why there is none
+        edited();
+        store();
     });
     connect(m_extras, &TuningExtras::edited, this, &ProbeDock::edited);
     connect(m_extras, &TuningExtras::settled, this, &ProbeDock::store);
@@ -211,7 +215,10 @@ void ProbeDock::connectSession(Actions& actions) {
     connect(&m_session, &StudySession::runsChanged, this, &ProbeDock::runsChanged);
     connect(&m_session, &StudySession::probeChanged, this, &ProbeDock::showPlan);
     connect(&m_session, &StudySession::planReady, this, &ProbeDock::takePlan);
-    connect(&m_session, &StudySession::devicesChanged, this, &ProbeDock::showDevices);
+    connect(&m_session, &StudySession::devicesChanged, this, [this] {
+        showDevices();
+        m_planTimer.start(); // memory is the device's
+    });
     connect(&m_session, &StudySession::checkProgress, this, [this](int done, int total) {
         if (!m_plan && total > 0)
             m_cost->setText(tr("Checking weights: %1 of %2").arg(done).arg(total));

@@ -10,6 +10,7 @@
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
+#include "core/study/finer_rates.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
 #include "ui/pages/curves_page.h"
@@ -94,7 +95,7 @@ void CurvesPage::fillPlaces() {
         const auto at = std::find_if(strengths.begin(), strengths.end(), [&](const auto& one) { return one.second.toDouble() == choices.rate; });
         usual = static_cast<int>(at - strengths.begin());
     } else if (results && ofStrength) {
-        for (const double strength : results->plan.probe.strengths)
+        for (const double strength : study::gridOf(results->plan.probe)) // finer rates are those of single checkpoints
             strengths.append({toQString(study::strengthLabel(study::probeKind(results->plan.probe.kind), strength)), strength});
         usual = static_cast<int>(strengths.size() / 2);
     }

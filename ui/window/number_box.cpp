@@ -40,6 +40,7 @@ ExactBox<Box>::ExactBox(QWidget* parent)
             colors.setColor(QPalette::Text, stateColors(this->palette()).bad);
         this->lineEdit()->setPalette(colors);
     });
+    QObject::connect(this, &Box::valueChanged, this, [this] { refresh(); });
 }
 
 template<class Box> bool ExactBox<Box>::isWhole() const {
@@ -106,6 +107,18 @@ template<class Box> void ExactBox<Box>::leave() {
     Q_EMIT this->lineEdit()->textChanged(m_left); // what was the beginning of a number is one that is too small
 }
 
+/// Qt puts a number in the place of a text without saying that the text changes.
+template<class Box> void ExactBox<Box>::refresh() {
+    if (m_bad && problem().isEmpty())
+        Q_EMIT this->lineEdit()->textChanged(this->lineEdit()->text());
+}
+
+template<class Box> void ExactBox<Box>::paintEvent(QPaintEvent* event) {
+    Box::paintEvent(event);
+    if (m_bad) // the same number once more comes without any signal
+        QMetaObject::invokeMethod(this, [this] { refresh(); }, Qt::QueuedConnection);
+}
+
 template<class Box> void ExactBox<Box>::take() {
     if (stands())
         this->interpretText();
@@ -117,6 +130,7 @@ template<class Box> void ExactBox<Box>::stepBy(int steps) {
     if (!stands())
         this->setValue(this->value()); // from the number that holds
     Box::stepBy(steps);
+    refresh();
 }
 
 template<class Box> void ExactBox<Box>::keyPressEvent(QKeyEvent* event) {
@@ -126,7 +140,9 @@ template<class Box> void ExactBox<Box>::keyPressEvent(QKeyEvent* event) {
         return event->accept();
     }
     const QString special = this->specialValueText();
-    if (!special.isEmpty() && this->lineEdit()->text() == special && !event->text().isEmpty() && event->text().front().isPrint())
+    const bool writes = (!event->text().isEmpty() && event->text().front().isPrint()) || event->key() == Qt::Key_Backspace ||
+                        event->key() == Qt::Key_Delete || event->matches(QKeySequence::Paste);
+    if (!special.isEmpty() && this->lineEdit()->text() == special && writes)
         this->lineEdit()->selectAll(); // a number in the place of a word
     Box::keyPressEvent(event);
 }

@@ -36,15 +36,17 @@ public:
 protected:
     void keyPressEvent(QKeyEvent* event) override;
     void focusOutEvent(QFocusEvent* event) override;
+    void paintEvent(QPaintEvent* event) override;
 
 private:
     bool isWhole() const;
     QString typed(const QString& text) const;
     bool stands() const;
     void leave();
+    void refresh();
 
     bool m_bad = false; ///< as it is drawn
-    QString m_left; ///< the text that stood when the user was through with it
+    QString m_left;     ///< the text that stood when the user was through with it
 };
 extern template class ExactBox<QSpinBox>;
 extern template class ExactBox<QDoubleSpinBox>;

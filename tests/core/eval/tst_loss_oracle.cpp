@@ -2,12 +2,15 @@
 // Logits and losses against transformers, live, on tiny random decoders of many shapes.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <span>
 
 #include <ATen/Parallel.h>
 #include <QTemporaryDir>
 #include <QtTest>
 
 #include "core/eval/embedding.h"
+#include "core/eval/head_loss.h"
 #include "core/eval/row_layout.h"
 #include "tests/core/eval/tiny_models.h"
 
@@ -35,6 +38,29 @@ std::vector<float> lossesOf(const test::TinyModel& tiny, const LossOptions& opti
     const auto losses = eval::sequenceLosses(decoder, source, tiny.sequences(), options, {});
     return losses ? (*losses)[0].tokenNats : std::vector<float>();
 }
+
+/// The checkpoint with one row of the head whose logits are no numbers: infinity times values of both signs.
+class OneRowOverflows final : public model::WeightSource {
+public:
+    OneRowOverflows(const model::WeightReader& reader, int tensor, std::int64_t begin, std::int64_t count)
+        : m_pristine(reader)
+        , m_tensor(tensor)
+        , m_begin(begin)
+        , m_end(begin + count) {}
+    const model::WeightReader& reader() const override { return m_pristine.reader(); }
+    int versions() const override { return 1; }
+    void make(int tensor, std::int64_t first, std::int64_t count, int firstVersion, std::span<float* const> out) override {
+        m_pristine.make(tensor, first, count, firstVersion, out);
+        if (tensor == m_tensor)
+            for (std::int64_t at = std::max(first, m_begin); at < std::min(first + count, m_end); ++at)
+                out[0][at - first] = std::numeric_limits<float>::infinity();
+    }
+
+private:
+    model::PristineWeights m_pristine;
+    int m_tensor;
+    std::int64_t m_begin, m_end;
+};
 
 double largestDifference(const std::vector<float>& a, const std::vector<float>& b) {
     double largest = a.size() == b.size() && !a.empty() ? 0 : INFINITY;
@@ -169,6 +195,21 @@ private Q_SLOTS:
         options.memoryBytes = 64 * 64 * 4; // and of few sequences
         const double difference = largestDifference(lossesOf(*tiny, options), tiny->nats);
         QVERIFY2(difference <= kNatsTolerance, qPrintable(QString::number(difference)));
+    }
+
+    void logitsThatAreNoNumbersAreSeenInEveryBlockOfTheHead() {
+        const auto tiny = test::readTinyModel(pathOf("llama-mha"));
+        const auto reader = model::WeightReader::open(tiny->path, tiny->spec);
+        for (const std::int64_t row : {3, 200, 330}) { // of 331, in blocks of 64
+            OneRowOverflows source(*reader, eval::headTensor(*reader), row * tiny->spec.width, tiny->spec.width);
+            Decoder decoder(tiny->spec, {});
+            LossOptions options;
+            options.headBytes = 1;
+            const auto losses = eval::sequenceLosses(decoder, source, tiny->sequences(), options, {});
+            QVERIFY(losses);
+            for (const float nats : (*losses)[0].tokenNats)
+                QVERIFY2(!std::isfinite(nats), qPrintable(QStringLiteral("row %1: %2").arg(row).arg(nats)));
+        }
     }
 
     void referenceOperationsAgree_data() { addShapes(); }

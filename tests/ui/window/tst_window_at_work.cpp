@@ -79,7 +79,7 @@ void WindowAtWorkTest::judge(const char* what) const {
 }
 
 void WindowAtWorkTest::initTestCase() {
-    m_fixture.useRunner(4'000);
+    m_fixture.useRunner(12'000); // half a minute of cells: the run outlasts the test on slow machines, too
     m_window = std::make_unique<MainWindow>();
     m_window->show();
     QVERIFY(QTest::qWaitForWindowExposed(m_window.get()));

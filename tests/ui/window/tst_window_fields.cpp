@@ -177,14 +177,21 @@ void WindowFieldsTest::aNumberOrAProblem() {
     QTest::keyClick(box, Qt::Key_Return);
     QCOMPARE(valueOf(box), value);
     QVERIFY2(problem.isEmpty() ? number->problem().isEmpty() : number->problem().contains(problem), qPrintable(number->problem()));
-    const QColor usual = place.palette().color(QPalette::Text), shown = box->findChild<QLineEdit*>()->palette().color(QPalette::Text);
-    QCOMPARE(shown == usual, problem.isEmpty());
+    const QColor usual = place.palette().color(QPalette::Text);
+    const auto shown = [box] { return box->findChild<QLineEdit*>()->palette().color(QPalette::Text); };
+    QCOMPARE(shown() == usual, problem.isEmpty());
     if (problem.isEmpty())
         return;
     QCOMPARE(box->text(), text);
     QTest::keyClick(box, Qt::Key_Up); // a step from the number that holds
     QCOMPARE(valueOf(box), 17.0);
     QVERIFY(number->problem().isEmpty());
+    QCOMPARE(shown(), usual);
+    typeOver(box, text);
+    QTest::keyClick(box, Qt::Key_Return);
+    QVERIFY(shown() != usual);
+    whole ? wholes->setValue(17) : decimals->setValue(17); // the number that it has, from elsewhere: a preset, say
+    QTRY_COMPARE(shown(), usual);
 }
 
 /// Of "32 windows" only the number can be edited; "all" gives way to one.
@@ -235,6 +242,16 @@ void WindowFieldsTest::theProbeDockSaysWhy() {
     QTest::keyClick(draws(), Qt::Key_Return);
     QCOMPARE(dock()->probe().seeds, 2);
     QVERIFY(!says(dock(), why));
+    QTRY_VERIFY_WITH_TIMEOUT(run()->isEnabled(), kLongMs);
+
+    // The number that it had, after the window has planned anew in between.
+    typeOver(draws(), QStringLiteral("2.5"));
+    changed.clear();
+    m_window->session().rescan();
+    QVERIFY(changed.wait(kLongMs));
+    QTest::qWait(500); // longer than it waits for more edits before it plans
+    typeOver(draws(), QStringLiteral("2"));
+    QTest::keyClick(draws(), Qt::Key_Return);
     QTRY_VERIFY_WITH_TIMEOUT(run()->isEnabled(), kLongMs);
 }
 

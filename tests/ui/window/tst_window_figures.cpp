@@ -1,20 +1,31 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The figures of a fine-tuning sweep on the curves page, on results of the pretending runner: each is chosen, shown, hovered and
-// exported; what the shown run cannot give is not offered.
+// exported; what the shown run cannot give is not offered. An export of all panels is whole, or ends where it is cancelled.
 #include <cmath>
 
 #include <QAction>
+#include <QCheckBox>
 #include <QComboBox>
+#include <QDir>
+#include <QFile>
+#include <QFileInfo>
+#include <QImage>
 #include <QLabel>
+#include <QLineEdit>
+#include <QProgressBar>
+#include <QPushButton>
 #include <QSignalSpy>
 #include <QSlider>
 #include <QTest>
+#include <QTimer>
 
 #include "core/run/executor.h"
 #include "core/study/runs.h"
 #include "tests/support/pretend_runner.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/charts/figure_export.h"
+#include "ui/charts/figure_origin.h"
+#include "ui/dialogs/export_dialog.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
 
@@ -55,6 +66,45 @@ void choose(QComboBox* box, const QString& data) {
     QVERIFY2(at >= 0, qPrintable(data));
     box->setCurrentIndex(at);
     Q_EMIT box->activated(at);
+}
+
+/// On the screen, with the figure and each of its panels to come into `folder`, as PDF and PNG.
+std::unique_ptr<ExportDialog> openExport(const analysis::Figure& figure, const QString& folder) {
+    auto dialog = std::make_unique<ExportDialog>(figure, QStringLiteral("figure"), folder, nullptr);
+    named<QLineEdit>(dialog.get(), QStringLiteral("Folder"))->setText(folder);
+    for (QCheckBox* box : dialog->findChildren<QCheckBox*>()) {
+        const bool isFormat = box->text().size() == 3; // else: each panel
+        box->setChecked(!isFormat || box->text() == QStringLiteral("PDF") || box->text() == QStringLiteral("PNG"));
+    }
+    dialog->open();
+    return dialog;
+}
+
+/// What openExport writes of a figure with two panels, in this order.
+QStringList exportedNames() {
+    QStringList out;
+    for (const char* stem : {"figure", "figure-panel1", "figure-panel2"})
+        for (const char* ending : {".pdf", ".png"})
+            out << QString::fromLatin1(stem) + QString::fromLatin1(ending);
+    return out;
+}
+
+void press(const QWidget* dialog, const QString& text) {
+    for (QPushButton* button : dialog->findChildren<QPushButton*>())
+        if (button->text() == text)
+            return button->click();
+    QFAIL(qPrintable(text));
+}
+
+void isWhole(const QString& path) {
+    QVERIFY2(readFigureRecord(path).has_value(), qPrintable(path));
+    QFile file(path);
+    QVERIFY2(file.open(QIODevice::ReadOnly), qPrintable(path));
+    const QByteArray bytes = file.readAll();
+    if (path.endsWith(QStringLiteral(".png")))
+        QVERIFY2(bytes.endsWith(QByteArray::fromHex("49454e44ae426082")) && !QImage::fromData(bytes).isNull(), qPrintable(path));
+    else
+        QVERIFY2(bytes.startsWith("%PDF") && bytes.trimmed().endsWith("%%EOF"), qPrintable(path));
 }
 
 } // namespace
@@ -277,6 +327,69 @@ private Q_SLOTS:
         QTRY_COMPARE(visible(), QStringLiteral("base alpha=0.25 alpha=0.5 alpha=1"));
         m_window->session().showRun(QString::fromStdString(m_window->session().runs().back().id));
         QTRY_VERIFY_WITH_TIMEOUT(m_page->figure().title == "tuning", kLongMs);
+    }
+
+    /// One file is drawn and written after the other, into a folder that is made for them.
+    void everyPanelIsExported() {
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves"));
+        QCOMPARE(m_page->figureForExport().panels.size(), std::size_t(2));
+        QTemporaryDir dir;
+        const QString folder = dir.filePath(QStringLiteral("new/figures"));
+        const std::unique_ptr<ExportDialog> dialog = openExport(m_page->figureForExport(), folder);
+        QSignalSpy exported(dialog.get(), &ExportDialog::exported);
+        press(dialog.get(), QStringLiteral("Export"));
+        QVERIFY(exported.wait(kLongMs));
+        QVERIFY(!dialog->isVisible());
+        QStringList names;
+        for (const QString& path : exported.first().first().toStringList()) {
+            names << QFileInfo(path).fileName();
+            QCOMPARE(QFileInfo(path).path(), folder);
+            isWhole(path);
+        }
+        QCOMPARE(names, exportedNames());
+        QCOMPARE(QDir(folder).entryList(QDir::Files | QDir::Hidden).size(), names.size());
+    }
+
+    void aCancelledExportEnds_data() {
+        QTest::addColumn<bool>("atWork");
+        QTest::newRow("between two files") << false;
+        QTest::newRow("with the second begun") << true;
+    }
+    /// At once on the screen; files that are there stay, and none is begun.
+    void aCancelledExportEnds() {
+        QFETCH(bool, atWork);
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves"));
+        QTemporaryDir dir;
+        std::unique_ptr<ExportDialog> dialog = openExport(m_page->figureForExport(), dir.path());
+        ExportDialog* const shown = dialog.get();
+        const auto* progress = shown->findChild<QProgressBar*>();
+        QSignalSpy exported(shown, &ExportDialog::exported);
+        int written = 0; // when it was cancelled
+        const auto cancel = [&written, shown, progress] {
+            written = progress->value();
+            press(shown, QStringLiteral("Cancel"));
+            QVERIFY(!shown->isVisible());
+        };
+        connect(progress, &QProgressBar::valueChanged, shown, [cancel, shown, atWork](int files) {
+            if (files == 1 && atWork)
+                QTimer::singleShot(1, shown, cancel);
+            else if (files == 1)
+                cancel();
+        });
+        press(shown, QStringLiteral("Export"));
+        QTRY_VERIFY_WITH_TIMEOUT(!shown->isVisible(), kLongMs);
+        QCOMPARE(shown->result(), static_cast<int>(QDialog::Rejected));
+        QVERIFY(!exported.wait(300)); // time to go on, had it not ended
+        dialog.reset();               // waits for a file that is being written
+        QCOMPARE(exported.count(), 0);
+        const QStringList there = QDir(dir.path()).entryList(QDir::Files | QDir::Hidden), all = exportedNames();
+        QVERIFY2(written >= 1 && there.size() >= written && there.size() <= (atWork ? written + 1 : 1), qPrintable(there.join(u' ')));
+        for (const QString& name : there) {
+            QVERIFY2(all.indexOf(name) >= 0 && all.indexOf(name) < there.size(), qPrintable(name)); // the first ones
+            isWhole(dir.filePath(name));
+        }
     }
 
     void anotherRunOffersItsOwn() {
