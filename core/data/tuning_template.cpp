@@ -144,6 +144,8 @@ bool isBlankText(std::string_view text) {
 }
 
 Result<Json> withFields(const Form& form, const Json& row) {
+    if (!row.is_object() && !form.fields.empty())
+        return fail(ErrorKind::Malformed, "the row is no object with fields");
     Json object = row;
     for (const auto& [name, field] : form.fields) {
         auto value = field.value(row);

@@ -170,7 +170,7 @@ void markMissing(const FoundCheckpoint& place, Checkpoint& checkpoint) {
 void readFolder(const FoundCheckpoint& place, CheckpointRead& out) {
     Checkpoint& checkpoint = out.checkpoint;
     std::error_code error;
-    if (fs::status(place.path / ".", error); error == std::errc::permission_denied)
+    if ((void)fs::status(place.path / ".", error); error == std::errc::permission_denied)
         return mark(checkpoint, CheckpointState::Broken, io::systemError(error.value(), "open", place.path).message);
     const LocalDownload download = localDownload(place.path);
     if (download.incomplete)

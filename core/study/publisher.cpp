@@ -46,13 +46,14 @@ Result<PublishedResults> everything(const StudyFolder& folder) {
     PublishedResults all;
     JournalReader journals(folder.journalFolder(), folder.runnersFolder());
     std::error_code ignored;
-    if (fs::exists(folder.resultsFile(), ignored))
+    if (fs::exists(folder.resultsFile(), ignored)) {
         if (auto published = readPublished(folder.resultsFile())) {
             all = std::move(*published);
             journals.startAt(all.reach);
         } else if (published.error().kind == ErrorKind::Unsupported) {
             return fail(published.error()); // a newer Crest's: it may hold what no journal holds any more
         }
+    }
     CREST_TRY(rest, journals.poll());
     std::unordered_set<std::string> keys;
     for (const ResultRow& row : all.rows)
