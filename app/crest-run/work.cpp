@@ -49,7 +49,7 @@ std::string progressLine(const RunStatus& status) {
 
 /// Whether this process is at work on the run, maybe with others.
 bool isAtWork(const RunStatus& status) {
-    const std::string own = run::hostName() + "-" + std::to_string(::getpid()) + "-"; // as writers begin (runner_registration.h)
+    const std::string own = run::ownWriterPrefix();
     return std::ranges::any_of(status.writers, [&](const std::string& writer) { return writer.starts_with(own); });
 }
 

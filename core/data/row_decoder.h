@@ -12,6 +12,9 @@
 namespace crest::data {
 
 inline constexpr std::size_t kLongestRow = 8'000'000; ///< whose parser needs some 60 MB
+inline constexpr std::size_t kBadRowsShown = 10;      ///< so many of those that cannot be used are named
+inline constexpr std::int64_t kRowsPerReport = 1000;  ///< progress is told, and a stop seen, after so many
+inline constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF"; ///< of UTF-8
 
 /// A file that is something else, of which no more need be read: of its rows 100,000 and more than half are bad.
 constexpr bool areHopeless(std::int64_t bad, std::int64_t rows) {

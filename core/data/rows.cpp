@@ -15,7 +15,6 @@
 namespace crest::data {
 namespace {
 
-constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 constexpr std::string_view kUtf16Marks[] = {"\xFF\xFE", "\xFE\xFF"};
 
 RowFormat formatOf(const std::string& name) {

@@ -15,10 +15,8 @@
 namespace crest::data {
 namespace {
 
-constexpr std::size_t kBadExamples = 10;
 constexpr std::size_t kMostLabels = 10'000'000;
 constexpr std::size_t kHashBlock = 1'000'000;
-constexpr std::int64_t kRowsPerReport = 1000;
 
 /// "<name>/test-*.parquet" for one part of a task.
 std::string forPart(std::string pattern, const Json& part) {
@@ -41,7 +39,7 @@ Result<std::string> fileHash(const std::filesystem::path& file) {
 
 void RowCounts::addBad(const std::string& where, std::int64_t number, const std::string& reason) {
     ++bad;
-    if (badExamples.size() < kBadExamples)
+    if (badExamples.size() < kBadRowsShown)
         badExamples.push_back(fmt::format("{}, row {}: {}", where, number, reason));
 }
 

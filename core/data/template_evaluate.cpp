@@ -10,8 +10,8 @@
 namespace crest::data::tpl {
 namespace {
 
-constexpr int kDeepestExpression = 600;      ///< of expressions inside of each other, those of macros that are called included
-constexpr int kDeepestValue = 64;  ///< lists inside of each other
+constexpr int kDeepestExpression = 600; ///< of expressions inside of each other, those of macros that are called included
+constexpr int kDeepestValue = 64;       ///< lists inside of each other
 
 /// What Jinja's filters make of an undefined value: they take it for an empty text or list.
 const Json* lenientSubject(const std::string& name) {

@@ -18,11 +18,9 @@ namespace crest::data {
 namespace {
 
 constexpr std::size_t kMaxDocumentBytes = 1'000'000'000;
-constexpr std::size_t kBadLinesShown = 10;
 constexpr std::int64_t kLinesBeforeJudged = 10'000;
 constexpr std::size_t kDocumentsPerReport = 500;
 constexpr std::uint64_t kLongestHead = 64'000'000, kTextBlock = 1'000'000;
-constexpr std::string_view kUtf8Mark = "\xEF\xBB\xBF";
 
 bool isBlank(std::string_view line) {
     return line.find_first_not_of(" \t\r\n\f\v") == std::string_view::npos;
@@ -191,7 +189,7 @@ private:
     }
 
     void leaveOut(const std::string& why) {
-        if (++m_texts.badLines <= static_cast<std::int64_t>(kBadLinesShown))
+        if (++m_texts.badLines <= static_cast<std::int64_t>(kBadRowsShown))
             m_texts.badExamples.push_back({m_number, why});
         m_hopeless = m_lines > kLinesBeforeJudged && areTooManyBad();
     }
@@ -233,8 +231,8 @@ std::string textsHash(text::TextsView documents) {
 
 Result<Texts> parseTexts(std::string_view content, const std::string& name, TextFormat format,
                          const ReadOptions& options) {
-    if (content.starts_with(kUtf8Mark))
-        content.remove_prefix(kUtf8Mark.size());
+    if (content.starts_with(kByteOrderMark))
+        content.remove_prefix(kByteOrderMark.size());
     DocumentReader reader(name, format, options, content.size());
     CREST_CHECK(reader.take(content));
     return reader.finish();
@@ -251,7 +249,7 @@ Result<Texts> readTexts(const std::filesystem::path& file, const ReadOptions& op
     DocumentReader reader(file.string(), format, options, size);
     for (std::uint64_t at = 0; at < size; at += kTextBlock) {
         CREST_TRY(block, source->text(at, std::min(kTextBlock, size - at)));
-        const std::size_t mark = at == 0 && block.starts_with(kUtf8Mark) ? kUtf8Mark.size() : 0;
+        const std::size_t mark = at == 0 && block.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
         CREST_CHECK(reader.take(std::string_view(block).substr(mark)));
     }
     auto texts = reader.finish();

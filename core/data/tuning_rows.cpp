@@ -15,8 +15,6 @@
 namespace crest::data {
 namespace {
 
-constexpr std::size_t kBadRowsShown = 10;
-constexpr std::int64_t kRowsPerLook = 1000;
 constexpr std::int64_t kRowsTried = 100;
 /// The text before each border is tokenised by itself, so that many turns in a long text cost their product.
 constexpr std::size_t kMostBorderBytes = 200'000'000;
@@ -115,7 +113,7 @@ private:
     Result<bool> take(const DataFile& file, std::int64_t number, Result<Json> row) {
         if (enough())
             return false;
-        if (m_counts.rows % kRowsPerLook == 0) {
+        if (m_counts.rows % kRowsPerReport == 0) {
             if (m_job.stopRequested())
                 return stopped();
             m_job.report(m_counts.rows, 0, "rows read");

@@ -12,6 +12,7 @@
 
 #include "core/model/accelerator.h"
 #include "core/model/decoder.h"
+#include "core/model/torch_errors.h"
 
 namespace crest::model {
 
@@ -70,13 +71,8 @@ std::optional<std::string> deviceFailure(const c10::Device& device) {
     try {
         const double sum = at::ones({8}, at::TensorOptions().device(device)).sum().item<double>();
         return sum == 8 ? std::nullopt : std::optional(fmt::format("the sum of eight ones is {} there", sum));
-    } catch (const c10::OutOfMemoryError&) {
-        return std::nullopt;
     } catch (const c10::Error& error) {
-        const std::string text = error.what_without_backtrace();
-        if (text.find("out of memory") != std::string::npos) // the driver's own word where LibTorch's allocator was not asked
-            return std::nullopt;
-        return text.substr(0, text.find('\n')); // the rest is for people who build LibTorch
+        return isOutOfMemory(error) ? std::nullopt : std::optional(wordsOf(error));
     }
 }
 

@@ -10,7 +10,7 @@ namespace crest::model::amx {
 namespace {
 
 constexpr std::int64_t kStrip = AmxForward::kStrip;
-constexpr std::int64_t kForwardDepth = 256;          ///< inner elements of one visit to a panel
+constexpr std::int64_t kForwardDepth = 256; ///< inner elements of one visit to a panel
 constexpr std::int64_t kWholeDepth = 512;     ///< inner sizes up to this are not cut
 constexpr std::int64_t kForwardBlockWords = 1 << 19; ///< of x
 constexpr std::int64_t kMostRows = 512, kLeastRows = 128;

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "core/model/accelerator.h"
+#include "core/model/torch_errors.h"
 #include "core/probe/measure.h"
-#include "core/train/out_of_memory.h"
 
 namespace crest::probe {
 
@@ -50,11 +50,11 @@ private:
         try {
             return compute(request, job, emit);
         } catch (const std::exception& error) {
-            if (train::isOutOfMemory(error))
+            if (model::isOutOfMemory(error))
                 return fail(ErrorKind::OutOfRange, "there is not enough memory for this checkpoint; use fewer workers", where(request));
             if (!dynamic_cast<const c10::Error*>(&error))
                 throw;
-            return fail(ErrorKind::Internal, train::wordsOf(error), where(request));
+            return fail(ErrorKind::Internal, model::wordsOf(error), where(request));
         }
     }
     /// Asked where something failed: whether it was the device.

@@ -22,11 +22,14 @@ std::string hostName() {
     return clean.substr(0, 40);
 }
 
+std::string ownWriterPrefix() {
+    return hostName() + "-" + std::to_string(::getpid()) + "-";
+}
+
 Result<RunnerRegistration> RunnerRegistration::make(const study::StudyFolder& folder, const std::string& device,
                                                     int workers, int threadsPerWorker) {
     std::random_device random;
-    const std::string writer =
-        hostName() + "-" + std::to_string(::getpid()) + "-" + hex((std::uint64_t{random()} << 32) | random(), 12);
+    const std::string writer = ownWriterPrefix() + hex((std::uint64_t{random()} << 32) | random(), 12);
     // The lock before the description: whoever sees the runner sees it alive.
     CREST_TRY(lock, io::FileLock::tryLock(runnerLockFile(folder, writer)));
     const Json description = {{"format", 1},

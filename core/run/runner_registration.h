@@ -36,6 +36,9 @@ std::filesystem::path runnerLockFile(const study::StudyFolder& folder, const std
 /// This machine's name, as it stands in writers' names.
 std::string hostName();
 
+/// How the names of this process's writers begin.
+std::string ownWriterPrefix();
+
 /// Whether the runner of this name still lives (its lock is held).
 bool runnerLives(const study::StudyFolder& folder, const std::string& writer);
 

@@ -37,15 +37,11 @@ QString settingsFile() {
     return stateFolder() + QStringLiteral("/suites.ini");
 }
 
-QSpinBox* spin(int low, int high, const QString& special, const QString& what, const QString& name) {
-    auto* box = new WholeBox;
-    box->setRange(low, high);
-    box->setValue(low);
+/// Whose lowest number is a word.
+QSpinBox* countedFrom(int low, int high, const QString& special, const QString& what, const QString& name) {
+    QSpinBox* box = countedBox(low, high, low, what, name);
     box->setSpecialValueText(special);
-    countIn(box, what);
-    box->setAlignment(Qt::AlignRight);
     box->setMaximumWidth(24 * kRhythm);
-    box->setAccessibleName(name);
     return box;
 }
 
@@ -91,8 +87,8 @@ void SuiteDialog::setupFields() {
     m_folder->setAccessibleName(tr("Folder of the data"));
     m_folder->setPlaceholderText(tr("The folder that holds the tasks' files"));
     m_folder->setText(QSettings(settingsFile(), QSettings::IniFormat).value(kFolderKey).toString());
-    m_shots = spin(-1, 1000, tr("as the suite says"), tr("shot"), tr("Shots"));
-    m_limit = spin(0, 10'000'000, tr("all"), tr("item"), tr("At most"));
+    m_shots = countedFrom(-1, 1000, tr("as the suite says"), tr("shot"), tr("Shots"));
+    m_limit = countedFrom(0, 10'000'000, tr("all"), tr("item"), tr("At most"));
     m_lookTimer.setSingleShot(true);
     m_lookTimer.setInterval(kLookDelayMs);
     connect(m_suite, &QComboBox::activated, this, &SuiteDialog::suiteChosen);

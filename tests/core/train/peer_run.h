@@ -2,8 +2,12 @@
 // What a peer in Python has to know of a run to repeat it, and the weights to compare.
 #pragma once
 
+#include <QtTest>
+
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,6 +15,7 @@
 
 #include "core/base/json.h"
 #include "core/data/tuning_example.h"
+#include "core/train/fine_tune.h"
 #include "core/model/weight_reader.h"
 #include "core/train/low_rank.h"
 #include "core/train/parameters.h"
@@ -54,6 +59,20 @@ inline Json beginOfAdapters(const model::WeightReader& reader, const train::Fine
             all[slot.info.name.substr(0, slot.info.name.rfind(".lora_"))] = std::vector<float>(values, values + slot.elements);
     }
     return all;
+}
+
+/// Losses within 1e-4 of the peer's, norms of gradients within 1e-3, step by step.
+inline void compareSteps(const Json& theirs, std::span<const train::StepReport> ours) {
+    QCOMPARE(theirs["losses"].size(), ours.size());
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+        const auto near = [&](const char* what, double value, double tolerance) {
+            const double other = theirs[what][i];
+            QVERIFY2(std::abs(value / other - 1) < tolerance,
+                     qPrintable(QString("%1 of step %2: %3, not %4").arg(what).arg(i + 1).arg(value).arg(other)));
+        };
+        near("losses", ours[i].loss, 1e-4);
+        near("norms", ours[i].gradientNorm, 1e-3);
+    }
 }
 
 } // namespace crest::test

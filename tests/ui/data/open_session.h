@@ -57,4 +57,15 @@ inline bool openWithTask(Session& one, const SessionFixture& fixture) {
     return true;
 }
 
+/// The same, with its probe run to the end.
+inline bool openAndMeasure(Session& one, const SessionFixture& fixture) {
+    if (!openWithTask(one, fixture))
+        return false;
+    const auto plan = one.plan(fixture.probe(one.session));
+    if (!plan)
+        return false;
+    one.session.run(*plan);
+    return one.reaches(study::RunState::Done);
+}
+
 } // namespace crest::test

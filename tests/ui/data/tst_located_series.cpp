@@ -13,9 +13,7 @@ private Q_SLOTS:
     void aMovedSeriesIsLocatedByItsContent() {
         SessionFixture fixture;
         Session one;
-        QVERIFY(openWithTask(one, fixture));
-        one.session.run(*one.plan(fixture.probe(one.session)));
-        QVERIFY(one.reaches(study::RunState::Done));
+        QVERIFY(openAndMeasure(one, fixture));
         QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-1M")) > 0);
         const int before = one.session.measuredResults(QStringLiteral("series/tokens-1M"));
         const QString moved = fixture.dir.filePath(QStringLiteral("elsewhere/moved"));
@@ -57,9 +55,7 @@ private Q_SLOTS:
     void aSingleCheckpointIsLocatedByItsContent() {
         SessionFixture fixture;
         Session one;
-        QVERIFY(openWithTask(one, fixture));
-        one.session.run(*one.plan(fixture.probe(one.session)));
-        QVERIFY(one.reaches(study::RunState::Done));
+        QVERIFY(openAndMeasure(one, fixture));
         QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-2M")) > 0);
         // Moved and renamed, beside a stranger of the old name.
         const QString archive = fixture.dir.filePath(QStringLiteral("archive"));
@@ -107,9 +103,7 @@ private Q_SLOTS:
     void aCheckpointThatIsGoneIsSaidAndALinkBringsItBack() {
         SessionFixture fixture;
         Session one;
-        QVERIFY(openWithTask(one, fixture));
-        one.session.run(*one.plan(fixture.probe(one.session)));
-        QVERIFY(one.reaches(study::RunState::Done));
+        QVERIFY(openAndMeasure(one, fixture));
         QTRY_VERIFY(one.session.measuredResults(QStringLiteral("series/tokens-2M")) > 0);
         const auto said = [&] {
             return std::ranges::count_if(one.session.issues(), [](const Issue& issue) {

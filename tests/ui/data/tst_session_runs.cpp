@@ -57,9 +57,7 @@ private Q_SLOTS:
         QCOMPARE(one.session.devices()[1].label, QStringLiteral("NVIDIA H200 (139 GB free)"));
         QCOMPARE(one.session.device(), QStringLiteral("cpu"));
         one.session.chooseDevice(QStringLiteral("cuda:0"));
-        QVERIFY(openWithTask(one, fixture));
-        one.session.run(*one.plan(fixture.probe(one.session)));
-        QVERIFY(one.reaches(study::RunState::Done));
+        QVERIFY(openAndMeasure(one, fixture));
         QCOMPARE(one.session.runs()[0].device, std::string("cuda:0"));
         QVERIFY(fixture.runnerArguments().contains(QStringLiteral("--device cuda:0")));
         Session again; // the choice is remembered
