@@ -164,8 +164,7 @@ void addTurn(FigurePanel& panel, const TheoryState& state, const Strength& stren
 }
 
 /// With a pull: where the closed form is least, a line alone.
-void addLimit(FigurePanel& panel, const TheoryState& state) {
-    const TheoryLeast least = leastPulledLoss(state.model, state.regularised.pull);
+void addLimit(FigurePanel& panel, const TheoryLeast& least) {
     if (least.rises)
         panel.marks.push_back({kChosenValue, least.time, least.time, least.time, fmt::format("closed form: t {}", formatNumber(least.time, 3))});
 }
@@ -217,7 +216,8 @@ FigurePanel spectrumPanel(const TheoryState& state) {
     return panel;
 }
 
-FigurePanel learningPanel(const TheoryState& state, const std::vector<double>& times, const std::vector<std::vector<double>>& features) {
+FigurePanel learningPanel(const TheoryState& state, const std::optional<std::size_t>& costly, const std::vector<double>& times,
+                          const std::vector<std::vector<double>>& features) {
     const TheoryModel& model = state.model;
     const std::vector<double> tau = switchOnTimes(model);
     FigurePanel panel;
@@ -238,7 +238,7 @@ FigurePanel learningPanel(const TheoryState& state, const std::vector<double>& t
                panel.hiddenNonFinite);
         panel.curves.push_back(std::move(curve));
     }
-    if (const auto costly = costlyMode(state)) {
+    if (costly) {
         const std::string label = fmt::format("theory: from mode {} on (τ {})", *costly + 1, formatNumber(tau[*costly], 3));
         panel.marks.push_back({fmt::format("mode={}", *costly + 1), tau[*costly], tau[*costly], tau[*costly], label});
     }
@@ -288,8 +288,8 @@ FigurePanel noisePanel(const TheoryState& state, const TheoryEstimates& estimate
 }
 
 /// Loss on the pretraining or the fine-tuning task after fine-tuning.
-FigurePanel tuningPanel(const TheoryState& state, const std::vector<double>& times, const std::vector<std::vector<double>>& features,
-                        const TunedByStrength& tuned, bool onTarget) {
+FigurePanel tuningPanel(const TheoryState& state, const TheoryReading& reading, const std::vector<double>& times,
+                        const std::vector<std::vector<double>>& features, const TunedByStrength& tuned, bool onTarget) {
     const std::vector<double>& wanted = onTarget ? state.model.target : state.model.sigma;
     const std::vector<double> stops = stopTimes(state.model);
     FigurePanel panel;
@@ -306,8 +306,8 @@ FigurePanel tuningPanel(const TheoryState& state, const std::vector<double>& tim
         if (!onTarget)
             addTurn(panel, state, strength, dots);
     }
-    if (!onTarget && state.change == TheoryChange::Regularised)
-        addLimit(panel, state);
+    if (!onTarget && reading.limit)
+        addLimit(panel, *reading.limit);
     const TheoryTuning tuning = theoryTuning(state, theoryStrength(state));
     panel.notes.push_back(state.change == TheoryChange::FineTuning
                               ? fmt::format("lines: closed form of gradient flow over ηK; dots: {} gradient steps", tuning.steps)
@@ -333,7 +333,7 @@ std::vector<double> missingGammas(const TheoryState& state, const TheoryEstimate
     return missing;
 }
 
-Figure theoryFigure(const TheoryState& state, const TheoryEstimates& estimates) {
+Figure theoryFigure(const TheoryState& state, const TheoryReading& reading, const TheoryEstimates& estimates) {
     const std::vector<double> times = lineTimes(state.model);
     const std::vector<std::vector<double>> features = featuresAtAll(state.model, times);
     Figure figure;
@@ -341,14 +341,14 @@ Figure theoryFigure(const TheoryState& state, const TheoryEstimates& estimates) 
     figure.title = fmt::format("two-layer linear network: {}", theoryChangeName(state.change));
     figure.columns = 2;
     figure.panels.push_back(spectrumPanel(state));
-    figure.panels.push_back(learningPanel(state, times, features));
+    figure.panels.push_back(learningPanel(state, reading.costly, times, features));
     if (state.change == TheoryChange::Noise) {
         figure.panels.push_back(noisePanel(state, estimates, times, features, true));
         figure.panels.push_back(noisePanel(state, estimates, times, features, false));
     } else {
         const TunedByStrength tuned = tuneAll(state, features); // costly with a pull: made once for both panels
-        figure.panels.push_back(tuningPanel(state, times, features, tuned, true));
-        figure.panels.push_back(tuningPanel(state, times, features, tuned, false));
+        figure.panels.push_back(tuningPanel(state, reading, times, features, tuned, true));
+        figure.panels.push_back(tuningPanel(state, reading, times, features, tuned, false));
     }
     if (std::any_of(figure.panels.begin(), figure.panels.end(), [](const auto& panel) { return !panel.marks.empty(); }))
         figure.keys.push_back({FigureKey::Symbol::Interval, "inflection: the stop with the least loss, its neighbours; a line alone: theory, by the closed form"});

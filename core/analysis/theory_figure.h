@@ -25,7 +25,7 @@ std::vector<double> missingGammas(const TheoryState& state, const TheoryEstimate
 /// sensitivity, for fine-tuning the loss on its task (ID) and on the pretraining task (OOD). Lines are closed forms: E[L_A] under noise, gradient
 /// flow over the time eta K; with a pull the K steps, and a mark where the closed form of infinitely many is least. Lone dots are simulations at the stops: the Monte Carlo with its 95 %
 /// interval where `estimates` has it, K steps of gradient descent. Curves have stable ids: "base", "chosen", "strength=0.1", "mode=1".
-/// The state must pass checkTheoryState. About 1 ms; with a pull up to 10 ms for 5000 steps.
-Figure theoryFigure(const TheoryState& state, const TheoryEstimates& estimates = {});
+/// The state must pass checkTheoryState; `reading`: readTheory of it. About 1 ms; with a pull up to 10 ms for 5000 steps.
+Figure theoryFigure(const TheoryState& state, const TheoryReading& reading, const TheoryEstimates& estimates = {});
 
 } // namespace crest::analysis

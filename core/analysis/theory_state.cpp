@@ -46,6 +46,12 @@ std::string number(double value) {
     return formatNumber(value, 3);
 }
 
+std::optional<std::size_t> costlyMode(const TheoryState& state) {
+    return state.change == TheoryChange::Noise        ? firstCostlyMode(state.model, state.gamma)
+           : state.change == TheoryChange::FineTuning ? firstCostlyMode(state.model, state.tuning)
+                                                      : std::nullopt;
+}
+
 std::string noiseTheory(const TheoryState& state, const std::optional<std::size_t>& costly) {
     const std::size_t d = state.model.sigma.size();
     const std::string threshold = number(noiseThreshold(d, state.gamma));
@@ -188,12 +194,6 @@ std::vector<double> theoryLosses(const TheoryState& state, double strength) {
     for (const std::vector<double>& each : features)
         losses.push_back(quadraticLoss(each, state.model.sigma) + (state.change == TheoryChange::Noise ? noiseSensitivity(each, strength) : 0));
     return losses;
-}
-
-std::optional<std::size_t> costlyMode(const TheoryState& state) {
-    return state.change == TheoryChange::Noise        ? firstCostlyMode(state.model, state.gamma)
-           : state.change == TheoryChange::FineTuning ? firstCostlyMode(state.model, state.tuning)
-                                                      : std::nullopt;
 }
 
 TheoryReading readTheory(const TheoryState& state) {

@@ -56,16 +56,15 @@ const std::vector<TheoryPreset>& theoryPresets();
 std::vector<std::vector<double>> featuresAtAll(const TheoryModel& model, const std::vector<double>& times);
 /// L_A by stop at this strength: the closed form for noise, K steps otherwise.
 std::vector<double> theoryLosses(const TheoryState& state, double strength);
-/// Where the theory puts the inflection at the chosen strength: the first mode that costs more than it gains. None: nowhere, or there is a pull,
-/// where a mode costs long before it is half learned (`limit` below).
-std::optional<std::size_t> costlyMode(const TheoryState& state);
 
 /// What the chosen strength shows.
 struct TheoryReading {
-    TheoryTurn turn;                   ///< of the computed losses at the stops
-    std::optional<std::size_t> costly; ///< costlyMode
-    std::optional<TheoryLeast> limit;  ///< with a pull: leastPulledLoss, which infinitely many steps come to
-    std::string theory, computed;      ///< a sentence each
+    TheoryTurn turn; ///< of the computed losses at the stops
+    /// Where the theory puts the inflection: the first mode that costs more than it gains. None: nowhere, or there is a pull, where a mode
+    /// costs long before it is half learned (`limit`).
+    std::optional<std::size_t> costly;
+    std::optional<TheoryLeast> limit; ///< with a pull: leastPulledLoss, which infinitely many steps come to
+    std::string theory, computed;     ///< a sentence each
 };
 TheoryReading readTheory(const TheoryState& state);
 

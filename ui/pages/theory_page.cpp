@@ -94,7 +94,7 @@ void TheoryPage::showState() {
     const analysis::TheoryState& state = m_controls->state();
     const analysis::TheoryReading reading = analysis::readTheory(state);
     m_sentence->setText(toQString(reading.theory + "\n" + reading.computed));
-    m_grid->showNow(analysis::theoryFigure(state, m_estimates));
+    m_grid->showNow(analysis::theoryFigure(state, reading, m_estimates));
     if (!analysis::missingGammas(state, m_estimates).empty())
         m_sampleTimer.start();
 }

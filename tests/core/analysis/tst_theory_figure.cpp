@@ -53,6 +53,10 @@ bool hasNote(const FigurePanel& panel, const std::string& words) {
     return std::any_of(panel.notes.begin(), panel.notes.end(), [&](const auto& note) { return note.find(words) != std::string::npos; });
 }
 
+Figure figureOf(const TheoryState& state, const TheoryEstimates& estimates = {}) {
+    return theoryFigure(state, readTheory(state), estimates);
+}
+
 } // namespace
 
 class TheoryFigureTest : public QObject {
@@ -68,7 +72,7 @@ private Q_SLOTS:
 
 void TheoryFigureTest::learning() {
     const TheoryState state = theoryPresets()[0].state;
-    const Figure figure = theoryFigure(state);
+    const Figure figure = figureOf(state);
     QCOMPARE(figure.panels.size(), 4u);
     const FigurePanel& spectra = figure.panels[0];
     QCOMPARE(spectra.lines.size(), 1u);
@@ -91,12 +95,12 @@ void TheoryFigureTest::learning() {
 void TheoryFigureTest::noise() {
     const TheoryState state = theoryPresets()[0].state;
     QCOMPARE(missingGammas(state, {}).size(), 5u); // 0.2 stands in the ladder
-    const Figure bare = theoryFigure(state);
+    const Figure bare = figureOf(state);
     QVERIFY(hasNote(bare.panels[3], "at work"));
     QVERIFY(dots(*curveOf(bare.panels[3], "chosen")).empty());
     const TheoryEstimates estimates = estimatesFor(state);
     QVERIFY(missingGammas(state, estimates).empty());
-    const Figure figure = theoryFigure(state, estimates);
+    const Figure figure = figureOf(state, estimates);
     const FigurePanel& loss = figure.panels[3];
     const std::vector<double> expected{3.8297, 2.4147, 1.9991, 1.9270, 1.9448, 1.9728}, stops = stopTimes(state.model);
     const FigureCurve* chosen = curveOf(loss, "chosen");
@@ -128,12 +132,12 @@ void TheoryFigureTest::noise() {
     // Another model: nothing of the old estimates is shown.
     TheoryState other = state;
     other.model.sigma[0] = 3.1;
-    QVERIFY(dots(*curveOf(theoryFigure(other, estimates).panels[3], "chosen")).empty());
+    QVERIFY(dots(*curveOf(figureOf(other, estimates).panels[3], "chosen")).empty());
 }
 
 void TheoryFigureTest::fineTuning() {
     const TheoryState state = theoryPresets()[1].state;
-    const Figure figure = theoryFigure(state);
+    const Figure figure = figureOf(state);
     const FigurePanel &task = figure.panels[2], &pretraining = figure.panels[3];
     QVERIFY(task.badge == "ID" && pretraining.badge == "OOD");
     const std::vector<double> a{4.9522, 3.6227, 2.9640, 2.7556, 2.9341, 3.5452}, b{7.8100, 7.8913, 7.6598, 6.9445, 5.3497, 2.3206};
@@ -150,13 +154,13 @@ void TheoryFigureTest::fineTuning() {
     for (const FigureMark& mark : pretraining.marks)
         QCOMPARE(mark.x, stops[mark.curve == "strength=1" ? 4u : 3u]);
     QCOMPARE(pretraining.marks.size(), 4u); // none at 0.0005
-    const Figure aligned = theoryFigure(theoryPresets()[3].state);
+    const Figure aligned = figureOf(theoryPresets()[3].state);
     QVERIFY(aligned.panels[3].marks.empty() && aligned.panels[1].marks.empty() && hasNote(aligned.panels[3], "no inflection"));
 }
 
 void TheoryFigureTest::pulled() {
     const TheoryState state = theoryPresets()[2].state;
-    const Figure figure = theoryFigure(state);
+    const Figure figure = figureOf(state);
     const std::vector<double> stops = stopTimes(state.model);
     const std::vector<std::size_t> best{2, 2, 3, 4}; // lambda 0.5, 1, 2, 5
     std::vector<FigureMark> marks = figure.panels[3].marks;
@@ -177,14 +181,14 @@ void TheoryFigureTest::pulled() {
 void TheoryFigureTest::divergedRunsAreGaps() {
     TheoryState state = theoryPresets()[1].state;
     state.tuning.rate = 0.9;
-    const Figure figure = theoryFigure(state);
+    const Figure figure = figureOf(state);
     QCOMPARE(figure.panels[3].hiddenNonFinite, 6);
     QVERIFY(dots(*curveOf(figure.panels[3], "chosen")).empty());
 }
 
 void TheoryFigureTest::exportsCarryTheSettings() {
     for (const TheoryPreset& preset : theoryPresets()) {
-        const Figure figure = theoryFigure(preset.state);
+        const Figure figure = figureOf(preset.state);
         const auto text = recordFromText(figureToCsv(figure), "csv");
         QVERIFY(text.has_value());
         const auto record = parseFigureRecord(*text, "csv");
