@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <chrono>
 #include <system_error>
 
 #include <fcntl.h>
@@ -13,6 +12,7 @@
 #include <fmt/format.h>
 
 #include "core/io/files.h"
+#include "core/run/claims_lock.h"
 #include "core/run/runner_registration.h"
 #include "core/study/line_tail.h"
 
@@ -20,8 +20,6 @@ namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
 
-/// Claims are looked at and changed under this lock: a dead runner's claim is taken over by exactly one other.
-constexpr auto kLockWait = std::chrono::seconds(10);
 constexpr std::uint64_t kMaxClaimBytes = 64'000'000; ///< a line for each cell of a batch that is computed alone
 constexpr std::string_view kCellWord = "cell ";
 
@@ -91,7 +89,7 @@ Result<ClaimOutcome> Claims::claim(int batch, bool alone) {
     const std::scoped_lock guard(m_mutex);
     if (!m_shared) // one job has this batch, whatever its file system knows of locks
         return claimLocked(batch, alone);
-    CREST_TRY(lock, io::FileLock::waitFor(m_claims / "lock", kLockWait));
+    CREST_TRY(lock, lockClaims(m_claims));
     if (finished(batch))
         return ClaimOutcome::Finished;
     return claimLocked(batch, alone);

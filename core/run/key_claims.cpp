@@ -2,7 +2,6 @@
 #include "core/run/key_claims.h"
 
 #include <cerrno>
-#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -12,14 +11,12 @@
 #include <fmt/format.h>
 
 #include "core/io/files.h"
+#include "core/run/claims_lock.h"
 #include "core/run/runner_registration.h"
 
 namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
-
-constexpr auto kKeysLockWait = std::chrono::seconds(10);
-constexpr const char* kLockName = "lock";
 
 /// Whole or not at all; not synced, since a claim that a crash of the machine takes away is nobody's any more.
 Result<void> writeNew(const fs::path& file, std::string_view text) {
@@ -79,7 +76,7 @@ Result<std::unordered_set<std::string>> KeyClaims::inWork() {
     std::error_code error;
     for (fs::directory_iterator entry(m_claims, error), end; !error && entry != end; entry.increment(error)) {
         const std::string name = entry->path().filename().string();
-        if (name == kLockName)
+        if (name == kClaimsLockName)
             continue;
         const std::string writer = name.substr(0, name.find('.'));
         const auto [at, isNew] = lives.try_emplace(writer, false);
@@ -108,7 +105,7 @@ Result<std::unordered_set<std::string>> KeyClaims::inWork() {
 
 Result<KeyLease> KeyClaims::claim(const Choose& choose) {
     const std::scoped_lock guard(m_mutex);
-    CREST_TRY(lock, io::FileLock::waitFor(m_claims / kLockName, kKeysLockWait));
+    CREST_TRY(lock, lockClaims(m_claims));
     CREST_TRY(taken, inWork());
     CREST_TRY(keys, choose(taken));
     if (keys.empty())
