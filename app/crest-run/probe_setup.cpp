@@ -261,13 +261,11 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
                 specs.push_back(*checkpoint.spec);
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const study::KeptWeights kept(draft.keptFolder());
-    planned.plan.device = device; // for this only: a run of the command is anybody's
-    planned.cost = study::planCost(planned.plan, specs, study::measuredRate(draft), threads,
+    planned.cost = study::planCost(planned.plan, device, specs, study::measuredRate(draft), threads,
                                    [&](const std::string& training) { return kept.has(training); },
                                    [&](const series::DecoderSpec& spec, int ofWorker) {
-                                       return train::plannedTrainingBytes(planned.plan, spec, ofWorker);
+                                       return train::plannedTrainingBytes(planned.plan, device, spec, ofWorker);
                                    });
-    planned.plan.device.clear();
     return planned;
 }
 

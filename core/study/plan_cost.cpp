@@ -42,10 +42,9 @@ std::uintmax_t weightBytes(const fs::path& checkpoint) {
 
 /// Most that the runner holds: itself with LibTorch, and of every worker scratch of one block (of a small model the whole), 64 MB
 /// of row blocks and activations, or a training. On a GPU one worker computes, and the runner itself lies elsewhere.
-double memoryOf(const Plan& plan, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
+double memoryOf(const Plan& plan, bool cpu, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
                 const TrainingBytesOf& trainingBytes) {
     constexpr double kBase = 125e6, kScratch = 64e6;
-    const bool cpu = isForCpu(plan);
     const int workers = cpu ? workersFor(plan.checkpoints, threads) : 1, ofEach = std::max(1, threads / workers);
     const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, workers));
     double most = 0;
@@ -61,8 +60,8 @@ double memoryOf(const Plan& plan, const PlanCost& cost, const std::vector<series
 
 } // namespace
 
-bool isForCpu(const Plan& plan) {
-    return plan.device.empty() || plan.device == "cpu";
+bool isCpu(std::string_view device) {
+    return device.empty() || device == "cpu";
 }
 
 int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
@@ -70,9 +69,8 @@ int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
     return small ? std::max(1, cores) : 1;
 }
 
-PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const std::function<bool(const std::string&)>& isKept,
-                  const TrainingBytesOf& trainingBytes) {
+PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
+                  int threads, const std::function<bool(const std::string&)>& isKept, const TrainingBytesOf& trainingBytes) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
@@ -102,7 +100,7 @@ PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& spec
     }
     cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
                                        : flops / (kFlopsPerThread * std::max(1, threads));
-    cost.memoryBytes = memoryOf(plan, cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
+    cost.memoryBytes = memoryOf(plan, isCpu(device), cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
     return cost;
 }
 

@@ -7,6 +7,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/job_context.h"
@@ -70,14 +71,14 @@ struct TrainingBytes {
 };
 using TrainingBytesOf = std::function<TrainingBytes(const series::DecoderSpec& spec, int threads)>;
 
-/// False where the plan names another device.
-bool isForCpu(const Plan& plan);
+/// "" is any device, which a CPU is.
+bool isCpu(std::string_view device);
 
-/// What the uncached part of a plan will cost; its memory is that of the device which the plan names. `specs`: one for each checkpoint of the plan, or one for all.
+/// What the uncached part of a plan will cost on `device`, whose memory it says. `specs`: one for each checkpoint of the plan, or one for all.
 /// `tokensPerSecond` > 0: the rate last measured here. `isKept` says of a trainingKey that its weights are there, so that
-/// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan.
-PlanCost planCost(const Plan& plan, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond, int threads,
-                  const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {});
+/// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan on that device.
+PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
+                  int threads, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {});
 
 /// Batches side by side on a CPU of so many cores, by the size of the last checkpoint's files: one a core for small models, else
 /// one.

@@ -25,7 +25,7 @@ std::int64_t longestRows(const study::Plan& plan, const FineTuneSettings& traini
 
 } // namespace
 
-study::TrainingBytes plannedTrainingBytes(const study::Plan& plan, const series::DecoderSpec& spec, int threads) {
+study::TrainingBytes plannedTrainingBytes(const study::Plan& plan, std::string_view device, const series::DecoderSpec& spec, int threads) {
     const Json& settings = plan.probe.settings;
     if (plan.tuningTokens == 0 || !settings.is_object() || !settings.contains("training"))
         return {};
@@ -35,7 +35,7 @@ study::TrainingBytes plannedTrainingBytes(const study::Plan& plan, const series:
     const auto recompute = settings.find("recompute_activations");
     const TrainingMemory memory = trainingMemory(spec, *training, longestRows(plan, *training, spec.contextLength), threads,
                                                  recompute != settings.end() && *recompute == true,
-                                                 study::isForCpu(plan) ? Operations::Fused : Operations::Plain);
+                                                 study::isCpu(device) ? Operations::Fused : Operations::Plain);
     return {memory.peak(), memory.tuned()};
 }
 

@@ -44,13 +44,11 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
             if (checkpoint.path == planned.path && checkpoint.spec)
                 specs.push_back(*checkpoint.spec);
     const study::KeptWeights kept(folder->keptFolder());
-    plan->device = input.device;
-    preview.cost = study::planCost(*plan, specs, input.tokensPerSecond, QThread::idealThreadCount(),
+    preview.cost = study::planCost(*plan, input.device, specs, input.tokensPerSecond, QThread::idealThreadCount(),
                                    [&](const std::string& training) { return kept.has(training); },
                                    [&](const series::DecoderSpec& spec, int ofWorker) {
-                                       return train::plannedTrainingBytes(*plan, spec, ofWorker);
+                                       return train::plannedTrainingBytes(*plan, input.device, spec, ofWorker);
                                    });
-    plan->device.clear(); // where a run goes is said when it is queued
     preview.plan = std::move(*plan);
     return preview;
 }

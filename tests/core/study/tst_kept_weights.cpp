@@ -141,18 +141,18 @@ private Q_SLOTS:
         plan.checkpoints = {PlannedCheckpoint{}};
         plan.cells = {{0, 0, 0, {"a", "b"}, {0, 0}}, {0, 0.001, 1, {"c", "d"}, {0, 0}}, {0, 0.001, 2, {"e", "f"}, {1, 0}},
                       {0, 0.001, 3, {"g", "h"}, {1, 1}}};
-        const PlanCost all = planCost(plan, {}, 1, 1);
+        const PlanCost all = planCost(plan, "cpu", {}, 1, 1);
         QCOMPARE(all.trainings, std::int64_t{2});
         QCOMPARE(all.forwardTokens, std::int64_t{30 + (300 + 30) + (300 + 20)});
         const std::string second = trainingKey(plan.checkpoints[0], plan.probe, 0.001, 2);
-        const PlanCost some = planCost(plan, {}, 1, 1, [&](const std::string& key) { return key == second; });
+        const PlanCost some = planCost(plan, "cpu", {}, 1, 1, [&](const std::string& key) { return key == second; });
         QCOMPARE(some.trainings, std::int64_t{1});
         QCOMPARE(some.keptTrainings, std::int64_t{1});
         QCOMPARE(some.forwardTokens, std::int64_t{30 + (300 + 30) + 20});
         plan.probe.kind = kInterpolation; // one training for all shares of a seed
         plan.probe.settings["learning_rate"] = 0.001;
         plan.cells[2] = {0, 0.5, 1, {"e", "f"}, {0, 0}};
-        const PlanCost mixed = planCost(plan, {}, 1, 1);
+        const PlanCost mixed = planCost(plan, "cpu", {}, 1, 1);
         QCOMPARE(mixed.trainings, std::int64_t{1});
         QCOMPARE(mixed.forwardTokens, std::int64_t{30 + 300 + 30 + 30});
     }

@@ -242,18 +242,17 @@ private Q_SLOTS:
         QCOMPARE(pretendDevice().now, before);
     }
 
-    /// The plan's cost is of the device that it names.
-    void planKnowsItsDevice() {
+    /// The plan's cost is of the device that is asked for.
+    void costIsOfTheDevice() {
         study::Plan plan;
         plan.tuningTokens = 1000;
         plan.probe.settings = {{"training", {{"max_steps", 3}}}};
         const series::DecoderSpec spec = shapeOf("llama");
-        const double onCpu = plannedTrainingBytes(plan, spec, 1).peak;
-        plan.device = "cuda:0";
+        const double onCpu = plannedTrainingBytes(plan, "cpu", spec, 1).peak, onGpu = plannedTrainingBytes(plan, "cuda:0", spec, 1).peak;
         FineTuneSettings settings;
         settings.maxSteps = 3;
-        QCOMPARE(plannedTrainingBytes(plan, spec, 1).peak, trainingMemory(spec, settings, 255, 1, false, Operations::Plain).peak());
-        QVERIFY(plannedTrainingBytes(plan, spec, 1).peak != onCpu);
+        QCOMPARE(onGpu, trainingMemory(spec, settings, 255, 1, false, Operations::Plain).peak());
+        QVERIFY(onGpu != onCpu);
         // One worker computes there, and the runner itself lies elsewhere.
         plan.probe.kind = study::kFineTuning;
         plan.tasks.emplace_back(), plan.checkpoints.emplace_back();
@@ -261,15 +260,14 @@ private Q_SLOTS:
         plan.cells.assign(6, {0, 1e-3, 1, {"key"}, {0}});
         for (std::size_t i = 0; i < plan.cells.size(); ++i)
             plan.cells[i].seed = static_cast<std::int64_t>(i);
-        const auto costOf = [&] {
-            return study::planCost(plan, {spec}, 0, 4, {}, [&](const series::DecoderSpec& of, int threads) {
-                return plannedTrainingBytes(plan, of, threads);
+        const auto costOn = [&](const char* device) {
+            return study::planCost(plan, device, {spec}, 0, 4, {}, [&](const series::DecoderSpec& of, int threads) {
+                return plannedTrainingBytes(plan, device, of, threads);
             });
         };
-        QCOMPARE(costOf().trainings, std::int64_t{6});
-        QCOMPARE(costOf().memoryBytes, trainingMemory(spec, settings, 255, 1, false, Operations::Plain).peak());
-        plan.device = "cpu";
-        QVERIFY(costOf().memoryBytes > 4 * onCpu);
+        QCOMPARE(costOn("cuda:0").trainings, std::int64_t{6});
+        QCOMPARE(costOn("cuda:0").memoryBytes, onGpu);
+        QVERIFY(costOn("cpu").memoryBytes > 4 * onCpu);
     }
 
     /// By the device's own error, from next to no room to enough.
