@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <random>
+#include <string_view>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -17,14 +18,30 @@ namespace {
 
 constexpr const char* kCommands[] = {"run", "pause", "stop", "stop_now"};
 
-/// "20261122-175300125-noise-1a2b": sorts by time.
-std::string newRunId(const Plan& plan) {
-    std::string digits;
-    for (const char c : utcNow())
-        if (c >= '0' && c <= '9')
-            digits += c;
+constexpr int kDateDigits = 8, kStampDigits = kDateDigits + 9; ///< of an id: its date, and with its time to the ms
+
+/// The first digits of an id or a time as one number.
+std::int64_t stampOf(std::string_view text) {
+    std::int64_t stamp = 0;
+    int count = 0;
+    for (const char c : text)
+        if (c >= '0' && c <= '9' && count < kStampDigits) {
+            stamp = 10 * stamp + (c - '0');
+            ++count;
+        }
+    return stamp;
+}
+
+/// "20261122-175300125-noise-1a2b": by the clock, or where that was set back (or stands) by what is there, so that ids
+/// sort by age.
+std::string newRunId(const StudyFolder& folder, const Plan& plan) {
+    std::int64_t stamp = stampOf(utcNow());
+    for (const std::string& id : listRuns(folder))
+        stamp = std::max(stamp, stampOf(id) + 1);
+    const std::string digits = std::to_string(stamp);
     const std::string kind = plan.probe.kind.substr(plan.probe.kind.rfind('-') + 1);
-    return digits.substr(0, 8) + "-" + digits.substr(8) + "-" + kind + "-" + hex(std::random_device{}() & 0xffff, 4);
+    return digits.substr(0, kDateDigits) + "-" + digits.substr(kDateDigits) + "-" + kind + "-" +
+           hex(std::random_device{}() & 0xffff, 4);
 }
 
 } // namespace
@@ -44,7 +61,7 @@ Result<std::string> queueRun(const StudyFolder& folder, Plan plan) {
         return fail(ErrorKind::Io,
                     "This study folder cannot be written, so nothing can be run in it; save the study elsewhere first.",
                     folder.path().string());
-    plan.id = newRunId(plan);
+    plan.id = newRunId(folder, plan);
     // Made under another name and renamed when whole: runners never see half a run.
     const fs::path making = folder.runsFolder() / (".new-" + plan.id);
     const auto make = [&]() -> Result<void> {

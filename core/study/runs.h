@@ -48,7 +48,9 @@ struct RunStatus {
     std::string device; ///< that the run asks for, "" where any will do
 };
 
-/// Writes runs/<id>/run.json and makes it visible to runners; returns the id ("20261122-175300-noise-1a2b").
+/// Writes runs/<id>/run.json and makes it visible to runners; returns the id ("20261122-175300125-noise-1a2b"), which
+/// sorts after those of all runs that are there, whatever the clock says. Of two who queue at the same time it does so
+/// where they hold runs/.lock (queueOnce).
 Result<std::string> queueRun(const StudyFolder& folder, Plan plan);
 Result<Plan> readPlan(const StudyFolder& folder, const std::string& runId);
 std::vector<std::string> listRuns(const StudyFolder& folder); ///< oldest first

@@ -2,12 +2,16 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
+#include <thread>
 
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "core/study/queueing.h"
 #include "core/study/run_log.h"
 #include "core/study/runs.h"
 #include "core/study/study_folder.h"
@@ -306,6 +310,55 @@ private Q_SLOTS:
         const auto id = queueRun(*folder, examplePlan());
         QVERIFY2(id, id ? "" : id.error().text().c_str());
         QCOMPARE(listRuns(*folder), std::vector<std::string>{*id});
+    /// The clock was set back after the first run was queued; then ids are made faster than it goes on.
+    void aNewRunComesLast() {
+        QTemporaryDir dir;
+        const auto folder = StudyFolder::create((dir.path() + "/study").toStdString(), exampleStudy());
+        const auto first = queueRun(*folder, examplePlan());
+        QVERIFY(first);
+        const std::string future = "20991231-235959999-noise-ffff";
+        std::filesystem::rename(folder->runFolder(*first), folder->runFolder(future));
+        std::vector<std::string> queued{future};
+        for (const char* kind : {"pruning", "gaussian-noise", "base-evaluation"}) { // each sorts before the last
+            Plan plan = examplePlan();
+            plan.probe.kind = kind;
+            const auto id = queueRun(*folder, plan);
+            QVERIFY(id);
+            queued.push_back(*id);
+        }
+        QCOMPARE(listRuns(*folder), queued);
+    }
+
+    void whoQueuesAtTheSameTimeGetsARunOfHisOwn() {
+        QTemporaryDir dir;
+        const auto folder = StudyFolder::create((dir.path() + "/study").toStdString(), exampleStudy());
+        constexpr int kWriters = 4, kEach = 5;
+        std::vector<std::vector<std::string>> queued(kWriters); // of each, in its order
+        {
+            std::vector<std::jthread> writers; // the lock is between descriptors, whoever has them
+            for (int writer = 0; writer < kWriters; ++writer)
+                writers.emplace_back([&, writer] {
+                    for (int i = 0; i < kEach; ++i) {
+                        Plan plan = examplePlan();
+                        plan.probe.firstSeed = 1 + writer * kEach + i;
+                        if (const auto id = queueOnce(*folder, plan, [](const std::string&) { return false; }))
+                            queued[writer].push_back(*id);
+                    }
+                });
+        }
+        std::set<std::string> all;
+        for (const auto& ids : queued) {
+            QCOMPARE(ids.size(), std::size_t{kEach});
+            QVERIFY(std::ranges::is_sorted(ids));
+            all.insert(ids.begin(), ids.end());
+        }
+        QCOMPARE(all.size(), std::size_t{kWriters * kEach});
+        std::set<std::string> stamps;
+        for (const std::string& id : all)
+            stamps.insert(id.substr(0, id.find('-', id.find('-') + 1)));
+        QCOMPARE(stamps.size(), all.size());
+    }
+
         Plan expected = examplePlan();
         expected.id = *id;
         QVERIFY(*readPlan(*folder, *id) == expected);
