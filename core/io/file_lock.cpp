@@ -48,7 +48,7 @@ Result<FileLock> FileLock::lockOnce(const fs::path& file, int& code) {
     return fail(ErrorKind::Io, "Another running process holds this lock.", file.string());
 }
 
-bool FileLock::isHeld(const fs::path& file) {
+Result<bool> FileLock::isHeld(const fs::path& file) {
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return false;

@@ -93,8 +93,9 @@ public:
     static Result<FileLock> tryLock(const std::filesystem::path& file);
     /// tryLock again and again while another process holds it and `longest` has not passed. Blocks.
     static Result<FileLock> waitFor(const std::filesystem::path& file, std::chrono::milliseconds longest);
-    /// True where some living process holds the lock.
-    static bool isHeld(const std::filesystem::path& file);
+    /// True where some living process holds the lock. An error where that cannot be told: another user's file that may
+    /// not be opened, say.
+    static Result<bool> isHeld(const std::filesystem::path& file);
     FileLock(FileLock&&) noexcept;
     FileLock& operator=(FileLock&&) noexcept;
     ~FileLock();

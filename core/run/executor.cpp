@@ -68,6 +68,7 @@ Result<void> checkOptions(const study::StudyFolder& folder, const WorkOptions& o
     if (options.workers < 0 || options.workers > 4096 || options.threadsPerWorker < 0 ||
         options.threadsPerWorker > 4096)
         return fail(ErrorKind::OutOfRange, "Workers and threads must be from 1 to 4096.");
+    CREST_CHECK(study::anyRunnerLives(folder)); // not beside one that cannot be looked at
     const auto ids = study::listRuns(folder);
     if (!options.runId.empty() && std::ranges::find(ids, options.runId) == ids.end())
         return fail(ErrorKind::NotFound, fmt::format("The study has no run \"{}\".", options.runId),

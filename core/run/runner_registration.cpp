@@ -51,7 +51,7 @@ std::filesystem::path runnerLockFile(const study::StudyFolder& folder, const std
 }
 
 bool runnerLives(const study::StudyFolder& folder, const std::string& writer) {
-    return io::FileLock::isHeld(runnerLockFile(folder, writer));
+    return io::FileLock::isHeld(runnerLockFile(folder, writer)).value_or(true);
 }
 
 } // namespace crest::run

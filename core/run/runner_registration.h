@@ -39,7 +39,7 @@ std::string hostName();
 /// How the names of this process's writers begin.
 std::string ownWriterPrefix();
 
-/// Whether the runner of this name still lives (its lock is held).
+/// Whether the runner of this name still lives (its lock is held), or may do so.
 bool runnerLives(const study::StudyFolder& folder, const std::string& writer);
 
 } // namespace crest::run

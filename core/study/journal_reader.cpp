@@ -253,7 +253,7 @@ void JournalReader::reportUnread(const std::string& name, Journal& journal, cons
 void JournalReader::reportTornTail(const std::string& name, Journal& journal, std::int64_t tailBytes) {
     // A living writer is just in the middle of it.
     const std::string runner = journal.runner.empty() ? fs::path(name).stem().string() : journal.runner;
-    if (journal.tornReported || io::FileLock::isHeld(m_runners / (runner + ".lock")))
+    if (journal.tornReported || io::FileLock::isHeld(m_runners / (runner + ".lock")).value_or(true))
         return;
     journal.tornReported = true;
     m_problems.push_back({fmt::format("{}, line {}", name, journal.at.lines + 1),

@@ -221,7 +221,7 @@ Result<RunStatus> RunFollower::poll() {
     RunStatus status;
     for (auto& [name, writer] : state.writers) {
         // The lock before the files: a runner that ends in between is seen with its last words.
-        const bool held = io::FileLock::isHeld(state.folder.runnersFolder() / (name + ".lock"));
+        const bool held = io::FileLock::isHeld(state.folder.runnersFolder() / (name + ".lock")).value_or(true);
         state.readEvents(name, writer);
         state.readStatus(name, writer);
         writer.alive = held && !writer.ended;

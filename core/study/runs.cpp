@@ -106,6 +106,26 @@ std::vector<std::string> listRuns(const StudyFolder& folder) {
     return ids;
 }
 
+Result<bool> anyRunnerLives(const StudyFolder& folder) {
+    bool lives = false;
+    std::error_code error;
+    fs::directory_iterator entry(folder.runnersFolder(), error);
+    for (const fs::directory_iterator end; !error && entry != end; entry.increment(error)) {
+        if (entry->path().extension() != ".lock")
+            continue;
+        const auto held = io::FileLock::isHeld(entry->path());
+        if (!held)
+            return fail(held.error().kind,
+                        held.error().message + " So nobody can tell whether its runner, another user's perhaps, is still "
+                                               "at work in this study; once it has ended, the file can be removed.",
+                        held.error().where);
+        lives = lives || *held;
+    }
+    if (error && error != std::errc::no_such_file_or_directory)
+        return fail(io::systemError(error.value(), "read", folder.runnersFolder()));
+    return lives;
+}
+
 Result<void> controlRun(const StudyFolder& folder, const std::string& runId, RunCommand command) {
     const fs::path file = folder.runFolder(runId) / "control.json";
     return io::writeFileAtomic(file, canonicalJson({{"format", 1}, {"command", runCommandName(command)}}) + "\n");

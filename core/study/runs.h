@@ -62,6 +62,10 @@ Result<void> controlRun(const StudyFolder& folder, const std::string& runId, Run
 RunCommand readControl(const StudyFolder& folder, const std::string& runId);
 const char* runCommandName(RunCommand command); ///< "run", "pause", "stop", "stop_now"
 
+/// Whether a runner is at work in this study. An error, with the file, where that cannot be told of one: whoever would
+/// start something then lets it be.
+Result<bool> anyRunnerLives(const StudyFolder& folder);
+
 /// Tokens a second that the last run in this study reached; 0 where none is known.
 double measuredRate(const StudyFolder& folder);
 

@@ -92,10 +92,11 @@ fs::path StudyFolder::resolve(const std::string& text) const {
 
 Result<WindowLock> WindowLock::tryLock(const StudyFolder& folder, std::chrono::milliseconds longest) {
     const fs::path file = folder.path() / "window.lock";
+    const auto isHeld = [&] { return io::FileLock::isHeld(file).value_or(false); };
     auto lock = io::FileLock::tryLock(file);
-    if (!lock && io::FileLock::isHeld(file))
+    if (!lock && isHeld())
         lock = io::FileLock::waitFor(file, longest);
-    if (!lock && !io::FileLock::isHeld(file)) // no permission, no locks on this file system
+    if (!lock && !isHeld()) // no permission, no locks on this file system
         return fail(lock.error());
     if (!lock)
         return fail(lock.error().kind, "Another window has this study open; here it can only be looked at.",

@@ -14,19 +14,11 @@
 
 namespace crest::ui {
 
-bool runnerIsAlive(const study::StudyFolder& folder) {
-    std::error_code error;
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "runners", error))
-        if (entry.path().extension() == ".lock" && io::FileLock::isHeld(entry.path()))
-            return true;
-    return false;
-}
-
 std::vector<QString> devicesAtWork(const study::StudyFolder& folder) {
     std::vector<QString> devices;
     std::error_code error;
     for (const auto& entry : std::filesystem::directory_iterator(folder.path() / "runners", error)) {
-        if (entry.path().extension() != ".lock" || !io::FileLock::isHeld(entry.path()))
+        if (entry.path().extension() != ".lock" || !io::FileLock::isHeld(entry.path()).value_or(true))
             continue;
         std::filesystem::path description = entry.path();
         const auto text = io::readTextFile(description.replace_extension(".json"), 1'000'000);

@@ -16,9 +16,7 @@ struct RunnerCommand {
     QString runId;   ///< just this run, also where it had failed or was stopped; "": all that wait
 };
 
-/// True where a living runner holds its lock in this study. Reads a folder; any thread.
-bool runnerIsAlive(const study::StudyFolder& folder);
-/// The devices of those that live, as they were started: "cpu", "cuda:0".
+/// The devices of the runners that live, as they were started: "cpu", "cuda:0". Reads a folder; any thread.
 std::vector<QString> devicesAtWork(const study::StudyFolder& folder);
 
 /// True while the process is there and has not ended.

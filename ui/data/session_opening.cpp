@@ -6,7 +6,6 @@
 
 #include "ui/data/format.h"
 #include "ui/data/recent_studies.h"
-#include "ui/data/runner_supervisor.h"
 #include "ui/data/study_opening.h"
 #include "ui/data/study_session_private.h"
 
@@ -166,7 +165,10 @@ void StudySession::close() {
 void StudySession::saveAs(const QString& target) {
     if (!d->folder)
         return;
-    if (runnerIsAlive(*d->folder))
+    const auto isAtWork = study::anyRunnerLives(*d->folder);
+    if (!isAtWork)
+        return d->report(isAtWork.error());
+    if (*isAtWork)
         return d->report(
             {ErrorKind::Mismatch, "A run is at work in this study. Stop it first, then save the study elsewhere.", ""});
     if (!d->folder->writable())

@@ -59,6 +59,8 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
 }
 
 void StudySession::Private::want(const std::string& runId, bool named) {
+    if (const auto lives = study::anyRunnerLives(*folder); !lives)
+        return report(lives.error()); // it stays queued
     WantedRun run;
     run.writersBefore = statusOf(runs, runId).writers.size();
     run.named = named;
@@ -71,7 +73,7 @@ void StudySession::Private::want(const std::string& runId, bool named) {
 /// that is told so.
 void StudySession::Private::wantAgain(const std::string& runId) {
     const study::RunStatus run = statusOf(runs, runId);
-    if (run.state == study::RunState::Paused && runnerIsAlive(*folder))
+    if (run.state == study::RunState::Paused && study::anyRunnerLives(*folder).value_or(false))
         return;
     want(runId, run.state == study::RunState::Failed || (!run.device.empty() && toQString(run.device) != device));
 }

@@ -165,6 +165,8 @@ std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
         listFailedCells(*status);
         snapshot->runs.push_back(std::move(*status));
     }
+    if (const auto lives = study::anyRunnerLives(m_folder); !lives)
+        m_issues.push_back({toQString(lives.error().where), toQString(lives.error().message)});
     snapshot->devicesAtWork = devicesAtWork(m_folder);
     snapshot->tokensPerSecond = m_rate;
     return snapshot;

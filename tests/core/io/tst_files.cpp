@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
 
 #include <sys/mount.h>
 #include <sys/resource.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #include "core/io/files.h"
+#include "tests/support/as_nobody.h"
 
 using namespace crest;
 using namespace crest::io;
@@ -174,7 +176,7 @@ private Q_SLOTS:
     }
     void twoProcessesOneLock() {
         const fs::path file = at("lock");
-        QVERIFY(!FileLock::isHeld(file)); // not even there
+        QVERIFY(!*FileLock::isHeld(file)); // not even there
         int ready[2], go[2];
         QCOMPARE(::pipe(ready) + ::pipe(go), 0);
         const pid_t child = ::fork();
@@ -188,23 +190,44 @@ private Q_SLOTS:
         char answer = 0;
         QCOMPARE(::read(ready[0], &answer, 1), ssize_t{1});
         QCOMPARE(answer, 'y');
-        QVERIFY(FileLock::isHeld(file));
+        QVERIFY(*FileLock::isHeld(file));
         const auto refused = FileLock::tryLock(file);
         QVERIFY(!refused);
         QCOMPARE(refused.error().kind, ErrorKind::Io);
         QVERIFY(refused.error().message.find("Another running process") != std::string::npos);
         ::kill(child, SIGKILL);
         ::waitpid(child, nullptr, 0);
-        QVERIFY(!FileLock::isHeld(file));
+        QVERIFY(!*FileLock::isHeld(file));
         {
             const auto mine = FileLock::tryLock(file);
             QVERIFY(mine);
-            QVERIFY(FileLock::isHeld(file));
+            QVERIFY(*FileLock::isHeld(file));
         }
-        QVERIFY(!FileLock::isHeld(file));
+        QVERIFY(!*FileLock::isHeld(file));
         QVERIFY(fs::exists(file));
         for (const int descriptor : {ready[0], ready[1], go[0], go[1]})
             ::close(descriptor);
+    }
+    /// Another user's, with a strict umask: neither held nor free can be said of it, whether it is held or not.
+    void aLockThatMayNotBeOpened() {
+        const fs::path file = at("theirs");
+        std::optional<FileLock> lock = std::move(*FileLock::tryLock(file));
+        QCOMPARE(::chmod(file.c_str(), 0) + ::chmod(file.parent_path().c_str(), 0755), 0);
+        for (const bool held : {true, false}) {
+            if (!held)
+                lock.reset();
+            const test::AsNobody nobody;
+            if (!nobody.works())
+                QSKIP("everything can be read here");
+            const auto answer = FileLock::isHeld(file);
+            QVERIFY(!answer);
+            QCOMPARE(answer.error().kind, ErrorKind::Io);
+            QCOMPARE(answer.error().where, file.string());
+            QVERIFY2(answer.error().message.find("permission") != std::string::npos, answer.error().text().c_str());
+        }
+        fs::remove(file);
+        fs::create_symlink(file, file); // nor can root open this one
+        QVERIFY(!FileLock::isHeld(file));
     }
     void systemErrorsAreSentences_data() {
         QTest::addColumn<int>("code");

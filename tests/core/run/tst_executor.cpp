@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "core/io/files.h"
+#include "core/run/runner_registration.h"
 #include "core/study/run_log.h"
 
 using namespace crest;
@@ -435,6 +436,29 @@ private Q_SLOTS:
         QVERIFY(other.work());
         QCOMPARE(other.status(marked).state, RunState::Done);
         QVERIFY(other.rows() == rows);
+    }
+
+    /// A runner whose lock nobody here may open could be at work: it counts as alive, and none starts beside it.
+    void besideARunnerThatCannotBeLookedAt() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        auto other = study::RunLog::create(study.folder.runFolder(id), "other");
+        QVERIFY(other);
+        other->add({study::RunEvent::Type::Started, {}, "", ""});
+        QCOMPARE(study.status(id).state, RunState::Interrupted); // without a lock it is gone
+        const auto lock = run::runnerLockFile(study.folder, "other");
+        std::filesystem::create_symlink(lock, lock); // a circle: nobody can open it, and root is no exception
+        QCOMPARE(study.status(id).state, RunState::Running);
+        QVERIFY(run::runnerLives(study.folder, "other"));
+        const auto refused = study.work();
+        QVERIFY(!refused);
+        QCOMPARE(refused.error().where, lock.string());
+        QVERIFY2(refused.error().message.find("still at work") != std::string::npos, refused.error().text().c_str());
+        QCOMPARE(study.rows().size(), std::size_t{0});
+        std::filesystem::remove(lock); // as the sentence says
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
     }
 
     void aStudyThatCannotBeWrittenIsRefused() {

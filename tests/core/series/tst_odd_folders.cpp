@@ -6,10 +6,9 @@
 #include <atomic>
 #include <thread>
 
-#include <unistd.h>
-
 #include "core/series/series.h"
 #include "tests/core/series/layouts.h"
+#include "tests/support/as_nobody.h"
 #include "tests/support/spent.h"
 
 using namespace crest;
@@ -45,20 +44,6 @@ std::size_t rows(const ScanResult& scan) {
 bool holds(const std::string& text, const char* part) {
     return text.find(part) != std::string::npos;
 }
-
-/// Root may read everything: as somebody else for a while.
-class AsNobody {
-public:
-    AsNobody() { m_changed = ::geteuid() == 0 && ::seteuid(65534) == 0; }
-    ~AsNobody() {
-        if (m_changed && ::seteuid(0) != 0)
-            std::abort();
-    }
-    bool works() const { return ::geteuid() != 0; }
-
-private:
-    bool m_changed = false;
-};
 
 } // namespace
 

@@ -206,6 +206,10 @@ private Q_SLOTS:
         std::vector<ReadProblem> problems;
         QCOMPARE(folder.read(&problems).size(), std::size_t{2});
         QVERIFY(problems.empty());
+        std::filesystem::remove(folder.runners / "w.lock");
+        std::filesystem::create_symlink("w.lock", folder.runners / "w.lock"); // it cannot be told: it may live
+        QCOMPARE(folder.read(&problems).size(), std::size_t{2});
+        QVERIFY(problems.empty());
     }
 
     void anyFlippedByteCostsItsLineOnly() {

@@ -299,6 +299,12 @@ private Q_SLOTS:
             QVERIFY(!second && second.error().message.find("Another window") != std::string::npos);
         }
         QVERIFY(WindowLock::tryLock(*folder));
+        const auto file = folder->path() / "window.lock";
+        std::filesystem::remove(file);
+        std::filesystem::create_symlink(file, file); // cannot be opened: no window need be there
+        const auto none = WindowLock::tryLock(*folder);
+        QVERIFY(!none && none.error().where == file.string() &&
+                none.error().message.find("Another window") == std::string::npos);
         folder->makeReadOnly();
         QVERIFY(!folder->save(exampleStudy()));
         QVERIFY(!queueRun(*folder, examplePlan()));

@@ -42,6 +42,30 @@ private Q_SLOTS:
         QTRY_COMPARE(listed(), 0);
     }
 
+    /// Another user's runner, whose lock may not be opened (here nobody can, root neither), could be at work.
+    void besideARunnerThatCannotBeLookedAtNothingStarts() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        const QString folder = one.session.folder();
+        const auto lock = std::filesystem::path(folder.toStdString()) / "runners" / "other.lock";
+        std::filesystem::create_symlink(lock, lock);
+        one.session.run(*one.plan(fixture.probe(one.session)));
+        QTRY_COMPARE(one.failed.count(), 1);
+        QVERIFY2(one.failed[0][0].toString().contains(toQString(lock)), qPrintable(one.failed[0][0].toString()));
+        QTRY_VERIFY(std::any_of(one.session.issues().begin(), one.session.issues().end(), [&](const Issue& issue) {
+            return issue.where == toQString(lock) && issue.message.contains(QStringLiteral("still at work"));
+        }));
+        one.session.saveAs(fixture.dir.filePath(QStringLiteral("elsewhere")));
+        QCOMPARE(one.failed.count(), 2);
+        QVERIFY(one.session.isOpen() && one.session.folder() == folder);
+        QVERIFY(one.reaches(study::RunState::Queued));
+        QCOMPARE(fixture.runnerPid(), qint64{0});
+        std::filesystem::remove(lock);
+        one.session.resume(toQString(one.session.runs()[0].id));
+        QVERIFY(one.reaches(study::RunState::Done));
+    }
+
     void aRunWaitsForItsDevice() {
         SessionFixture fixture;
         fixture.useDevices(R"({"devices":[{"name":"cpu","description":"2 cores","cores":2,"free_bytes":6e9,)"
