@@ -94,4 +94,9 @@ inline std::string commandLineProblem(const CLI::App* app, const CLI::Error& err
     return command + ": " + what + "\n" + command + " --help says more.\n";
 }
 
+/// Says what is wrong, or what --help and --version ask for; 0 for those, else 1 instead of the parser's own numbers.
+inline int exitCodeOf(const CLI::App& app, const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 1;
+}
+
 } // namespace crest

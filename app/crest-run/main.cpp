@@ -26,7 +26,7 @@ int main(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 1; // help and version are no errors
+        return crest::exitCodeOf(app, error);
     }
     return exitCode;
 }

@@ -10,12 +10,6 @@
 namespace crest::app {
 
 int explain(const QStringList& files) {
-    if (files.isEmpty()) {
-        std::fputs("crest explain FILE...: says what a figure made by Crest shows and how to make it again (PDF, SVG, "
-                   "PNG, CSV, TeX)\n",
-                   stderr);
-        return 2;
-    }
     int code = 0;
     for (const QString& file : files) {
         const auto record = ui::readFigureRecord(file);

@@ -6,8 +6,7 @@
 
 namespace crest::app {
 
-/// Prints to stdout, errors to stderr. Returns the exit code: 0 where every file was explained, else 1; 2 without
-/// files.
+/// Prints to stdout, errors to stderr. Returns the exit code: 0 where every file was explained, else 1.
 int explain(const QStringList& files);
 
 } // namespace crest::app

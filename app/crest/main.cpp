@@ -36,7 +36,11 @@ int main(int argc, char** argv) {
     crest::app::addExportCommand(app, chosen);
     crest::app::addInflectionCommand(app, chosen);
     crest::app::addExplainCommand(app, chosen);
-    CLI11_PARSE(app, argc, argv);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        return crest::exitCodeOf(app, error);
+    }
 
     // The commands draw without a screen; the platform is chosen before QApplication looks for one.
     std::optional<QTemporaryDir> runtime;

@@ -120,6 +120,24 @@ private Q_SLOTS:
             QVERIFY2(help.out.contains(QString::fromLatin1(command)), command);
     }
 
+    /// Told by no other number than crest-run's 1 (TestCommandLine), whatever is wrong.
+    void commandLinesThatAreNotTaken_data() {
+        QTest::addColumn<QStringList>("arguments");
+        QTest::newRow("unknown option") << QStringList{QStringLiteral("--nope")};
+        QTest::newRow("no value") << QStringList{QStringLiteral("--theme")};
+        QTest::newRow("another value") << QStringList{QStringLiteral("--theme"), QStringLiteral("blue")};
+        QTest::newRow("nothing to export") << QStringList{QStringLiteral("export")};
+        QTest::newRow("nothing to explain") << QStringList{QStringLiteral("explain")};
+        QTest::newRow("no number") << QStringList{QStringLiteral("export"), m_study, QStringLiteral("-o"), QStringLiteral("a.pdf"),
+                                                  QStringLiteral("--width-mm"), QStringLiteral("wide")};
+    }
+    void commandLinesThatAreNotTaken() {
+        QFETCH(QStringList, arguments);
+        const Ended ended = runCrest(arguments, m_environment);
+        QCOMPARE(ended.code, 1);
+        QVERIFY2(ended.out.isEmpty() && ended.err.contains(QStringLiteral(" --help says more.")), qPrintable(ended.err));
+    }
+
     void exportsEveryFormatAndExplainsIt_data() {
         QTest::addColumn<QString>("suffix");
         for (const char* suffix : {"pdf", "svg", "png", "csv", "tex"})
