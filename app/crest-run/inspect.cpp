@@ -12,6 +12,7 @@
 #include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
+#include "core/base/visible.h"
 #include "core/series/series.h"
 #include "core/series/series_rules.h"
 #include "core/series/tokenizer_check.h"
@@ -54,8 +55,9 @@ Json toJson(const series::ScanResult& scan) {
 
 /// "step143000 = main"
 std::string shownName(const series::Checkpoint& checkpoint) {
-    return checkpoint.aliases.empty() ? checkpoint.name
-                                      : fmt::format("{} = {}", checkpoint.name, fmt::join(checkpoint.aliases, " = "));
+    return visible(checkpoint.aliases.empty()
+                       ? checkpoint.name
+                       : fmt::format("{} = {}", checkpoint.name, fmt::join(checkpoint.aliases, " = ")));
 }
 
 void printTable(const series::ScanResult& scan) {
@@ -63,7 +65,7 @@ void printTable(const series::ScanResult& scan) {
         std::size_t width = 10;
         for (const series::Checkpoint& checkpoint : one.checkpoints)
             width = std::max(width, shownName(checkpoint).size());
-        fmt::print("{}  ({}, {})\n", one.name, one.path.string(),
+        fmt::print("{}  ({}, {})\n", visible(one.name), visible(one.path.string()),
                    counted(static_cast<std::int64_t>(one.checkpoints.size()), "checkpoint"));
         fmt::print("  {:<{}}  {:>8}  {:>10}  {:>5}  {:>9}  {:<10}  {}\n", "checkpoint", width, "tokens", "step", "seed",
                    "weights", "family", "state");
@@ -73,9 +75,9 @@ void printTable(const series::ScanResult& scan) {
                        checkpoint.step ? std::to_string(*checkpoint.step) : "-",
                        checkpoint.pretrainSeed ? std::to_string(*checkpoint.pretrainSeed) : "-",
                        checkpoint.weightBytes > 0 ? formatBytes(static_cast<double>(checkpoint.weightBytes)) : "-",
-                       checkpoint.family.empty() ? "-" : checkpoint.family,
+                       checkpoint.family.empty() ? "-" : visible(checkpoint.family),
                        series::checkpointStateName(checkpoint.state),
-                       checkpoint.reason.empty() ? "" : ": " + checkpoint.reason);
+                       checkpoint.reason.empty() ? "" : ": " + visible(checkpoint.reason));
     }
 }
 
@@ -93,7 +95,7 @@ int inspect(const std::string& path, bool json) {
     else
         printTable(*scan);
     for (const series::ScanIssue& issue : scan->issues)
-        fmt::print(stderr, "crest-run inspect: {}: {}\n", issue.where, issue.message);
+        fmt::print(stderr, "crest-run inspect: {}: {}\n", visible(issue.where), visible(issue.message));
     return scan->series.empty() ? 1 : 0;
 }
 

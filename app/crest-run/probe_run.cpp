@@ -13,6 +13,7 @@
 #include "core/analysis/probe_finer_rates.h"
 #include "core/base/counted.h"
 #include "core/base/units.h"
+#include "core/base/visible.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/stop_signals.h"
 #include "core/study/queueing.h"
@@ -43,7 +44,7 @@ void printCost(const study::PlanCost& cost, const std::string& device, bool json
 }
 
 void say(const std::string& line) {
-    fmt::print(stderr, "crest-run probe: {}\n", line);
+    fmt::print(stderr, "crest-run probe: {}\n", visible(line));
 }
 
 Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSignals& signals) {
@@ -119,7 +120,7 @@ void printRefinement(const analysis::Refinement& refinement, bool json) {
         std::string rates;
         for (const double rate : one.added)
             rates += " " + formatNumber(rate);
-        fmt::print("  {}: best {}, to be tried{} ({})\n", one.name, one.best ? formatNumber(*one.best) : "none", rates, one.why);
+        fmt::print("  {}: best {}, to be tried{} ({})\n", visible(one.name), one.best ? formatNumber(*one.best) : "none", rates, one.why);
     }
     if (json)
         fmt::print("{}\n", canonicalJson({{"refined", checkpoints}}));

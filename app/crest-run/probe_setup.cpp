@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 
 #include "core/base/counted.h"
+#include "core/base/visible.h"
 #include "core/series/tokenizer_check.h"
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
@@ -42,7 +43,7 @@ std::string listed(const std::vector<series::Series>& all) {
 
 void printIssues(const std::vector<series::ScanIssue>& issues) {
     for (const series::ScanIssue& issue : issues)
-        fmt::print(stderr, "crest-run probe: {}: {}\n", issue.where, issue.message);
+        fmt::print(stderr, "crest-run probe: {}: {}\n", visible(issue.where), visible(issue.message));
 }
 
 /// The one series below `path`, or the one of this name, as it was found. Of checkpoints that cannot be read there is
@@ -250,7 +251,7 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     study::ResultReader reader(draft);
     CREST_CHECK(reader.poll());
     for (const study::ReadProblem& problem : reader.problems())
-        fmt::print(stderr, "crest-run probe: {}: {}\n", problem.where, problem.message);
+        fmt::print(stderr, "crest-run probe: {}: {}\n", visible(problem.where), visible(problem.message));
     CREST_TRY(plan, study::planProbe(
                         draft, probe, planned.series, [&](const std::string& key) { return reader.has(key); }, job));
     planned.plan = std::move(plan);

@@ -16,6 +16,7 @@
 #include "app/crest-run/result_items.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
+#include "core/base/visible.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -100,7 +101,7 @@ private:
 void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
     std::size_t checkpoint = 10, task = 4, metric = 6, unit = 4;
     for (const study::ResultRow& row : rows) {
-        checkpoint = std::max(checkpoint, row.checkpoint.size());
+        checkpoint = std::max(checkpoint, visible(row.checkpoint).size());
         task = std::max(task, row.task.size());
         for (const data::MetricValue& one : metricsOf(row)) {
             metric = std::max(metric, one.metric.size());
@@ -114,7 +115,7 @@ void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
     for (const study::ResultRow& row : rows)
         for (const data::MetricValue& one : metricsOf(row))
             fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
-                       row.checkpoint, checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
+                       visible(row.checkpoint), checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
                        row.modification, settings.of(row), formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
                        one.metric, metric, std::isfinite(one.value) ? fmt::format("{:.6f}", one.value) : "not finite",
                        std::isfinite(one.stderr_) ? fmt::format("{:.6f}", one.stderr_) : "-", row.n, one.unit,
@@ -152,7 +153,7 @@ int results(const std::string& path, bool json, bool items) {
     else
         printResults(*rows, *folder, json);
     for (const study::ReadProblem& problem : reader.problems())
-        fmt::print(stderr, "crest-run results: {}: {}\n", problem.where, problem.message);
+        fmt::print(stderr, "crest-run results: {}: {}\n", visible(problem.where), visible(problem.message));
     return 0;
 }
 

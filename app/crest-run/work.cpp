@@ -21,6 +21,7 @@
 #include "app/crest-run/commands.h"
 #include "core/base/counted.h"
 #include "core/base/units.h"
+#include "core/base/visible.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/runner_registration.h"
 #include "core/run/supervise.h"
@@ -44,7 +45,7 @@ std::string progressLine(const RunStatus& status) {
         line += fmt::format("  {} tokens/s", formatTokens(status.tokensPerSecond));
     if (status.secondsLeft)
         line += "  " + formatDuration(*status.secondsLeft) + " left";
-    return status.message.empty() ? line : line + "  " + status.message;
+    return visible(status.message.empty() ? line : line + "  " + status.message);
 }
 
 /// Whether this process is at work on the run, maybe with others.

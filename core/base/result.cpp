@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/base/result.h"
 
+#include "core/base/visible.h"
+
 namespace crest {
+
+std::string Error::text() const {
+    return visible(where.empty() ? message : where + ": " + message);
+}
 
 const char* errorKindName(ErrorKind kind) {
     switch (kind) {

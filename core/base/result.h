@@ -29,8 +29,8 @@ struct Error {
     std::string message;
     std::string where;
 
-    /// "where: message", or the message alone.
-    std::string text() const { return where.empty() ? message : where + ": " + message; }
+    /// "where: message", or the message alone, in one line of visible characters (visible.h).
+    std::string text() const;
     bool operator==(const Error&) const = default;
 };
 

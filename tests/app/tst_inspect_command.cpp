@@ -127,6 +127,28 @@ private Q_SLOTS:
         QCOMPARE(json["series"][0]["checkpoints"][0].at("tokens").get<std::int64_t>(), std::int64_t{4'000'000});
     }
 
+    /// A terminal obeys no folder's name: control characters are written out, in the table and in issues.
+    void controlCharactersInNames() {
+        const fs::path good = m_folder / "odd" / "clear\033[2J\u009b\nok" / "run\t1", other = m_folder / "odd" / "copy\a";
+        fs::create_directories(good.parent_path());
+        fs::copy(m_folder / "good" / "run-1", good, fs::copy_options::recursive);
+        fs::copy(m_folder / "mixed" / "run-2", other, fs::copy_options::recursive);
+        fs::remove(good / "crest.json");
+        for (const fs::path& path : {m_folder / "odd", good, m_folder / "absent\033[2J"}) {
+            const Ended ended = inspect(path);
+            for (const QByteArray& text : {ended.out, ended.err})
+                QVERIFY2(!text.contains('\033') && !text.contains('\a') && !text.contains('\t') && !text.contains("\u009b"),
+                         text.toPercentEncoding(" /\n").constData());
+        }
+        const QByteArray table = inspect(m_folder / "odd").out;
+        QVERIFY2(table.contains("/clear\\x1b[2J\\x9b\\nok"), table.constData());
+        QVERIFY2(table.contains("run\\t1 "), table.constData());
+        const QByteArray absent = inspect(m_folder / "absent\033[2J").err;
+        QVERIFY2(absent.contains("absent\\x1b[2J: There is no such"), absent.constData());
+        const Json json = Json::parse(inspect(good, true).out.toStdString(), nullptr, false);
+        QCOMPARE(json.at("series").at(0).at("checkpoints").at(0).at("path").get<std::string>(), good.string());
+    }
+
     void nothingThere() {
         const Ended empty = inspect(m_folder / "empty");
         QCOMPARE(empty.code, 1);

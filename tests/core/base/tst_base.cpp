@@ -5,6 +5,7 @@
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
+#include "core/base/visible.h"
 
 using namespace crest;
 
@@ -41,6 +42,18 @@ private Q_SLOTS:
         for (int i = 0; i < 256; ++i)
             all += static_cast<char>(i);
         QCOMPARE(fromBase64(toBase64(all)), std::optional(all));
+    }
+    /// What a terminal obeys is written out, all else stays: in UTF-8, C1 controls are two bytes, the second of which stands
+    /// in other characters as well.
+    void controlCharactersAreWrittenOut() {
+        QCOMPARE(visible("a\nb\tc\rd"), std::string("a\\nb\\tc\\rd"));
+        QCOMPARE(visible("\x1b[2J\x07\x7f"), std::string("\\x1b[2J\\x07\\x7f"));
+        QCOMPARE(visible(std::string_view("\0", 1)), std::string("\\x00"));
+        QCOMPARE(visible("\u009b31m\u0080\u009f"), std::string("\\x9b31m\\x80\\x9f"));
+        for (const char* same : {"", "step1 = main", "C:\\new", "\u00a0", "\u00db", "\u65e5\u672c\u8a9e", "\U0001f600", "\xc2"})
+            QCOMPARE(visible(same), std::string(same));
+        const Error error{ErrorKind::NotFound, "There is no such file\033[2J.", "/a\nb"};
+        QCOMPARE(error.text(), std::string("/a\\nb: There is no such file\\x1b[2J."));
     }
     void strictJsonRefuses_data() {
         QTest::addColumn<QByteArray>("text");
