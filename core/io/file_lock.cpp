@@ -50,11 +50,15 @@ Result<FileLock> FileLock::lockOnce(const fs::path& file, int& code) {
 
 Result<bool> FileLock::isHeld(const fs::path& file) {
     const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
-    if (descriptor < 0)
+    if (descriptor < 0 && errno == ENOENT)
         return false;
-    const bool held = ::flock(descriptor, LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (descriptor < 0)
+        return fail(systemError(errno, "open", file));
+    const int code = ::flock(descriptor, LOCK_SH | LOCK_NB) == 0 ? 0 : errno;
     ::close(descriptor);
-    return held;
+    if (code != 0 && code != EWOULDBLOCK)
+        return fail(systemError(code, "lock", file));
+    return code == EWOULDBLOCK;
 }
 
 FileLock::FileLock(FileLock&& other) noexcept
