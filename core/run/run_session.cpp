@@ -8,6 +8,8 @@
 #include <fmt/format.h>
 
 #include "core/base/counted.h"
+#include "core/study/kept_weights.h"
+#include "core/study/planner.h"
 
 namespace crest::run {
 namespace {
@@ -17,6 +19,11 @@ constexpr auto kTick = std::chrono::milliseconds(100); ///< the status is writte
 constexpr auto kBeat = std::chrono::seconds(1);        ///< and at least so often; control.json is read then
 constexpr auto kAbandonAfter = std::chrono::seconds(2);
 constexpr double kRateSeconds = 3; ///< over which the token rate is smoothed
+
+std::vector<double> tokensByCell(const study::Plan& plan, const study::StudyFolder& folder) {
+    const study::KeptWeights kept(folder.keptFolder());
+    return study::forwardTokensByCell(plan, [&](const std::string& training) { return kept.has(training); });
+}
 
 } // namespace
 
@@ -41,6 +48,7 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
                        const JobContext& job)
     : m_runner(runner)
     , m_plan(std::move(plan))
+    , m_tokensOf(tokensByCell(m_plan, runner.folder))
     , m_job(job)
     , m_claims(runner.folder, m_plan.id, runner.writer, runner.options.shards == 1)
     , m_log(std::move(log))
@@ -108,6 +116,7 @@ SessionOutcome RunSession::finish() {
     m_outcome.stopped = m_mode == Mode::Stop;
     m_outcome.othersWorking = std::ranges::count(m_batches, BatchState::Left) > 0;
     m_status.state = study::WriterState::Ended;
+    m_status.begunTokens = 0;
     if (m_status.activeSeconds > 0) // over all, for the next plan's cost
         m_status.tokensPerSecond = static_cast<double>(m_tokens.load()) / m_status.activeSeconds;
     m_status.message = m_error ? m_error->text() : ""; // a stop that was asked for needs no reason
@@ -135,6 +144,7 @@ void RunSession::monitor() {
                 m_status.tokensPerSecond == 0 ? rate : (1 - weight) * m_status.tokensPerSecond + weight * rate;
         }
         lastTokens = tokens;
+        m_status.begunTokens = begunTokens(tokens);
         if (now - lastBeat >= kBeat) {
             lastBeat = now;
             lock.unlock();
@@ -163,6 +173,12 @@ void RunSession::monitor() {
             lock.lock();
         }
     }
+}
+
+/// Under m_mutex. What cells in work have taken of `tokens`, in tokens as planned (by those that are finished: a plan guesses at those of texts).
+double RunSession::begunTokens(std::int64_t tokens) const {
+    const std::int64_t begun = m_unfinishedTokens.load(), finished = tokens - begun;
+    return static_cast<double>(begun) * (finished > 0 ? m_status.freshTokens / static_cast<double>(finished) : 1);
 }
 
 void RunSession::obeyControl() {

@@ -71,6 +71,7 @@ private:
 
     RunnerState& m_runner;
     const study::Plan m_plan;
+    const std::vector<double> m_tokensOf; ///< by cell, as planned
     const JobContext& m_job;
     Claims m_claims;
 
@@ -91,7 +92,8 @@ private:
     int m_inWork = 0;  ///< batches taken and not given back
 
     std::stop_source m_stop; ///< for the batch runners
-    std::atomic<std::int64_t> m_tokens{0};
+    std::atomic<std::int64_t> m_tokens{0};           ///< done
+    std::atomic<std::int64_t> m_unfinishedTokens{0}; ///< those of them that are of cells in work
     std::unique_ptr<ResultSink> m_sink;
     std::vector<std::jthread> m_workers; ///< after what they use
 
@@ -115,6 +117,7 @@ private:
     std::vector<std::string> chooseKeys(int batch, const std::unordered_set<std::string>& inWork, Wanted& wanted);
     Result<void> take(const BatchRequest& request, Measurement measurement);
     void waitWhilePaused();
+    double begunTokens(std::int64_t tokens) const;
     void closeBatch(int batch, const Wanted& wanted, const Result<void>& result,
                     const std::map<int, std::string>& fatal);
     void onStored(const std::vector<PendingResult>& results);

@@ -2,6 +2,8 @@
 // What a session does with one batch: what of it is still wanted, computing it, storing it, closing it.
 #include <algorithm>
 #include <exception>
+#include <map>
+#include <utility>
 
 #include "core/base/units.h"
 #include "core/run/result_row.h"
@@ -96,16 +98,25 @@ std::vector<std::string> RunSession::chooseKeys(int batch, const std::unordered_
 Result<void> RunSession::compute(BatchRunner& batchRunner, const BatchRequest& request,
                                  std::optional<Error>& storeError) {
     Result<void> done;
-    std::int64_t reported = 0;
+    std::int64_t reported = 0, unfinished = 0;
+    std::map<int, std::size_t> missing; // tasks, by cell
+    for (const BatchRequest::Wanted& cell : request.wanted)
+        missing[cell.cell] = cell.tasks.size();
+    const auto finishCell = [&] { m_unfinishedTokens -= std::exchange(unfinished, 0); };
     const JobContext job(m_stop.get_token(), [&](const Progress& progress) {
-        if (progress.what == "tokens") {
-            m_tokens += progress.done - reported;
-            reported = progress.done;
-        }
+        if (progress.what != "tokens")
+            return;
+        const std::int64_t more = progress.done - std::exchange(reported, progress.done);
+        unfinished += more;
+        m_unfinishedTokens += more;
+        m_tokens += more;
     });
     try {
         done = batchRunner.run(request, job, [&](Measurement measurement) -> Result<void> {
+            const int cell = measurement.cell;
             auto taken = take(request, std::move(measurement));
+            if (taken && --missing[cell] == 0)
+                finishCell();
             if (!taken && taken.error().kind != ErrorKind::Internal)
                 storeError = taken.error();
             return taken;
@@ -113,6 +124,7 @@ Result<void> RunSession::compute(BatchRunner& batchRunner, const BatchRequest& r
     } catch (const std::exception& error) { // one batch, not the run
         done = fail(ErrorKind::Internal, std::string("The computation ended unexpectedly: ") + error.what());
     }
+    finishCell(); // of what failed, too
     if (const auto flushed = m_sink->flush(); !flushed && !storeError)
         storeError = flushed.error();
     return done;
@@ -246,6 +258,8 @@ void RunSession::noteCells(std::vector<int> cells, bool fresh) {
     }
     (fresh ? m_outcome.freshCells : m_outcome.storedCells) += static_cast<std::int64_t>(cells.size());
     m_status.freshCells = m_outcome.freshCells;
+    for (const int cell : cells)
+        m_status.freshTokens += fresh ? m_tokensOf[cell] : 0;
     m_log.add({study::RunEvent::Type::Cells, cells, "", ""});
     m_job.report(m_outcome.freshCells + m_outcome.storedCells + m_plan.cachedCellCount(), m_plan.cellCount(), "cells");
 }

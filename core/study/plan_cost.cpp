@@ -14,9 +14,10 @@ namespace {
 constexpr double kMeanSpanOfExamples = 64;
 constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
 
+using IsKept = std::function<bool(const std::string&)>;
+
 /// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
-bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings,
-                   const std::function<bool(const std::string&)>& isKept, PlanCost& cost) {
+bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings, const IsKept& isKept, PlanCost& cost) {
     if (plan.tuningTokens == 0 || cell.isBase() || cell.isCached())
         return false;
     const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
@@ -26,6 +27,21 @@ bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& tr
     const bool kept = isKept && isKept(key);
     ++(kept ? cost.keptTrainings : cost.trainings);
     return !kept;
+}
+
+/// Calls use(cell, tokens, span) for all that is not cached: the forward tokens of a training or a task, each of which sees `span` others
+/// in the mean. Counts trainings in `cost`.
+template<class Use> void forEachPart(const Plan& plan, const IsKept& isKept, PlanCost& cost, Use use) {
+    const int members = probeKind(plan.probe.kind).members;
+    std::set<std::string> trainings;
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        const Cell& cell = plan.cells[i];
+        if (needsTraining(plan, cell, trainings, isKept, cost))
+            use(i, static_cast<double>(kPassesOfTraining) * static_cast<double>(plan.tuningTokens), kMeanSpanOfExamples);
+        for (std::size_t t = 0; t < plan.tasks.size(); ++t)
+            if (!cell.cached[t])
+                use(i, static_cast<double>(plan.taskTokens[t]) * (cell.isBase() ? 1 : members), static_cast<double>(plan.tasks[t].windowTokens) / 2);
+    }
 }
 
 std::uintmax_t weightBytes(const fs::path& checkpoint) {
@@ -69,35 +85,27 @@ int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
     return small ? std::max(1, cores) : 1;
 }
 
+std::vector<double> forwardTokensByCell(const Plan& plan, const IsKept& isKept) {
+    std::vector<double> byCell(plan.cells.size());
+    PlanCost counts;
+    forEachPart(plan, isKept, counts, [&](std::size_t cell, double tokens, double) { byCell[cell] += tokens; });
+    return byCell;
+}
+
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const std::function<bool(const std::string&)>& isKept, const TrainingBytesOf& trainingBytes) {
+                  int threads, const IsKept& isKept, const TrainingBytesOf& trainingBytes) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
     cost.fresh = cost.cells - cost.cached;
     double flops = 0;
-    const int members = probeKind(plan.probe.kind).members;
-    std::set<std::string> trainings;
-    for (const Cell& cell : plan.cells) {
-        if (needsTraining(plan, cell, trainings, isKept, cost)) {
-            const std::int64_t tokens = kPassesOfTraining * plan.tuningTokens;
-            cost.forwardTokens += tokens;
-            if (!specs.empty())
-                flops += static_cast<double>(tokens) *
-                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
-                                                      kMeanSpanOfExamples);
-        }
-        for (std::size_t t = 0; t < plan.tasks.size(); ++t) {
-            if (cell.cached[t])
-                continue;
-            const std::int64_t tokens = plan.taskTokens[t] * (cell.isBase() ? 1 : members);
-            cost.forwardTokens += tokens;
-            if (!specs.empty())
-                flops += static_cast<double>(tokens) *
-                         series::forwardFlopsPerToken(specs[std::min<std::size_t>(cell.checkpoint, specs.size() - 1)],
-                                                      static_cast<double>(plan.tasks[t].windowTokens) / 2);
-        }
-    }
+    forEachPart(plan, isKept, cost, [&](std::size_t cell, double tokens, double span) {
+        cost.forwardTokens += static_cast<std::int64_t>(tokens);
+        if (specs.empty())
+            return;
+        const auto checkpoint = static_cast<std::size_t>(plan.cells[cell].checkpoint);
+        flops += tokens * series::forwardFlopsPerToken(specs[std::min(checkpoint, specs.size() - 1)], span);
+    });
     cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
                                        : flops / (kFlopsPerThread * std::max(1, threads));
     cost.memoryBytes = memoryOf(plan, isCpu(device), cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());

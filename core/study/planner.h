@@ -80,6 +80,10 @@ bool isCpu(std::string_view device);
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
                   int threads, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {});
 
+/// PlanCost::forwardTokens of each cell; a training that several share is the first one's. Checkpoints of a series have one shape, so this is what
+/// cells cost beside each other.
+std::vector<double> forwardTokensByCell(const Plan& plan, const std::function<bool(const std::string&)>& isKept = {});
+
 /// Batches side by side on a CPU of so many cores, by the size of the last checkpoint's files: one a core for small models, else
 /// one.
 int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores);

@@ -8,7 +8,9 @@
 #include <fmt/format.h>
 
 #include "core/io/files.h"
+#include "core/study/kept_weights.h"
 #include "core/study/line_tail.h"
+#include "core/study/planner.h"
 #include "core/study/run_log.h"
 #include "core/study/runs.h"
 
@@ -41,6 +43,7 @@ struct RunFollower::State {
     std::map<int, std::string> failed; ///< by cell
     std::map<std::string, Writer> writers;
     std::string device;
+    std::vector<double> tokensOf; ///< by cell, what it takes; empty before a runner was seen at work
 
     Result<void> readPlanOnce();
     void findWriters();
@@ -49,6 +52,8 @@ struct RunFollower::State {
     void readStatus(const std::string& name, Writer& writer);
     RunState stateOf(const RunStatus& status) const;
     std::string lastWord() const;
+    Result<void> planTokensOnce();
+    double tokensLeft() const;
     void addRates(RunStatus& status) const;
 };
 
@@ -156,18 +161,42 @@ RunState RunFollower::State::stateOf(const RunStatus& status) const {
     return writers.empty() ? RunState::Queued : RunState::Interrupted;
 }
 
+/// Not for runs that nobody is at: trainings are told apart by hashes, which takes its time.
+Result<void> RunFollower::State::planTokensOnce() {
+    if (!tokensOf.empty())
+        return {};
+    CREST_TRY(plan, readPlan(folder, id));
+    for (std::size_t i = 0; i < plan.cells.size(); ++i)
+        if (done[i])
+            plan.cells[i].cached.assign(plan.tasks.size(), 1); // so that a training which it shared is the next one's
+    const KeptWeights kept(folder.keptFolder());
+    tokensOf = forwardTokensByCell(plan, [&](const std::string& training) { return kept.has(training); });
+    return {};
+}
+
+/// Of cells that are neither stored nor failed.
+double RunFollower::State::tokensLeft() const {
+    double tokens = 0;
+    for (std::size_t i = 0; i < tokensOf.size(); ++i)
+        if (!done[i] && !failed.contains(static_cast<int>(i)))
+            tokens += tokensOf[i];
+    return tokens;
+}
+
 void RunFollower::State::addRates(RunStatus& status) const {
-    double cellsPerSecond = 0, livingSeconds = 0, goneSeconds = 0, goneCells = 0;
+    double rate = 0, begun = 0, livingSeconds = 0, goneSeconds = 0, goneTokens = 0; // tokens as planned
     for (const auto& [name, writer] : writers) {
+        const double tokens = writer.status.freshTokens + writer.status.begunTokens;
         if (!writer.alive) {
             goneSeconds += writer.status.activeSeconds;
-            goneCells += static_cast<double>(writer.status.freshCells);
+            goneTokens += tokens;
             continue;
         }
         livingSeconds = std::max(livingSeconds, writer.status.activeSeconds);
         status.tokensPerSecond += writer.status.state == WriterState::Running ? writer.status.tokensPerSecond : 0;
+        begun += writer.status.begunTokens;
         if (writer.status.activeSeconds > 0)
-            cellsPerSecond += static_cast<double>(writer.status.freshCells) / writer.status.activeSeconds;
+            rate += tokens / writer.status.activeSeconds;
         if (status.phase.empty())
             status.phase = writer.status.phase;
         if (status.message.empty())
@@ -176,11 +205,10 @@ void RunFollower::State::addRates(RunStatus& status) const {
             status.message = fmt::format("The runner has not answered for {:.0f} s.", silent);
     }
     status.secondsElapsed = livingSeconds + goneSeconds;
-    if (cellsPerSecond == 0 && goneSeconds > 0) // just taken up again: what the last runner reached
-        cellsPerSecond = goneCells / goneSeconds;
-    const auto left = status.totalCells - status.doneCells - static_cast<std::int64_t>(status.failed.size());
-    if (left > 0 && cellsPerSecond > 0 && status.state != RunState::Done)
-        status.secondsLeft = static_cast<double>(left) / cellsPerSecond;
+    if (rate == 0 && goneSeconds > 0) // just taken up again: what the last runner reached
+        rate = goneTokens / goneSeconds;
+    if (const double left = tokensLeft(); left > 0 && rate > 0)
+        status.secondsLeft = std::max(0.0, left - begun) / rate;
 }
 
 double measuredRate(const StudyFolder& folder) {
@@ -205,7 +233,7 @@ double measuredRate(const StudyFolder& folder) {
 }
 
 RunFollower::RunFollower(const StudyFolder& folder, std::string runId)
-    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}, {}}) {}
+    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}, {}, {}}) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
@@ -239,6 +267,8 @@ Result<RunStatus> RunFollower::poll() {
     if (status.state == RunState::Running || status.state == RunState::Paused || status.state == RunState::Stopping ||
         status.state == RunState::Done)
         status.message.clear();
+    if (std::ranges::any_of(state.writers, [](const auto& writer) { return writer.second.alive; }))
+        CREST_CHECK(state.planTokensOnce());
     state.addRates(status);
     return status;
 }

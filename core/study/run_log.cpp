@@ -37,6 +37,8 @@ std::string formatStatus(const WriterStatus& status) {
                            {"tokens_per_second", numberToJson(status.tokensPerSecond)},
                            {"active_seconds", numberToJson(status.activeSeconds)},
                            {"fresh_cells", status.freshCells},
+                           {"fresh_tokens", numberToJson(status.freshTokens)},
+                           {"begun_tokens", numberToJson(status.begunTokens)},
                            {"beat", numberToJson(status.beat)}});
     };
     std::string text = line(status.message.substr(0, 500));
@@ -59,6 +61,10 @@ Result<WriterStatus> parseStatus(std::string_view content, const std::string& wh
     fields.number("tokens_per_second", status.tokensPerSecond);
     fields.number("active_seconds", status.activeSeconds);
     fields.integer("fresh_cells", status.freshCells, 0);
+    if (fields.has("fresh_tokens")) { // not in older ones
+        fields.number("fresh_tokens", status.freshTokens);
+        fields.number("begun_tokens", status.begunTokens);
+    }
     fields.number("beat", status.beat);
     CREST_CHECK(fields.finish());
     CREST_TRY(known, fromWord<WriterState>(state, kStates, where));

@@ -25,7 +25,8 @@ struct WriterStatus {
     double tokensPerSecond = 0;
     double activeSeconds = 0;    ///< without pauses
     std::int64_t freshCells = 0; ///< finished by this writer, those found stored not counted
-    double beat = 0;             ///< seconds since 1970, when this was written
+    double freshTokens = 0, begunTokens = 0; ///< forwardTokensByCell of these, and of cells in work as far as they are
+    double beat = 0;                         ///< seconds since 1970, when this was written
 };
 
 /// The status as its file holds it: one line with checksum, padded with blanks to kStatusBytes, so that it is

@@ -42,7 +42,7 @@ struct RunStatus {
     std::string phase; ///< "gamma 0.1, 16M tokens"
     double tokensPerSecond = 0;
     double secondsElapsed = 0;
-    std::optional<double> secondsLeft;
+    std::optional<double> secondsLeft; ///< while a runner is at work: what the cells left take, at the rate of those before
     std::string message; ///< why it paused or failed ("No space left ..."), "" otherwise
     std::vector<std::string> writers;
     std::string device; ///< that the run asks for, "" where any will do

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// The time that a run has left: by what its cells cost, not by their number. What runners say is worked out by hand.
+#include "tests/core/run/study_fixture.h"
+
+#include <algorithm>
+#include <future>
+#include <memory>
+#include <optional>
+#include <thread>
+
+#include "core/io/files.h"
+#include "core/run/runner_registration.h"
+#include "core/study/run_log.h"
+
+using namespace crest;
+
+namespace {
+
+/// A queued run of fine-tuning: four bases of 2 x 80 tokens, which come first, and eight trainings on 1,000 tokens, three passes each, that are
+/// measured on 2 x 80.
+struct TuningStudy {
+    static constexpr double kBase = 160, kTuned = 3160;
+    pretend::Shape shape{.strengths = {1e-3}, .seeds = 2, .seedsPerBatch = 1, .sequences = 5, .tuning = true};
+    StudyFixture study{shape};
+    std::string id;
+    std::vector<int> bases, tuned;
+
+    TuningStudy() {
+        study::Plan plan = pretend::makePlan(shape);
+        plan.tuningTokens = 1000;
+        std::ranges::stable_sort(plan.batches, {}, [&](const auto& batch) { return !plan.cells[batch.front()].isBase(); });
+        for (int i = 0; i < plan.cellCount(); ++i)
+            (plan.cells[i].isBase() ? bases : tuned).push_back(i);
+        id = *study::queueRun(study.folder, plan);
+    }
+    double secondsLeft() const { return study.status(id).secondsLeft.value_or(-1); }
+    /// What the one runner wrote last.
+    study::WriterStatus written() const {
+        for (const auto& entry : std::filesystem::directory_iterator(study.folder.runFolder(id)))
+            if (entry.path().extension() == ".status")
+                if (const auto text = io::readTextFile(entry.path()))
+                    if (const auto status = study::parseStatus(*text, "status"))
+                        return *status;
+        return {};
+    }
+};
+
+/// A runner that lives and says what it is told to say.
+struct SayingRunner {
+    run::RunnerRegistration registration;
+    study::RunLog log;
+
+    explicit SayingRunner(const TuningStudy& tuning)
+        : registration(*run::RunnerRegistration::make(tuning.study.folder, "cpu", 1, 1))
+        , log(*study::RunLog::create(tuning.study.folder.runFolder(tuning.id), registration.writer())) {
+        log.add({study::RunEvent::Type::Started, {}, "", ""});
+    }
+    void stored(const std::vector<int>& cells) { log.add({study::RunEvent::Type::Cells, cells, "", ""}); }
+    void says(double activeSeconds, double freshTokens, double begunTokens) {
+        study::WriterStatus status;
+        status.activeSeconds = activeSeconds, status.freshTokens = freshTokens, status.begunTokens = begunTokens;
+        log.setStatus(status);
+    }
+};
+
+/// Takes three quarters of the tokens that were planned; its first training waits half-way.
+class HeldRunner final : public run::BatchRunner {
+public:
+    explicit HeldRunner(std::shared_future<void> gate)
+        : m_gate(std::move(gate)) {}
+    Result<void> run(const run::BatchRequest& request, const JobContext& job,
+                     const std::function<Result<void>(run::Measurement)>& emit) override {
+        std::int64_t tokens = 0;
+        const auto take = [&](std::int64_t more) { job.report(tokens += more, 0, "tokens"); };
+        for (const run::BatchRequest::Wanted& wanted : request.wanted) {
+            if (!request.plan->cells[wanted.cell].isBase()) {
+                take(1125);
+                m_gate.wait();
+                take(1125);
+            }
+            for (const int task : wanted.tasks) {
+                take(60);
+                run::Measurement measurement;
+                measurement.cell = wanted.cell;
+                measurement.task = task;
+                CREST_CHECK(emit(std::move(measurement)));
+            }
+        }
+        return {};
+    }
+
+private:
+    std::shared_future<void> m_gate;
+};
+
+} // namespace
+
+class TestTimeLeft : public QObject {
+    Q_OBJECT
+private Q_SLOTS:
+    void cellsCountByWhatTheyCost() {
+        const TuningStudy tuning;
+        constexpr double kBases = 4 * TuningStudy::kBase, kTuned = TuningStudy::kTuned;
+        SayingRunner runner(tuning);
+        QCOMPARE(tuning.secondsLeft(), -1.0); // nothing is known of this machine yet
+        runner.stored(tuning.bases);
+        runner.says(2, kBases, 0); // a third of the cells in 2 s, a fortieth of the work
+        QCOMPARE(tuning.secondsLeft(), 8 * kTuned / (640 / 2.0));
+        runner.says(12, kBases, kTuned / 2); // half of a training, which took ten
+        QCOMPARE(tuning.secondsLeft(), 7.5 * kTuned / (2220 / 12.0));
+        runner.stored({tuning.tuned[0]});
+        runner.says(22, kBases + kTuned, 0);
+        QCOMPARE(tuning.secondsLeft(), 7 * kTuned / (3800 / 22.0));
+        runner.log.add({study::RunEvent::Type::Failed, {tuning.tuned[1], tuning.tuned[2]}, "no memory", ""});
+        QCOMPARE(tuning.secondsLeft(), 5 * kTuned / (3800 / 22.0));
+        SayingRunner second(tuning); // both work on the rest
+        second.says(10, 0, kTuned / 4);
+        QCOMPARE(tuning.secondsLeft(), 4.75 * kTuned / (3800 / 22.0 + 790 / 10.0));
+        runner.stored(tuning.tuned);
+        QCOMPARE(tuning.secondsLeft(), -1.0);
+    }
+
+    void afterARestartItIsOfTheNewRunner() {
+        const TuningStudy tuning;
+        {
+            SayingRunner gone(tuning);
+            gone.stored(tuning.bases);
+            gone.stored({tuning.tuned[0]});
+            gone.says(38, 3800, 0);
+        }
+        QCOMPARE(tuning.secondsLeft(), -1.0); // nobody is at work
+        SayingRunner runner(tuning);
+        runner.says(1, 0, 0); // has done nothing yet: as fast as the other one, 100 tokens/s
+        QCOMPARE(tuning.secondsLeft(), 7 * 3160 / 100.0);
+        runner.says(5, 0, 1580); // 316 tokens/s
+        QCOMPARE(tuning.secondsLeft(), 6.5 * 3160 / 316.0);
+    }
+
+    void aRunnerSaysWhatItsCellsTook() {
+        const TuningStudy tuning;
+        std::promise<void> go;
+        const std::shared_future<void> gate = go.get_future().share();
+        const auto factory = [&](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+            return std::make_unique<HeldRunner>(gate);
+        };
+        std::optional<Result<run::RunSummary>> summary;
+        run::WorkOptions options;
+        options.workers = options.threadsPerWorker = 1;
+        std::jthread working([&] { summary = run::workStudy(tuning.study.folder, options, factory); });
+        // 1,125 tokens are 1,500 as planned, by the bases, which took 480 of 640.
+        const bool held = QTest::qWaitFor([&] { return tuning.written().freshTokens == 640 && tuning.written().begunTokens == 1500; });
+        go.set_value();
+        working.join();
+        QVERIFY(held);
+        QVERIFY2(*summary, summary->has_value() ? "" : summary->error().text().c_str());
+        QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kBase + 8 * TuningStudy::kTuned);
+        QCOMPARE(tuning.written().begunTokens, 0.0);
+    }
+};
+
+QTEST_GUILESS_MAIN(TestTimeLeft)
+#include "tst_time_left.moc"
