@@ -2,6 +2,7 @@
 #include "core/eval/loss.h"
 
 #include <algorithm>
+#include <utility>
 
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
@@ -20,13 +21,17 @@ namespace {
 /// The rows of a group and how they go through a block.
 struct Group {
     RowLayout layout;
-    std::vector<RowChunk> chunks;
+    std::vector<RowChunk> chunks, last; ///< last: in the last block
 
+    Group(RowLayout rows, const Decoder& decoder)
+        : layout(std::move(rows))
+        , chunks(chunksOf(layout, decoder.chunkTokens(), decoder.longestPiece()))
+        , last(lastChunks(layout, chunks)) {}
     std::int64_t rows() const { return layout.rows(); }
 };
 
-void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, const Group& group) {
-    for (const RowChunk& chunk : group.chunks) {
+void forwardLayer(Decoder& decoder, int buffer, at::Tensor& x, std::span<const RowChunk> chunks) {
+    for (const RowChunk& chunk : chunks) {
         at::Tensor part = x.narrow(0, chunk.begin, chunk.count);
         decoder.forwardBlock(buffer, part, chunk.pieces);
     }
@@ -39,11 +44,12 @@ Result<void> forwardLayers(Decoder& decoder, WeightSource& source, const Group& 
     const double share = static_cast<double>(group.rows()) / static_cast<double>(decoder.spec().layers + 1);
     embed(decoder, source, group.layout.inputs, group.layout.positions, firstVersion, x);
     for (int layer = 0; layer < decoder.spec().layers; ++layer) {
+        const bool last = layer + 1 == decoder.spec().layers;
         decoder.loadBlock(source, layer, firstVersion, count, group.rows());
         for (int k = 0; k < count; ++k) {
             if (job.stopRequested())
                 return stopped();
-            forwardLayer(decoder, k, x[static_cast<std::size_t>(k)], group);
+            forwardLayer(decoder, k, x[static_cast<std::size_t>(k)], last ? group.last : group.chunks);
             if (options.tokensDone)
                 options.tokensDone(share);
         }
@@ -134,8 +140,7 @@ Result<std::vector<VersionLoss>> sequenceLosses(Decoder& decoder, WeightSource& 
         options.tokensPlanned(static_cast<double>(rows) * source.versions());
     }
     for (std::size_t first = 0; first < order.size();) {
-        Group group{layOutFrom(first, first), {}};
-        group.chunks = chunksOf(group.layout, decoder.chunkTokens(), decoder.longestPiece());
+        const Group group(layOutFrom(first, first), decoder);
         CREST_CHECK(runGroup(decoder, source, group, options, job, losses));
     }
     return losses;
@@ -150,8 +155,7 @@ Result<at::Tensor> sequenceLogits(Decoder& decoder, WeightSource& source, std::s
     const std::size_t order = 0;
     std::size_t next = 0;
     const std::vector<std::int64_t> firstToken = firstTokens({&sequence, 1});
-    Group group{layOut({&sequence, 1}, {&order, 1}, 0, sequence.inputs(), false, firstToken, next), {}};
-    group.chunks = chunksOf(group.layout, decoder.chunkTokens(), decoder.longestPiece());
+    const Group group(layOut({&sequence, 1}, {&order, 1}, 0, sequence.inputs(), false, firstToken, next), decoder);
     const auto options = at::TensorOptions().device(decoder.options().device);
     std::vector<at::Tensor> x{at::empty({group.rows(), decoder.spec().width}, options.dtype(at::kFloat))};
     CREST_CHECK(forwardLayers(decoder, source, group, 0, x, {}, {}));

@@ -187,4 +187,18 @@ std::vector<RowChunk> chunksOf(const RowLayout& layout, std::int64_t chunkRows, 
     return chunks;
 }
 
+std::vector<RowChunk> lastChunks(const RowLayout& layout, std::vector<RowChunk> chunks) {
+    std::vector<std::uint8_t> scored(layout.inputs.size());
+    for (const std::int64_t row : layout.head.rows)
+        scored[static_cast<std::size_t>(row)] = 1;
+    auto row = scored.begin();
+    for (RowChunk& chunk : chunks)
+        for (RowPiece& piece : chunk.pieces) {
+            const auto end = row + piece.count;
+            piece.unread = std::find(row, end, 1) - row;
+            row = end;
+        }
+    return chunks;
+}
+
 } // namespace crest::eval

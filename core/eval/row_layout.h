@@ -47,4 +47,7 @@ struct RowChunk {
 /// cut itself, and its parts are kept for those that follow.
 std::vector<RowChunk> chunksOf(const RowLayout& layout, std::int64_t chunkRows, std::int64_t longestPiece);
 
+/// The same chunks for the last block, after which only scored rows are read.
+std::vector<RowChunk> lastChunks(const RowLayout& layout, std::vector<RowChunk> chunks);
+
 } // namespace crest::eval

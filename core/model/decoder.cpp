@@ -238,10 +238,19 @@ void Decoder::forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> 
     if (m_packed)
         return m_packed->forwardBlock(buffer, x, pieces, rotaryFor(reach(pieces)));
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(buffer)];
-    const std::int64_t rows = x.size(0), step = rowsAtATime(rows);
     const at::Tensor joined = attended(w, x, pieces);
-    for (std::int64_t first = 0; first < rows; first += step) {
-        const std::int64_t count = std::min(step, rows - first);
+    const at::Tensor read = readRows(pieces, x.device());
+    if (!read.defined())
+        return finish(w, joined, x);
+    at::Tensor rest = x.index_select(0, read);
+    finish(w, joined.index_select(0, read), rest);
+    x.index_copy_(0, read, rest);
+}
+
+void Decoder::finish(const BlockWeights& w, const at::Tensor& joined, at::Tensor& x) {
+    const std::int64_t rows = x.size(0);
+    for (std::int64_t first = 0; first < rows; first += rowsAtATime(rows)) {
+        const std::int64_t count = std::min(rowsAtATime(rows), rows - first);
         at::Tensor part = x.narrow(0, first, count);
         finishRows(w, joined.narrow(0, first, count), part);
     }

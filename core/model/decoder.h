@@ -5,7 +5,7 @@
 // Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs of every product to
 // bfloat16 and sums in float32; statistics of norms, softmax, activations and the residual stream stay float32. It runs
 // packed (core/model/packed_decoder.h) on a CPU with AMX, else through LibTorch's products, whose outputs are rounded,
-// too. Nothing is allocated per step: buffers grow to the largest batch seen and are used again. One object per thread.
+// too. Buffers grow to the largest batch seen and are used again. One object per thread.
 #pragma once
 
 #include <functional>
@@ -65,7 +65,8 @@ public:
     using MatrixMaker = std::function<at::Tensor(std::int64_t rows, std::int64_t columns)>;
     BlockWeights makeBlock(WeightSource& source, int layer, int version, const MatrixMaker& matrix);
     /// x [N, E] through the block in buffer `buffer`, in place: the rows of `pieces`, one after the other. Pieces that
-    /// follow kept ones come in later calls, too, as long as the same block of the same version is walked.
+    /// follow kept ones come in later calls, too, as long as the same block of the same version is walked. Rows that
+    /// nobody reads (RowPiece::unread) stay as they are.
     void forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces);
     /// x [B T, E]: B sequences of T tokens.
     void forwardBlock(int buffer, at::Tensor& x, std::int64_t batch, std::int64_t tokens);
@@ -112,7 +113,8 @@ private:
     std::int64_t rowsAtATime(std::int64_t rows) const;
     /// What attention gives for x, before its output product; kept until the next block.
     at::Tensor attended(const BlockWeights& w, const at::Tensor& x, std::span<const RowPiece> pieces);
-    /// The rest of the block for the same rows of both, x in place.
+    /// The rest of the block for the same rows of both, x in place: of all, or of as many as go together.
+    void finish(const BlockWeights& w, const at::Tensor& joined, at::Tensor& x);
     void finishRows(const BlockWeights& w, const at::Tensor& joined, at::Tensor& x);
     /// out = mlp(in), or out += mlp(in).
     void mlp(const BlockWeights& w, const at::Tensor& in, at::Tensor& out, bool add);

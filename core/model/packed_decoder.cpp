@@ -230,11 +230,10 @@ void PackedDecoder::reserve(std::int64_t rows) {
     m_words.reset(); // given back before the next is asked for
     const std::int64_t width = paddedWords(m_spec.width), heads = paddedWords(query),
                        inner = paddedWords(m_spec.mlpWidth);
-    m_words = pages(height * (2 * width + qkv + heads + inner), at::kBFloat16);
+    m_words = pages(height * (width + qkv + heads + inner), at::kBFloat16);
     Word* next = wordData(m_words);
-    for (const auto& [buffer, columns] :
-         {std::pair(&m_normed, width), std::pair(&m_qkv, qkv), std::pair(&m_heads, heads), std::pair(&m_inner, inner),
-          std::pair(&m_secondNormed, width)}) {
+    for (const auto& [buffer, columns] : {std::pair(&m_normed, width), std::pair(&m_qkv, qkv),
+                                          std::pair(&m_heads, heads), std::pair(&m_inner, inner)}) {
         *buffer = next;
         next += height * columns;
     }
@@ -356,11 +355,11 @@ PackedProduct productOf(const at::Tensor& weight, const at::Tensor& bias, std::i
 
 } // namespace
 
-void PackedDecoder::mlp(const Block& b, const Word* normed, std::int64_t begin, std::int64_t end, float* x) {
+void PackedDecoder::mlp(const Block& b, std::int64_t begin, std::int64_t end, float* x) {
     const std::int64_t width = m_spec.width, inner = m_spec.mlpWidth;
     const std::int64_t stride = paddedWords(inner);
     Word* h = m_inner + begin * stride;
-    const PackedProduct in = productOf(b.mlpIn.words, b.mlpIn.bias, b.mlpIn.columns, width, normed, begin, end);
+    const PackedProduct in = productOf(b.mlpIn.words, b.mlpIn.bias, b.mlpIn.columns, width, m_normed, begin, end);
     const Curve curve = curveOf(m_spec.activation);
     if (m_spec.mlp == MlpKind::Gated)
         amxForward()->toGated(in, curve, h, stride);
@@ -369,32 +368,44 @@ void PackedDecoder::mlp(const Block& b, const Word* normed, std::int64_t begin, 
     amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, m_inner, begin, end), x + begin * width);
 }
 
+void PackedDecoder::finishRows(const Block& b, at::Tensor& x) {
+    const std::int64_t width = m_spec.width, query = m_spec.heads * m_spec.headSize;
+    float* stream = data(x);
+    overRows(x.size(0), kTile, [&](std::int64_t begin, std::int64_t end) {
+        const auto norm = [&] { normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, m_normed); };
+        if (m_spec.parallelResidual)
+            norm();
+        amxForward()->addTo(
+            productOf(b.attentionOutput.words, b.attentionOutput.bias, width, query, m_heads, begin, end),
+            stream + begin * width);
+        if (!m_spec.parallelResidual)
+            norm();
+        mlp(b, begin, end, stream);
+    });
+}
+
 void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::span<const RowPiece> pieces,
                                  const RotaryTable& rotary) {
     const Block& b = m_blocks[static_cast<std::size_t>(buffer)];
-    const std::int64_t rows = x.size(0), width = m_spec.width, query = m_spec.heads * m_spec.headSize;
+    const std::int64_t rows = x.size(0);
     reserve(rows);
-    Word* second = m_spec.parallelResidual ? m_secondNormed : m_normed;
-    float* stream = data(x);
     overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
-        normRows(stream, b.inputNorm, b.inputNormBias, begin, end, m_normed);
-        if (m_spec.parallelResidual)
-            normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, second);
-        amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, width, m_normed, begin, end),
+        normRows(data(x), b.inputNorm, b.inputNormBias, begin, end, m_normed);
+        amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, m_spec.width, m_normed, begin, end),
                               Curve::None, m_qkv + begin * b.qkv.columns, b.qkv.columns);
     });
     if (std::all_of(pieces.begin(), pieces.end(), [](const RowPiece& piece) { return piece.isWhole(); }))
         attention(pieces, rotary);
     else
         wideAttention(pieces, rows, rotary);
-    overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
-        amxForward()->addTo(
-            productOf(b.attentionOutput.words, b.attentionOutput.bias, width, query, m_heads, begin, end),
-            stream + begin * width);
-        if (!m_spec.parallelResidual)
-            normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, m_normed);
-        mlp(b, second, begin, end, stream);
-    });
+    const at::Tensor read = readRows(pieces, x.device());
+    if (!read.defined())
+        return finishRows(b, x);
+    at::Tensor heads = at::from_blob(m_heads, {rows, paddedWords(m_spec.heads * m_spec.headSize)}, at::kBFloat16);
+    heads.narrow(0, 0, read.size(0)).copy_(heads.index_select(0, read));
+    at::Tensor rest = x.index_select(0, read);
+    finishRows(b, rest);
+    x.index_copy_(0, read, rest);
 }
 
 } // namespace crest::model

@@ -60,7 +60,9 @@ private:
                   Word* y) const;
     void attention(std::span<const RowPiece> pieces, const RotaryTable& rotary);
     void wideAttention(std::span<const RowPiece> pieces, std::int64_t rows, const RotaryTable& rotary);
-    void mlp(const Block& block, const Word* normed, std::int64_t begin, std::int64_t end, float* x);
+    /// What follows attention, for the first rows of m_heads.
+    void finishRows(const Block& block, at::Tensor& x);
+    void mlp(const Block& block, std::int64_t begin, std::int64_t end, float* x);
     void reserve(std::int64_t rows);
 
     series::DecoderSpec m_spec;
@@ -69,7 +71,7 @@ private:
     at::Tensor m_words;
     at::Tensor m_wideQkv, m_wideHeads; ///< of wideAttention
     PathRows m_path;
-    Word *m_normed = nullptr, *m_secondNormed = nullptr, *m_qkv = nullptr, *m_heads = nullptr, *m_inner = nullptr;
+    Word *m_normed = nullptr, *m_qkv = nullptr, *m_heads = nullptr, *m_inner = nullptr;
 };
 
 } // namespace crest::model

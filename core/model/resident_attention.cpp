@@ -36,10 +36,15 @@ void ResidentDecoder::normHeads(at::Tensor& x, const at::Tensor& gain) {
     x.copy_(packed.view(x.sizes()));
 }
 
-void ResidentDecoder::attention(int layer, const at::Tensor& in, at::Tensor& out, bool add, const Branch& branch) {
+at::Tensor ResidentDecoder::attended(int layer, const at::Tensor& x, std::int64_t unread, const Branch& branch) {
     const DecoderSpec& s = spec();
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(layer)];
-    const std::int64_t tokens = in.size(0), row = (s.heads + 2 * s.kvHeads) * s.headSize;
+    const std::int64_t tokens = x.size(0), read = tokens - unread, row = (s.heads + 2 * s.kvHeads) * s.headSize;
+    at::Tensor in = x;
+    if (s.normPlacement == series::NormPlacement::BeforeBranch) {
+        in = m_decoder->buffer("normed", tokens, s.width);
+        norm(x, w.inputNorm, w.inputNormBias, in);
+    }
     at::Tensor qkv = m_decoder->buffer("wide", tokens, row);
     product(in, w.qkv, w.qkvBias, qkv);
     if (s.clipQkv > 0)
@@ -60,29 +65,32 @@ void ResidentDecoder::attention(int layer, const at::Tensor& in, at::Tensor& out
     }
     if (s.attentionScaleByLayer)
         q.div_(static_cast<double>(layer + 1));
-    at::Tensor joined = m_decoder->buffer("heads", tokens, s.heads * s.headSize);
+    q = q.narrow(1, unread, read);
+    at::Tensor joined = m_decoder->buffer("heads", read, s.heads * s.headSize);
     if (branch.rows.empty())
         attendPrompt(layer, q, k, v, joined, branch);
     else
         attendStep(layer, q, k, v, joined, branch);
-    product(joined, w.attentionOutput, w.attentionOutputBias, out, add);
+    return joined;
 }
 
 void ResidentDecoder::attendPrompt(int layer, at::Tensor& q, at::Tensor& k, const at::Tensor& v, at::Tensor& heads,
                                    const Branch& branch) {
-    const std::int64_t tokens = q.size(1), end = branch.first + tokens;
-    if (spec().positions == series::Positions::Rotary) {
-        const RotaryTable table = rotary(layer).from(branch.first, tokens);
-        rope(q, table);
-        rope(k, table);
-    }
+    const std::int64_t read = q.size(1), tokens = k.size(1), end = branch.first + tokens;
+    const bool rotated = spec().positions == series::Positions::Rotary;
+    if (rotated)
+        rope(k, rotary(layer).from(branch.first, tokens));
     at::Tensor keys = branch.cache.promptKeys(layer, branch.slot), values = branch.cache.promptValues(layer, branch.slot);
     keys.narrow(0, branch.first, tokens).copy_(k[0]);
     values.narrow(0, branch.first, tokens).copy_(v[0]);
-    const std::int64_t seen = firstSeen(spec(), layer, branch.first);
+    if (read == 0)
+        return;
+    if (rotated)
+        rope(q, rotary(layer).from(end - read, read));
+    const std::int64_t seen = firstSeen(spec(), layer, end - read);
     keys = keys.narrow(0, seen, end - seen).unsqueeze(0);
     values = values.narrow(0, seen, end - seen).unsqueeze(0);
-    at::Tensor each = heads.view({1, tokens, spec().heads, spec().headSize}), noStatistics;
+    at::Tensor each = heads.view({1, read, spec().heads, spec().headSize}), noStatistics;
     if (const std::int64_t window = spec().window(layer); window > 0 && window < end - seen)
         windowedAttention(q, keys, values, window, each);
     else

@@ -11,6 +11,7 @@ struct ResidentDecoder::Branch {
     KvCache& cache;
     std::int64_t slot = 0, first = 0;
     std::span<const StepRow> rows{};
+    std::int64_t unread = 0; ///< tokens at the front of which the last block makes keys and values alone
 };
 
 /// True where a layer turns by the table of windows.

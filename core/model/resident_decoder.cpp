@@ -123,6 +123,7 @@ void ResidentDecoder::prompt(KvCache& cache, std::int64_t slot, std::int64_t fir
     Branch branch{cache};
     branch.slot = slot;
     branch.first = first;
+    branch.unread = logits.defined() ? tokens - 1 : tokens;
     std::vector<std::int64_t> positions(ids.size());
     for (std::size_t i = 0; i < ids.size(); ++i)
         positions[i] = first + static_cast<std::int64_t>(i);
@@ -131,10 +132,8 @@ void ResidentDecoder::prompt(KvCache& cache, std::int64_t slot, std::int64_t fir
     at::Tensor x = m_decoder->buffer("resident", tokens, spec().width);
     embed(ids, positions, x);
     forward(x, branch);
-    if (logits.defined()) {
-        m_few = true; // one row
+    if (logits.defined())
         head(x.narrow(0, tokens - 1, 1), logits);
-    }
 }
 
 void ResidentDecoder::step(KvCache& cache, std::span<const StepRow> rows, at::Tensor& logits) {
@@ -257,11 +256,22 @@ void ResidentDecoder::forward(at::Tensor& x, const Branch& branch) {
 }
 
 void ResidentDecoder::block(int layer, at::Tensor& x, const Branch& branch) {
+    const bool last = layer + 1 == spec().layers;
+    const std::int64_t unread = last ? branch.unread : 0, read = x.size(0) - unread;
+    const at::Tensor joined = attended(layer, x, unread, branch);
+    if (read == 0)
+        return;
+    m_few = m_few || unread > 0; // one row
+    at::Tensor rest = x.narrow(0, unread, read);
+    finishRows(layer, joined, rest);
+}
+
+void ResidentDecoder::finishRows(int layer, const at::Tensor& joined, at::Tensor& x) {
     const BlockWeights& w = m_blocks[static_cast<std::size_t>(layer)];
     at::Tensor aside = m_decoder->buffer("normed", x.size(0), spec().width);
     switch (spec().normPlacement) {
     case NormPlacement::AfterBranch:
-        attention(layer, x, aside, false, branch);
+        product(joined, w.attentionOutput, w.attentionOutputBias, aside);
         norm(aside, w.inputNorm, w.inputNormBias, aside);
         x.add_(aside);
         mlp(layer, x, aside, false);
@@ -269,25 +279,20 @@ void ResidentDecoder::block(int layer, at::Tensor& x, const Branch& branch) {
         x.add_(aside);
         return;
     case NormPlacement::AfterSum:
-        attention(layer, x, x, true, branch);
+        product(joined, w.attentionOutput, w.attentionOutputBias, x, true);
         norm(x, w.inputNorm, w.inputNormBias, x);
         mlp(layer, x, x, true);
         norm(x, w.mlpNorm, w.mlpNormBias, x);
         return;
     case NormPlacement::BeforeBranch:
-        break;
-    }
-    norm(x, w.inputNorm, w.inputNormBias, aside);
-    if (spec().parallelResidual) {
-        at::Tensor second = m_decoder->buffer("second norm", x.size(0), spec().width);
-        norm(x, w.mlpNorm, w.mlpNormBias, second);
-        attention(layer, aside, x, true, branch);
-        mlp(layer, second, x, true);
+        if (spec().parallelResidual)
+            norm(x, w.mlpNorm, w.mlpNormBias, aside);
+        product(joined, w.attentionOutput, w.attentionOutputBias, x, true);
+        if (!spec().parallelResidual)
+            norm(x, w.mlpNorm, w.mlpNormBias, aside);
+        mlp(layer, aside, x, true);
         return;
     }
-    attention(layer, aside, x, true, branch);
-    norm(x, w.mlpNorm, w.mlpNormBias, aside);
-    mlp(layer, aside, x, true);
 }
 
 } // namespace crest::model

@@ -63,7 +63,10 @@ private:
     void forward(at::Tensor& x, const Branch& branch);
     void block(int layer, at::Tensor& x, const Branch& branch);
     void head(const at::Tensor& x, at::Tensor& logits);
-    void attention(int layer, const at::Tensor& in, at::Tensor& out, bool add, const Branch& branch);
+    /// What attention gives for the rows of x from `unread` on, before its output product.
+    at::Tensor attended(int layer, const at::Tensor& x, std::int64_t unread, const Branch& branch);
+    /// The rest of the block for the same rows of both, x in place.
+    void finishRows(int layer, const at::Tensor& joined, at::Tensor& x);
     void mlp(int layer, const at::Tensor& in, at::Tensor& out, bool add);
     void attendPrompt(int layer, at::Tensor& q, at::Tensor& k, const at::Tensor& v, at::Tensor& heads,
                       const Branch& branch);

@@ -2,6 +2,7 @@
 #include "core/model/row_pieces.h"
 
 #include <algorithm>
+#include <vector>
 
 namespace crest::model {
 
@@ -28,6 +29,19 @@ void PathRows::put(std::int64_t start, const at::Tensor& keys, const at::Tensor&
     m_values.narrow(0, start, count).copy_(values);
 }
 
+at::Tensor readRows(std::span<const RowPiece> pieces, const at::Device& device) {
+    if (std::all_of(pieces.begin(), pieces.end(), [](const RowPiece& piece) { return piece.unread == 0; }))
+        return {};
+    std::vector<std::int64_t> rows;
+    std::int64_t first = 0;
+    for (const RowPiece& piece : pieces) {
+        for (std::int64_t row = piece.unread; row < piece.count; ++row)
+            rows.push_back(first + row);
+        first += piece.count;
+    }
+    return at::tensor(rows, at::kLong).to(device);
+}
+
 std::int64_t reach(std::span<const RowPiece> pieces) {
     std::int64_t longest = 0;
     for (const RowPiece& piece : pieces)
@@ -43,14 +57,17 @@ void attendPiece(at::Tensor& q, at::Tensor& k, const at::Tensor& v, at::Tensor& 
     const auto cut = [&](const at::Tensor& t) { // [N, H, D] -> [B, T, H, D]
         return t.narrow(0, row, batch * piece.count).unflatten(0, {batch, piece.count});
     };
-    at::Tensor queries = cut(q), keys = cut(k), values = cut(v), result = cut(out);
-    if (rotary) {
-        const RotaryTable here = rotary->from(piece.start, piece.count);
-        rope(queries, here);
-        rope(keys, here);
-    }
+    at::Tensor keys = cut(k), values = cut(v);
+    if (rotary)
+        rope(keys, rotary->from(piece.start, piece.count));
     if (piece.kept || piece.start > 0)
         path.put(piece.start, keys[0], values[0]);
+    const std::int64_t read = piece.count - piece.unread;
+    if (read == 0)
+        return;
+    at::Tensor queries = cut(q).narrow(1, piece.unread, read), result = cut(out).narrow(1, piece.unread, read);
+    if (rotary)
+        rope(queries, rotary->from(piece.start + piece.unread, read));
     if (piece.start > 0) {
         keys = path.keys(piece.start + piece.count).unsqueeze(0);
         values = path.values(piece.start + piece.count).unsqueeze(0);

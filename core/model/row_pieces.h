@@ -16,6 +16,8 @@ struct RowPiece {
     std::int64_t count = 0; ///< rows
     std::int64_t start = 0; ///< position of the first row in its sequence
     bool kept = false;      ///< later pieces of this block and version see its rows
+    /// Rows at its front that others see by keys and values alone: nobody reads what the block makes of them.
+    std::int64_t unread = 0;
     bool isWhole() const { return start == 0 && !kept; } ///< a sequence that shares nothing
     bool operator==(const RowPiece&) const = default;
 };
@@ -36,9 +38,12 @@ private:
 
 /// Causal attention of the rows of `pieces`, one piece after the other: q, out [N, H, D], k, v [N, K, D], any strides as
 /// in ops.h. q and k are rotated in place, row at position p by row p of `rotary` (null: not). A query sees the last
-/// `window` keys; 0: all. Whole sequences of one length go together.
+/// `window` keys; 0: all. Whole sequences of one length go together. Rows that nobody reads have no queries: out stays.
 void attendPieces(at::Tensor& q, at::Tensor& k, const at::Tensor& v, at::Tensor& out, std::span<const RowPiece> pieces,
                   const RotaryTable* rotary, std::int64_t window, PathRows& path);
+
+/// Indices of the rows that are read among those of all pieces, on `device`; undefined: all are.
+at::Tensor readRows(std::span<const RowPiece> pieces, const at::Device& device);
 
 /// Positions that the pieces reach: the longest start + count.
 std::int64_t reach(std::span<const RowPiece> pieces);

@@ -27,6 +27,7 @@ constexpr double kNatsTolerance = 2e-4, kNatsShare = 2e-5; ///< the share: of th
 constexpr double kBFloat16Tolerance = 0.06;
 /// The same rows in products of other heights: other roundings of some sums.
 constexpr double kSharedBFloat16 = 0.02;
+constexpr double kFewerRows = 1e-6; ///< of the largest state
 
 std::vector<float> lossesOf(const test::TinyModel& tiny, const LossOptions& options,
                             model::Compute compute = model::Compute::Float32) {
@@ -102,6 +103,11 @@ std::vector<std::vector<std::int32_t>> questions(const test::TinyModel& tiny) {
     return all;
 }
 
+/// The first of the last three tokens, of a short sequence the last.
+std::int32_t firstOfLast(const std::vector<std::int32_t>& ids) {
+    return static_cast<std::int32_t>(ids.size()) - (ids.size() < 10 ? 1 : 3);
+}
+
 /// Their losses, the last three tokens scored (one of a short one), with the argmax.
 Result<eval::VersionLoss> questionLosses(const test::TinyModel& tiny, model::Compute compute, bool share) {
     CREST_TRY(reader, model::WeightReader::open(tiny.path, tiny.spec));
@@ -110,7 +116,7 @@ Result<eval::VersionLoss> questionLosses(const test::TinyModel& tiny, model::Com
     const auto rows = questions(tiny);
     std::vector<eval::Sequence> sequences;
     for (const auto& ids : rows)
-        sequences.push_back({ids, static_cast<std::int32_t>(ids.size()) - (ids.size() < 10 ? 1 : 3), true});
+        sequences.push_back({ids, firstOfLast(ids), true});
     LossOptions options;
     options.share = share;
     double planned = 0, done = 0;
@@ -126,29 +132,54 @@ Result<eval::VersionLoss> questionLosses(const test::TinyModel& tiny, model::Com
     return losses[0];
 }
 
-/// The last state of all rows where a block takes them in chunks of `chunkRows`, pieces cut at `longestPiece`.
-at::Tensor lastStates(const test::TinyModel& tiny, std::int64_t chunkRows, std::int64_t longestPiece) {
-    const auto reader = model::WeightReader::open(tiny.path, tiny.spec);
-    model::PristineWeights source(*reader);
-    Decoder decoder(tiny.spec, {});
+/// Those questions as rows, of which all are scored, or the last ones of each.
+eval::RowLayout questionLayout(const test::TinyModel& tiny, bool all) {
     const auto rows = questions(tiny);
     std::vector<eval::Sequence> sequences;
     for (const auto& ids : rows)
-        sequences.push_back({ids, 1});
+        sequences.push_back({ids, all ? 1 : firstOfLast(ids)});
     std::size_t next = 0;
     const auto order = eval::layoutOrder(sequences, true);
-    const eval::RowLayout layout =
-        eval::layOut(sequences, order, 0, 1'000'000, true, eval::firstTokens(sequences), next);
+    return eval::layOut(sequences, order, 0, 1'000'000, true, eval::firstTokens(sequences), next);
+}
+
+/// True for the rows that the last block finishes.
+at::Tensor finishedRows(const eval::RowLayout& layout, std::int64_t chunkRows, std::int64_t longestPiece) {
+    at::Tensor finished = at::zeros({layout.rows()}, at::kBool);
+    std::int64_t row = 0;
+    for (const eval::RowChunk& chunk : eval::lastChunks(layout, eval::chunksOf(layout, chunkRows, longestPiece)))
+        for (const model::RowPiece& piece : chunk.pieces) {
+            finished.narrow(0, row + piece.unread, piece.count - piece.unread).fill_(true);
+            row += piece.count;
+        }
+    return finished;
+}
+
+/// All rows before and after the last block.
+struct LastStates {
+    at::Tensor before, after;
+};
+
+/// Blocks take the rows in chunks of `chunkRows`, pieces cut at `longestPiece`; the last one finishes what is scored.
+LastStates lastStates(const test::TinyModel& tiny, const eval::RowLayout& layout, std::int64_t chunkRows,
+                      std::int64_t longestPiece, model::Compute compute = model::Compute::Float32) {
+    const auto reader = model::WeightReader::open(tiny.path, tiny.spec);
+    model::PristineWeights source(*reader);
+    Decoder decoder(tiny.spec, {at::kCPU, compute});
+    const std::vector<eval::RowChunk> chunks = eval::chunksOf(layout, chunkRows, longestPiece),
+                                      last = eval::lastChunks(layout, chunks);
     std::vector<at::Tensor> x{at::empty({layout.rows(), tiny.spec.width}, at::kFloat)};
     eval::embed(decoder, source, layout.inputs, layout.positions, 0, x);
+    at::Tensor before;
     for (int layer = 0; layer < tiny.spec.layers; ++layer) {
+        before = x[0].clone();
         decoder.loadBlock(source, layer, 0, 1, layout.rows());
-        for (const eval::RowChunk& chunk : eval::chunksOf(layout, chunkRows, longestPiece)) {
+        for (const eval::RowChunk& chunk : layer + 1 == tiny.spec.layers ? last : chunks) {
             at::Tensor part = x[0].narrow(0, chunk.begin, chunk.count);
             decoder.forwardBlock(0, part, chunk.pieces);
         }
     }
-    return x[0];
+    return {before, x[0]};
 }
 
 } // namespace
@@ -185,6 +216,27 @@ private Q_SLOTS:
     void nats() {
         const auto tiny = read();
         const double difference = largestDifference(lossesOf(tiny, {}), tiny.nats);
+        QVERIFY2(difference <= natsTolerance(tiny), qPrintable(QString::number(difference)));
+    }
+
+    void natsOfLastTokens_data() { addShapes(); }
+    void natsOfLastTokens() {
+        const auto tiny = read();
+        const auto reader = model::WeightReader::open(tiny.path, tiny.spec);
+        model::PristineWeights source(*reader);
+        Decoder decoder(tiny.spec, {});
+        std::vector<eval::Sequence> sequences;
+        std::vector<float> wanted;
+        std::size_t end = 0; // of a row's losses in `nats`
+        for (const auto& row : tiny.rows) {
+            end += row.size() - 1;
+            sequences.push_back({row, firstOfLast(row)});
+            for (std::int64_t left = sequences.back().scored(); left > 0; --left)
+                wanted.push_back(tiny.nats[end - static_cast<std::size_t>(left)]);
+        }
+        const auto losses = eval::sequenceLosses(decoder, source, sequences, {}, {});
+        QVERIFY(losses);
+        const double difference = largestDifference((*losses)[0].tokenNats, wanted);
         QVERIFY2(difference <= natsTolerance(tiny), qPrintable(QString::number(difference)));
     }
 
@@ -233,13 +285,7 @@ private Q_SLOTS:
         QVERIFY2(mean > 0 && mean <= kBFloat16Tolerance * largest(tiny.logits), qPrintable(QString::number(mean)));
     }
 
-    void sharingChangesNothing_data() {
-        QTest::addColumn<QString>("shape");
-        QTest::addColumn<QString>("path");
-        for (const std::string& name : test::tinyModelNames(m_folder.path().toStdString()))
-            for (const char* path : {"float32", "reference", "bfloat16"})
-                QTest::newRow((name + ' ' + path).c_str()) << QString::fromStdString(name) << path;
-    }
+    void sharingChangesNothing_data() { addShapesAndPaths(); }
     void sharingChangesNothing() {
         QFETCH(QString, path);
         const auto tiny = read();
@@ -259,10 +305,38 @@ private Q_SLOTS:
     void blocksTakeSequencesInAnyCut_data() { addShapes(); }
     void blocksTakeSequencesInAnyCut() {
         const auto tiny = read();
-        const at::Tensor whole = lastStates(tiny, 1'000'000, 1'000'000);
+        const eval::RowLayout layout = questionLayout(tiny, true);
+        const at::Tensor whole = lastStates(tiny, layout, 1'000'000, 1'000'000).after;
         const double scale = whole.abs().max().item<double>();
-        for (const auto& [chunk, longest] : {std::pair(16, 5), std::pair(20, 20), std::pair(64, 64)})
-            QVERIFY((whole - lastStates(tiny, chunk, longest)).abs().max().item<double>() <= 1e-5 * scale);
+        for (const auto& [chunk, longest] : {std::pair(16, 5), std::pair(20, 20), std::pair(64, 64)}) {
+            const at::Tensor cut = lastStates(tiny, layout, chunk, longest).after;
+            QVERIFY((whole - cut).abs().max().item<double>() <= 1e-5 * scale);
+        }
+    }
+
+    void theLastBlockFinishesScoredRowsOnly_data() { addShapesAndPaths(); }
+    void theLastBlockFinishesScoredRowsOnly() {
+        QFETCH(QString, path);
+        const auto tiny = read();
+        const auto compute = path == "bfloat16" ? model::Compute::BFloat16 : model::Compute::Float32;
+        const eval::RowLayout every = questionLayout(tiny, true), some = questionLayout(tiny, false);
+        QVERIFY(every.inputs == some.inputs);
+        const at::Tensor scored = at::tensor(some.head.rows, at::kLong);
+        for (const auto& [chunk, longest] : {std::pair(1'000, 1'000), std::pair(16, 5)}) { // 5: parts without a scored row
+            const at::Tensor finished = finishedRows(some, chunk, longest);
+            QVERIFY(finished.index_select(0, scored).all().item<bool>());
+            QVERIFY(finished.sum().item<std::int64_t>() < some.rows() * 3 / 4);
+            model::setReferenceOps(path == "reference");
+            const at::Tensor whole = lastStates(tiny, every, chunk, longest, compute).after;
+            const auto [before, after] = lastStates(tiny, some, chunk, longest, compute);
+            model::setReferenceOps(false);
+            const double scale = whole.abs().max().item<double>(),
+                         largest = (whole - after).index_select(0, scored).abs().max().item<double>(),
+                         tolerance = path == "bfloat16" ? kSharedBFloat16 : kFewerRows;
+            QVERIFY2(largest <= tolerance * scale, qPrintable(QString("%1 of %2").arg(largest).arg(scale)));
+            const at::Tensor left = finished.logical_not();
+            QVERIFY(at::equal(after.index({left}), before.index({left})));
+        }
     }
 
     void threadsChangeNothing() {
@@ -328,6 +402,13 @@ private:
         QTest::addColumn<QString>("shape");
         for (const std::string& name : test::tinyModelNames(m_folder.path().toStdString()))
             QTest::newRow(name.c_str()) << QString::fromStdString(name);
+    }
+    void addShapesAndPaths() {
+        QTest::addColumn<QString>("shape");
+        QTest::addColumn<QString>("path");
+        for (const std::string& name : test::tinyModelNames(m_folder.path().toStdString()))
+            for (const char* path : {"float32", "reference", "bfloat16"})
+                QTest::newRow((name + ' ' + path).c_str()) << QString::fromStdString(name) << path;
     }
     test::TinyModel read() const {
         QFETCH(QString, shape);
