@@ -27,6 +27,7 @@
 #include "ui/pages/theory_page.h"
 #include "ui/pages/training_page.h"
 #include "ui/window/continue_offer.h"
+#include "ui/window/letter_guard.h"
 #include "ui/window/message_bar.h"
 #include "ui/window/theme.h"
 #include "ui/window/wheel_guard.h"
@@ -60,6 +61,7 @@ MainWindow::MainWindow(QWidget* parent)
     // Before the docks take their shares; on a small or magnified screen, what is there.
     resize(QSize(1280, 800).boundedTo(screen()->availableSize()));
     new WheelGuard(this);
+    new LetterGuard(this);
     setupPages();
     setupDocks();
     setupMenus();

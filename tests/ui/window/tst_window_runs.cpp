@@ -7,9 +7,11 @@
 #include <QDockWidget>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QSignalSpy>
 #include <QSpinBox>
 #include <QTest>
 #include <QToolButton>
+#include <QTreeView>
 
 #include "core/series/series.h"
 #include "core/study/planner.h"
@@ -18,6 +20,7 @@
 #include "ui/data/sample_study.h"
 #include "ui/dialogs/text_dialog.h"
 #include "ui/main_window.h"
+#include "ui/pages/training_page.h"
 #include "ui/window/message_bar.h"
 
 using namespace crest;
@@ -193,6 +196,7 @@ private Q_SLOTS:
         QTRY_VERIFY_WITH_TIMEOUT(window->session().runsKnown() && !window->session().series().empty(), kLongMs);
         kindOf(*window)->setFocus();
         QTest::keyClick(kindOf(*window), Qt::Key_G);
+        QCOMPARE(kindOf(*window)->currentText(), QStringLiteral("Gaussian noise"));
         auto* gammas = named<QLineEdit>(window.get(), QStringLiteral("Gammas"));
         gammas->selectAll();
         QTest::keyClicks(gammas, QStringLiteral("0.3"));
@@ -215,6 +219,37 @@ private Q_SLOTS:
         window->session().setProbe(first);
         QCOMPARE(window->session().study().probes.back(), first);
         QCOMPARE(window->session().undoStack()->count(), edits);
+    }
+
+    /// Commands of one letter are for where a letter means nothing else.
+    void aLetterFindsAnEntryBeforeItIsACommand() {
+        test::SeriesFixture fixture;
+        fixture.useRunner(0);
+        auto window = openWindow(studyWithQueuedRun(fixture));
+        QTRY_VERIFY_WITH_TIMEOUT(buttonOf(*window), kLongMs);
+        QTest::mouseClick(buttonOf(*window), Qt::LeftButton);
+        QTRY_COMPARE_WITH_TIMEOUT(stateOf(*window), study::RunState::Done, kLongMs);
+        const QAction* logX = window->actions().at(ActionId::LogX);
+        QTRY_VERIFY_WITH_TIMEOUT(logX->isEnabled(), kLongMs);
+        window->activateWindow();
+        QVERIFY(QTest::qWaitForWindowActive(window.get()));
+        QSignalSpy command(logX, &QAction::triggered);
+
+        QComboBox* kind = kindOf(*window);
+        kind->setCurrentIndex(kind->findText(QStringLiteral("Pruning")));
+        kind->setFocus();
+        QTest::keyClick(kind, Qt::Key_G);
+        QCOMPARE(kind->currentText(), QStringLiteral("Gaussian noise"));
+        auto* checkpoints = window->findChild<QDockWidget*>(QStringLiteral("seriesDock"))->findChild<QTreeView*>();
+        checkpoints->setFocus();
+        QTest::keyClick(checkpoints, Qt::Key_G);
+        QCOMPARE(command.count(), 0);
+        QTest::keyClick(checkpoints, Qt::Key_6, Qt::ControlModifier); // with Ctrl it is a command, there too
+        QVERIFY(window->findChild<TrainingPage*>()->isVisible());
+        QTest::keyClick(checkpoints, Qt::Key_1, Qt::ControlModifier);
+        window->setFocus();
+        QTest::keyClick(window.get(), Qt::Key_G);
+        QCOMPARE(command.count(), 1);
     }
 
     void aTextHasAsManyWindowsAsOnTheCommandLine() {
