@@ -92,6 +92,9 @@ function(crest_test name)
   target_compile_definitions(tst_${name} PRIVATE QT_NO_KEYWORDS
     CREST_SOURCE_DIR="${CMAKE_SOURCE_DIR}" CREST_BINARY_DIR="${CMAKE_BINARY_DIR}")
   target_link_libraries(tst_${name} PRIVATE crest_options Qt6::Test ${T_LIBS})
+  if("oracle" IN_LIST T_LABELS)
+    target_link_libraries(tst_${name} PRIVATE crest_peers)
+  endif()
   # What a test spends is spent in the libraries; its own code is compiled quickly rather than to be quick.
   crest_compile_quickly(tst_${name})
   if(NOT T_LIBS)
@@ -106,7 +109,7 @@ function(crest_test name)
   add_test(NAME ${name} COMMAND tst_${name})
   # One limit, ctest's: QtTest's own, 5 minutes for all rows of a function, is hit by comparisons on a busy machine.
   set_tests_properties(${name} PROPERTIES TIMEOUT ${T_TIMEOUT} LABELS "${T_LABELS}"
-    ENVIRONMENT "QTEST_FUNCTION_TIMEOUT=${T_TIMEOUT}000;QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON};CREST_CACHE=${CMAKE_BINARY_DIR}/tests/cache")
+    ENVIRONMENT "QTEST_FUNCTION_TIMEOUT=${T_TIMEOUT}000;QT_QPA_PLATFORM=offscreen;CREST_PYTHON=${CREST_PYTHON};CREST_CACHE=${CMAKE_BINARY_DIR}/tests/cache;CREST_PEER_ANSWERS=${CMAKE_BINARY_DIR}/tests/peers")
 endfunction()
 
 # crest_fuzz(NAME SOURCE LIBS...): with CREST_FUZZ (clang) a libFuzzer target that ctest runs for CREST_FUZZ_SECONDS from the corpus

@@ -8,6 +8,7 @@
 #include "core/run/executor.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
+#include "tests/support/peers.h"
 #include "tests/support/pretend_runner.h"
 
 using namespace crest;
@@ -16,8 +17,6 @@ class TestTradeOffOracle : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void csvHasWhatPandasFinds() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "This test needs Python with pandas and scipy: set CREST_PYTHON (packaging/setup makes build/venv).");
         QTemporaryDir dir;
         const QString path = dir.filePath(QStringLiteral("study"));
         pretend::Shape shape;
@@ -49,10 +48,8 @@ private Q_SLOTS:
                                QLatin1String(y), QStringLiteral("--strength"), QLatin1String(rate), QStringLiteral("-o"), csvs.back()});
                 QVERIFY2(process.waitForFinished(60'000) && process.exitCode() == 0, process.readAllStandardError());
             }
-        QProcess process;
-        process.start(python, QStringList{QStringLiteral("-B"), QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/trade_off.py"), path,
-                                          rows.fileName()} + csvs);
-        QVERIFY2(process.waitForFinished(120'000) && process.exitCode() == 0, process.readAllStandardError());
+        const auto agreed = test::askPeer({QStringLiteral("tests/oracle/trade_off.py"), QStringList{path, rows.fileName()} + csvs});
+        QVERIFY2(agreed, agreed ? "" : agreed.error().text().c_str());
     }
 };
 

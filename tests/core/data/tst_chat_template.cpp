@@ -3,7 +3,6 @@
 #include <fstream>
 #include <set>
 
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 #include <sys/resource.h>
@@ -14,6 +13,7 @@
 #include "core/data/chat_template.h"
 #include "core/io/files.h"
 #include "cpu_timer.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -324,13 +324,10 @@ private Q_SLOTS:
     }
 private:
     static Json readReference() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
         QTemporaryDir folder;
         const QString file = folder.filePath("cases.json");
-        QProcess process;
-        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/chat_template_reference.py"), file});
-        const bool done = !python.isEmpty() && process.waitForFinished(300'000) && process.exitCode() == 0;
-        [&] { QVERIFY2(done, process.readAllStandardError().right(4000).constData()); }();
+        const auto done = test::askPeerOnce({"tests/oracle/chat_template_reference.py", {file}, folder.path()});
+        [&] { QVERIFY2(done, done ? "" : done.error().text().c_str()); }();
         const auto text = io::readTextFile(file.toStdString());
         return done && text ? Json::parse(*text, nullptr, false) : Json();
     }

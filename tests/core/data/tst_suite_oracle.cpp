@@ -4,13 +4,13 @@
 #include <cmath>
 #include <fstream>
 
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
 #include "core/data/rows.h"
 #include "core/data/suite.h"
 #include "core/data/task_metrics.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -80,13 +80,8 @@ private:
 
 private Q_SLOTS:
     void initTestCase() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(),
-                 "CREST_PYTHON names no Python with tests/oracle/requirements.txt; packaging/setup makes one");
-        QProcess process;
-        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/suite_reference.py"), m_folder.path()});
-        const bool ended = process.waitForFinished(500'000);
-        QVERIFY2(ended && process.exitCode() == 0, process.readAllStandardError().right(3000).constData());
+        const auto made = test::askPeerOnce({"tests/oracle/suite_reference.py", {m_folder.path()}, m_folder.path(), {"resources/suites"}});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
         std::ifstream stream(at("cases.json"));
         m_cases = Json::parse(stream);
         QVERIFY(m_cases.size() > 35);

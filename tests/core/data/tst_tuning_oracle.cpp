@@ -4,13 +4,13 @@
 #include <fstream>
 #include <map>
 
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
 #include "core/data/rows.h"
 #include "core/data/tuning_data.h"
 #include "core/data/tuning_preview.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::data;
@@ -58,13 +58,8 @@ private:
 
 private Q_SLOTS:
     void initTestCase() {
-        QProcess python;
-        python.setProcessChannelMode(QProcess::MergedChannels);
-        python.start(qEnvironmentVariable("CREST_PYTHON"),
-                     {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/tuning_reference.py"), m_folder.path()});
-        QVERIFY(python.waitForFinished(280'000));
-        const QByteArray said = python.readAll();
-        QVERIFY2(python.exitCode() == 0, said.constData());
+        const auto made = test::askPeerOnce({"tests/oracle/tuning_reference.py", {m_folder.path()}, m_folder.path()});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
         std::ifstream file(at("cases.json"));
         m_cases = Json::parse(file);
         // TRL masks most borders as Crest does; those through a token it does otherwise.

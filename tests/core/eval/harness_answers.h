@@ -16,6 +16,7 @@
 #include "core/base/json.h"
 #include "core/data/suite.h"
 #include "core/io/files.h"
+#include "tests/support/peers.h"
 
 namespace crest::harness {
 
@@ -31,16 +32,10 @@ struct Reference {
     Json values; ///< of each metric one per item
 };
 
-/// Has a script of tests/oracle write what the harness answers into `folder`; what went wrong, or "".
+/// Has a script write what the harness answers into `folder`; what went wrong, or "".
 inline QString askHarness(const char* script, const QString& folder) {
-    const QString python = qEnvironmentVariable("CREST_PYTHON");
-    if (python.isEmpty())
-        return QStringLiteral("CREST_PYTHON names no Python with lm-eval; run packaging/setup");
-    QProcess process;
-    process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/") + QString::fromLatin1(script), folder});
-    if (process.waitForFinished(600'000) && process.exitCode() == 0)
-        return {};
-    return QString::fromLatin1(script) + QStringLiteral(": ") + QString::fromUtf8(process.readAllStandardError().right(4000));
+    const auto answered = test::askPeerOnce({script, {folder}, folder});
+    return answered ? QString() : QString::fromStdString(answered.error().text());
 }
 
 inline TaskKind kindOf(const std::string& name) {

@@ -9,29 +9,19 @@
 #include <string>
 #include <vector>
 
-#include <QProcess>
 #include <QString>
-#include <QStringList>
 
 #include "core/base/json.h"
 #include "core/eval/loss.h"
 #include "core/io/files.h"
 #include "core/series/series.h"
+#include "tests/support/peers.h"
 
 namespace crest::test {
 
-/// Runs a reference script of tests/oracle; its standard output, or an error with what it said.
-inline Result<std::string> runReference(const QStringList& arguments, const char* script = "model_reference.py") {
-    const QString python = qEnvironmentVariable("CREST_PYTHON");
-    if (python.isEmpty())
-        return fail(ErrorKind::NotFound,
-                    "CREST_PYTHON names no Python with torch and transformers; run packaging/setup");
-    QProcess process;
-    process.start(python,
-                  QStringList{QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/") + QLatin1String(script)} + arguments);
-    if (!process.waitForFinished(300'000) || process.exitCode() != 0)
-        return fail(ErrorKind::Io, "the reference failed: " + process.readAllStandardError().toStdString());
-    return process.readAllStandardOutput().toStdString();
+/// Has transformers write a decoder of every shape below `folder`, with what it gives for each.
+inline Result<std::string> makeTinyModels(const QString& folder) {
+    return askPeerOnce({"tests/oracle/model_reference.py", {"make", folder}, folder});
 }
 
 inline std::vector<float> readFloats(const std::filesystem::path& file) {

@@ -4,7 +4,6 @@
 // instruction, and an instruction without a template.
 #include <set>
 
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -40,7 +39,7 @@ class ChatOracleTest : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void initTestCase() {
-        const QString problem = harness::askHarness("chat_reference.py", m_folder.path());
+        const QString problem = harness::askHarness("tests/oracle/chat_reference.py", m_folder.path());
         QVERIFY2(problem.isEmpty(), qPrintable(problem));
     }
 

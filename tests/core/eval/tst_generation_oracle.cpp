@@ -11,6 +11,7 @@
 #include "core/eval/generation.h"
 #include "core/eval/token_choice.h"
 #include "tests/core/eval/tiny_models.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using eval::Generated;
@@ -18,6 +19,8 @@ using eval::GenerationOptions;
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kScript = "tests/oracle/generation_reference.py";
 
 /// Sums of float32 in another order: two tokens nearer than this may change places.
 constexpr double kTie = 2e-3;
@@ -93,7 +96,7 @@ class GenerationOracleTest : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         QVERIFY(m_folder.isValid() && m_warped.isValid());
-        const auto made = test::runReference({"make", m_folder.path()}, "generation_reference.py");
+        const auto made = test::askPeerOnce({kScript, {"make", m_folder.path()}, m_folder.path()});
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         at::set_num_threads(1);
     }
@@ -116,7 +119,7 @@ private Q_SLOTS:
     }
 
     void samplerKeepsWhatTheProcessorsKeep() {
-        const auto made = test::runReference({"warp", m_warped.path()}, "generation_reference.py");
+        const auto made = test::askPeerOnce({kScript, {"warp", m_warped.path()}, m_warped.path()});
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         const fs::path folder = m_warped.path().toStdString();
         const auto logits = floats(folder / "logits.f32");

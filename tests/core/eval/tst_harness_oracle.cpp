@@ -4,7 +4,6 @@
 #include <map>
 
 #include <ATen/Parallel.h>
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -116,7 +115,7 @@ class HarnessOracleTest : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void initTestCase() {
-        const QString problem = harness::askHarness("harness_reference.py", m_folder.path());
+        const QString problem = harness::askHarness("tests/oracle/harness_reference.py", m_folder.path());
         QVERIFY2(problem.isEmpty(), qPrintable(problem));
         at::set_num_threads(1);
     }

@@ -189,7 +189,7 @@ class LossOracleTest : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         QVERIFY(m_folder.isValid());
-        const auto made = test::runReference({"make", m_folder.path()});
+        const auto made = test::makeTinyModels(m_folder.path());
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         at::set_num_threads(1);
     }

@@ -5,12 +5,14 @@
 #include <sstream>
 
 #include <ATen/Parallel.h>
+#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
 #include "core/eval/text_generation.h"
 #include "tests/core/eval/tiny_models.h"
 #include "tests/core/probe/small_checkpoint.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using eval::GeneratedText;
@@ -69,10 +71,11 @@ private Q_SLOTS:
         for (const auto& until : untils)
             for (const std::string& prompt : m_prompts)
                 requests.push_back({{"prompt", prompt}, {"until", until}, {"max_new", kNew}});
-        QTemporaryDir folder;
-        test::writeText(folder.filePath("texts.json").toStdString(),
+        const QString folder = pathOf("asked");
+        std::filesystem::create_directory(folder.toStdString());
+        test::writeText(folder.toStdString() + "/texts.json",
                         Json{{"model", m_folder.path().toStdString()}, {"requests", requests}}.dump());
-        const auto expected = test::runReference({"texts", folder.path()}, "generation_reference.py");
+        const auto expected = test::askPeerOnce({"tests/oracle/generation_reference.py", {"texts", folder}, m_folder.path()});
         QVERIFY2(expected, expected ? "" : expected.error().text().c_str());
         const auto wanted = Json::parse(*expected).get<std::vector<std::string>>();
         std::size_t next = 0, cut = 0;

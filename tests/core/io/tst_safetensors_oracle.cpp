@@ -10,6 +10,7 @@
 #include "core/io/files.h"
 #include "core/io/safetensors.h"
 #include "tests/core/io/hostile_safetensors.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::io;
@@ -57,17 +58,12 @@ for n in os.listdir(sys.argv[1]):
 print(json.dumps(out))
 )";
 
-/// The JSON a Python script prints.
-Json python(const char* script, const std::string& argument) {
-    const QString program = qEnvironmentVariable("CREST_PYTHON");
-    QProcess process;
-    process.start(program, {"-c", script, QString::fromStdString(argument)});
-    if (program.isEmpty() || !process.waitForFinished(90'000) || process.exitCode() != 0) {
-        qWarning("CREST_PYTHON must name a Python with torch and safetensors (packaging/setup makes one): %s",
-                 process.readAllStandardError().constData());
-        return {};
-    }
-    const auto json = parseJson(process.readAllStandardOutput().toStdString(), "python");
+/// The JSON that a Python program prints of `place`, which is `folder` or below it.
+Json python(const char* program, const std::string& place, const QTemporaryDir& folder) {
+    const auto printed = test::askPeerOnce({{}, {QString::fromStdString(place)}, folder.path(), {}, QString::fromUtf8(program)});
+    if (!printed)
+        qWarning("%s", printed.error().text().c_str());
+    const auto json = parseJson(printed.value_or(""), "python");
     return json ? *json : Json();
 }
 
@@ -80,7 +76,7 @@ class TestSafetensorsOracle : public QObject {
 
 private Q_SLOTS:
     void theirsIsReadHere() {
-        const Json truth = python(kWrite, at("theirs.safetensors"));
+        const Json truth = python(kWrite, at("theirs.safetensors"), m_folder);
         QVERIFY2(truth.is_object(), "the reference did not run");
         const auto header = readSafetensorsHeader(at("theirs.safetensors"));
         QVERIFY2(header, header ? "" : header.error().text().c_str());
@@ -113,7 +109,7 @@ private Q_SLOTS:
             tensors.push_back({std::string(name) + ".empty", type, {0, 2}, {}});
         }
         QVERIFY(writeSafetensors(at("ours.safetensors"), tensors, {{"tokens", "123"}}));
-        const Json seen = python(kRead, at("ours.safetensors"));
+        const Json seen = python(kRead, at("ours.safetensors"), m_folder);
         QVERIFY2(seen.is_object(), "the reference did not run");
         QCOMPARE(seen["metadata"], (Json{{"format", "pt"}, {"tokens", "123"}}));
         QCOMPARE(seen["tensors"].size(), tensors.size());
@@ -131,7 +127,7 @@ private Q_SLOTS:
         for (std::size_t i = 0; i < files.size(); ++i)
             std::ofstream(folder + "/" + std::to_string(i), std::ios::binary)
                 .write(files[i].bytes.data(), static_cast<std::streamsize>(files[i].bytes.size()));
-        const Json verdicts = python(kJudge, folder);
+        const Json verdicts = python(kJudge, folder, m_folder);
         QCOMPARE(verdicts.size(), files.size());
         for (std::size_t i = 0; i < files.size(); ++i) {
             const bool expected = files[i].message == nullptr || files[i].library == test::Library::Accepts;

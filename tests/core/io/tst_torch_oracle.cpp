@@ -6,6 +6,7 @@
 #include "core/base/json.h"
 #include "core/io/files.h"
 #include "core/io/torch_file.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::io;
@@ -40,15 +41,9 @@ class TestTorchOracle : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
-        const QString program = qEnvironmentVariable("CREST_PYTHON");
-        QProcess process;
-        process.start(program, {"-W", "ignore", CREST_SOURCE_DIR "/tests/oracle/torch_files.py", m_folder.path()});
-        if (program.isEmpty() || !process.waitForFinished(240'000) || process.exitCode() != 0) {
-            qWarning("CREST_PYTHON must name a Python with torch (packaging/setup makes one): %s",
-                     process.readAllStandardError().constData());
-            QFAIL("the reference did not run");
-        }
-        const auto truth = parseJson(process.readAllStandardOutput().toStdString(), "python");
+        const auto printed = test::askPeerOnce({"tests/oracle/torch_files.py", {m_folder.path()}, m_folder.path()});
+        QVERIFY2(printed, printed ? "" : printed.error().text().c_str());
+        const auto truth = parseJson(*printed, "python");
         QVERIFY2(truth, truth ? "" : truth.error().text().c_str());
         m_truth = *truth;
         QCOMPARE(m_truth.size(), std::size_t{12});

@@ -8,6 +8,7 @@
 #include "core/probe/pruning.h"
 #include "core/probe/quantisation.h"
 #include "tests/core/eval/tiny_models.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 
@@ -50,13 +51,13 @@ class CompressionOracleTest : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void initTestCase() {
-        const auto made = test::runReference({"make", m_folder.path()});
+        const auto made = test::makeTinyModels(m_folder.path());
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         QStringList jobs;
         for (const Case& one : cases())
             jobs << m_folder.filePath(one.shape) << fileOf(one) << one.kind << QString::number(one.strength)
                  << QString::number(one.group);
-        const auto said = test::runReference(jobs, "compressed_weights.py");
+        const auto said = test::askPeerOnce({"tests/oracle/compressed_weights.py", jobs, m_folder.path()});
         QVERIFY2(said, said ? "" : said.error().text().c_str());
     }
 

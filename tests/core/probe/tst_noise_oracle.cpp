@@ -10,6 +10,7 @@
 #include "core/probe/gaussian_noise.h"
 #include "core/probe/noise_fill.h"
 #include "tests/core/eval/tiny_models.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 
@@ -60,7 +61,7 @@ class NoiseOracleTest : public QObject {
 private Q_SLOTS:
     void initTestCase() {
         at::set_num_threads(1);
-        const auto made = test::runReference({"make", m_folder.path()});
+        const auto made = test::makeTinyModels(m_folder.path());
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         QStringList arguments{"noise"};
         for (const char* shape : kShapes) {
@@ -70,7 +71,7 @@ private Q_SLOTS:
             QVERIFY(writeChanges(*probed, file.toStdString()));
             arguments << QString::fromStdString(pathOf(shape).string()) << file;
         }
-        const auto output = test::runReference(arguments);
+        const auto output = test::askPeerOnce({"tests/oracle/model_reference.py", arguments, m_folder.path()});
         QVERIFY2(output, output ? "" : output.error().text().c_str());
         const auto expected = parseJson(*output, "reference");
         QVERIFY(expected);

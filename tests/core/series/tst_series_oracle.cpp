@@ -9,6 +9,7 @@
 #include "core/series/series.h"
 #include "core/series/weights.h"
 #include "tests/core/series/make_checkpoint.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::series;
@@ -20,7 +21,9 @@ namespace {
 /// Saves models of many shapes below argv[1], some with the config keys of transformers 4, and prints what the library
 /// itself computes with.
 const char* const kSave = R"(
-import json, os, sys, torch
+import os
+os.environ["OMP_NUM_THREADS"] = "1"  # models this small only lose by threads
+import json, sys, torch
 from safetensors import safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig, GPTNeoXConfig
 small = dict(vocab_size=40, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=20, max_position_embeddings=64)
@@ -80,7 +83,9 @@ print('true' if os.listdir(sys.argv[1] + '/trees') == ['b' * 40 + '.json'] else 
 
 /// Loads every folder below argv[1] and prints what did not fit and what it then computes with.
 const char* const kLoad = R"(
-import json, os, sys, torch
+import os
+os.environ["OMP_NUM_THREADS"] = "1"  # models this small only lose by threads
+import json, sys, torch
 from transformers import AutoModelForCausalLM
 out = {}
 for name in sorted(os.listdir(sys.argv[1])):
@@ -94,19 +99,12 @@ for name in sorted(os.listdir(sys.argv[1])):
 print(json.dumps(out))
 )";
 
-Json python(const char* script, const std::string& argument) {
-    const QString program = qEnvironmentVariable("CREST_PYTHON");
-    QProcess process;
-    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-    environment.insert("OMP_NUM_THREADS", "1"); // models this small only lose by threads
-    process.setProcessEnvironment(environment);
-    process.start(program, {"-c", script, QString::fromStdString(argument)});
-    if (program.isEmpty() || !process.waitForFinished(180'000) || process.exitCode() != 0) {
-        qWarning("CREST_PYTHON must name a Python with torch and transformers (packaging/setup makes one): %s",
-                 process.readAllStandardError().constData());
-        return {};
-    }
-    const auto json = parseJson(process.readAllStandardOutput().toStdString(), "python");
+/// The JSON that a Python program prints of `place`, which is `folder` or below it.
+Json python(const char* program, const std::string& place, const QTemporaryDir& folder) {
+    const auto printed = test::askPeerOnce({{}, {QString::fromStdString(place)}, folder.path(), {}, QString::fromUtf8(program)});
+    if (!printed)
+        qWarning("%s", printed.error().text().c_str());
+    const auto json = parseJson(printed.value_or(""), "python");
     return json ? *json : Json();
 }
 
@@ -139,7 +137,7 @@ class TestSeriesOracle : public QObject {
 private Q_SLOTS:
     void savedModelsAreUnderstood() {
         const fs::path root = m_theirs.path().toStdString();
-        const Json facts = python(kSave, root.string());
+        const Json facts = python(kSave, root.string(), m_theirs);
         QVERIFY2(facts.is_object(), "the reference did not run");
         QCOMPARE(facts.size(), std::size_t{21});
         for (const auto& [name, fact] : facts.items()) {
@@ -169,7 +167,7 @@ private Q_SLOTS:
         const fs::path home = fs::path(cache.path().toStdString()) / "models--a--b", snapshot = home / "snapshots" / commit;
         QVERIFY(makeCheckpoint(snapshot));
         writeText(home / "refs/main", commit);
-        const Json done = python(kTree, home.string());
+        const Json done = python(kTree, home.string(), cache);
         QVERIFY2(done == Json(true), "the reference did not run");
         QVERIFY(readCheckpoint(snapshot).checkpoint.state == CheckpointState::Ok);
         fs::remove(snapshot / "model.safetensors");
@@ -205,7 +203,7 @@ private Q_SLOTS:
             QVERIFY(makeCheckpoint(root / name, spec));
         QVERIFY(writeShards(root / "llama", randomTensors(specs["llama"], 1), 2));
         fs::remove(root / "llama" / "model.safetensors");
-        const Json loaded = python(kLoad, root.string());
+        const Json loaded = python(kLoad, root.string(), m_ours);
         QVERIFY2(loaded.is_object(), "the reference did not run");
         for (const auto& [name, spec] : specs) {
             const Json& fact = loaded[name];

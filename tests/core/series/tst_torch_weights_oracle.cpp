@@ -11,6 +11,7 @@
 #include "core/series/series.h"
 #include "core/series/weights.h"
 #include "tests/core/series/make_checkpoint.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::series;
@@ -68,17 +69,12 @@ for cls, kind in ((LlamaConfig, 'llama'), (GPTNeoXConfig, 'gpt_neox')):
 print(json.dumps(groups))
 )";
 
-/// The JSON a Python script prints.
-Json python(const char* script, const std::string& argument) {
-    const QString program = qEnvironmentVariable("CREST_PYTHON");
-    QProcess process;
-    process.start(program, {"-W", "ignore", "-c", script, QString::fromStdString(argument)});
-    if (program.isEmpty() || !process.waitForFinished(200'000) || process.exitCode() != 0) {
-        qWarning("CREST_PYTHON must name a Python with torch and transformers (packaging/setup makes one): %s",
-                 process.readAllStandardError().constData());
-        return {};
-    }
-    const auto json = parseJson(process.readAllStandardOutput().toStdString(), "python");
+/// The JSON that a Python program prints of `place`, which is `folder` or below it.
+Json python(const char* program, const std::string& place, const QTemporaryDir& folder) {
+    const auto printed = test::askPeerOnce({{}, {QString::fromStdString(place)}, folder.path(), {}, QString::fromUtf8(program)});
+    if (!printed)
+        qWarning("%s", printed.error().text().c_str());
+    const auto json = parseJson(printed.value_or(""), "python");
     return json ? *json : Json();
 }
 
@@ -91,7 +87,7 @@ class TestTorchWeightsOracle : public QObject {
 
 private Q_SLOTS:
     void everyFormIsTheSame() {
-        const Json groups = python(kSave, m_folder.path().toStdString());
+        const Json groups = python(kSave, m_folder.path().toStdString(), m_folder);
         QCOMPARE(groups.size(), std::size_t{12});
         std::set<std::string> different;
         for (const Json& group : groups) {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // results.h5 opened by h5py, pandas and xarray, and compared with what Crest reads.
-#include <QProcess>
 
 #include <cmath>
 
 #include "tests/core/run/study_fixture.h"
 
 #include "core/study/study_json.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 
@@ -40,9 +40,6 @@ class TestResultsOracle : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void h5pyPandasAndXarrayReadIt() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "This test needs Python with h5py, pandas, tables and xarray: set CREST_PYTHON "
-                                    "(packaging/setup makes build/venv).");
         const pretend::Shape shape{.suiteTasks = 3};
         StudyFixture study(shape);
         study.queue(shape);
@@ -64,14 +61,10 @@ private Q_SLOTS:
             file.write(QByteArray::fromStdString(canonicalJson(json)) + "\n");
         }
         file.close();
-        QProcess process;
-        process.setProcessChannelMode(QProcess::MergedChannels);
-        process.start(python, {QString(CREST_SOURCE_DIR) + "/tests/oracle/results_h5.py",
-                               QString::fromStdString(study.folder.resultsFile().string()), expected});
-        QVERIFY(process.waitForFinished(60'000));
-        const QByteArray output = process.readAll();
-        QVERIFY2(process.exitCode() == 0, output.constData());
-        qInfo("%s", output.trimmed().constData());
+        const auto said = test::askPeer(
+            {"tests/oracle/results_h5.py", {QString::fromStdString(study.folder.resultsFile().string()), expected}});
+        QVERIFY2(said, said ? "" : said.error().text().c_str());
+        qInfo("%s", said->c_str());
     }
 };
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How far weights went from their start, through journals and results.h5: rows with and without it, of texts and of suites,
 // beside rows that were written before there was any; and as h5py reads it.
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -10,6 +9,7 @@
 #include "core/study/journal_writer.h"
 #include "core/study/published.h"
 #include "tests/core/run/study_fixture.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 
@@ -100,10 +100,7 @@ private Q_SLOTS:
         rows[1].change = changeOf(1);
         QVERIFY(writer.commit(rows));
         QVERIFY(study::publishResults(study.folder));
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "CREST_PYTHON names no Python with h5py; run packaging/setup");
-        QProcess process;
-        process.start(python, {"-c", R"(
+        const auto said = test::askPeer({{}, {QString::fromStdString(study.folder.resultsFile().string())}, {}, {}, R"(
 import sys, h5py
 with h5py.File(sys.argv[1]) as file:
     rows = {row["key"].decode(): row for row in file["results"][:]}
@@ -112,12 +109,10 @@ with h5py.File(sys.argv[1]) as file:
     names = [file["distances/names"][i]["tensor"].decode() for i in file["distances/tensor"][first:first + count]]
     print(tuned["distance"], tuned["distance_start"], names, file["distances/distance"][first:first + count].tolist(),
           file["distances/start"][first:first + count].tolist(), plain["distance"], plain["distance_first"])
-)",
-                               QString::fromStdString(study.folder.resultsFile().string())});
-        QVERIFY(process.waitForFinished(60'000));
-        QCOMPARE(QString::fromUtf8(process.readAllStandardOutput()).trimmed(),
-                 QStringLiteral("5.0 50.0 ['model.embed_tokens.weight', 'model.norm.weight'] [3.0, 4.0] [30.0, 40.0] nan -1") +
-                     QString::fromUtf8(process.readAllStandardError()));
+)"});
+        QVERIFY2(said, said ? "" : said.error().text().c_str());
+        QCOMPARE(QString::fromStdString(*said).trimmed(),
+                 QStringLiteral("5.0 50.0 ['model.embed_tokens.weight', 'model.norm.weight'] [3.0, 4.0] [30.0, 40.0] nan -1"));
     }
 };
 

@@ -18,6 +18,7 @@ import os
 import random
 import sys
 
+os.environ["HF_HUB_OFFLINE"] = "1"
 import sentencepiece
 
 import tokenizer_kinds as shared
@@ -41,7 +42,8 @@ NONE = [0xFFFFFFFF]
 
 def train(folder, training, name, settings):
     os.makedirs(os.path.join(folder, name))
-    sentencepiece.SentencePieceTrainer.train(input=training, model_prefix=os.path.join(folder, name, "tokenizer"), hard_vocab_limit=False, minloglevel=2,
+    os.chdir(folder)  # a model holds the names of its files: it is the same wherever the folder is
+    sentencepiece.SentencePieceTrainer.train(input=os.path.basename(training), model_prefix=os.path.join(name, "tokenizer"), hard_vocab_limit=False, minloglevel=2,
                                              num_threads=1, **settings)
     return sentencepiece.SentencePieceProcessor(model_file=os.path.join(folder, name, "tokenizer.model"))
 

@@ -4,7 +4,6 @@
 // another number of strings than 50,000.
 #include <QDir>
 #include <QFile>
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 #include <algorithm>
@@ -13,6 +12,7 @@
 #include "core/io/files.h"
 #include "core/text/tokenizer.h"
 #include "tests/core/text/records.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::text;
@@ -51,17 +51,8 @@ private:
 
 private Q_SLOTS:
     void initTestCase() {
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(),
-                 "CREST_PYTHON names no Python with tests/oracle/requirements.txt; packaging/setup makes one");
-        QProcess process;
-        QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
-        environment.insert(QStringLiteral("HF_HUB_OFFLINE"), QStringLiteral("1"));
-        process.setProcessEnvironment(environment);
-        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/core/text/sentencepiece_cases.py"),
-                               m_folder.path(), m_count});
-        QVERIFY(process.waitForFinished(500'000));
-        QVERIFY2(process.exitCode() == 0, process.readAllStandardError().constData());
+        const auto made = crest::test::askPeerOnce({QStringLiteral("tests/core/text/sentencepiece_cases.py"), {m_folder.path(), m_count}, m_folder.path()});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
         m_texts = readTextRecords(path(QStringLiteral("texts.bin")));
         QCOMPARE(QString::number(m_texts.size()), m_count);
     }

@@ -2,7 +2,6 @@
 // Every kind of tokenizer, made by the tokenizers library on the spot: ids and decoded texts of 50,000 strings must be
 // the same, and of every code point. CREST_TOKENIZER_STRINGS sets another number of strings.
 #include <QDir>
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 #include <algorithm>
@@ -10,6 +9,7 @@
 #include "core/base/json.h"
 #include "core/text/tokenizer.h"
 #include "tests/core/text/records.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::text;
@@ -92,16 +92,10 @@ private Q_SLOTS:
     void kinds() {
         QFETCH(QString, kinds);
         QFETCH(QString, strings);
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(),
-                 "CREST_PYTHON names no Python with tests/oracle/requirements.txt; packaging/setup makes one");
         QTemporaryDir folder;
-        QProcess process;
-        process.start(python, QStringList{QStringLiteral(CREST_SOURCE_DIR "/tests/core/text/tokenizer_kinds.py"),
-                                          folder.path(), strings} +
-                                  kinds.split(QLatin1Char(' ')));
-        QVERIFY(process.waitForFinished(500'000));
-        QVERIFY2(process.exitCode() == 0, process.readAllStandardError().constData());
+        const auto made = crest::test::askPeerOnce({QStringLiteral("tests/core/text/tokenizer_kinds.py"),
+                                             QStringList{folder.path(), strings} + kinds.split(QLatin1Char(' ')), folder.path()});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
         std::vector<std::string> texts;
         std::string text;
         for (Records records(folder.filePath(QStringLiteral("texts.bin"))); records.next(text);)

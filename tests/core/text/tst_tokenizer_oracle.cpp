@@ -3,7 +3,6 @@
 // tst_tokenizer_kinds, tst_sentencepiece.)
 #include <fstream>
 
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -11,6 +10,7 @@
 #include "core/io/files.h"
 #include "core/text/bpe_trainer.h"
 #include "core/text/tokenizer.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::text;
@@ -25,27 +25,6 @@ std::vector<Json> readLines(const std::string& file) {
     for (std::string line; std::getline(stream, line);)
         rows.push_back(Json::parse(line));
     return rows;
-}
-
-/// Runs a script of tests/oracle; its standard output, or nothing where it failed.
-std::optional<QByteArray> runOracle(const QStringList& arguments, QString& problem) {
-    const QString python = qEnvironmentVariable("CREST_PYTHON");
-    if (python.isEmpty()) {
-        problem = QStringLiteral(
-            "CREST_PYTHON names no Python with tests/oracle/requirements.txt; packaging/setup makes one");
-        return std::nullopt;
-    }
-    QProcess process;
-    process.start(python, arguments);
-    if (!process.waitForFinished(500'000) || process.exitCode() != 0) {
-        problem = QStringLiteral("the reference script failed: ") + QString::fromUtf8(process.readAllStandardError());
-        return std::nullopt;
-    }
-    return process.readAllStandardOutput();
-}
-
-QString script(const char* name) {
-    return QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/") + QString::fromLatin1(name);
 }
 
 } // namespace
@@ -65,8 +44,8 @@ private:
 
 private Q_SLOTS:
     void initTestCase() {
-        QString problem;
-        QVERIFY2(runOracle({script("tokenizer_cases.py"), m_folder.path()}, problem), qPrintable(problem));
+        const auto made = test::askPeerOnce({QStringLiteral("tests/oracle/tokenizer_cases.py"), {m_folder.path()}, m_folder.path()});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 
     void trainerLearnsTheSameMerges_data() {
@@ -97,21 +76,21 @@ private Q_SLOTS:
     }
 
     void othersReadWhatTheTrainerWrites() {
-        QTemporaryDir folder;
+        const QString folder = m_folder.filePath(QStringLiteral("written"));
         BpeTrainingOptions options;
         options.vocabSize = 1000;
         const std::vector<std::string> texts = trainingTexts();
         const auto trained = trainBpe(texts, options);
         QVERIFY(trained);
-        const std::filesystem::path target = folder.path().toStdString();
+        const std::filesystem::path target = folder.toStdString();
+        std::filesystem::create_directory(target);
         QVERIFY(saveTokenizer(*trained, 128, target));
         QVERIFY(io::writeFileAtomic(target / "config.json",
                                     R"({"model_type":"llama","architectures":["LlamaForCausalLM"]})"));
-        QString problem;
-        const auto output = runOracle(
-            {script("tokenizer_load.py"), folder.path(), m_folder.filePath(QStringLiteral("train.jsonl"))}, problem);
-        QVERIFY2(output, qPrintable(problem));
-        const Json reference = Json::parse(output->toStdString());
+        const auto output = test::askPeerOnce({QStringLiteral("tests/oracle/tokenizer_load.py"),
+                                               {folder, m_folder.filePath(QStringLiteral("train.jsonl"))}, m_folder.path()});
+        QVERIFY2(output, output ? "" : output.error().text().c_str());
+        const Json reference = Json::parse(*output);
         const auto tokenizer = Tokenizer::load(target);
         QVERIFY(tokenizer);
         QCOMPARE(tokenizer->eosId(), std::optional<std::int32_t>(0));
@@ -128,12 +107,11 @@ private Q_SLOTS:
     }
 
     void unicodeTablesAreThoseOfTheReference() {
-        QString problem;
-        const auto output = runOracle({script("make_unicode_tables.py"), QStringLiteral("--print")}, problem);
-        QVERIFY2(output, qPrintable(problem));
+        const auto output = test::askPeerOnce({QStringLiteral("tests/oracle/make_unicode_tables.py"), {QStringLiteral("--print")}});
+        QVERIFY2(output, output ? "" : output.error().text().c_str());
         const auto ours = io::readTextFile(CREST_SOURCE_DIR "/core/text/unicode_tables.inc");
         QVERIFY(ours);
-        QVERIFY2(output->toStdString() == *ours,
+        QVERIFY2(*output == *ours,
                  "run tests/oracle/make_unicode_tables.py core/text/unicode_tables.inc");
     }
 };

@@ -17,12 +17,15 @@
 #include "core/train/tuning_batches.h"
 #include "tests/core/eval/tiny_models.h"
 #include "tests/core/train/tuning_fixture.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::train;
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr const char* kScript = "tests/oracle/fine_tune_reference.py";
 
 Json readJson(const fs::path& file) {
     return Json::parse(std::ifstream(file));
@@ -106,7 +109,7 @@ private Q_SLOTS:
     void initTestCase() {
         QVERIFY(m_dir.isValid());
         at::set_num_threads(1);
-        const auto made = test::runReference({"gradients", m_dir.filePath("families")}, "fine_tune_reference.py");
+        const auto made = test::askPeerOnce({kScript, {"gradients", m_dir.filePath("families")}, m_dir.path()});
         QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 
@@ -156,6 +159,7 @@ private Q_SLOTS:
         QFETCH(double, warmup);
         QFETCH(int, accumulation);
         const fs::path folder = m_folder / ("trainer" + std::to_string(accumulation));
+        const QString place = QString::fromStdString(folder.string());
         const auto reader = test::makeStart(folder / "start", test::smallSpec());
         QVERIFY2(reader, reader ? "" : reader.error().text().c_str());
         const auto examples = test::makeExamples(500, 97);
@@ -182,7 +186,7 @@ private Q_SLOTS:
                                                      {"weight_decay", 0.1},
                                                      {"warmup", warmup},
                                                      {"steps", 100}}}};
-        const auto ran = test::runReference({"trainer", QString::fromStdString(folder.string())}, "fine_tune_reference.py");
+        const auto ran = test::askPeerOnce({kScript, {"trainer", place}, place});
         QVERIFY2(ran, ran ? "" : ran.error().text().c_str());
         const Json theirs = readJson(folder / "trainer.json");
         QCOMPARE(theirs["losses"].size(), std::size_t{100});
@@ -211,7 +215,7 @@ private Q_SLOTS:
         // What is written is loaded by transformers and gives the loss of its own tuned model.
         const auto written = (*tune)->writeCheckpoint(folder / "start", folder / "tuned", {{"made_by", "test"}});
         QVERIFY2(written, written ? "" : written.error().text().c_str());
-        const auto checked = test::runReference({"loss", QString::fromStdString(folder.string())}, "fine_tune_reference.py");
+        const auto checked = test::askPeerOnce({kScript, {"loss", place}, place});
         QVERIFY2(checked, checked ? "" : checked.error().text().c_str());
         const Json losses = Json::parse(*checked);
         QVERIFY2(std::abs(losses["tuned"].get<double>() / losses["trained"].get<double>() - 1) < 1e-3, checked->c_str());

@@ -14,6 +14,7 @@
 #include "tests/core/eval/tiny_models.h"
 #include "tests/core/train/peer_run.h"
 #include "tests/core/train/tuning_fixture.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::train;
@@ -109,7 +110,7 @@ private Q_SLOTS:
         train("gpt2, Conv1D", "gpt2", LoraMatrices::All, kAll);
         if (QTest::currentTestFailed())
             return;
-        const auto made = test::runReference({m_dir.path()}, "peft_reference.py");
+        const auto made = test::askPeerOnce({"tests/oracle/peft_reference.py", {m_dir.path()}, m_dir.path()});
         QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The same start and the same batches through a plain PyTorch loop over transformers' model: the loss of every step
 // must agree, and a finished checkpoint must give the same held-out loss there.
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
@@ -13,6 +12,7 @@
 #include "core/base/json.h"
 #include "core/train/checkpoint.h"
 #include "core/train/trainer.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::train;
@@ -35,8 +35,6 @@ private Q_SLOTS:
         QFETCH(QString, family);
         QFETCH(bool, tied);
         QFETCH(int, kvHeads);
-        const QString python = qEnvironmentVariable("CREST_PYTHON");
-        QVERIFY2(!python.isEmpty(), "CREST_PYTHON is not set: this test needs a Python with torch and transformers");
         QTemporaryDir dir;
         const std::filesystem::path folder(dir.path().toStdString());
         std::ofstream(folder / "text.txt") << "any\n";
@@ -89,13 +87,9 @@ private Q_SLOTS:
             trainer.evaluate({in.const_data_ptr<std::int64_t>(), 512}, {out.const_data_ptr<std::int64_t>(), 512});
         std::ofstream(folder / "run.json")
             << Json{{"batches", batches}, {"losses", losses}, {"norms", norms}, {"heldout", heldout}}.dump();
-        QProcess process;
-        process.setProcessChannelMode(QProcess::MergedChannels);
-        process.start(python, {QStringLiteral(CREST_SOURCE_DIR "/tests/core/train/pretrain_oracle.py"), dir.path()});
-        QVERIFY(process.waitForFinished(300'000));
-        const QByteArray output = process.readAll();
-        QVERIFY2(process.exitCode() == 0, output.constData());
-        qInfo("%s", output.trimmed().split('\n').last().constData());
+        const auto said = test::askPeerOnce({"tests/core/train/pretrain_oracle.py", {dir.path()}, dir.path()});
+        QVERIFY2(said, said ? "" : said.error().text().c_str());
+        qInfo("%s", QByteArray::fromStdString(*said).trimmed().split('\n').last().constData());
     }
 };
 

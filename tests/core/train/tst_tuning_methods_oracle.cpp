@@ -20,6 +20,7 @@
 #include "tests/core/eval/tiny_models.h"
 #include "tests/core/train/peer_run.h"
 #include "tests/core/train/tuning_fixture.h"
+#include "tests/support/peers.h"
 
 using namespace crest;
 using namespace crest::train;
@@ -28,7 +29,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr const char* kScript = "tuning_methods_reference.py";
+constexpr const char* kScript = "tests/oracle/tuning_methods_reference.py";
 
 /// Largest difference as a share of the largest value.
 double apart(const at::Tensor& ours, const at::Tensor& theirs) {
@@ -52,7 +53,7 @@ private Q_SLOTS:
         train("replay", "replay", false);
         if (QTest::currentTestFailed())
             return;
-        const auto made = test::runReference({m_dir.path()}, kScript); // once: it takes long to start
+        const auto made = test::askPeerOnce({kScript, {m_dir.path()}, m_dir.path()}); // once: it takes long to start
         QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 

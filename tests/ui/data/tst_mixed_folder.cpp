@@ -6,6 +6,7 @@
 
 #include "tests/core/series/layouts.h"
 #include "tests/core/series/olmo_folder.h"
+#include "tests/support/peers.h"
 #include "tests/ui/data/session_fixture.h"
 #include "ui/data/format.h"
 #include "ui/data/series_model.h"
@@ -121,15 +122,6 @@ bool addFolders(const fs::path& root) {
     return made;
 }
 
-QByteArray python(const QStringList& arguments) {
-    QProcess process;
-    process.setProcessChannelMode(QProcess::MergedChannels);
-    process.start(qEnvironmentVariable("CREST_PYTHON"), arguments);
-    if (!process.waitForFinished(120'000) || process.exitCode() != 0)
-        return "CREST_PYTHON must name a Python with torch (packaging/setup makes one): " + process.readAll();
-    return {};
-}
-
 Listed byCommand(const fs::path& root, QByteArray& errors) {
     QProcess process;
     process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"),
@@ -199,9 +191,9 @@ private Q_SLOTS:
     void initTestCase() {
         fs::create_directories(m_fixture.dir.path().toStdString() + "/mixed");
         QVERIFY(addHubAndTrainer(root()) && addFolders(root()) && addOwnKinds(root()));
-        const QByteArray failed = python({QStringLiteral(CREST_SOURCE_DIR "/tests/oracle/nanogpt_files.py"),
-                                          QString::fromStdString(root().string())});
-        QVERIFY2(failed.isEmpty(), failed.constData());
+        const QString place = QString::fromStdString(root().string());
+        const auto made = test::askPeerOnce({QStringLiteral("tests/oracle/nanogpt_files.py"), {place}, place});
+        QVERIFY2(made, made ? "" : made.error().text().c_str());
     }
 
     void theCommandListsEverySeries() {
