@@ -12,6 +12,7 @@
 #include "core/base/hash.h"
 #include "core/base/units.h"
 #include "core/io/files.h"
+#include "core/run/batch_runner.h"
 #include "core/study/planner.h"
 #include "core/train/fine_tune.h"
 #include "core/train/save_pace.h"
@@ -235,6 +236,8 @@ Result<void> FineTuning::steps(train::FineTune& training, const fs::path& folder
         return {};
     };
     const std::int64_t before = training.stepsDone();
+    if (before > 0)
+        job.report(before, training.stepsTotal(), run::kFoundSteps);
     std::int64_t tokens = 0;
     while (training.stepsDone() < training.stepsTotal() && !training.diverged()) {
         if (job.stopRequested()) {

@@ -89,6 +89,8 @@ Result<MadeWeights> weightsOf(const Plan& plan, const Pass& pass, const LoadedCh
                               const JobContext& job) {
     const double before = tokensDone;
     const JobContext counting(job.token(), [&](const Progress& progress) {
+        if (progress.what != "tokens")
+            return job.report(progress.done, progress.total, progress.what);
         tokensDone = before + static_cast<double>(progress.done);
         job.report(static_cast<std::int64_t>(tokensDone), 0, "tokens");
     });

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/job_context.h"
@@ -38,6 +39,8 @@ struct Measurement {
     std::string note = {};                     ///< for the run's log: tuned weights could not be kept, say; "": nothing
 };
 
+inline constexpr std::string_view kFoundSteps = "steps found done";
+
 /// Computes batches, one at a time per object; the executor makes one object per worker thread.
 class BatchRunner {
 public:
@@ -45,7 +48,8 @@ public:
 
     /// Blocks until the batch is done. Calls `emit` on the calling thread for each measurement as it is finished (emit
     /// returns an error where it could not be stored: hand it on). Reports tokens through `job` (done = tokens, what =
-    /// "tokens"). Stops between steps when asked, with ErrorKind::Stopped. An error fails the batch's remaining cells,
+    /// "tokens"), and of a training that it goes on with, before its first tokens, how many of its steps are done already
+    /// (kFoundSteps). Stops between steps when asked, with ErrorKind::Stopped. An error fails the batch's remaining cells,
     /// not the run.
     virtual Result<void> run(const BatchRequest& request, const JobContext& job,
                              const std::function<Result<void>(Measurement)>& emit) = 0;

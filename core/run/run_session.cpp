@@ -48,13 +48,13 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
                        const JobContext& job)
     : m_runner(runner)
     , m_plan(std::move(plan))
-    , m_tokensOf(tokensByCell(m_plan, runner.folder))
     , m_job(job)
     , m_claims(runner.folder, m_plan.id, runner.writer, runner.options.shards == 1)
     , m_log(std::move(log))
     , m_batches(m_plan.batches.size(), BatchState::Open)
     , m_askAgain(m_plan.batches.size())
     , m_noted(m_plan.cells.size())
+    , m_tokensOf(tokensByCell(m_plan, runner.folder))
     , m_working(runner.workers) {
     for (const study::Cell& cell : m_plan.cells)
         m_stored.push_back(cell.cached);
@@ -179,6 +179,12 @@ void RunSession::monitor() {
 double RunSession::begunTokens(std::int64_t tokens) const {
     const std::int64_t begun = m_unfinishedTokens.load(), finished = tokens - begun;
     return static_cast<double>(begun) * (finished > 0 ? m_status.freshTokens / static_cast<double>(finished) : 1);
+}
+
+/// A share of the cell's training took another runner's time.
+void RunSession::leaveOut(int cell, double share) {
+    const std::scoped_lock lock(m_mutex);
+    m_tokensOf[cell] -= share * static_cast<double>(study::kPassesOfTraining) * static_cast<double>(m_plan.tuningTokens);
 }
 
 void RunSession::obeyControl() {

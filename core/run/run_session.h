@@ -71,7 +71,6 @@ private:
 
     RunnerState& m_runner;
     const study::Plan m_plan;
-    const std::vector<double> m_tokensOf; ///< by cell, as planned
     const JobContext& m_job;
     Claims m_claims;
 
@@ -83,6 +82,7 @@ private:
     std::vector<std::chrono::steady_clock::time_point> m_askAgain; ///< by batch: while Elsewhere, not before
     std::vector<std::vector<char>> m_stored;                       ///< by cell and task
     std::vector<char> m_noted;                                     ///< by cell: said to be stored
+    std::vector<double> m_tokensOf;                                ///< by cell: what it takes here, as planned
     std::set<int> m_failed;                                        ///< cells without a result
     SessionOutcome m_outcome;
     std::optional<Error> m_error;
@@ -118,6 +118,7 @@ private:
     Result<void> take(const BatchRequest& request, Measurement measurement);
     void waitWhilePaused();
     double begunTokens(std::int64_t tokens) const;
+    void leaveOut(int cell, double share);
     void closeBatch(int batch, const Wanted& wanted, const Result<void>& result,
                     const std::map<int, std::string>& fatal);
     void onStored(const std::vector<PendingResult>& results);

@@ -104,6 +104,8 @@ Result<void> RunSession::compute(BatchRunner& batchRunner, const BatchRequest& r
         missing[cell.cell] = cell.tasks.size();
     const auto finishCell = [&] { m_unfinishedTokens -= std::exchange(unfinished, 0); };
     const JobContext job(m_stop.get_token(), [&](const Progress& progress) {
+        if (progress.what == kFoundSteps) // the batch's one training
+            leaveOut(request.wanted.front().cell, static_cast<double>(progress.done) / static_cast<double>(progress.total));
         if (progress.what != "tokens")
             return;
         const std::int64_t more = progress.done - std::exchange(reported, progress.done);

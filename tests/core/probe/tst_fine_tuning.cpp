@@ -5,6 +5,7 @@
 
 #include "core/io/files.h"
 #include "core/probe/fine_tuning.h"
+#include "core/run/batch_runner.h"
 #include "core/train/fine_tune.h"
 #include "tests/core/probe/small_checkpoint.h"
 
@@ -44,7 +45,8 @@ class TestFineTuning : public QObject {
     std::unique_ptr<model::WeightReader> m_reader;
     std::shared_ptr<const data::TuningSet> m_set = smallSet();
     std::vector<double> m_rate{0.003};
-    std::int64_t m_reported = 0;
+    std::int64_t m_reported = 0; ///< tokens
+    std::int64_t m_found = 0;    ///< steps that were done already
 
     fs::path states() const { return fs::path(m_dir.path().toStdString()) / "states"; }
     bool holdsNothing() const {
@@ -72,8 +74,12 @@ class TestFineTuning : public QObject {
     }
     /// Counts tokens; asks to stop as soon as `most` of them are reported.
     JobContext counting(std::stop_source& stop, std::int64_t most) {
-        m_reported = 0;
+        m_reported = m_found = 0;
         return JobContext(stop.get_token(), [this, &stop, most](const Progress& progress) {
+            if (progress.what == run::kFoundSteps)
+                m_found = progress.done;
+            if (progress.what != "tokens")
+                return;
             m_reported = progress.done;
             if (progress.done >= most)
                 stop.request_stop();
@@ -102,6 +108,7 @@ private Q_SLOTS:
             QVERIFY2(made, made ? "" : made.error().text().c_str());
             whole = weightsOf(**made);
             tokensOfAll = m_reported;
+            QCOMPARE(m_found, std::int64_t{0});
         }
         QVERIFY(holdsNothing()); // it was too short to be worth keeping
         {
@@ -116,6 +123,7 @@ private Q_SLOTS:
         const auto made = modification->versions(m_rate, 1, counting(never, INT64_MAX));
         QVERIFY(made);
         QVERIFY2(m_reported < 2 * tokensOfAll / 3, "it began anew");
+        QVERIFY(m_found > 0);
         QVERIFY(weightsOf(**made) == whole);
         modification->done();
         QVERIFY(holdsNothing());

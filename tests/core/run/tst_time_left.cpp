@@ -63,17 +63,20 @@ struct SayingRunner {
     }
 };
 
-/// Takes three quarters of the tokens that were planned; its first training waits half-way.
+/// Takes three quarters of the tokens that were planned; its first training waits half-way. Of each training, of four steps, some are found done.
 class HeldRunner final : public run::BatchRunner {
 public:
-    explicit HeldRunner(std::shared_future<void> gate)
-        : m_gate(std::move(gate)) {}
+    HeldRunner(std::shared_future<void> gate, int foundSteps)
+        : m_gate(std::move(gate))
+        , m_foundSteps(foundSteps) {}
     Result<void> run(const run::BatchRequest& request, const JobContext& job,
                      const std::function<Result<void>(run::Measurement)>& emit) override {
         std::int64_t tokens = 0;
         const auto take = [&](std::int64_t more) { job.report(tokens += more, 0, "tokens"); };
         for (const run::BatchRequest::Wanted& wanted : request.wanted) {
             if (!request.plan->cells[wanted.cell].isBase()) {
+                if (m_foundSteps > 0)
+                    job.report(m_foundSteps, 4, run::kFoundSteps);
                 take(1125);
                 m_gate.wait();
                 take(1125);
@@ -91,6 +94,7 @@ public:
 
 private:
     std::shared_future<void> m_gate;
+    int m_foundSteps;
 };
 
 } // namespace
@@ -141,7 +145,7 @@ private Q_SLOTS:
         std::promise<void> go;
         const std::shared_future<void> gate = go.get_future().share();
         const auto factory = [&](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
-            return std::make_unique<HeldRunner>(gate);
+            return std::make_unique<HeldRunner>(gate, 0);
         };
         std::optional<Result<run::RunSummary>> summary;
         run::WorkOptions options;
@@ -155,6 +159,17 @@ private Q_SLOTS:
         QVERIFY2(*summary, summary->has_value() ? "" : summary->error().text().c_str());
         QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kBase + 8 * TuningStudy::kTuned);
         QCOMPARE(tuning.written().begunTokens, 0.0);
+    }
+
+    void whatWasFoundDoneTookNoTimeHere() {
+        const TuningStudy tuning;
+        std::promise<void> open;
+        open.set_value();
+        const auto factory = [gate = open.get_future().share()](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+            return std::make_unique<HeldRunner>(gate, 3);
+        };
+        QVERIFY(run::workStudy(tuning.study.folder, {}, factory));
+        QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kBase + 8 * (TuningStudy::kTuned - 3000 * 0.75));
     }
 };
 
