@@ -21,7 +21,7 @@ namespace {
 /// Logits held at a time: of one thread, they and the head's rows share a cache; several threads each take a part of the rows.
 constexpr std::int64_t kLogitBytes = 1 << 18, kSharedLogitBytes = 1 << 20;
 constexpr std::int64_t kLeastRows = 64, kLeastTokens = 128;
-constexpr std::int64_t kPackedRows = model::AmxForward::kTile;
+constexpr std::int64_t kPackedRows = model::BFloat16Forward::kTile;
 
 double logAddExp(double a, double b) {
     if (a == -std::numeric_limits<double>::infinity())
@@ -175,7 +175,7 @@ void HeadLoss::reducePacked(const at::Tensor& x, const model::Word* weight, std:
         const model::LogitRows reduced{local.data() + row, logSum.data() + row, running.target.data() + row,
                                        m_greedy ? best.data() + row : nullptr,
                                        m_greedy ? bestId.data() + row : nullptr};
-        model::amxForward()->toLogits({rows, size, width, stride, words + row * stride, weight, nullptr}, reduced);
+        model::bfloat16Forward()->toLogits({rows, size, width, stride, words + row * stride, weight, nullptr}, reduced);
     });
     for (std::size_t t = 0; t < local.size(); ++t) {
         running.logSum[t] = logAddExp(running.logSum[t], static_cast<double>(logSum[t]));

@@ -4,8 +4,8 @@
 //
 // Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs of every product to
 // bfloat16 and sums in float32; statistics of norms, softmax, activations and the residual stream stay float32. It runs
-// packed (core/model/packed_decoder.h) on a CPU with AMX, else through LibTorch's products, whose outputs are rounded,
-// too. Buffers grow to the largest batch seen and are used again. One object per thread.
+// packed (core/model/packed_decoder.h) on a CPU with AMX or AVX512_BF16, else through LibTorch's products, whose outputs
+// are rounded, too. Buffers grow to the largest batch seen and are used again. One object per thread.
 #pragma once
 
 #include <functional>

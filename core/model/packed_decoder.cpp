@@ -19,7 +19,7 @@ using series::TensorSlot;
 
 namespace {
 
-constexpr std::int64_t kTile = AmxForward::kTile, kStrip = AmxForward::kStrip;
+constexpr std::int64_t kTile = BFloat16Forward::kTile, kStrip = BFloat16Forward::kStrip;
 constexpr std::int64_t kStagedColumns = 1024; ///< of a strip: 64 KB of float32 for each version
 
 std::int64_t wholeTiles(std::int64_t size) {
@@ -65,7 +65,7 @@ void packStripOf(WeightSource& source, int tensor, std::int64_t row, std::int64_
             for (std::int64_t r = 0; r < count; ++r)
                 make((row + r) * inner + first, wide, r * columns);
         for (std::size_t k = 0; k < out.size(); ++k)
-            amxForward()->packStrip(staging.data() + static_cast<std::int64_t>(k) * kStrip * columns, columns, count,
+            bfloat16Forward()->packStrip(staging.data() + static_cast<std::int64_t>(k) * kStrip * columns, columns, count,
                                     wide, out[k], inner, strip, first);
     }
 }
@@ -89,7 +89,7 @@ bool PackedDecoder::fits(const DecoderSpec& s) {
     usual.tiedHead = s.tiedHead, usual.ropeBase = s.ropeBase, usual.ropeDims = s.ropeDims;
     usual.ropeScaling = s.ropeScaling;
     usual.qkv = s.qkv == series::QkvLayout::PerHead ? s.qkv : series::QkvLayout::Separate;
-    return s == usual && amxForward() && !detail::referenceOps() && s.width % kTile == 0 && s.headSize % kTile == 0 &&
+    return s == usual && bfloat16Forward() && !detail::referenceOps() && s.width % kTile == 0 && s.headSize % kTile == 0 &&
            s.mlpWidth % kTile == 0;
 }
 
@@ -247,9 +247,9 @@ void PackedDecoder::normRows(const float* x, const at::Tensor& gain, const at::T
     float scale = 0; // which only a backward pass would need
     for (std::int64_t row = begin; row < end; ++row)
         if (m_spec.norm == NormKind::LayerNorm)
-            amxForward()->layerNorm(1, width, x + row * width, data(gain), data(bias), eps, y + row * stride);
+            bfloat16Forward()->layerNorm(1, width, x + row * width, data(gain), data(bias), eps, y + row * stride);
         else
-            amxKernels()->rmsNorm(1, width, x + row * width, data(gain), eps, y + row * stride, &scale);
+            bfloat16Kernels()->rmsNorm(1, width, x + row * width, data(gain), eps, y + row * stride, &scale);
 }
 
 void PackedDecoder::norm(const at::Tensor& x, const at::Tensor& gain, const at::Tensor& bias, at::Tensor& y) const {
@@ -276,7 +276,7 @@ void headGroup(TileAttention shape, Word* q, Word* k, const Word* v, Word* out, 
     const std::int64_t tokens = shape.tokens, size = shape.headSize, columns = shape.heads * size;
     for (const auto& [first, heads] : {std::pair(q, shape.heads), std::pair(k, shape.kvHeads)})
         if (rotary.rotated > 0)
-            amxKernels()->rope(tokens, tokens, heads, size, rotary.rotated, first, shape.stride, data(rotary.cos),
+            bfloat16Kernels()->rope(tokens, tokens, heads, size, rotary.rotated, first, shape.stride, data(rotary.cos),
                                data(rotary.sin), false);
     static thread_local std::vector<std::byte> scratch;
     static thread_local std::vector<float> lse;
@@ -291,9 +291,9 @@ void headGroup(TileAttention shape, Word* q, Word* k, const Word* v, Word* out, 
         shape.tokens = wholeTiles(tokens), shape.stride = shape.outStride = columns;
         q = filled.q.data(), k = filled.k.data(), v = filled.v.data(), to = filled.out.data();
     }
-    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(amxKernels()->attentionScratch(shape))));
+    scratch.resize(std::max(scratch.size(), static_cast<std::size_t>(bfloat16Kernels()->attentionScratch(shape))));
     lse.resize(std::max(lse.size(), static_cast<std::size_t>(shape.heads * shape.tokens)));
-    amxKernels()->attention(shape, q, k, v, to, lse.data(), scratch.data());
+    bfloat16Kernels()->attention(shape, q, k, v, to, lse.data(), scratch.data());
     if (to != out)
         for (std::int64_t t = 0; t < tokens; ++t)
             std::memcpy(out + t * outStride, to + t * columns, static_cast<std::size_t>(columns) * sizeof(Word));
@@ -362,10 +362,10 @@ void PackedDecoder::mlp(const Block& b, std::int64_t begin, std::int64_t end, fl
     const PackedProduct in = productOf(b.mlpIn.words, b.mlpIn.bias, b.mlpIn.columns, width, m_normed, begin, end);
     const Curve curve = curveOf(m_spec.activation);
     if (m_spec.mlp == MlpKind::Gated)
-        amxForward()->toGated(in, curve, h, stride);
+        bfloat16Forward()->toGated(in, curve, h, stride);
     else
-        amxForward()->toWords(in, curve, h, stride);
-    amxForward()->addTo(productOf(b.down.words, b.down.bias, width, inner, m_inner, begin, end), x + begin * width);
+        bfloat16Forward()->toWords(in, curve, h, stride);
+    bfloat16Forward()->addTo(productOf(b.down.words, b.down.bias, width, inner, m_inner, begin, end), x + begin * width);
 }
 
 void PackedDecoder::finishRows(const Block& b, at::Tensor& x) {
@@ -375,7 +375,7 @@ void PackedDecoder::finishRows(const Block& b, at::Tensor& x) {
         const auto norm = [&] { normRows(stream, b.mlpNorm, b.mlpNormBias, begin, end, m_normed); };
         if (m_spec.parallelResidual)
             norm();
-        amxForward()->addTo(
+        bfloat16Forward()->addTo(
             productOf(b.attentionOutput.words, b.attentionOutput.bias, width, query, m_heads, begin, end),
             stream + begin * width);
         if (!m_spec.parallelResidual)
@@ -391,7 +391,7 @@ void PackedDecoder::forwardBlock(int buffer, at::Tensor& x, std::span<const RowP
     reserve(rows);
     overRows(rows, kTile, [&](std::int64_t begin, std::int64_t end) {
         normRows(data(x), b.inputNorm, b.inputNormBias, begin, end, m_normed);
-        amxForward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, m_spec.width, m_normed, begin, end),
+        bfloat16Forward()->toWords(productOf(b.qkv.words, b.qkv.bias, b.qkv.columns, m_spec.width, m_normed, begin, end),
                               Curve::None, m_qkv + begin * b.qkv.columns, b.qkv.columns);
     });
     if (std::all_of(pieces.begin(), pieces.end(), [](const RowPiece& piece) { return piece.isWhole(); }))

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The bfloat16 forward pass of a decoder on a CPU with AMX: weights are rounded and packed for the tiles as they are
-// made, values between two products are bfloat16, the residual stream and every sum float32. Decoder uses it by itself
-// where it fits; letters as in ops.h.
+// The bfloat16 forward pass of a decoder on a CPU that has the bfloat16 kernels: weights are rounded and packed as they
+// are made, values between two products are bfloat16, the residual stream and every sum float32. Decoder uses it by
+// itself where it fits; letters as in ops.h.
 #pragma once
 
 #include <span>
@@ -9,7 +9,7 @@
 
 #include <ATen/ATen.h>
 
-#include "core/model/amx_forward.h"
+#include "core/model/bfloat16_forward.h"
 #include "core/model/ops.h"
 #include "core/model/row_pieces.h"
 #include "core/model/weight_source.h"

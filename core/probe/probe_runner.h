@@ -13,7 +13,7 @@ namespace crest::probe {
 ///
 /// One draw (seed) is an antithetic pair: losses, metrics and the values of items are means over both members, standard
 /// errors are over sequences or items. All strengths of a seed share one pass and one draw; the numbers of a cell do
-/// not depend on what else is in the batch (but in bfloat16 without AMX, where LibTorch's products round rows
+/// not depend on what else is in the batch (but in bfloat16 without AMX or AVX512_BF16, where LibTorch's products round rows
 /// differently in other shapes, by parts in a thousand of a logit). What is checked before anything is computed: the
 /// content of weights, texts and data against the plan, every weight finite, every standard deviation known
 /// (NoiseScale::InitStd) - each an error that names the file or tensor. A task that cannot be measured (its data are

@@ -8,14 +8,14 @@
 
 namespace crest::train {
 
-using model::AmxKernels;
-using model::amxKernels;
+using model::BFloat16Kernels;
+using model::bfloat16Kernels;
 using model::ProductTarget;
 using model::Word;
 
 namespace {
 
-constexpr std::int64_t kTile = AmxKernels::kTile;
+constexpr std::int64_t kTile = BFloat16Kernels::kTile;
 constexpr std::int64_t kTileLogitBytes = 1 << 24; ///< logits held at a time
 /// Words between rows of a transposed matrix beyond its length: rows of a power of two would share cache sets.
 constexpr std::int64_t kGap = 32;
@@ -63,12 +63,12 @@ PackedWeights::Matrix PackedWeights::allocate(const at::Tensor& weight) {
 }
 
 void PackedWeights::fill(const at::Tensor& weight, Matrix& matrix) {
-    const AmxKernels& amx = *amxKernels();
+    const BFloat16Kernels& kernels = *bfloat16Kernels();
     const std::int64_t out = weight.size(0), in = weight.size(1);
-    amx.toWords(out * in, floats(weight), words(m_rounded));
+    kernels.toWords(out * in, floats(weight), words(m_rounded));
     std::fill_n(words(m_rounded) + out * in, (wholeTiles(out) - out) * in, Word{0});
-    amx.packTurned(wholeTiles(out), in, words(m_rounded), in, words(matrix.forward));
-    amx.pack(wholeTiles(out), in, words(m_rounded), in, words(matrix.backward));
+    kernels.packTurned(wholeTiles(out), in, words(m_rounded), in, words(matrix.forward));
+    kernels.pack(wholeTiles(out), in, words(m_rounded), in, words(matrix.backward));
 }
 
 void PackedWeights::update(const DecoderTensors& weights) {
@@ -90,11 +90,11 @@ bool TilePass::supports(const series::DecoderSpec& s, std::int64_t tokens) {
     plain.heads = s.heads, plain.kvHeads = s.kvHeads, plain.headSize = s.headSize, plain.mlpWidth = s.mlpWidth;
     plain.contextLength = s.contextLength, plain.normEps = s.normEps, plain.tiedHead = s.tiedHead;
     plain.ropeBase = s.ropeBase, plain.ropeDims = s.ropeDims;
-    return amxKernels() && s == plain && whole({tokens, s.width, s.headSize, s.mlpWidth});
+    return bfloat16Kernels() && s == plain && whole({tokens, s.width, s.headSize, s.mlpWidth});
 }
 
 TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std::int64_t tokens)
-    : m_amx(*amxKernels())
+    : m_kernels(*bfloat16Kernels())
     , m_spec(spec)
     , m_sequences(sequences)
     , m_tokens(tokens)
@@ -124,12 +124,12 @@ TilePass::TilePass(const series::DecoderSpec& spec, std::int64_t sequences, std:
     const std::int64_t widest = std::max({qkv, 2 * spec.mlpWidth, spec.width});
     m_turned = model::zeroPages({std::max(widest * (m_rows + kGap), vocab * (m_headRows + kGap))}, at::kBFloat16);
     m_packed = model::zeroPages({m_rows * std::max({spec.width, heads, spec.mlpWidth})}, at::kBFloat16);
-    m_scratch = model::zeroPages({m_amx.attentionScratch(m_shape)}, at::kByte);
+    m_scratch = model::zeroPages({m_kernels.attentionScratch(m_shape)}, at::kByte);
 }
 
 void TilePass::rope(at::Tensor& qkv, bool inverse) {
     if (m_spec.ropeDims > 0)
-        m_amx.rope(m_rows, m_tokens, m_spec.heads + m_spec.kvHeads, m_spec.headSize, m_spec.ropeDims, words(qkv),
+        m_kernels.rope(m_rows, m_tokens, m_spec.heads + m_spec.kvHeads, m_spec.headSize, m_spec.ropeDims, words(qkv),
                    qkv.size(1), floats(m_rotary.cos), floats(m_rotary.sin), inverse);
 }
 
@@ -137,7 +137,7 @@ void TilePass::attention(Saved& s) {
     const std::int64_t keys = m_spec.heads * m_spec.headSize, values = keys + m_spec.kvHeads * m_spec.headSize;
     for (std::int64_t b = 0; b < m_sequences; ++b) {
         const Word* q = words(s.qkv) + b * m_tokens * m_shape.stride;
-        m_amx.attention(m_shape, q, q + keys, q + values, words(s.attended) + b * m_tokens * m_shape.outStride,
+        m_kernels.attention(m_shape, q, q + keys, q + values, words(s.attended) + b * m_tokens * m_shape.outStride,
                         floats(s.lse) + b * m_spec.heads * m_tokens, m_scratch.mutable_data_ptr());
     }
 }
@@ -148,7 +148,7 @@ void TilePass::attentionBackward(Saved& s) {
         const std::int64_t at = b * m_tokens * m_shape.stride, outAt = b * m_tokens * m_shape.outStride;
         const Word* q = words(s.qkv) + at;
         Word* dq = words(m_dQkv) + at;
-        m_amx.attentionBackward(m_shape, q, q + keys, q + values, words(s.attended) + outAt,
+        m_kernels.attentionBackward(m_shape, q, q + keys, q + values, words(s.attended) + outAt,
                                 floats(s.lse) + b * m_spec.heads * m_tokens, words(m_dAttended) + outAt, dq, dq + keys,
                                 dq + values, m_scratch.mutable_data_ptr());
     }
@@ -157,45 +157,45 @@ void TilePass::attentionBackward(Saved& s) {
 void TilePass::forwardBlock(const PackedWeights::Block& w, const BlockTensors& norms, Saved& s, at::Tensor& next) {
     const std::int64_t width = m_spec.width, heads = m_shape.outStride, mlp = m_spec.mlpWidth;
     const auto eps = static_cast<float>(m_spec.normEps);
-    m_amx.rmsNorm(m_rows, width, floats(s.x), floats(norms.inputNorm), eps, words(s.normed1), floats(s.rstd1));
-    m_amx.product(m_rows, m_shape.stride, width, words(s.normed1), width, words(w.qkv.forward), toWords(s.qkv));
+    m_kernels.rmsNorm(m_rows, width, floats(s.x), floats(norms.inputNorm), eps, words(s.normed1), floats(s.rstd1));
+    m_kernels.product(m_rows, m_shape.stride, width, words(s.normed1), width, words(w.qkv.forward), toWords(s.qkv));
     rope(s.qkv, false);
     attention(s);
-    m_amx.product(m_rows, width, heads, words(s.attended), heads, words(w.attentionOut.forward),
+    m_kernels.product(m_rows, width, heads, words(s.attended), heads, words(w.attentionOut.forward),
                   toFloats(s.middle, floats(s.x)));
-    m_amx.rmsNorm(m_rows, width, floats(s.middle), floats(norms.mlpNorm), eps, words(s.normed2), floats(s.rstd2));
-    m_amx.product(m_rows, 2 * mlp, width, words(s.normed2), width, words(w.mlpIn.forward), toWords(s.mlpIn));
-    m_amx.siluGate(m_rows, mlp, words(s.mlpIn), words(s.hidden));
-    m_amx.product(m_rows, width, mlp, words(s.hidden), mlp, words(w.down.forward), toFloats(next, floats(s.middle)));
+    m_kernels.rmsNorm(m_rows, width, floats(s.middle), floats(norms.mlpNorm), eps, words(s.normed2), floats(s.rstd2));
+    m_kernels.product(m_rows, 2 * mlp, width, words(s.normed2), width, words(w.mlpIn.forward), toWords(s.mlpIn));
+    m_kernels.siluGate(m_rows, mlp, words(s.mlpIn), words(s.hidden));
+    m_kernels.product(m_rows, width, mlp, words(s.hidden), mlp, words(w.down.forward), toFloats(next, floats(s.middle)));
 }
 
 void TilePass::weightGradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dWeight) {
     const std::int64_t rows = x.size(0), in = x.size(1), out = dy.size(1), strip = rows + kGap;
-    m_amx.turn(rows, out, words(dy), out, words(m_turned), strip);
-    m_amx.pack(rows, in, words(x), in, words(m_packed));
-    m_amx.product(dWeight.size(0), in, rows, words(m_turned), strip, words(m_packed),
+    m_kernels.turn(rows, out, words(dy), out, words(m_turned), strip);
+    m_kernels.pack(rows, in, words(x), in, words(m_packed));
+    m_kernels.product(dWeight.size(0), in, rows, words(m_turned), strip, words(m_packed),
                   toFloats(dWeight, floats(dWeight)));
 }
 
 void TilePass::backwardBlock(const PackedWeights::Block& w, const BlockTensors& norms, BlockTensors& g, Saved& s) {
     // m_dx holds the gradient of the block's output and ends as the gradient of its input.
     const std::int64_t width = m_spec.width, heads = m_shape.outStride, mlp = m_spec.mlpWidth;
-    m_amx.product(m_rows, mlp, width, words(m_dxRounded), width, words(w.down.backward), toWords(m_dHidden));
+    m_kernels.product(m_rows, mlp, width, words(m_dxRounded), width, words(w.down.backward), toWords(m_dHidden));
     weightGradient(m_dxRounded, s.hidden, g.down);
-    m_amx.siluGateBackward(m_rows, mlp, words(m_dHidden), words(s.mlpIn));
-    m_amx.product(m_rows, width, 2 * mlp, words(s.mlpIn), 2 * mlp, words(w.mlpIn.backward), toFloats(m_dNormed));
+    m_kernels.siluGateBackward(m_rows, mlp, words(m_dHidden), words(s.mlpIn));
+    m_kernels.product(m_rows, width, 2 * mlp, words(s.mlpIn), 2 * mlp, words(w.mlpIn.backward), toFloats(m_dNormed));
     weightGradient(s.mlpIn, s.normed2, g.mlpIn);
-    m_amx.rmsNormBackward(m_rows, width, floats(m_dNormed), floats(s.middle), floats(norms.mlpNorm), floats(s.rstd2),
+    m_kernels.rmsNormBackward(m_rows, width, floats(m_dNormed), floats(s.middle), floats(norms.mlpNorm), floats(s.rstd2),
                           floats(m_dx), words(m_dxRounded), floats(g.mlpNorm));
-    m_amx.product(m_rows, heads, width, words(m_dxRounded), width, words(w.attentionOut.backward),
+    m_kernels.product(m_rows, heads, width, words(m_dxRounded), width, words(w.attentionOut.backward),
                   toWords(m_dAttended));
     weightGradient(m_dxRounded, s.attended, g.attentionOut);
     attentionBackward(s);
     rope(m_dQkv, true);
-    m_amx.product(m_rows, width, m_shape.stride, words(m_dQkv), m_shape.stride, words(w.qkv.backward),
+    m_kernels.product(m_rows, width, m_shape.stride, words(m_dQkv), m_shape.stride, words(w.qkv.backward),
                   toFloats(m_dNormed));
     weightGradient(m_dQkv, s.normed1, g.qkv);
-    m_amx.rmsNormBackward(m_rows, width, floats(m_dNormed), floats(s.x), floats(norms.inputNorm), floats(s.rstd1),
+    m_kernels.rmsNormBackward(m_rows, width, floats(m_dNormed), floats(s.x), floats(norms.inputNorm), floats(s.rstd1),
                           floats(m_dx), words(m_dxRounded), floats(g.inputNorm));
 }
 
@@ -205,10 +205,10 @@ void TilePass::head(const PackedWeights& packed, at::Tensor& dHead, const at::Te
         const std::int64_t n = std::min(m_headRows, m_rows - row);
         at::Tensor logits = m_logits.narrow(0, 0, n), dNormed = m_dNormed.narrow(0, row, n);
         const at::Tensor x = m_lastNormed.narrow(0, row, n);
-        m_amx.product(n, padded, width, words(x), width, words(packed.head().forward), toWords(logits));
-        m_amx.crossEntropy(n, vocab, words(logits), padded, targets.const_data_ptr<std::int64_t>() + row,
+        m_kernels.product(n, padded, width, words(x), width, words(packed.head().forward), toWords(logits));
+        m_kernels.crossEntropy(n, vocab, words(logits), padded, targets.const_data_ptr<std::int64_t>() + row,
                            floats(m_loss) + row, static_cast<float>(gradScale));
-        m_amx.product(n, width, padded, words(logits), padded, words(packed.head().backward), toFloats(dNormed));
+        m_kernels.product(n, width, padded, words(logits), padded, words(packed.head().backward), toFloats(dNormed));
         weightGradient(logits, x, dHead);
     }
 }
@@ -220,11 +220,11 @@ const at::Tensor& TilePass::forwardBackward(const PackedWeights& packed, const D
     model::embedding(ids, weights.embedding, m_blocks[0].x);
     for (std::size_t i = 0; i < layers; ++i)
         forwardBlock(packed.blocks()[i], weights.blocks[i], m_blocks[i], i + 1 < layers ? m_blocks[i + 1].x : m_last);
-    m_amx.rmsNorm(m_rows, m_spec.width, floats(m_last), floats(weights.finalNorm), static_cast<float>(m_spec.normEps),
+    m_kernels.rmsNorm(m_rows, m_spec.width, floats(m_last), floats(weights.finalNorm), static_cast<float>(m_spec.normEps),
                   words(m_lastNormed), floats(m_lastRstd));
     head(packed, gradients.head, targets, gradScale);
     m_dx.zero_();
-    m_amx.rmsNormBackward(m_rows, m_spec.width, floats(m_dNormed), floats(m_last), floats(weights.finalNorm),
+    m_kernels.rmsNormBackward(m_rows, m_spec.width, floats(m_dNormed), floats(m_last), floats(weights.finalNorm),
                           floats(m_lastRstd), floats(m_dx), words(m_dxRounded), floats(gradients.finalNorm));
     for (std::size_t i = layers; i-- > 0;)
         backwardBlock(packed.blocks()[i], weights.blocks[i], gradients.blocks[i], m_blocks[i]);

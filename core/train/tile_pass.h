@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Forward and backward pass in bfloat16 on AMX tiles (core/model/amx.h), for llama-like decoders of whole tiles: what
-// DecoderPass does for every shape in float32. The residual stream, norms' statistics, gradients of weights and all
+// Forward and backward pass by the bfloat16 kernels, for llama-like decoders of whole tiles: what DecoderPass does for
+// every shape in float32. The residual stream, norms' statistics, gradients of weights and all
 // sums are float32; factors of products are rounded once, where they are made, and kept for the backward pass.
 #pragma once
 
@@ -8,7 +8,7 @@
 
 #include <ATen/ATen.h>
 
-#include "core/model/amx.h"
+#include "core/model/bfloat16_kernels.h"
 #include "core/model/ops.h"
 #include "core/train/parameters.h"
 
@@ -69,7 +69,7 @@ private:
     void weightGradient(const at::Tensor& dy, const at::Tensor& x, at::Tensor& dWeight);
     void rope(at::Tensor& qkv, bool inverse);
 
-    const model::AmxKernels& m_amx;
+    const model::BFloat16Kernels& m_kernels;
     series::DecoderSpec m_spec;
     std::int64_t m_sequences, m_tokens, m_rows, m_headRows;
     model::TileAttention m_shape;

@@ -55,7 +55,7 @@ bool onTiles(const PretrainConfig& config) {
 } // namespace
 
 const char* instructionsOf(const PretrainConfig& config) {
-    return onTiles(config) ? "amx" : model::cpuKernels().isa;
+    return onTiles(config) ? model::bfloat16Kernels()->isa : model::cpuKernels().isa;
 }
 
 Trainer::Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed)

@@ -25,7 +25,7 @@ double initialStd(const InitRule& rule, const series::DecoderSpec& spec, const s
 void initialiseParameters(const InitRule& rule, const series::DecoderSpec& spec, const ParameterLayout& layout,
                           std::int64_t seed, at::Tensor& flat);
 
-/// The instructions that decide the last bits of a run on this machine: "amx", or the name of the float32 kernels' set.
+/// The instructions that decide the last bits of a run on this machine: the name of the bfloat16 or the float32 kernels' set.
 const char* instructionsOf(const PretrainConfig& config);
 
 /// Trains by optimizer.h. Batches are cut into `gradientLanes` parts with their own gradients (gradient_lanes.h).

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The finished products of core/model/amx_forward.h against double precision; passes trivially where there is no AMX.
+// The finished products of core/model/bfloat16_forward.h against double precision; skipped where there are no bfloat16 kernels.
 #include <QtTest>
 
 #include <ATen/ATen.h>
 
-#include "core/model/amx_forward.h"
+#include "core/model/bfloat16_forward.h"
 #include "tests/core/model/near.h"
 
 using namespace crest;
@@ -36,7 +36,7 @@ Tensor packed(const Tensor& weight) {
     for (std::int64_t row = 0; row < (columns + 31) / 32 * 32; row += 16)
         for (std::int64_t first = 0; first < inner; first += part) {
             const std::int64_t count = std::clamp<std::int64_t>(columns - row, 0, 16);
-            model::amxForward()->packStrip(source.const_data_ptr<float>() + std::min(row, columns) * inner + first,
+            model::bfloat16Forward()->packStrip(source.const_data_ptr<float>() + std::min(row, columns) * inner + first,
                                            inner, count, std::min(part, inner - first), words(to), inner, row / 16,
                                            first);
         }
@@ -84,13 +84,13 @@ constexpr double kWordTolerance = 1.0 / 256 + 1e-5; ///< half a unit of 8 bits
 
 } // namespace
 
-class TestAmxForward : public QObject {
+class TestBFloat16Forward : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void init() {
         at::manual_seed(11);
-        if (!model::amxForward())
-            QSKIP("this processor has no AMX, or CREST_ISA is lower");
+        if (!model::bfloat16Forward())
+            QSKIP("this processor has neither AMX nor AVX512_BF16, or CREST_ISA is lower");
     }
 
     /// Rows and columns that are no whole tiles, one and several blocks of rows, inner sizes with and without cuts.
@@ -100,12 +100,12 @@ private Q_SLOTS:
             const Sides s(c);
             const Tensor before = at::randn({c.rows, c.columns});
             Tensor y = before.clone();
-            model::amxForward()->addTo(s.product, y.mutable_data_ptr<float>());
+            model::bfloat16Forward()->addTo(s.product, y.mutable_data_ptr<float>());
             NEAR(y, s.wanted + before.to(at::kDouble), 3e-6);
             PackedProduct plain = s.product;
             plain.bias = nullptr;
             y.copy_(before);
-            model::amxForward()->addTo(plain, y.mutable_data_ptr<float>());
+            model::bfloat16Forward()->addTo(plain, y.mutable_data_ptr<float>());
             NEAR(y, s.wanted - s.bias.narrow(0, 0, c.columns) + before.to(at::kDouble), 3e-6);
         }
     }
@@ -115,7 +115,7 @@ private Q_SLOTS:
             for (const Curve curve : kCurves) {
                 const Sides s(c);
                 Tensor y = at::full({c.rows + 1, c.columns}, 3.0, at::kBFloat16);
-                model::amxForward()->toWords(s.product, curve, words(y), c.columns);
+                model::bfloat16Forward()->toWords(s.product, curve, words(y), c.columns);
                 const Tensor wanted = curved(s.wanted, curve), made = y.narrow(0, 0, c.rows).to(at::kDouble);
                 QVERIFY(((made - wanted).abs() <= wanted.abs() * kWordTolerance + 1e-4).all().item<bool>());
                 QVERIFY(y[c.rows].eq(3.0).all().item<bool>()); // nothing behind the last row
@@ -126,7 +126,7 @@ private Q_SLOTS:
         for (const Curve curve : kCurves) {
             const Sides s({50, 192, 128});
             Tensor y = at::zeros({50, 96}, at::kBFloat16);
-            model::amxForward()->toGated(s.product, curve, words(y), 96);
+            model::bfloat16Forward()->toGated(s.product, curve, words(y), 96);
             const Tensor turns = s.wanted.view({50, 6, 2, 16});
             const Tensor wanted = (curved(turns.select(2, 0), curve) * turns.select(2, 1)).reshape({50, 96});
             QVERIFY(((y.to(at::kDouble) - wanted).abs() <= wanted.abs() * kWordTolerance + 3e-4).all().item<bool>());
@@ -143,7 +143,7 @@ private Q_SLOTS:
         const Tensor right = packed(weight), exact = x.select(1, 0).to(at::kDouble);
         for (const Curve curve : kCurves) {
             Tensor y = at::zeros({32, 32}, at::kBFloat16);
-            model::amxForward()->toWords({32, 32, 32, 32, words(x), words(right), nullptr}, curve, words(y), 32);
+            model::bfloat16Forward()->toWords({32, 32, 32, 32, words(x), words(right), nullptr}, curve, words(y), 32);
             const Tensor wanted = curved(exact, curve), made = y.select(1, 5).to(at::kDouble);
             QVERIFY(((made - wanted).abs() <= wanted.abs() * kWordTolerance + 1e-4).all().item<bool>());
         }
@@ -160,7 +160,7 @@ private Q_SLOTS:
                 Tensor targets = at::randint(-3, c.columns + 3, {c.rows}, at::kLong), logSum = at::zeros({c.rows}),
                        target = at::full({c.rows}, -1.0), best = at::zeros({c.rows}),
                        bestId = at::zeros({c.rows}, at::kInt);
-                model::amxForward()->toLogits(s.product,
+                model::bfloat16Forward()->toLogits(s.product,
                                               {targets.const_data_ptr<std::int64_t>(), logSum.mutable_data_ptr<float>(),
                                                target.mutable_data_ptr<float>(), best.mutable_data_ptr<float>(),
                                                bestId.mutable_data_ptr<std::int32_t>()});
@@ -181,7 +181,7 @@ private Q_SLOTS:
         s.product.bias = nullptr;
         const Tensor targets = at::zeros({64}, at::kLong);
         Tensor logSum = at::zeros({64}), target = at::zeros({64});
-        model::amxForward()->toLogits(s.product,
+        model::bfloat16Forward()->toLogits(s.product,
                                       {targets.const_data_ptr<std::int64_t>(), logSum.mutable_data_ptr<float>(),
                                        target.mutable_data_ptr<float>(), nullptr, nullptr});
         const Tensor loss = logSum - target;
@@ -192,12 +192,12 @@ private Q_SLOTS:
     void rowsDoNotDependOnTheirNeighbours() {
         const Sides s({300, 64, 1024});
         Tensor whole = at::zeros({300, 64}), parts = at::zeros({300, 64});
-        model::amxForward()->addTo(s.product, whole.mutable_data_ptr<float>());
+        model::bfloat16Forward()->addTo(s.product, whole.mutable_data_ptr<float>());
         for (std::int64_t row = 0; row < 300; row += 96) {
             PackedProduct part = s.product;
             part.rows = std::min<std::int64_t>(96, 300 - row);
             part.x += row * 1024;
-            model::amxForward()->addTo(part, parts.mutable_data_ptr<float>() + row * 64);
+            model::bfloat16Forward()->addTo(part, parts.mutable_data_ptr<float>() + row * 64);
         }
         QVERIFY(whole.equal(parts));
     }
@@ -206,7 +206,7 @@ private Q_SLOTS:
         const Tensor x = at::randn({9, 96}) * 3 + 5, gain = at::randn({96}), bias = at::randn({96});
         Tensor y = at::zeros({9, 96}, at::kBFloat16);
         for (const bool shifted : {true, false}) {
-            model::amxForward()->layerNorm(9, 96, x.const_data_ptr<float>(), gain.const_data_ptr<float>(),
+            model::bfloat16Forward()->layerNorm(9, 96, x.const_data_ptr<float>(), gain.const_data_ptr<float>(),
                                            shifted ? bias.const_data_ptr<float>() : nullptr, 1e-5f, words(y));
             const Tensor wanted = at::layer_norm(x.to(at::kDouble), {96}, gain.to(at::kDouble),
                                                  shifted ? bias.to(at::kDouble) : Tensor(), 1e-5);
@@ -215,5 +215,5 @@ private Q_SLOTS:
     }
 };
 
-QTEST_GUILESS_MAIN(TestAmxForward)
-#include "tst_amx_forward.moc"
+QTEST_GUILESS_MAIN(TestBFloat16Forward)
+#include "tst_bfloat16_forward.moc"

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of a forward pass on AMX tiles, each finished while its results are still in the first-level cache: with
+// Products of a forward pass (bfloat16_kernels.h), each finished while its results are still in the first-level cache: with
 // bias, activation, gate, residual sum or log-sum-exp, so that no float32 result is written only to be read again.
 //
 // The left-hand side are words (bfloat16) [rows, inner], readable up to whole tiles of 32 rows; the weight [columns,
-// inner] is packed as core/model/amx.h says, by packStrip(); inner is a multiple of 32. Factors are bfloat16, sums
+// inner] is packed as core/model/bfloat16_kernels.h says, by packStrip(); inner is a multiple of 32. Factors are bfloat16, sums
 // float32 in an order that depends on shapes alone; results do not depend on how rows are shared among calls.
 #pragma once
 
-#include "core/model/amx.h"
+#include "core/model/bfloat16_kernels.h"
 
 namespace crest::model {
 
@@ -30,8 +30,8 @@ struct LogitRows {
     std::int32_t* bestId = nullptr;
 };
 
-struct AmxForward {
-    static constexpr std::int64_t kTile = AmxKernels::kTile;
+struct BFloat16Forward {
+    static constexpr std::int64_t kTile = BFloat16Kernels::kTile;
     static constexpr std::int64_t kStrip = 16; ///< columns (rows of the stored weight) that are packed at a time
 
     /// Rounds and packs rows [0, count), count <= kStrip, of `inner` floats (a multiple of 32) that lie `stride` apart,
@@ -59,10 +59,10 @@ inline std::int64_t paddedWords(std::int64_t inner) {
 }
 /// Words of a packed weight.
 inline std::int64_t packedWords(std::int64_t columns, std::int64_t inner) {
-    return (columns + AmxForward::kTile - 1) / AmxForward::kTile * AmxForward::kTile * inner;
+    return (columns + BFloat16Forward::kTile - 1) / BFloat16Forward::kTile * BFloat16Forward::kTile * inner;
 }
 
-/// Null where amxKernels() is.
-const AmxForward* amxForward();
+/// Null where bfloat16Kernels() is.
+const BFloat16Forward* bfloat16Forward();
 
 } // namespace crest::model

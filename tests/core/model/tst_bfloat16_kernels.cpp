@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// The AMX kernels against LibTorch in double precision. Inputs are bfloat16 values, so that only sums (float32) and the
+// The bfloat16 kernels against LibTorch in double precision. Inputs are bfloat16 values, so that only sums (float32) and the
 // rounding of results (8 bits, 2^-8 relative) differ.
 #include <QtTest>
 
 #include <ATen/ATen.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include "core/model/amx.h"
+#include "core/model/bfloat16_kernels.h"
 #include "tests/core/model/near.h"
 
 using namespace crest::model;
@@ -38,17 +38,17 @@ Tensor packed(std::int64_t k, std::int64_t n) {
 
 } // namespace
 
-class TestAmx : public QObject {
+class TestBFloat16Kernels : public QObject {
     Q_OBJECT
 private:
-    const AmxKernels* m_amx = nullptr;
+    const BFloat16Kernels* m_kernels = nullptr;
 
 private Q_SLOTS:
     void initTestCase() {
         at::manual_seed(5);
-        m_amx = amxKernels();
-        if (!m_amx)
-            QSKIP("This processor or system has no AMX: its kernels cannot run here.");
+        m_kernels = bfloat16Kernels();
+        if (!m_kernels)
+            QSKIP("This processor or system has neither AMX nor AVX512_BF16: the kernels cannot run here.");
     }
 
     void products() {
@@ -58,19 +58,19 @@ private Q_SLOTS:
             const Tensor a = randomWords({tall, k}), b = randomWords({k, n});
             const Tensor wanted = at::mm(wide(a.narrow(0, 0, m)), wide(b));
             Tensor straight = packed(k, n), turned = packed(k, n);
-            m_amx->pack(k, n, words(b), n, words(straight));
+            m_kernels->pack(k, n, words(b), n, words(straight));
             const Tensor bTurned = b.t().contiguous();
-            m_amx->packTurned(n, k, words(bTurned), k, words(turned));
+            m_kernels->packTurned(n, k, words(bTurned), k, words(turned));
             QVERIFY(straight.equal(turned));
             Tensor y = at::full({m + 1, n + 1}, 7.0f), half = at::full({m + 1, n + 1}, 7.0f, at::kBFloat16);
             const Tensor before = at::randn({m + 1, n + 1}, at::kFloat);
-            m_amx->product(m, n, k, words(a), k, words(straight), {nullptr, floats(y), nullptr, n + 1});
+            m_kernels->product(m, n, k, words(a), k, words(straight), {nullptr, floats(y), nullptr, n + 1});
             NEAR(y.narrow(0, 0, m).narrow(1, 0, n), wanted, 1e-6);
-            m_amx->product(m, n, k, words(a), k, words(straight), {words(half), nullptr, nullptr, n + 1});
+            m_kernels->product(m, n, k, words(a), k, words(straight), {words(half), nullptr, nullptr, n + 1});
             NEAR(half.narrow(0, 0, m).narrow(1, 0, n), wanted, kRounding);
             QVERIFY(y[m].eq(7).all().item<bool>() && y.select(1, n).eq(7).all().item<bool>());
             QVERIFY(half[m].eq(7).all().item<bool>() && half.select(1, n).eq(7).all().item<bool>());
-            m_amx->product(m, n, k, words(a), k, words(straight),
+            m_kernels->product(m, n, k, words(a), k, words(straight),
                            {nullptr, floats(y), before.const_data_ptr<float>(), n + 1});
             NEAR(y.narrow(0, 0, m).narrow(1, 0, n), wanted + before.narrow(0, 0, m).narrow(1, 0, n), 1e-6);
         }
@@ -79,7 +79,7 @@ private Q_SLOTS:
     void turning() {
         const Tensor x = randomWords({96, 80});
         Tensor y = at::zeros({64, 100}, at::kBFloat16);
-        m_amx->turn(96, 64, words(x), 80, words(y), 100);
+        m_kernels->turn(96, 64, words(x), 80, words(y), 100);
         QVERIFY(y.narrow(1, 0, 96).equal(x.narrow(1, 0, 64).t()));
     }
 
@@ -118,14 +118,14 @@ private Q_SLOTS:
         const TileAttention shape{tokens, heads, kvHeads, size, stride, outStride, static_cast<float>(scale)};
         Tensor out = at::zeros({tokens, outStride}, at::kBFloat16), lse = at::zeros({heads, tokens}),
                grad = at::ones({tokens, stride}, at::kBFloat16);
-        std::vector<char> scratch(static_cast<std::size_t>(m_amx->attentionScratch(shape)));
+        std::vector<char> scratch(static_cast<std::size_t>(m_kernels->attentionScratch(shape)));
         const Word *pq = words(qkv), *pk = pq + heads * size, *pv = pk + kvHeads * size;
-        m_amx->attention(shape, pq, pk, pv, words(out), floats(lse), scratch.data());
+        m_kernels->attention(shape, pq, pk, pv, words(out), floats(lse), scratch.data());
         // Probabilities are rounded before they meet the values.
         NEAR(out, wanted.detach(), 2 * kRounding);
         NEAR(lse, at::logsumexp(scores, -1).detach(), 1e-5);
         Word *dq = words(grad), *dk = dq + heads * size, *dv = dk + kvHeads * size;
-        m_amx->attentionBackward(shape, pq, pk, pv, words(out), lse.const_data_ptr<float>(), words(dOut), dq, dk, dv,
+        m_kernels->attentionBackward(shape, pq, pk, pv, words(out), lse.const_data_ptr<float>(), words(dOut), dq, dk, dv,
                                  scratch.data());
         for (const auto& [first, count] : {std::pair{0, heads}, {heads, kvHeads}, {heads + kvHeads, kvHeads}})
             NEAR(grad.narrow(1, first * size, count * size), wantedGrad.narrow(1, first * size, count * size),
@@ -141,9 +141,9 @@ private Q_SLOTS:
         Tensor y = at::zeros({40, 96}, at::kBFloat16), rstd = at::zeros({40}), dx = at::ones({40, 96}),
                rounded = at::zeros({40, 96}, at::kBFloat16), dGain = at::ones({96});
         const float *px = x.const_data_ptr<float>(), *pg = gain.const_data_ptr<float>();
-        m_amx->rmsNorm(40, 96, px, pg, 1e-5f, words(y), floats(rstd));
+        m_kernels->rmsNorm(40, 96, px, pg, 1e-5f, words(y), floats(rstd));
         NEAR(y, wanted.detach(), kRounding);
-        m_amx->rmsNormBackward(40, 96, dy.const_data_ptr<float>(), px, pg, floats(rstd), floats(dx), words(rounded),
+        m_kernels->rmsNormBackward(40, 96, dy.const_data_ptr<float>(), px, pg, floats(rstd), floats(dx), words(rounded),
                                floats(dGain));
         NEAR(dx - 1, grads[0], 1e-6);
         NEAR(dGain - 1, grads[1], 1e-6);
@@ -155,7 +155,7 @@ private Q_SLOTS:
             const Tensor start = randomWords({24, 2, 64});
             const Tensor angle = at::rand({12, rotated / 2}, at::kFloat) * 6, c = angle.cos(), s = angle.sin();
             Tensor x = start.clone();
-            m_amx->rope(24, 12, 2, 64, rotated, words(x), 128, c.const_data_ptr<float>(), s.const_data_ptr<float>(),
+            m_kernels->rope(24, 12, 2, 64, rotated, words(x), 128, c.const_data_ptr<float>(), s.const_data_ptr<float>(),
                         false);
             const Tensor turn =
                 at::polar(at::ones({24, 1, rotated / 2}, at::kDouble), wide(angle.repeat({2, 1})).unsqueeze(1));
@@ -165,7 +165,7 @@ private Q_SLOTS:
             NEAR(x.narrow(2, 0, rotated / 2), at::real(z), kRounding);
             NEAR(x.narrow(2, rotated / 2, rotated / 2), at::imag(z), kRounding);
             QVERIFY(x.narrow(2, rotated, 64 - rotated).equal(start.narrow(2, rotated, 64 - rotated)));
-            m_amx->rope(24, 12, 2, 64, rotated, words(x), 128, c.const_data_ptr<float>(), s.const_data_ptr<float>(),
+            m_kernels->rope(24, 12, 2, 64, rotated, words(x), 128, c.const_data_ptr<float>(), s.const_data_ptr<float>(),
                         true);
             NEAR(x, start, 2 * kRounding);
         }
@@ -177,9 +177,9 @@ private Q_SLOTS:
         const Tensor wanted = at::silu(exact.narrow(1, 0, 96)) * exact.narrow(1, 96, 96);
         const Tensor grad = torch::autograd::grad({wanted}, {exact}, {wide(dh)})[0];
         Tensor h = at::zeros({5, 96}, at::kBFloat16), gateUp = start.clone();
-        m_amx->siluGate(5, 96, words(gateUp), words(h));
+        m_kernels->siluGate(5, 96, words(gateUp), words(h));
         NEAR(h, wanted.detach(), kRounding);
-        m_amx->siluGateBackward(5, 96, words(dh), words(gateUp));
+        m_kernels->siluGateBackward(5, 96, words(dh), words(gateUp));
         NEAR(gateUp, grad, kRounding);
     }
 
@@ -187,7 +187,7 @@ private Q_SLOTS:
         const Tensor start = randomWords({3, 64}, 4);
         const std::int64_t vocab = 50, targets[] = {49, -1, 0};
         Tensor logits = start.clone(), loss = at::zeros({3});
-        m_amx->crossEntropy(3, vocab, words(logits), 64, targets, floats(loss), 0.25f);
+        m_kernels->crossEntropy(3, vocab, words(logits), 64, targets, floats(loss), 0.25f);
         const Tensor logp = at::log_softmax(wide(start.narrow(1, 0, vocab)), 1);
         for (const int row : {0, 2}) {
             Tensor grad = logp[row].exp() * 0.25;
@@ -200,17 +200,17 @@ private Q_SLOTS:
         QVERIFY(logits.narrow(1, vocab, 64 - vocab).eq(0).all().item<bool>());
         Tensor broken = start.clone();
         broken[0][3] = std::numeric_limits<double>::quiet_NaN();
-        m_amx->crossEntropy(3, vocab, words(broken), 64, targets, floats(loss), 0.25f);
+        m_kernels->crossEntropy(3, vocab, words(broken), 64, targets, floats(loss), 0.25f);
         QVERIFY(loss[0].isnan().item<bool>());
     }
 
     void rounding() {
         const Tensor x = at::randn({37}, at::kFloat) * 100;
         Tensor y = at::zeros({37}, at::kBFloat16);
-        m_amx->toWords(37, x.const_data_ptr<float>(), words(y));
+        m_kernels->toWords(37, x.const_data_ptr<float>(), words(y));
         QVERIFY(y.equal(x.to(at::kBFloat16)));
     }
 };
 
-QTEST_APPLESS_MAIN(TestAmx)
-#include "tst_amx.moc"
+QTEST_APPLESS_MAIN(TestBFloat16Kernels)
+#include "tst_bfloat16_kernels.moc"

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// bfloat16 CPU kernels on AMX tiles (Intel's matrix unit, with AVX-512 beside it): products, causal attention and the
-// row operations between them, with bfloat16 in memory and every sum in float32. For shapes of whole tiles: rows,
-// widths, tokens and head sizes are multiples of kTile; the caller checks (other shapes take core/model/ops.h).
+// bfloat16 CPU kernels: products, causal attention and the row operations between them, with bfloat16 in memory and every
+// sum in float32. Blocks of 32 x 32 results are multiplied by AMX (Intel's matrix unit) or by AVX512_BF16 (vectors; AMD
+// from Zen 4 on, Intel from Cooper Lake on). For shapes of whole blocks: rows, widths, tokens and head sizes are multiples
+// of kTile; the caller checks (other shapes take core/model/ops.h).
 //
 // bfloat16 values are 16-bit words. A "packed" factor is the right-hand side of a product, k x n, in panels of kTile
 // columns: panel j at words j * k * kTile, in it pairs of rows side by side, [k / 2][kTile][2]. n is rounded up to
 // whole panels (the rest is zero). Every function works on the calling thread only; sums run in an order that depends
-// on shapes alone. The layout is that of Intel's intrinsics guide, TDPBF16PS.
+// on shapes alone. The layout is that of Intel's intrinsics guide, TDPBF16PS; VDPBF16PS reads the same.
 #pragma once
 
 #include <cstdint>
@@ -30,8 +31,10 @@ struct TileAttention {
     float scale = 1;
 };
 
-struct AmxKernels {
+struct BFloat16Kernels {
     static constexpr std::int64_t kTile = 32;
+
+    const char* isa; ///< "amx" or "avx512_bf16"
 
     /// m x n product of a [m, k] (row stride lda) and packed b (k x n). Rows from m and columns from n on are not
     /// written; a is read up to whole tiles of rows.
@@ -71,7 +74,8 @@ struct AmxKernels {
                          const std::int64_t* targets, float* loss, float gradScale);
 };
 
-/// The kernels, or null where processor or system lack AMX, or where CREST_ISA names a lower instruction set.
-const AmxKernels* amxKernels();
+/// The kernels of the best instruction set that processor and system have, or null where they have neither.
+/// CREST_ISA=avx512_bf16 takes that one where AMX is there, too; a lower name (kernels.h) takes none.
+const BFloat16Kernels* bfloat16Kernels();
 
 } // namespace crest::model
