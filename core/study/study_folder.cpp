@@ -3,6 +3,7 @@
 
 #include <system_error>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include "core/study/study_json.h"
@@ -67,7 +68,7 @@ Result<StudyFolder> StudyFolder::open(const fs::path& folder) {
     CREST_TRY(json, parseJson(text, file.string()));
     CREST_TRY(study, studyFromJson(json, file.string()));
     StudyFolder opened(std::move(path), std::move(study));
-    opened.m_writable = ::access(opened.m_path.c_str(), W_OK) == 0;
+    opened.m_writable = ::faccessat(AT_FDCWD, opened.m_path.c_str(), W_OK, AT_EACCESS) == 0;
     // An older copy, or one that came through a tool that drops empty folders, may lack some.
     if (opened.m_writable)
         for (const char* part : {"runs", "runners", "journal", "figures"})

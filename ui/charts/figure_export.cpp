@@ -226,12 +226,33 @@ Result<QImage> figureImage(const analysis::Figure& asSeen, const ExportOptions& 
     return toImage(figure, painter, QString::fromStdString(analysis::figureRecord(figure)), options.dpi);
 }
 
-Result<QByteArray> pngBytes(const QImage& image) {
+namespace {
+
+/// Refuses further bytes once the job is to stop, which ends an encoder in the middle of a picture.
+class StoppableBuffer : public QBuffer {
+public:
+    StoppableBuffer(QByteArray* bytes, const JobContext& job)
+        : QBuffer(bytes)
+        , m_job(job) {}
+
+protected:
+    qint64 writeData(const char* data, qint64 size) override { return m_job.stopRequested() ? -1 : QBuffer::writeData(data, size); }
+
+private:
+    const JobContext& m_job;
+};
+
+} // namespace
+
+Result<QByteArray> pngBytes(const QImage& image, const JobContext& job) {
     QByteArray bytes;
-    QBuffer buffer(&bytes);
+    StoppableBuffer buffer(&bytes, job);
     buffer.open(QIODevice::WriteOnly);
     QImageWriter writer(&buffer, "png");
-    if (!writer.write(image))
+    const bool whole = writer.write(image);
+    if (job.stopRequested())
+        return stopped();
+    if (!whole)
         return fail(ErrorKind::Internal, "the picture could not be encoded: " + writer.errorString().toStdString());
     return bytes;
 }

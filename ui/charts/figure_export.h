@@ -9,6 +9,7 @@
 #include <QImage>
 #include <QString>
 
+#include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "ui/charts/figure_painter.h"
 
@@ -41,8 +42,8 @@ QString formatSuffix(FigureFormat format);
 Result<QByteArray> renderFigure(const analysis::Figure& figure, const ExportOptions& options);
 /// What a PNG shows, with its texts; GUI thread. Errors: as renderFigure.
 Result<QImage> figureImage(const analysis::Figure& figure, const ExportOptions& options);
-/// Encoded, which takes longer than drawing it; any thread.
-Result<QByteArray> pngBytes(const QImage& image);
+/// Encoded, which takes longer than drawing it; any thread. Errors: Internal, or Stopped within some rows of pixels.
+Result<QByteArray> pngBytes(const QImage& image, const JobContext& job = {});
 /// renderFigure, written by temporary file, sync and rename. Errors: also NoSpace and Io, naming the path.
 Result<void> exportFigure(const analysis::Figure& figure, const ExportOptions& options, const QString& path);
 /// The writing alone; any thread.

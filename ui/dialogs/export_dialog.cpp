@@ -294,11 +294,9 @@ Result<void> ExportDialog::write(Output output, const JobContext& context) {
     if (!QDir().mkpath(folder))
         return fail(ErrorKind::Io, "the folder could not be made.", folder.toStdString());
     if (!output.picture.isNull()) {
-        CREST_TRY(encoded, pngBytes(output.picture));
+        CREST_TRY(encoded, pngBytes(output.picture, context));
         output.bytes = std::move(encoded);
     }
-    if (context.stopRequested()) // while it was encoded, which takes longest
-        return stopped();
     return writeFigureFile(output.bytes, output.path);
 }
 

@@ -30,7 +30,7 @@ class ExportDialog : public QDialog {
 public:
     /// `name`: file name without ending that is proposed; `folder`: where nothing was chosen before.
     ExportDialog(const analysis::Figure& figure, const QString& name, const QString& folder, QWidget* parent);
-    /// Files that are there stay, none is begun. A picture that is being encoded ends with that; the destructor waits for it.
+    /// Files that are there stay, none is begun. A picture that is being encoded is given up.
     void reject() override;
 
 Q_SIGNALS:

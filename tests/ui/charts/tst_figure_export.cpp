@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Every export is parsed back by something else than what wrote it.
+#include <chrono>
 #include <cmath>
 #include <limits>
+#include <stop_token>
+#include <thread>
 
 #include <QDir>
+#include <QElapsedTimer>
 #include <QFile>
 #include <QImageReader>
 #include <QProcess>
@@ -532,6 +536,28 @@ private Q_SLOTS:
         for (const QString& name : folder.entryList(QDir::Files))
             QVERIFY2(!name.contains(QRegularExpression(QStringLiteral("\\.(csv|svg|pdf|png)\\..+"))),
                      qPrintable(name)); // nothing temporary is left
+    }
+
+    void aPictureIsGivenUpWhileItIsEncoded() {
+        QImage picture(3000, 3000, QImage::Format_RGB32);
+        for (int y = 0; y < picture.height(); ++y) {
+            auto* row = reinterpret_cast<QRgb*>(picture.scanLine(y));
+            for (int x = 0; x < picture.width(); ++x)
+                row[x] = qRgb(x * y % 251, (x + 3 * y) % 241, x * x % 239); // takes long to pack
+        }
+        QElapsedTimer timer;
+        timer.start();
+        const auto whole = ui::pngBytes(picture);
+        const qint64 whileAll = timer.restart();
+        QVERIFY(whole && QImage::fromData(*whole) == picture);
+        std::stop_source stop;
+        std::jthread later([&] {
+            std::this_thread::sleep_for(std::chrono::milliseconds(whileAll / 10));
+            stop.request_stop();
+        });
+        const auto part = ui::pngBytes(picture, JobContext(stop.get_token()));
+        QVERIFY(!part && part.error().kind == ErrorKind::Stopped);
+        QVERIFY2(timer.elapsed() < whileAll / 2, qPrintable(QStringLiteral("%1 of %2 ms").arg(timer.elapsed()).arg(whileAll)));
     }
 
     void singlePanelsAreWholeFigures() {
