@@ -74,6 +74,14 @@ double largest(const std::vector<float>& values) {
     return largestDifference(values, std::vector<float>(values.size(), 0.0f));
 }
 
+/// Of the differences, which come in the same order.
+double rootMeanSquare(const std::vector<float>& a, const std::vector<float>& b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.size(); ++i)
+        sum += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
 double natsTolerance(const test::TinyModel& tiny) {
     return std::max(kNatsTolerance, kNatsShare * largest(tiny.logits));
 }
@@ -294,12 +302,19 @@ private Q_SLOTS:
         const auto alone = questionLosses(tiny, compute, false), shared = questionLosses(tiny, compute, true);
         model::setReferenceOps(false);
         QVERIFY2(alone && shared, shared ? "" : shared.error().text().c_str());
-        const double tolerance = path == "bfloat16" ? kSharedBFloat16 * largest(tiny.logits) : natsTolerance(tiny);
-        const double difference = largestDifference(alone->tokenNats, shared->tokenNats);
-        QVERIFY2(difference <= tolerance, qPrintable(QString("%1 of %2").arg(difference).arg(tolerance)));
-        if (path != "bfloat16") // whose rounding may turn two near logits
-            QVERIFY(alone->greedy == shared->greedy);
         QCOMPARE(std::count(shared->greedy.begin(), shared->greedy.end(), -1), 0);
+        if (compute == model::Compute::BFloat16) { // which may turn two near logits, so that argmax may differ
+            // The bfloat16 kernels round the probabilities of whole sequences, not those of shared ones.
+            const auto exact = questionLosses(tiny, model::Compute::Float32, false);
+            QVERIFY(exact);
+            const double moved = rootMeanSquare(alone->tokenNats, shared->tokenNats),
+                         rounding = rootMeanSquare(alone->tokenNats, exact->tokenNats);
+            QVERIFY2(moved < rounding, qPrintable(QString("%1; rounding alone moves %2").arg(moved).arg(rounding)));
+            return;
+        }
+        const double difference = largestDifference(alone->tokenNats, shared->tokenNats);
+        QVERIFY2(difference <= natsTolerance(tiny), qPrintable(QString("%1 of %2").arg(difference).arg(natsTolerance(tiny))));
+        QVERIFY(alone->greedy == shared->greedy);
     }
 
     void blocksTakeSequencesInAnyCut_data() { addShapes(); }
