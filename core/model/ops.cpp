@@ -2,8 +2,6 @@
 // Products, norms, rotary embedding, activations and embedding rows.
 #include "core/model/ops.h"
 
-#include <array>
-
 #include "core/model/ops_detail.h"
 
 namespace crest::model {
@@ -26,24 +24,6 @@ bool ownGemm(const at::Tensor& x, const at::Tensor& weight) {
            x.is_contiguous() && weight.is_contiguous();
 }
 
-/// bfloat16 buffers of the calling thread, kept between calls.
-at::Tensor words(int which, std::int64_t rows, std::int64_t columns) {
-    static thread_local std::array<at::Tensor, 4> buffers;
-    at::Tensor& buffer = buffers[static_cast<std::size_t>(which)];
-    if (!buffer.defined() || buffer.numel() < rows * columns)
-        buffer = at::empty({rows * columns}, at::kBFloat16);
-    return buffer.narrow(0, 0, rows * columns).view({rows, columns});
-}
-std::uint16_t* wordData(at::Tensor& t) {
-    return static_cast<std::uint16_t*>(t.mutable_data_ptr());
-}
-
-at::Tensor rounded(int which, const at::Tensor& x) {
-    at::Tensor y = words(which, x.size(0), x.size(1));
-    cpuKernels().toBFloat16(x.numel(), data(x), wordData(y));
-    return y;
-}
-
 /// Float32 outside, products in the weight's type, which asks for it; in the plain form, on any device.
 bool mixedProducts(const at::Tensor& x, const at::Tensor& weight) {
     return weight.scalar_type() != x.scalar_type();
@@ -52,28 +32,6 @@ bool mixedProducts(const at::Tensor& x, const at::Tensor& weight) {
 bool wordProducts(const at::Tensor& x, const at::Tensor& weight) {
     return weight.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat && x.device().is_cpu() &&
            x.is_contiguous() && !t_reference;
-}
-
-void linearWords(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool accumulate) {
-    at::Tensor product = words(1, x.size(0), weight.size(0));
-    at::mm_out(product, rounded(0, x), weight.t());
-    cpuKernels().fromBFloat16(product.numel(), wordData(product), data(y), accumulate);
-}
-
-void linearBackwardWords(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
-                         at::Tensor& dWeight, bool accumulateDx) {
-    const std::int64_t rows = x.size(0), in = weight.size(1), out = weight.size(0);
-    if (dx.defined()) {
-        at::Tensor product = words(1, rows, in);
-        at::mm_out(product, rounded(0, dy), weight);
-        cpuKernels().fromBFloat16(product.numel(), wordData(product), data(dx), accumulateDx);
-    }
-    if (!dWeight.defined())
-        return;
-    at::Tensor turned = words(2, out, rows), product = words(3, out, in);
-    cpuKernels().toBFloat16Transposed(rows, out, data(dy), wordData(turned));
-    at::mm_out(product, turned, rounded(0, x));
-    cpuKernels().fromBFloat16(product.numel(), wordData(product), data(dWeight), true);
 }
 
 } // namespace
@@ -101,7 +59,7 @@ void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bia
         return;
     }
     if (wordProducts(x, weight) && y.is_contiguous()) {
-        linearWords(x, weight, y, accumulate);
+        detail::linearWords(x, weight, y, accumulate);
         if (bias.defined())
             y.add_(bias);
         return;
@@ -144,7 +102,7 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
                                   true);
             });
     } else if (wordProducts(x, weight) && dy.is_contiguous()) {
-        linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
+        detail::linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
     } else if (mixedProducts(x, weight)) {
         const at::Tensor narrow = dy.to(weight.scalar_type());
         if (dx.defined() && accumulateDx)

@@ -22,8 +22,8 @@ namespace crest::model {
 void setReferenceOps(bool on);
 
 /// y [N, out] = x [N, in] weight^T + bias; weight [out, in], bias may be undefined. `accumulate`: y += ... . On a CPU x
-/// and y may be float32 while weight is bfloat16: then the factors are rounded to bfloat16, products are summed in
-/// float32, rounded to bfloat16 and added to y; the backward pass does the same.
+/// and y may be float32 while weight is bfloat16: then the factors are rounded to bfloat16 and products are summed in
+/// float32 (and rounded where LibTorch computes them, ops_bfloat16.cpp); the backward pass does the same.
 void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
             bool accumulate = false);
 /// Columns of a panel (kernels.h): matrices that many rows meet are faster in panels, where they are float32 on a CPU; 0:

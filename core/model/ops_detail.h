@@ -34,4 +34,10 @@ template<class F> void overRows(std::int64_t n, std::int64_t block, const F& f) 
                      [&](std::int64_t begin, std::int64_t end) { f(begin * block, std::min(end * block, n)); });
 }
 
+/// y = or += x weight^T with factors rounded to bfloat16; float32 x and y, contiguous, bfloat16 weight, all on the CPU.
+void linearWords(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool accumulate);
+/// dx = or += dy weight and dWeight += dy^T x, each where it is defined, the same way.
+void linearBackwardWords(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor& dx,
+                         at::Tensor& dWeight, bool accumulateDx);
+
 } // namespace crest::model::detail

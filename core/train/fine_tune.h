@@ -61,7 +61,7 @@ public:
     /// Indices of the examples of a step (0-based), in order; and of what of `replay` goes with them.
     std::vector<std::int64_t> examplesOfStep(std::int64_t step) const;
     std::vector<std::int64_t> replayOfStep(std::int64_t step) const;
-    /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx2, bfloat16 products", "cuda").
+    /// The instructions that decide the last bits on this machine, for provenance ("avx512", "avx512, bfloat16 products by amx", "cuda").
     std::string instructions() const;
 
     /// Writes weights, moments and the rows of a pass as they are now, and takes them up again (run_state.h): training then

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/base/json.h"
+#include "core/model/bfloat16_kernels.h"
 #include "core/model/kernels.h"
 #include "core/model/pages.h"
 #include "core/train/decoder_pass.h"
@@ -91,8 +92,11 @@ struct FineTune::Impl {
     }
 
     std::string instructions() const {
-        return (device.is_cpu() ? std::string(model::cpuKernels().isa) : c10::DeviceTypeName(device.type(), true)) +
-               (settings.compute == ComputeType::BFloat16 ? ", bfloat16 products" : "");
+        std::string text = device.is_cpu() ? model::cpuKernels().isa : c10::DeviceTypeName(device.type(), true);
+        if (settings.compute == ComputeType::Float32)
+            return text;
+        text += ", bfloat16 products";
+        return device.is_cpu() && model::bfloat16Kernels() ? text + " by " + model::bfloat16Kernels()->isa : text;
     }
     std::string identityOf(const std::string& outer) const {
         const Json own = {{"settings", toJson(settings)},
