@@ -16,12 +16,11 @@
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "app/crest-run/commands.h"
+#include "app/run_progress.h"
 #include "core/base/counted.h"
 #include "core/base/units.h"
-#include "core/base/visible.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/runner_registration.h"
 #include "core/run/supervise.h"
@@ -34,35 +33,19 @@ namespace {
 using study::RunState;
 using study::RunStatus;
 
-std::string progressLine(const RunStatus& status) {
-    std::string line =
-        fmt::format("{}  {}/{}", study::runStateName(status.state), status.doneCells, counted(status.totalCells, "cell"));
-    if (!status.failed.empty())
-        line += fmt::format(", {} failed", status.failed.size());
-    if (!status.phase.empty())
-        line += "  " + status.phase;
-    if (status.tokensPerSecond > 0)
-        line += fmt::format("  {} tokens/s", formatTokens(status.tokensPerSecond));
-    if (status.secondsLeft)
-        line += "  " + formatDuration(*status.secondsLeft) + " left";
-    return visible(status.message.empty() ? line : line + "  " + status.message);
-}
-
 /// Whether this process is at work on the run, maybe with others.
 bool isAtWork(const RunStatus& status) {
     const std::string own = run::ownWriterPrefix();
     return std::ranges::any_of(status.writers, [&](const std::string& writer) { return writer.starts_with(own); });
 }
 
-/// Shows where this process's run is, from the study folder as everyone sees it: on a terminal one line that changes,
-/// else a line now and then.
+/// Shows where this process's run is, from the study folder as everyone sees it.
 class ProgressLine {
 public:
     /// `runId`: which run, "" for whichever is computed.
     ProgressLine(const study::StudyFolder& folder, std::string runId, bool shown)
         : m_folder(folder)
-        , m_runId(std::move(runId))
-        , m_terminal(::isatty(STDERR_FILENO) == 1) {
+        , m_runId(std::move(runId)) {
         if (shown)
             m_thread = std::jthread([this](std::stop_token stop) { show(stop); });
     }
@@ -70,30 +53,23 @@ public:
 private:
     const study::StudyFolder& m_folder;
     std::string m_runId;
-    bool m_terminal;
     std::jthread m_thread;
 
     void show(const std::stop_token& stop) {
-        using namespace std::chrono;
         std::map<std::string, study::RunFollower> followers;
-        auto last = steady_clock::now();
+        PassingLine line;
         while (!stop.stop_requested()) {
-            std::this_thread::sleep_for(milliseconds(250));
+            std::this_thread::sleep_for(std::chrono::milliseconds(250));
             for (const std::string& id : m_runId.empty() ? study::listRuns(m_folder) : std::vector{m_runId}) {
                 const auto status = followers.try_emplace(id, m_folder, id).first->second.poll();
                 const bool going = status && (status->state == RunState::Running || status->state == RunState::Paused ||
                                               status->state == RunState::Stopping);
-                if (!going || !isAtWork(*status) || (!m_terminal && steady_clock::now() - last < seconds(10)))
+                if (!going || !isAtWork(*status) || !line.isDue())
                     continue;
-                last = steady_clock::now();
-                fmt::print(stderr, "{}{}{}", m_terminal ? "\r\x1b[K" : "", progressLine(*status),
-                           m_terminal ? "" : "\n");
-                std::fflush(stderr);
+                line.show(runProgress(*status));
                 break;
             }
         }
-        if (m_terminal)
-            fmt::print(stderr, "\r\x1b[K");
     }
 };
 

@@ -14,6 +14,7 @@
 #include "app/crest/commands.h"
 #include "app/crest/demo_table.h"
 #include "app/crest/figure_files.h"
+#include "app/run_progress.h"
 #include "core/analysis/probe_figures.h"
 #include "core/base/counted.h"
 #include "core/base/units.h"
@@ -61,13 +62,6 @@ Result<study::Probe> demoProbe(const study::StudyFolder& folder) {
     return *found;
 }
 
-void printProgress(const study::RunStatus& status) {
-    std::cerr << fmt::format("\r\033[K{}/{}  {}  {:.0f}k tok/s  {} left", status.doneCells,
-                             counted(status.totalCells, "cell"), status.phase, status.tokensPerSecond / 1000,
-                             status.secondsLeft ? formatDuration(*status.secondsLeft) : "-")
-              << std::flush;
-}
-
 Result<void> startRunner(QProcess& runner, const study::StudyFolder& folder, const std::string& runId, int workers) {
     const QString program = ui::runnerProgram();
     if (program.isEmpty())
@@ -88,6 +82,7 @@ Result<void> startRunner(QProcess& runner, const study::StudyFolder& folder, con
 Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& runId, int workers) {
     study::RunFollower follower(folder, runId);
     QProcess runner;
+    PassingLine line;
     for (bool tried = false;;) {
         const bool ours = runner.state() != QProcess::NotRunning; // before the folder: its last words are there then
         CREST_TRY(status, follower.poll());
@@ -105,13 +100,13 @@ Result<void> runAndFollow(const study::StudyFolder& folder, const std::string& r
             continue;
         }
         tried = ours; // what others leave may be taken up again
-        printProgress(status);
+        if (line.isDue())
+            line.show(runProgress(status));
         if (ours)
             runner.waitForFinished(kPollMs);
         else
             QThread::msleep(kPollMs);
     }
-    std::cerr << "\r\033[K";
     return {};
 }
 

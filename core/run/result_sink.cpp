@@ -11,6 +11,10 @@ constexpr auto kSpacePoll = std::chrono::seconds(1);
 
 } // namespace
 
+std::string pausedForRoom(const Error& full) {
+    return "Paused: " + full.text() + " It goes on by itself as soon as results can be written.";
+}
+
 ResultSink::ResultSink(study::JournalWriter& journal, Callbacks callbacks)
     : m_journal(journal)
     , m_callbacks(std::move(callbacks))
@@ -94,8 +98,7 @@ Result<void> ResultSink::store(const std::vector<PendingResult>& group) {
             return stored;
         }
         if (!waited && m_callbacks.waiting)
-            m_callbacks.waiting("Paused: " + stored.error().text() + // says what to do
-                                " It goes on by itself as soon as results can be written.");
+            m_callbacks.waiting(pausedForRoom(stored.error()));
         waited = true;
         std::unique_lock lock(m_mutex);
         if (m_changed.wait_for(lock, kSpacePoll, [&] { return m_giveUp; }))

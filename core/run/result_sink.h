@@ -23,6 +23,9 @@ struct PendingResult {
     study::ResultRow row;
 };
 
+/// What a runner says while it waits for space; the error says what to do.
+std::string pausedForRoom(const Error& full);
+
 class ResultSink {
 public:
     struct Callbacks {

@@ -345,7 +345,7 @@ Result<void> RunSession::waitForRoom(const std::function<Result<void>()>& act) {
         const bool full = !done && done.error().kind == ErrorKind::NoSpace;
         std::unique_lock lock(m_mutex);
         if (full || waited)
-            m_waiting = full ? "Paused: " + done.error().text() : "";
+            m_waiting = full ? pausedForRoom(done.error()) : "";
         if (!full || m_changed.wait_for(lock, kBeat, [&] { return ending(); }))
             return done;
     }

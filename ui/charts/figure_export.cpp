@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/charts/figure_export.h"
 
-#include <cerrno>
 #include <cmath>
 
 #include <QBuffer>
@@ -9,7 +8,6 @@
 #include <QImageWriter>
 #include <QPainter>
 #include <QPdfWriter>
-#include <QSaveFile>
 #include <QSvgGenerator>
 
 #include <fmt/format.h>
@@ -17,6 +15,7 @@
 #include "core/analysis/figure_command.h"
 #include "core/analysis/figure_record.h"
 #include "core/base/version.h"
+#include "core/io/files.h"
 #include "ui/charts/figure_origin.h"
 
 namespace crest::ui {
@@ -258,14 +257,7 @@ Result<QByteArray> pngBytes(const QImage& image, const JobContext& job) {
 }
 
 Result<void> writeFigureFile(const QByteArray& bytes, const QString& path) {
-    QSaveFile file(path);
-    errno = 0;
-    if (file.open(QIODevice::WriteOnly) && file.write(bytes) == bytes.size() && file.commit())
-        return {};
-    const ErrorKind kind = errno == ENOSPC || errno == EDQUOT || file.error() == QFileDevice::ResourceError
-                               ? ErrorKind::NoSpace
-                               : ErrorKind::Io;
-    return fail(kind, "the figure could not be written: " + file.errorString().toStdString(), path.toStdString());
+    return io::writeFileAtomic(path.toStdString(), {bytes.constData(), static_cast<std::size_t>(bytes.size())});
 }
 
 Result<void> exportFigure(const analysis::Figure& figure, const ExportOptions& options, const QString& path) {

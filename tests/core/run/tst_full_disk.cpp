@@ -109,7 +109,8 @@ private Q_SLOTS:
                  }),
                  study::runStateName(status.state));
         if (status.state == study::RunState::Paused)
-            QVERIFY2(status.message.find("full") != std::string::npos, status.message.c_str());
+            QVERIFY2(status.message.find("full") != std::string::npos && status.message.find("It goes on by itself") != std::string::npos,
+                     status.message.c_str());
         else
             QVERIFY2(leave >= 16 * 4096, "it finished on a full disk");
         disk.free();

@@ -2,9 +2,12 @@
 // Every export is parsed back by something else than what wrote it.
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <limits>
 #include <stop_token>
 #include <thread>
+
+#include <sys/resource.h>
 
 #include <QDir>
 #include <QElapsedTimer>
@@ -322,18 +325,25 @@ private Q_SLOTS:
         analysis::Figure figure = test::trialFigure();
         figure.panels[0].curves[2].visible = false;
         figure.panels[3].x.low = 3e6; // a zoom: points left of it are not plotted
+        std::int64_t draws = 0; // from point to point another number
+        for (auto& curve : figure.panels[1].curves)
+            for (auto& point : curve.segments[0]) {
+                point.runs = 3;
+                point.draws = ++draws;
+            }
+        const auto count = [](std::int64_t number) { return number > 0 ? QString::number(number) : QString(); };
         QStringList expected;
         for (std::size_t p = 0; p < figure.panels.size(); ++p)
             for (const auto& curve : figure.panels[p].curves)
                 for (const auto& point : curve.segments[0])
                     if (curve.visible && point.x >= figure.panels[p].x.low)
-                        expected << QStringLiteral("%1|%2|%3|%4|%5|%6")
+                        expected << QStringLiteral("%1|%2|%3|%4|%5|%6|%7|%8")
                                         .arg(p + 1)
                                         .arg(QString::fromStdString(curve.label))
                                         .arg(point.x, 0, 'g', 17)
                                         .arg(point.y, 0, 'g', 17)
                                         .arg(point.low ? QString::number(*point.low, 'g', 17) : QString())
-                                        .arg(point.n > 0 ? QString::number(point.n) : QString());
+                                        .arg(count(point.n), count(point.runs), count(point.draws));
         QStringList found;
         const QStringList lines =
             QString::fromUtf8(read(write(figure, FigureFormat::Csv))).split(u'\n', Qt::SkipEmptyParts);
@@ -342,18 +352,18 @@ private Q_SLOTS:
             if (line.startsWith(u'#'))
                 continue;
             const QStringList fields = csvFields(line);
-            QCOMPARE(fields.size(), 9);
+            QCOMPARE(fields.size(), 11);
             if (!heading) {
                 heading = true;
-                QCOMPARE(line, QStringLiteral("panel,title,role,curve,x,y,low,high,n"));
+                QCOMPARE(line, QStringLiteral("panel,title,role,curve,x,y,low,high,n,runs,draws"));
                 continue;
             }
-            found << QStringLiteral("%1|%2|%3|%4|%5|%6")
+            found << QStringLiteral("%1|%2|%3|%4|%5|%6|%7|%8")
                          .arg(fields[0], fields[3])
                          .arg(fields[4].toDouble(), 0, 'g', 17)
                          .arg(fields[5].toDouble(), 0, 'g', 17)
                          .arg(fields[6].isEmpty() ? QString() : QString::number(fields[6].toDouble(), 'g', 17),
-                              fields[8]);
+                              fields[8], fields[9], fields[10]);
         }
         QCOMPARE(found, expected);
     }
@@ -518,13 +528,13 @@ private Q_SLOTS:
         options.widthMm = 1500;
         QVERIFY(ui::renderFigure(figure, options).error().kind == ErrorKind::OutOfRange);
         const auto lost = ui::exportFigure(figure, {}, m_folder.filePath(QStringLiteral("no/such/folder.pdf")));
-        QVERIFY(!lost && lost.error().kind == ErrorKind::Io);
+        QVERIFY(!lost && lost.error().kind == ErrorKind::NotFound);
         QVERIFY(QString::fromStdString(lost.error().where).endsWith(u"no/such/folder.pdf"));
         QVERIFY(ui::formatFromPath(QStringLiteral("a.JPG")).error().kind == ErrorKind::Unsupported);
         QVERIFY(*ui::formatFromPath(QStringLiteral("a.b.PDF")) == FigureFormat::Pdf);
     }
 
-    void aFailedWriteKeepsTheOldFile() {
+    void aRefusedSettingKeepsTheOldFile() {
         const QString path = write(test::trialFigure(), FigureFormat::Csv);
         const QByteArray before = read(path);
         ui::ExportOptions wrong;
@@ -532,10 +542,25 @@ private Q_SLOTS:
         wrong.widthMm = -1;
         QVERIFY(!ui::exportFigure(test::trialFigure(), wrong, path));
         QCOMPARE(read(path), before);
-        const QDir folder(m_folder.path());
-        for (const QString& name : folder.entryList(QDir::Files))
-            QVERIFY2(!name.contains(QRegularExpression(QStringLiteral("\\.(csv|svg|pdf|png)\\..+"))),
-                     qPrintable(name)); // nothing temporary is left
+    }
+
+    /// The kernel writes a part and refuses the rest, as on a full disk.
+    void aFailedWriteKeepsTheOldFile() {
+        const QString path = write(test::trialFigure(), FigureFormat::Svg);
+        const QByteArray before = read(path);
+        QVERIFY(before.size() > 8000);
+        std::signal(SIGXFSZ, SIG_IGN);
+        rlimit usual{};
+        QCOMPARE(::getrlimit(RLIMIT_FSIZE, &usual), 0);
+        const rlimit small{4096, usual.rlim_max};
+        QCOMPARE(::setrlimit(RLIMIT_FSIZE, &small), 0);
+        const auto written = ui::writeFigureFile(before + "more", path);
+        QCOMPARE(::setrlimit(RLIMIT_FSIZE, &usual), 0);
+        QVERIFY(!written);
+        QVERIFY2(written.error().message.find("grow beyond the size") != std::string::npos, written.error().text().c_str());
+        QVERIFY2(written.error().text().find(path.toStdString()) != std::string::npos, written.error().text().c_str());
+        QCOMPARE(read(path), before);
+        QCOMPARE(QDir(m_folder.path()).entryList({QFileInfo(path).fileName() + u'*'}, QDir::Files | QDir::Hidden).size(), 1); // nothing temporary is left
     }
 
     void aPictureIsGivenUpWhileItIsEncoded() {
