@@ -7,6 +7,11 @@
                                       of float32 tensors by name; prints [{"plus": [...], "minus": [...]}, ...], nats per sequence
   model_reference.py score FOLDER TEXTS.jsonl [STRIDE]
                                       ids by tokenizers, log-likelihood by transformers, one JSON object a line
+  model_reference.py windows FOLDER TEXTS.jsonl COUNT
+                                      ids.json, logits.f32, nats.f32 as above for the checkpoint in FOLDER, of the first windows of
+                                      its context that all texts make in a row, an end token after each: what a probe measures
+  model_reference.py window-losses TEXTS.jsonl COUNT FOLDER [FOLDER ...]
+                                      prints [[...], ...]: of every checkpoint the mean loss of each of those windows
 Weights N(0, 0.3), norm gains 1 + N(0, 0.2): an initialisation of 0.02 hides errors.
 """
 import json
@@ -17,7 +22,7 @@ os.environ["HF_HUB_OFFLINE"] = "1"
 import numpy
 import torch
 from safetensors.torch import load_file
-from transformers import AutoModelForCausalLM, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPTNeoXConfig, GPTNeoXForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import family_cases
 import nanogpt_model
@@ -83,6 +88,10 @@ def sequences(seed, vocab):
     return [generator.integers(0, vocab, size=n).tolist() for n in (33, 33, 9, 64, 2, 33, 17, 65)]
 
 
+def opened(folder):
+    return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+
+
 def losses(model, rows):
     nats, logits = [], []
     with torch.no_grad():
@@ -110,7 +119,7 @@ def make(folder):
         path = os.path.join(folder, name)
         sharded = {"max_shard_size": "60KB"} if name == "llama-mha" else {}
         model.to(dtype).save_pretrained(path, **sharded)
-        model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
+        model = opened(path)
         rows = sequences(index, model.config.vocab_size)
         expect(path, model, rows)
         for step in rewrite:
@@ -129,7 +138,7 @@ def noisy_losses(folder, changes):
         rows = json.load(file)
     out = {}
     for key, sign in (("plus", 1.0), ("minus", -1.0)):
-        model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+        model = opened(folder)
         weights = dict(model.named_parameters())
         with torch.no_grad():
             for name, delta in deltas.items():
@@ -147,7 +156,7 @@ def score(folder, texts, stride=0):
     from tokenizers import Tokenizer
 
     tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    model = opened(folder)
     context, stride = model.config.max_position_embeddings, int(stride)
     for line in open(texts):
         ids = tokenizer.encode(json.loads(line)["text"]).ids
@@ -170,6 +179,25 @@ def score(folder, texts, stride=0):
         print(json.dumps(out))
 
 
+def window_rows(model, folder, texts, count):
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ids = [i for line in open(texts) for i in [*tokenizer.encode(json.loads(line)["text"]), tokenizer.eos_token_id]]
+    inputs = model.config.max_position_embeddings
+    return [ids[begin : begin + inputs + 1] for begin in range(0, int(count) * inputs, inputs)]
+
+
+def windows(folder, texts, count):
+    model = opened(folder)
+    expect(folder, model, window_rows(model, folder, texts, count))
+
+
+def window_losses(texts, count, *folders):
+    models = [(opened(folder), folder) for folder in folders]
+    print(json.dumps([[float(nats.mean()) for nats in losses(model, window_rows(model, folder, texts, count))[1]]
+                      for model, folder in models]))
+
+
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    {"make": make, "noise": noise, "score": score}[sys.argv[1]](*sys.argv[2:])
+    commands = {"make": make, "noise": noise, "score": score, "windows": windows, "window-losses": window_losses}
+    commands[sys.argv[1]](*sys.argv[2:])

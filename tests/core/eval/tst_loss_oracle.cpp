@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logits and losses against transformers, live, on tiny random decoders of many shapes.
+// Logits and losses against transformers, live, on tiny random decoders of many shapes and on the sample's longest trained
+// checkpoint, on windows of its held-out text.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -199,6 +200,7 @@ private Q_SLOTS:
         QVERIFY(m_folder.isValid());
         const auto made = test::makeTinyModels(m_folder.path());
         QVERIFY2(made, made ? "" : made.error().text().c_str());
+        addTheSample();
         at::set_num_threads(1);
     }
 
@@ -410,6 +412,14 @@ private Q_SLOTS:
     }
 
 private:
+    /// One shape more: the checkpoint as it is shipped, in half precision.
+    void addTheSample() {
+        std::filesystem::copy(CREST_SOURCE_DIR "/resources/sample/series/sample-seed1/step015625-tokens64M", pathOf("sample"));
+        const QString folder = m_folder.filePath("sample"), texts = "resources/sample/texts/dictionary.jsonl";
+        const auto asked = test::askPeerOnce({"tests/oracle/model_reference.py",
+                                              {"windows", folder, QStringLiteral(CREST_SOURCE_DIR "/") + texts, "8"}, folder, {texts}});
+        QVERIFY2(asked, asked ? "" : asked.error().text().c_str());
+    }
     std::filesystem::path pathOf(const char* name) const {
         return std::filesystem::path(m_folder.path().toStdString()) / name;
     }

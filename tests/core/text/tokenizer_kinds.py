@@ -19,6 +19,7 @@ import io
 import json
 import os
 import random
+import shutil
 import struct
 import sys
 
@@ -27,6 +28,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import tokenizer_cases as cases
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
 
+SAMPLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..", "resources", "sample", "series", "sample-seed1",
+                      "step015625-tokens64M", "tokenizer.json")
 META = "\u2581"
 BYTES = [f"<0x{b:02X}>" for b in range(256)]
 MORE = ["</s>", "<s>", "<unk>", " </s> ", "<pad>", "[MASK]", "it's", META, META + "a", "<0x0A>", "<0xC3>", "\U0001f468\u200d\U0001f469\u200d\U0001f467",
@@ -210,6 +213,12 @@ def older_files(folder, specials, model_type, more={}, **config):
     return AutoTokenizer.from_pretrained(folder).backend_tokenizer
 
 
+def shipped_files(folder):
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(SAMPLE, folder)
+    return Tokenizer.from_file(SAMPLE)
+
+
 def kinds(folder):
     token = {"lstrip": False, "normalized": True, "rstrip": False, "single_word": False, "__type": "AddedToken"}
     plain = {k: v for k, v in token.items() if k != "__type"}
@@ -226,6 +235,7 @@ def kinds(folder):
                                                added_tokens_decoder={"0": {**plain, "content": "<|endoftext|>", "special": True, "normalized": False},
                                                                      "1200": {**plain, "content": "<both>", "lstrip": True, "rstrip": True, "special": False}},
                                                more={"special_tokens_map.json": lambda n: {"bos_token": "<mask>"}, "added_tokens.json": lambda n: {"foo": n}}),
+        "sample_files": lambda: shipped_files(os.path.join(folder, "sample_files")),
         "llama2": llama2,
         "llama2_trained_merges": lambda: llama2(every_merge=False),
         "llama2_few_bytes": lambda: llama2(byte_tokens=BYTES[:200]),

@@ -87,14 +87,18 @@ private Q_SLOTS:
         rarer("contiguous", "split_contiguous split_contiguous_inverted punctuation_contiguous split_all_contiguous");
         row("vocab.json and merges.txt", "opt_files gpt2_files gpt2_map_files gpt2_list_files");
         row("compiled character map", "precompiled");
+        QTest::newRow("the sample's file as it is shipped") << QStringLiteral("sample_files") << QStringLiteral("10000");
     }
 
     void kinds() {
         QFETCH(QString, kinds);
         QFETCH(QString, strings);
         QTemporaryDir folder;
-        const auto made = crest::test::askPeerOnce({QStringLiteral("tests/core/text/tokenizer_kinds.py"),
-                                             QStringList{folder.path(), strings} + kinds.split(QLatin1Char(' ')), folder.path()});
+        crest::test::PeerQuestion question{QStringLiteral("tests/core/text/tokenizer_kinds.py"),
+                                           QStringList{folder.path(), strings} + kinds.split(QLatin1Char(' ')), folder.path()};
+        if (kinds == QStringLiteral("sample_files"))
+            question.alsoReads << QStringLiteral("resources/sample/series/sample-seed1/step015625-tokens64M/tokenizer.json");
+        const auto made = crest::test::askPeerOnce(question);
         QVERIFY2(made, made ? "" : made.error().text().c_str());
         std::vector<std::string> texts;
         std::string text;
