@@ -35,6 +35,7 @@ struct FigurePoint {
     std::string recipe;              ///< click: settings, seeds, versions, equivalent command
     std::optional<double> xLow = {}, xHigh = {}; ///< the error of x, where that was measured, too (FigurePanel::errorBars)
     std::string label = {};                      ///< beside the point, a word or a number: "0.1"
+    std::int64_t runs = 0, draws = 0;            ///< pretraining runs and draws (seeds) behind it; 0: unknown, or nothing is drawn
 };
 
 enum class CurveColor {
@@ -126,7 +127,8 @@ struct Figure {
 
 /// Exactly what is plotted (visible curves and points in the visible range) as CSV: panel, title, role, curve, x, y,
 /// low, high, n; absent numbers are empty. With a heat map two columns more, value and state; its rows have the curve "map",
-/// and low and high are the band of the value. With error bars three more, x_low, x_high and label. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
+/// and low and high are the band of the value. With error bars three more, x_low, x_high and label. The last
+/// two are runs and draws, of the point. Titles, axes, marks, stage borders, notes and the record (figure_record.h) stand in `#`
 /// lines.
 std::string figureToCsv(const Figure& figure);
 /// A pgfplots picture of the same as a complete document (class standalone) that compiles with plain pdflatex; the

@@ -53,14 +53,24 @@ void appendAbout(std::string& out, const FigurePanel& panel, std::size_t number)
                        "\n";
 }
 
+/// Empty where there is none.
+std::string count(std::int64_t number) {
+    return number > 0 ? std::to_string(number) : std::string();
+}
+
+/// The last columns of a row, and its end.
+std::string behind(const FigurePoint& point) {
+    return fmt::format(",{},{}\n", count(point.runs), count(point.draws));
+}
+
 /// What the colours stand for, and every field in range.
 void appendCells(std::string& out, const FigurePanel& panel, std::size_t number, bool bars) {
     for (const FigureCell& cell : panel.cells)
         if (inRange(panel.x, cell.point.x) && inRange(panel.y, cell.point.y))
             out += fmt::format("{},{},{},map,{},{},{},{},{},{},{}", number, csvField(panel.title), csvField(panel.badge),
                                exact(cell.point.x), exact(cell.point.y), exact(cell.point.low), exact(cell.point.high),
-                               cell.point.n > 0 ? std::to_string(cell.point.n) : "", exact(cell.value), csvField(cell.state)) +
-                   (bars ? ",,,\n" : "\n");
+                               count(cell.point.n), exact(cell.value), csvField(cell.state)) +
+                   (bars ? ",,," : "") + behind(cell.point);
 }
 
 } // namespace
@@ -73,7 +83,7 @@ std::string figureToCsv(const Figure& figure) {
         appendAbout(out, figure.panels[p], p + 1);
     const bool map = std::ranges::any_of(figure.panels, [](const auto& panel) { return !panel.cells.empty(); });
     const bool bars = std::ranges::any_of(figure.panels, &FigurePanel::errorBars);
-    out += fmt::format("panel,title,role,curve,x,y,low,high,n{}{}\n", map ? ",value,state" : "", bars ? ",x_low,x_high,label" : "");
+    out += fmt::format("panel,title,role,curve,x,y,low,high,n{}{},runs,draws\n", map ? ",value,state" : "", bars ? ",x_low,x_high,label" : "");
     for (std::size_t p = 0; p < figure.panels.size(); ++p) {
         const FigurePanel& panel = figure.panels[p];
         appendCells(out, panel, p + 1, bars);
@@ -85,10 +95,11 @@ std::string figureToCsv(const Figure& figure) {
             for (const auto& segment : curve.segments)
                 for (const FigurePoint& point : segment)
                     if (inRange(panel.x, point.x) && inRange(panel.y, point.y))
-                        out += fmt::format("{},{},{},{},{},{}{}{}\n", head, exact(point.x), exact(point.y), exact(point.low),
-                                           exact(point.high), point.n > 0 ? std::to_string(point.n) : "", map ? ",," : "",
+                        out += fmt::format("{},{},{},{},{},{}{}{}", head, exact(point.x), exact(point.y), exact(point.low),
+                                           exact(point.high), count(point.n), map ? ",," : "",
                                            bars ? fmt::format(",{},{},{}", exact(point.xLow), exact(point.xHigh), csvField(point.label))
-                                                : "");
+                                                : "") +
+                               behind(point);
         }
     }
     return out;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -76,15 +75,9 @@ std::size_t lowestBudget(const BudgetTable& table) {
 }
 
 void describeData(Inflection& result, const BudgetTable& table) {
-    const auto fewest = std::numeric_limits<std::int64_t>::max();
-    result.seeds = result.draws = fewest;
-    for (const Budget& budget : table.budgets) {
-        result.seeds = std::min(result.seeds, budget.summary.seeds);
-        result.draws = std::min(result.draws, budget.summary.draws);
-        result.sequences = std::max(result.sequences, budget.summary.sequences);
-    }
-    if (table.budgets.empty())
-        result.seeds = result.draws = 0;
+    result.seeds = countRange(table.budgets, [](const Budget& one) { return one.summary.seeds; });
+    result.draws = countRange(table.budgets, [](const Budget& one) { return one.summary.draws; });
+    result.sequences = countRange(table.budgets, [](const Budget& one) { return one.summary.sequences; });
     result.budgets = static_cast<std::int64_t>(table.budgets.size());
     result.nonFinite = table.nonFinite;
 }
@@ -119,11 +112,11 @@ std::string differenceText(const BudgetTable& table, const PairwiseError& error,
 
 std::string countsText(const Inflection& result, const InflectionOptions& options) {
     const Measure& measure = options.measure;
-    std::string text = fmt::format("{} budgets, {}", result.budgets, counted(result.seeds, "pretraining run"));
+    std::string text = fmt::format("{} budgets, {}", result.budgets, countedRange(result.seeds, "pretraining run"));
     if (!options.draw.empty())
-        text += ", " + counted(result.draws, options.draw.c_str());
-    if (result.sequences > 0)
-        text += fmt::format(", {} {}s", result.sequences, measure.item);
+        text += ", " + countedRange(result.draws, options.draw.c_str());
+    if (result.sequences.most > 0)
+        text += ", " + countedRange(result.sequences, measure.item.c_str());
     if (result.nonFinite > 0)
         text += fmt::format("; {} left out", counted(result.nonFinite, "non-finite value"));
     return text;
@@ -205,7 +198,7 @@ Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
     result.tokens = table.budgets[lowest].tokens;
     result.low = result.bracketLow = table.budgets.front().tokens;
     result.high = result.bracketHigh = table.budgets.back().tokens;
-    if (table.strength != 0 && isDrawn(table) && result.draws < 2)
+    if (table.strength != 0 && isDrawn(table) && result.draws.least < 2)
         return unsupported(result, InflectionVerdict::NoError,
                            fmt::format("one {} at a budget: at least two are needed to know their error", options.draw),
                            options);

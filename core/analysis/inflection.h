@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "core/analysis/count_range.h"
 #include "core/analysis/curves.h"
 #include "core/analysis/measure.h"
 #include "core/base/result.h"
@@ -43,8 +44,9 @@ struct Inflection {
     double bracketLow = 0, bracketHigh = 0;
     double level = 0.95;
     Scope scope = Scope::TheseCheckpoints;
-    std::int64_t budgets = 0, seeds = 0, draws = 0, sequences = 0; ///< seeds, draws: the fewest of any budget
-    std::int64_t nonFinite = 0;                                    ///< values left out
+    std::int64_t budgets = 0;
+    CountRange seeds, draws, sequences; ///< over the budgets
+    std::int64_t nonFinite = 0;         ///< values left out
     double riseNats = 0, riseError = 0; ///< by how much the last budget is worse than the best (the metric's ratio), and
                                         ///< its standard error
     std::string method;                                            ///< one sentence, for hover and caption

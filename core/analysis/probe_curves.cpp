@@ -59,8 +59,8 @@ std::string pointDetail(const study::ProbeKind& kind, const std::string& label, 
                                    content.change ? "change from base" : measure.title,
                                    withUnit(shown.y, measure, content.change, 6));
     if (shown.low && shown.high)
-        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band, measure.item, kind.draw), formatNumber(*shown.low, 5),
-                            formatNumber(*shown.high, 5));
+        text += fmt::format("\n{}: {} to {}", bandKindLabel(point.band, measure.item, base ? "" : kind.draw),
+                            formatNumber(*shown.low, 5), formatNumber(*shown.high, 5));
     if (point.band != BandKind::None && point.standardError > 0)
         text += fmt::format("\nstandard error {}{}", formatNumber(point.standardError, 3),
                             measure.exponential ? " " + measure.unit : "");
@@ -109,6 +109,9 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
         out.high = shownValue(point.high, content);
     }
     out.n = bandCount(point);
+    out.runs = point.seeds;
+    if (curve.strength != 0 && kindOf(results).isDrawn())
+        out.draws = point.draws;
     out.detail = pointDetail(kindOf(results), label, curve, point, out, content);
     out.recipe = pointRecipe(results, curve.task, modificationText(results, curve.strength), point.tokens);
     return out;

@@ -47,6 +47,16 @@ std::vector<const ResultRow*> ResultIndex::rowsOf(std::size_t task) const {
     return rows;
 }
 
+std::int64_t storedCells(const ProbeResults& results) {
+    const ResultIndex index(results);
+    return std::ranges::count_if(results.plan.cells, [&](const study::Cell& cell) {
+        for (std::size_t task = 0; task < cell.keys.size(); ++task)
+            if (!index.row(cell, task))
+                return false;
+        return true;
+    });
+}
+
 const data::MetricValue* metricOfRow(const ResultRow& row, const std::string& metric) {
     const std::vector<data::MetricValue>& metrics = row.outcome.metrics;
     if (metrics.empty())

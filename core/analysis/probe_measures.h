@@ -27,6 +27,9 @@ private:
     std::unordered_map<std::string_view, const study::ResultRow*> m_rows;
 };
 
+/// The cells of the plan with every result stored; the others are still to come, or failed.
+std::int64_t storedCells(const ProbeResults& results);
+
 /// The metric of a row by name, the row's own (the first) where it has none of that name; null for the loss of a text.
 const data::MetricValue* metricOfRow(const study::ResultRow& row, const std::string& metric);
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/analysis/count_range.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_overlays.h"
@@ -22,48 +23,57 @@ namespace {
 
 using study::Role;
 
-/// The kind of band that most points have, and the most runs, draws and sequences behind any of them.
+/// The kind of band that most points have, and what is behind the bands.
 struct BandSummary {
     BandKind kind = BandKind::None;
-    std::int64_t runs = 0, draws = 0, sequences = 0;
+    CountRange runs, draws, sequences;
 };
 
 BandSummary summarizeBands(const std::vector<const Curve*>& curves) {
     std::map<BandKind, int> kinds;
-    BandSummary summary;
+    std::vector<const CurvePoint*> points;
     for (const Curve* curve : curves)
         for (const CurvePoint& point : curve->points)
             if (point.band != BandKind::None) {
                 ++kinds[point.band];
-                summary.runs = std::max(summary.runs, point.seeds);
-                summary.draws = std::max(summary.draws, point.draws);
-                summary.sequences = std::max(summary.sequences, point.sequences);
+                points.push_back(&point);
             }
+    BandSummary summary;
+    summary.runs = countRange(points, &CurvePoint::seeds);
+    summary.draws = countRange(points, &CurvePoint::draws);
+    summary.sequences = countRange(points, &CurvePoint::sequences);
     for (const auto& [kind, count] : kinds)
         if (summary.kind == BandKind::None || count > kinds[summary.kind])
             summary.kind = kind;
     return summary;
 }
 
-/// "95 % CI over 3 pretraining runs, 16 noise draws, 32 sequences": short, since it stands above every panel; the hover
+/// "95 % CI over 3 pretraining runs, 6 to 7 noise draws, 32 sequences": short, since it stands above every panel; the hover
 /// says more. Without a kind: of a base.
 std::string bandText(const BandSummary& band, const study::ProbeKind* kind, const std::string& item) {
     const bool deviation = band.kind == BandKind::SeedSd || band.kind == BandKind::DrawSd;
     const bool runs = band.kind == BandKind::SeedSd || band.kind == BandKind::SeedCi95;
     std::vector<std::string> over;
     if (runs)
-        over.push_back(counted(band.runs, "pretraining run"));
+        over.push_back(countedRange(band.runs, "pretraining run"));
     if (kind && kind->isDrawn() && band.kind != BandKind::SeedSd && band.kind != BandKind::SequenceCi95)
-        over.push_back(drawsText(*kind, band.draws));
-    if (!deviation && band.sequences > 0)
-        over.push_back(counted(band.sequences, item.c_str()));
+        over.push_back(countedRange(band.draws, kind->draw));
+    if (!deviation && band.sequences.most > 0)
+        over.push_back(countedRange(band.sequences, item.c_str()));
     return fmt::format("{} over {}{}", deviation ? "SD" : "95 % CI", fmt::join(over, ", "),
                        runs ? "" : ", for these checkpoints");
 }
 
-/// The base evaluations of other series on the same task, a colour for each.
-Result<void> addOtherSeries(FigurePanel& panel, const ProbeResults& results, const std::string& task,
-                            const Measure& measure, const FigureOptions& options) {
+/// "unfinished: 1199 of 1944 cells"; "" where all are stored.
+std::string unfinishedText(const ProbeResults& results) {
+    const std::int64_t stored = storedCells(results), planned = results.plan.cellCount();
+    return stored == planned ? std::string() : fmt::format("unfinished: {} of {}", stored, counted(planned, "cell"));
+}
+
+/// The base evaluations of other series on the same task, a colour for each; returns what they were drawn from.
+Result<std::vector<StrengthCurves>> addOtherSeries(FigurePanel& panel, const ProbeResults& results, const std::string& task,
+                                                   const Measure& measure, const FigureOptions& options) {
+    std::vector<StrengthCurves> drawn;
     std::size_t number = 0;
     for (const ProbeResults& other : results.others) {
         ++number;
@@ -71,11 +81,15 @@ Result<void> addOtherSeries(FigurePanel& panel, const ProbeResults& results, con
         std::erase_if(some, [&](const Observation& one) { return one.task != task || one.strength != 0; });
         CREST_TRY(curves, buildCurves(some, {options.spread}));
         const CurveLooks looks{"series=" + other.plan.probe.series, other.plan.probe.series, number, 0, true};
-        for (const StrengthCurves& curve : curves)
+        for (const StrengthCurves& curve : curves) {
             panel.curves.push_back(
                 makeFigureCurve(other, curve, {measure, options.x, false}, looks, panel.hiddenNonFinite));
+            drawn.push_back(curve);
+        }
+        if (const std::string unfinished = unfinishedText(other); !curves.empty() && !unfinished.empty())
+            panel.notes.push_back(fmt::format("{}: {}", other.plan.probe.series, unfinished));
     }
-    return {};
+    return drawn;
 }
 
 /// Accuracy by guessing, as a level across the panel.
@@ -99,6 +113,7 @@ Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& i
     panel.title = fmt::format("{}: {}", task.task, change ? "change from base" : measure.title);
     panel.badge = task.role == Role::InDistribution ? "ID" : "OOD";
     std::vector<const StrengthCurves*> sources;
+    std::vector<StrengthCurves> others;
     for (const DrawnCurve& curve : curves) {
         sources.push_back(curve.source);
         if (change && curve.source->strength == 0)
@@ -106,8 +121,12 @@ Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& i
         panel.curves.push_back(makeFigureCurve(results, *curve.source, {measure, input.options.x, change}, curve.looks,
                                                panel.hiddenNonFinite));
     }
-    if (results.plan.probe.strengths.empty())
-        CREST_CHECK(addOtherSeries(panel, results, task.task, measure, input.options));
+    if (results.plan.probe.strengths.empty()) {
+        CREST_TRY(drawn, addOtherSeries(panel, results, task.task, measure, input.options));
+        others = std::move(drawn);
+        for (const StrengthCurves& curve : others)
+            sources.push_back(&curve);
+    }
     if (!change) {
         addChance(panel, index, taskIndex, measure);
         if (xTitle(results, input.options.x) == kTokensTitle)
@@ -163,7 +182,7 @@ std::string addBandNotes(FigurePanel& panel, const std::vector<const StrengthCur
         return ofBase.kind == BandKind::None ? std::string() : bandText(ofBase, nullptr, item);
     if (change && band.kind != BandKind::None)
         panel.notes.push_back("paired with the base");
-    if (!change && ofBase.kind != BandKind::None && ofBase.kind != band.kind)
+    if (!change && ofBase.kind != BandKind::None && (ofBase.kind != band.kind || ofBase.runs != band.runs))
         panel.notes.push_back("base: " + bandText(ofBase, nullptr, item));
     return band.kind == BandKind::None ? std::string() : bandText(band, &kind, item);
 }
@@ -182,10 +201,7 @@ void shareBands(Figure& figure, const std::vector<std::string>& bands) {
 }
 
 bool isComplete(const ProbeResults& results) {
-    std::size_t wanted = 0;
-    for (const study::Cell& cell : results.plan.cells)
-        wanted += cell.keys.size();
-    return results.rows.size() >= wanted;
+    return storedCells(results) == results.plan.cellCount();
 }
 
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
@@ -211,6 +227,8 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
 }
 
 void addCautions(FigurePanel& panel, const ProbeResults& results) {
+    if (const std::string unfinished = unfinishedText(results); !unfinished.empty())
+        panel.notes.push_back(unfinished);
     if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     const auto& checkpoints = results.plan.checkpoints;

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/figure_command.h"
+#include "core/analysis/probe_measures.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
@@ -42,6 +43,14 @@ std::string resultsHash(const std::vector<const ResultRow*>& rows) {
     for (const std::string& line : lines)
         hash.update(line);
     return hash.finishHex();
+}
+
+/// `rows`: rowsOfPlan of the results.
+Json resultsRecord(const ProbeResults& results, const std::vector<const ResultRow*>& rows) {
+    return {{"cells", storedCells(results)},
+            {"planned_cells", results.plan.cellCount()},
+            {"rows", rows.size()},
+            {"sha256", resultsHash(rows)}};
 }
 
 const char* noiseScaleText(study::NoiseScale scale) {
@@ -118,12 +127,10 @@ void addGuests(Json& object, const ProbeResults& results, const FigureOptions& o
         object["metric"] = options.metric;
     for (const study::Overlay& overlay : results.overlays)
         object["overlays"].push_back(overlayRecord(overlay));
-    for (const ProbeResults& other : results.others) {
-        const std::vector<const ResultRow*> rows = rowsOfPlan(other);
+    for (const ProbeResults& other : results.others)
         object["other_series"].push_back({{"series", other.plan.probe.series},
                                           {"run", other.plan.id},
-                                          {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}}});
-    }
+                                          {"results", resultsRecord(other, rowsOfPlan(other))}});
 }
 
 /// Of every kind but noise.
@@ -192,12 +199,10 @@ std::string provenanceWith(const ProbeResults& results, const std::string& figur
     Json object = Json::parse(own, nullptr, false);
     if (siblings.empty() || !object.is_object())
         return own;
-    for (const ProbeResults* one : siblings) {
-        const std::vector<const ResultRow*> rows = rowsOfPlan(*one);
+    for (const ProbeResults* one : siblings)
         object["other_runs"].push_back({{"run", one->plan.id},
                                         {"probe", probeRecord(one->plan.probe)},
-                                        {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}}});
-    }
+                                        {"results", resultsRecord(*one, rowsOfPlan(*one))}});
     return object.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -222,7 +227,7 @@ std::string figureProvenance(const ProbeResults& results, const std::string& fig
                          {"probe", probeRecord(plan.probe)},
                          {"tasks", data},
                          {"checkpoints", weights},
-                         {"results", {{"rows", rows.size()}, {"sha256", resultsHash(rows)}}},
+                         {"results", resultsRecord(results, rows)},
                          {"devices", devices},
                          {"numerics_versions", numerics},
                          {"x", xText(options.x)},

@@ -100,7 +100,11 @@ std::string detailOf(const Dot& dot, const Drawn& drawn, const PanelInput& input
 FigurePoint pointOf(const Dot& dot, const Drawn& drawn, const PanelInput& input) {
     FigurePoint point;
     point.label = dot.label;
-    point.n = drawn.value.trainings;
+    const Estimate& shown = input.change && !dot.isPlain ? drawn.difference : drawn.value;
+    point.n = shown.trainings;
+    point.runs = shown.id.seeds;
+    if (!dot.isBase)
+        point.draws = shown.id.draws;
     point.detail = detailOf(dot, drawn, input);
     const bool chosen = !dot.rates.empty() && dot.source->plan.probe.kind == study::kFineTuning;
     const std::string modification = chosen ? chosenText(*dot.source, fmt::format("learning rate {} (best in ID)", dot.rates))
@@ -108,8 +112,6 @@ FigurePoint pointOf(const Dot& dot, const Drawn& drawn, const PanelInput& input)
     point.recipe = pointRecipe(*dot.source, input.task, modification, input.wanted.budget, "trade-off");
     if (input.change && dot.isPlain)
         return point; // by definition
-    const Estimate& shown = input.change ? drawn.difference : drawn.value;
-    point.n = shown.trainings;
     const auto set = [&](const CurvePoint& from, const Measure& measure, double& at, auto& low, auto& high) {
         at = shownIn(from.mean, measure, input.change);
         if (from.band == BandKind::None || !std::isfinite(from.low) || !std::isfinite(from.high))

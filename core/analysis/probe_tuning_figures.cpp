@@ -85,7 +85,8 @@ FigurePoint choicePoint(const RateChoice& choice, const ProbeResults& results, c
     FigurePoint point;
     point.x = xOf(choice.tokens, results, x);
     point.y = *choice.rate;
-    point.n = choice.seeds;
+    point.n = point.draws = choice.seeds;
+    point.runs = 1;
     point.detail = choiceDetail(choice, envelope);
     point.recipe = pointRecipe(results, envelope.idTasks.front(),
                                chosenText(results, fmt::format("{} {}, best in ID", kindOf(results).strength,
@@ -143,7 +144,7 @@ FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQ
         FigurePoint point;
         point.x = xOf(tokens, results, x);
         point.y = std::exp(summary.mean);
-        point.n = summary.n;
+        point.n = point.runs = summary.n;
         if (summary.n > 1) {
             const Interval interval = studentInterval(summary.mean, summary.se, static_cast<double>(summary.n - 1));
             point.low = std::exp(interval.low);

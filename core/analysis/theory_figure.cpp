@@ -272,7 +272,7 @@ FigurePanel noisePanel(const TheoryState& state, const TheoryEstimates& estimate
                 FigurePoint& dot = curve.segments.back().back();
                 dot.low = value - half;
                 dot.high = value + half;
-                dot.n = mean.draws;
+                dot.n = dot.draws = mean.draws;
             }
         panel.curves.push_back(std::move(curve));
         if (!change)

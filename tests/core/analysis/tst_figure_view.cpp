@@ -284,16 +284,17 @@ private Q_SLOTS:
         std::vector<FigurePoint> points{at(1, 0.1), at(2, 1.0 / 3), at(9, 9)};
         points[1].low = 0.25;
         points[1].high = 0.5;
-        points[1].n = 12;
+        points[1].n = points[1].draws = 12;
+        points[1].runs = 3;
         figure.panels = {panelOf({points}, 0, 5, 0, 5)};
         figure.panels[0].title = "loss, \"held-out\"";
         figure.panels[0].badge = "ID";
         figure.panels[0].marks = {{"a", 2, 1, 3, "2 (1 to 3)"}};
         const std::string csv = figureToCsv(figure);
         const std::string rows = csv.substr(csv.find("panel,title"));
-        QCOMPARE(rows, std::string("panel,title,role,curve,x,y,low,high,n\n"
-                                   "1,\"loss, \"\"held-out\"\"\",ID,curve a,1,0.1,,,\n"
-                                   "1,\"loss, \"\"held-out\"\"\",ID,curve a,2,0.3333333333333333,0.25,0.5,12\n"));
+        QCOMPARE(rows, std::string("panel,title,role,curve,x,y,low,high,n,runs,draws\n"
+                                   "1,\"loss, \"\"held-out\"\"\",ID,curve a,1,0.1,,,,,\n"
+                                   "1,\"loss, \"\"held-out\"\"\",ID,curve a,2,0.3333333333333333,0.25,0.5,12,3,12\n"));
         QVERIFY(csv.find("# panel 1: mark on curve a: x 2, from 1 to 3: 2 (1 to 3)\n") != std::string::npos);
         const auto text = recordFromText(csv, "f.csv");
         QVERIFY(text);

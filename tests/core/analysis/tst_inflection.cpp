@@ -54,7 +54,7 @@ private Q_SLOTS:
         QVERIFY(found->verdict == InflectionVerdict::Supported && found->scope == Scope::Budgets);
         QVERIFY(found->tokens == 4e6 && found->low == 4e6 && found->high == 4e6);
         QVERIFY(found->bracketLow == 2e6 && found->bracketHigh == 8e6);
-        QCOMPARE(found->seeds, 3);
+        QCOMPARE(found->seeds, (CountRange{3, 3}));
         QVERIFY(close(found->riseNats, 2));
         // Every budget has variance 0.05^2, its mean a third of that.
         QVERIFY(close(found->riseError, std::sqrt(2 * 0.0025 / 3)));
@@ -99,7 +99,7 @@ private Q_SLOTS:
         const auto found = findInflection(unpairedDraws({5, 4, 3, 4, 5}, 0.02));
         QVERIFY(found->supported);
         QVERIFY(found->scope == Scope::TheseCheckpoints);
-        QCOMPARE(found->draws, 3);
+        QCOMPARE(found->draws, (CountRange{3, 3}));
         QVERIFY(found->method.find("pretraining runs") == std::string::npos);
         QCOMPARE(scopeLabel(found->scope), std::string("for these checkpoints"));
     }
@@ -146,7 +146,7 @@ private Q_SLOTS:
         }
         const auto found = findInflection(cells);
         QVERIFY(found->supported);
-        QCOMPARE(found->sequences, 16);
+        QCOMPARE(found->sequences, (CountRange{16, 16}));
         // Neighbours differ by 1 (or 2) -+ 0.2; budgets two apart move together. Last and lowest are two apart: no
         // error in the pair.
         QVERIFY(close(found->riseError, 0, 1e-6));
@@ -200,7 +200,7 @@ private Q_SLOTS:
         std::erase_if(cells, [](const Observation& one) { return one.tokens == 4e6 && one.pretrainSeed != 1; });
         const auto found = findInflection(cells);
         QVERIFY(found->scope == Scope::Budgets);
-        QCOMPARE(found->seeds, 1);
+        QCOMPARE(found->seeds, (CountRange{1, 3}));
         // Lowest budget: variance 0.0025 of one run; last: a third of it.
         QVERIFY(close(found->riseError, std::sqrt(0.0025 + 0.0025 / 3)));
     }

@@ -30,6 +30,12 @@ struct Budget {
     std::vector<double> draws; ///< at each strength the same, plus the strength's number
 };
 
+/// A TeX export without the record in its first line.
+std::string texBelowRecord(const Figure& figure) {
+    const std::string tex = figureToTex(figure, 174);
+    return tex.substr(tex.find('\n'));
+}
+
 /// A probe on one series with two tasks, the out-of-distribution one named first. Task "far" has the losses of "near"
 /// plus 1.
 ProbeResults resultsOf(const std::vector<Budget>& budgets, const std::vector<double>& strengths = {0.1}) {
@@ -156,6 +162,65 @@ private Q_SLOTS:
         const FigurePoint& point = figure.panels[0].curves[1].segments[0][0];
         QVERIFY(near(*point.high - point.y, 0.1 * std::sqrt(2.0)));
         QCOMPARE(figure.keys[0].text, std::string("SD over 2 noise draws, for these checkpoints"));
+    }
+
+    /// Where points have unequal counts, nothing claims the most for all.
+    void unevenDrawsAreSaid() {
+        const std::vector<double> seven{3, 3.1, 3.2, 3.3, 3.4, 3.5, 3.6}, six{3, 3.1, 3.2, 3.3, 3.4, 3.5};
+        const ProbeResults results = resultsOf({{1000, -1, 2, seven}, {2000, -1, 2, six}, {4000, -1, 2, six}, {8000, -1, 2, six}});
+        const auto rows = inflectionTable(results);
+        QVERIFY(rows.has_value());
+        QVERIFY(rows->front().inflection.evidence.ends_with("4 budgets, 1 pretraining run, 6 to 7 noise draws"));
+        const Figure figure = figureOf(results, {}, *rows);
+        const std::string legend = "95 % CI over 6 to 7 noise draws, for these checkpoints";
+        QCOMPARE(figure.keys, (std::vector<FigureKey>{{FigureKey::Symbol::Band, legend}}));
+        const std::string csv = figureToCsv(figure);
+        QVERIFY(csv.find("# band: " + legend + "\n") != std::string::npos);
+        QVERIFY(texBelowRecord(figure).find("6 to 7 noise draws") != std::string::npos);
+        QStringList counts; // of the first panel: runs and draws
+        for (const QString& line : QString::fromStdString(csv).split(u'\n'))
+            if (line.startsWith(QStringLiteral("1,")))
+                counts << line.section(u',', 9);
+        QCOMPARE(counts.join(u' '), QStringLiteral("1, 1, 1, 1, 1,7 1,6 1,6 1,6")); // of a base nothing is drawn
+    }
+
+    void unevenRunsAreSaid() {
+        ProbeResults results = resultsOf({{1000, 1, 2.0, {2.5, 2.6}}, {1000, 2, 2.2, {2.7, 2.9}}, {1000, 3, 2.1, {2.6, 2.7}},
+                                          {2000, 1, 2.0, {2.5, 2.6}}, {2000, 2, 2.2, {2.7, 2.9}}, {2000, 3, 2.1, {2.6, 2.7}}});
+        QVERIFY(figureOf(results).panels[0].notes.empty()); // base and modified: three runs
+        std::erase_if(results.rows, [](const auto& row) { return row.key.starts_with("5/") && row.strength != 0; });
+        const Figure figure = figureOf(results);
+        QCOMPARE(figure.keys[0].text, std::string("95 % CI over 2 to 3 pretraining runs, 2 noise draws"));
+        QVERIFY(says(figure.panels[0].notes, "base: 95 % CI over 3 pretraining runs"));
+    }
+
+    void ofABaseNothingIsDrawn() {
+        const Figure figure = figureOf(resultsOf({{1000, 1, 2.0, {2.5, 2.5}}, {1000, 2, 3.0, {3.7, 3.7}}}));
+        const auto detail = [&](std::size_t curve) { return figure.panels[0].curves.at(curve).segments.at(0).at(0).detail; };
+        QVERIFY2(detail(0).find("95 % CI over pretraining seeds and sequences: ") != std::string::npos, detail(0).c_str());
+        QVERIFY2(detail(0).find("draw") == std::string::npos, detail(0).c_str());
+        QVERIFY2(detail(1).find("95 % CI over pretraining seeds, noise draws and sequences: ") != std::string::npos, detail(1).c_str());
+    }
+
+    void cellsThatAreMissingAreSaid() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {2000, -1, 2, {3, 4}}}); // 2 x (base + 2 draws)
+        const auto stored = [&](const char* what) {
+            return parseJson(figureOf(results).provenance, "record").value_or(Json::object())["results"][what].dump();
+        };
+        for (const FigurePanel& panel : figureOf(results).panels)
+            QVERIFY(!says(panel.notes, "unfinished"));
+        QCOMPARE(stored("cells"), std::string("6"));
+        results.rows.pop_back(); // a cell of two tasks lacks one of them
+        results.rows.push_back(results.rows.front()); // what two journals hold, and rows of others, do not take its place
+        results.rows.push_back(results.rows.front());
+        results.rows.back().key = "of another run";
+        const Figure figure = figureOf(results);
+        for (const FigurePanel& panel : figure.panels)
+            QCOMPARE(std::ranges::count(panel.notes, std::string("unfinished: 5 of 6 cells")), 1);
+        QVERIFY(figureToCsv(figure).find("# panel 1: note: unfinished: 5 of 6 cells\n") != std::string::npos);
+        QVERIFY(texBelowRecord(figure).find("unfinished: 5 of 6 cells") != std::string::npos);
+        QCOMPARE(stored("cells"), std::string("5"));
+        QCOMPARE(stored("planned_cells"), std::string("6"));
     }
 
     void changeIsPairedWithTheSameCheckpoint() {

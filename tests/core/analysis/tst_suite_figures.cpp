@@ -256,6 +256,9 @@ private Q_SLOTS:
         FigureOptions change;
         change.y = YQuantity::Both; // nothing was changed: values alone
         QCOMPARE(figureOf(results, change).panels.size(), 1u);
+        QVERIFY(figure.panels[0].notes.empty());
+        results.others[0].rows.pop_back();
+        QCOMPARE(figureOf(results).panels[0].notes, std::vector<std::string>{"second: unfinished: 1 of 2 cells"});
     }
 
     void pointsOfOthersStandOverTheirTask() {

@@ -309,7 +309,7 @@ private Q_SLOTS:
     void throughCsvTexAndRecord() {
         const Figure figure = fixedAt(wholeStudy());
         const std::string csv = figureToCsv(figure);
-        QVERIFY(csv.find("\npanel,title,role,curve,x,y,low,high,n,x_low,x_high,label\n") != std::string::npos);
+        QVERIFY(csv.find("\npanel,title,role,curve,x,y,low,high,n,x_low,x_high,label,runs,draws\n") != std::string::npos);
         int rows = 0, labelled = 0;
         for (const QString& line : QString::fromStdString(csv).split(u'\n', Qt::SkipEmptyParts)) {
             if (line.startsWith(u'#') || line.startsWith(QStringLiteral("panel,")))
@@ -318,10 +318,12 @@ private Q_SLOTS:
             if (!line.startsWith(QStringLiteral("1,")) || !line.contains(QStringLiteral(",L2 to the start,")))
                 continue;
             const QStringList parts = line.split(u',');
-            QCOMPARE(parts.size(), 13); // the title has a comma, and so is quoted
+            QCOMPARE(parts.size(), 15); // the title has a comma, and so is quoted
             const FigurePoint point = pointsOf(figure.panels[0], "l2").at(static_cast<std::size_t>(labelled++));
             QVERIFY(parts[5].toDouble() == point.x && parts[6].toDouble() == point.y && parts[10].toDouble() == *point.xLow);
             QCOMPARE(parts[12].toStdString(), point.label);
+            QCOMPARE(parts[13], QStringLiteral("2")); // pretraining runs, each
+            QCOMPARE(parts[14], QStringLiteral("3")); // with three seeds
         }
         QCOMPARE(labelled, 2);
         QCOMPARE(rows, 2 * 9); // base, plain, one smaller rate, 2 pulls, replay, 3 shares; for two tasks

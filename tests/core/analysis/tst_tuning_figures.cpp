@@ -280,13 +280,13 @@ private Q_SLOTS:
         });
         Figure figure = test::figureOf("rate-map", results, showing(YQuantity::Change));
         const QStringList lines = QString::fromStdString(figureToCsv(figure)).split(u'\n', Qt::SkipEmptyParts);
-        QVERIFY(lines.contains(QStringLiteral("panel,title,role,curve,x,y,low,high,n,value,state")));
+        QVERIFY(lines.contains(QStringLiteral("panel,title,role,curve,x,y,low,high,n,value,state,runs,draws")));
         int fields = 0, empty = 0, rows = 0;
         for (const QString& line : lines) {
             if (line.startsWith(u'#') || line.startsWith(QStringLiteral("panel,")))
                 continue;
             const QStringList parts = line.split(u',');
-            QCOMPARE(parts.size(), 11);
+            QCOMPARE(parts.size(), 13);
             rows += parts[0] == QStringLiteral("2");
             if (parts[0] != QStringLiteral("2") || parts[3] != QStringLiteral("map"))
                 continue;
