@@ -32,13 +32,18 @@ bool isUsable(const series::Checkpoint& checkpoint) {
     return checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
 }
 
+constexpr std::size_t kNamedSeries = 10; ///< of those to choose from, so that the sentence stays readable
+
 std::string listed(const std::vector<series::Series>& all) {
-    std::string text;
+    std::vector<std::string> named;
     for (const series::Series& one : all)
-        text += fmt::format("\n  {}  ({} in {})", one.name,
-                            counted(static_cast<std::int64_t>(one.checkpoints.size()), "checkpoint"),
-                            one.path.string());
-    return text;
+        if (named.size() < kNamedSeries)
+            named.push_back(fmt::format("{} ({} in {})", one.name,
+                                        counted(static_cast<std::int64_t>(one.checkpoints.size()), "checkpoint"),
+                                        one.path.string()));
+    if (all.size() > named.size())
+        named.push_back(fmt::format("and {} more", all.size() - named.size()));
+    return fmt::format("{}", fmt::join(named, "; "));
 }
 
 void printIssues(const std::vector<series::ScanIssue>& issues) {
@@ -65,13 +70,13 @@ Result<series::Series> findSeries(const std::string& path, const std::string& na
         const std::string known = listed(usable);
         std::erase_if(usable, [&](const series::Series& one) { return one.name != name; });
         if (usable.empty())
-            return fail(ErrorKind::NotFound, fmt::format("There is no series \"{}\" below this folder:{}", name, known),
-                        path);
+            return fail(ErrorKind::NotFound,
+                        fmt::format("There is no series \"{}\" below this folder; there are: {}", name, known), path);
     }
     if (usable.size() > 1)
         return fail(ErrorKind::OutOfRange,
                     "There are several series below this folder; choose one with --series-name or, where two have one "
-                    "name, by its own folder:" +
+                    "name, by its own folder: " +
                         listed(usable),
                     path);
     return std::move(usable.front());

@@ -243,6 +243,23 @@ private Q_SLOTS:
         QCOMPARE(rest.lines[0].at("cells").get<int>(), 2 * 4);
     }
 
+    void manySeriesAreOneShortLine() {
+        const fs::path many = m_folder / "many";
+        for (int i = 0; i < 13; ++i) {
+            const std::string name = fmt::format("series{:02}", i);
+            makeOne(many / (name + "-step100"), name, 1000);
+        }
+        QStringList arguments = probe(m_folder / "of many", QStringLiteral("0.1"), texts());
+        arguments[arguments.indexOf(QStringLiteral("--series")) + 1] = pathOf(many);
+        const Ended which = crestRun(arguments);
+        QCOMPARE(which.code, 1);
+        QCOMPARE(which.err.count('\n'), qsizetype{1});
+        QVERIFY2(!which.err.contains("\\n"), which.err.constData());
+        QVERIFY2(which.err.contains("series00 (1 checkpoint in ") && which.err.contains("; series09 (1 checkpoint in "),
+                 which.err.constData());
+        QVERIFY2(which.err.endsWith("; and 3 more\n") && !which.err.contains("series10"), which.err.constData());
+    }
+
     void workTakesUpWhatIsQueued() {
         const fs::path path = m_folder / "queued";
         QCOMPARE(crestRun(probe(path, QStringLiteral("0.1"), texts())).code, 0);
