@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "core/analysis/probe_measures.h"
 
@@ -37,7 +38,27 @@ bool sameItems(const study::ResultRow& a, const study::ResultRow& b) {
            a.outcome.details.itemRequests == b.outcome.details.itemRequests;
 }
 
-/// Fills the columns in order of tokens; says which row describes the items.
+/// Checkpoints that a table shows: those with a place on the token axis, and those without a token count, which need none to
+/// be read beside the others. Of copies with the same content, the first.
+std::vector<char> tableCheckpoints(const study::Plan& plan) {
+    std::vector<char> shown = chooseCheckpoints(plan).counted;
+    std::set<std::string> contents;
+    for (std::size_t i = 0; i < shown.size(); ++i)
+        if (shown[i])
+            contents.insert(plan.checkpoints[i].weights);
+    for (std::size_t i = 0; i < shown.size(); ++i)
+        if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; !one.tokens)
+            shown[i] = contents.insert(one.weights).second;
+    return shown;
+}
+
+/// Those without tokens, then those without a step, come last.
+std::pair<std::int64_t, std::int64_t> orderOf(const ItemColumn& column) {
+    constexpr std::int64_t kLast = std::numeric_limits<std::int64_t>::max();
+    return {column.checkpoint.tokens.value_or(kLast), column.checkpoint.step.value_or(kLast)};
+}
+
+/// Fills the columns in their order; says which row describes the items.
 class Collector {
 public:
     Collector(const study::Plan& plan, std::size_t task, const RowLookup& lookup, const ItemTableOptions& options)
@@ -47,10 +68,10 @@ public:
         , m_options(options) {}
 
     RowPointer collect(ItemTable& table) {
-        const std::vector<char> counted = chooseCheckpoints(m_plan).counted;
+        const std::vector<char> shown = tableCheckpoints(m_plan);
         std::set<std::int64_t> seeds;
-        for (std::size_t c = 0; c < counted.size(); ++c)
-            if (counted[c] && m_plan.checkpoints[c].pretrainSeed)
+        for (std::size_t c = 0; c < shown.size(); ++c)
+            if (shown[c] && m_plan.checkpoints[c].pretrainSeed)
                 seeds.insert(*m_plan.checkpoints[c].pretrainSeed);
         table.pretrainSeeds.assign(seeds.begin(), seeds.end());
         if (!table.pretrainSeeds.empty())
@@ -58,16 +79,15 @@ public:
                                                                                        : table.pretrainSeeds.front();
         std::map<int, ItemColumn> columns; // by checkpoint of the plan
         for (const study::Cell& cell : m_plan.cells)
-            if (counted[static_cast<std::size_t>(cell.checkpoint)] && isOfRun(cell.checkpoint))
+            if (shown[static_cast<std::size_t>(cell.checkpoint)] && isOfRun(cell.checkpoint))
                 addCell(cell, columns[cell.checkpoint]);
         for (auto& [checkpoint, column] : columns) {
             const study::PlannedCheckpoint& planned = m_plan.checkpoints[static_cast<std::size_t>(checkpoint)];
-            column.checkpoint = planned.name;
-            column.tokens = static_cast<double>(*planned.tokens);
+            column.checkpoint = {planned.name, planned.tokens, planned.step};
             column.pretrainSeed = planned.pretrainSeed.value_or(-1);
             table.columns.push_back(std::move(column));
         }
-        std::ranges::stable_sort(table.columns, {}, &ItemColumn::tokens);
+        std::ranges::stable_sort(table.columns, {}, orderOf);
         return m_first;
     }
 

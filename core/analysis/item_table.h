@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/measure.h"
 #include "core/base/result.h"
 #include "core/study/types.h"
@@ -22,14 +23,13 @@ using RowLookup = std::function<RowPointer(const std::string& key)>;
 
 /// One checkpoint of the table.
 struct ItemColumn {
-    std::string checkpoint;
-    double tokens = 0;
+    CheckpointPlace checkpoint;
     std::int64_t pretrainSeed = -1; ///< -1: not recorded
     RowPointer base;                ///< null where it is not stored
     std::vector<RowPointer> modified; ///< one for each draw at the chosen strength
 };
 
-/// Right and wrong along the checkpoints, in order of tokens.
+/// Right and wrong along the checkpoints, in their order.
 struct ItemHistory {
     int learned = -1;   ///< the first column from which the item stays right up to the last one; -1: not so
     int forgotten = -1; ///< where the last column is wrong and an earlier one was right: the first one of the last wrong
@@ -44,7 +44,7 @@ struct ItemTable {
     Measure measure;                  ///< without a name where the task has no metric (texts that are kept as they are)
     std::vector<std::string> metrics; ///< that the rows have
     double strength = 0;              ///< what `modified` is of; 0: nothing
-    std::vector<ItemColumn> columns;  ///< ascending in tokens, all of one pretraining run
+    std::vector<ItemColumn> columns;  ///< by tokens (then step, then as planned), of one pretraining run
     std::vector<std::int64_t> pretrainSeeds; ///< that the plan has, ascending; empty where none is recorded
     std::vector<std::int32_t> documents, gold, requests; ///< by item: row of the data, right choice (-1: none), requests
     std::vector<std::int64_t> firstRequest;              ///< by item: where its requests begin in a row's arrays

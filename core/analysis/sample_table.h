@@ -12,7 +12,7 @@ namespace crest::analysis {
 struct SampleTable {
     std::string task;
     double strength = 0;
-    std::vector<ItemColumn> columns; ///< ascending in tokens, all of one pretraining run; those with text only
+    std::vector<ItemColumn> columns; ///< as of an ItemTable; those with text only
     std::vector<std::int64_t> pretrainSeeds;
     std::vector<std::int32_t> documents; ///< by prompt: row of the data
     std::vector<std::string> texts;      ///< [prompt * columns + column]

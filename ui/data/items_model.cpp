@@ -207,8 +207,8 @@ int ItemsModel::columnCount(const QModelIndex& parent) const {
 QVariant ItemsModel::fixedText(int item, int column) const {
     const ItemTable& all = *table();
     const analysis::ItemHistory* one = history(item);
-    const auto tokensAt = [&](int at) {
-        return at < 0 ? QString() : toQString(formatTokens(all.columns[static_cast<std::size_t>(at)].tokens));
+    const auto placeAt = [&](int at) {
+        return at < 0 ? QString() : toQString(placeHeading(all.columns[static_cast<std::size_t>(at)].checkpoint));
     };
     switch (column) {
     case Item:
@@ -216,9 +216,9 @@ QVariant ItemsModel::fixedText(int item, int column) const {
     case Question:
         return item < m_questions.size() ? m_questions[item].simplified() : QString();
     case Learned:
-        return one ? tokensAt(one->learned) : QString();
+        return one ? placeAt(one->learned) : QString();
     case Forgotten:
-        return one ? tokensAt(one->forgotten) : QString();
+        return one ? placeAt(one->forgotten) : QString();
     case Flips:
         return one ? QString::number(one->flips) : QString();
     default:
@@ -250,9 +250,9 @@ QString ItemsModel::cellTip(int item, int checkpoint) const {
     const ItemTable& all = *table();
     const auto index = static_cast<std::size_t>(item);
     const std::size_t at = all.at(index, static_cast<std::size_t>(checkpoint));
-    QString text = tr("Item %1 at %2 tokens: %3")
+    QString text = tr("Item %1 at %2: %3")
                        .arg(all.documents[index])
-                       .arg(toQString(formatTokens(all.columns[static_cast<std::size_t>(checkpoint)].tokens)),
+                       .arg(toQString(placeText(all.columns[static_cast<std::size_t>(checkpoint)].checkpoint)),
                             itemStateText(state(item, checkpoint)));
     const int answer = all.modified.empty() ? all.baseAnswers[at] : all.modifiedAnswers[at];
     if (answer >= 0)
@@ -302,9 +302,9 @@ QVariant ItemsModel::headerData(int section, Qt::Orientation orientation, int ro
     if (section >= FixedColumns) {
         const analysis::ItemColumn& column = table()->columns[static_cast<std::size_t>(checkpointAt(section))];
         if (role == Qt::DisplayRole)
-            return toQString(formatTokens(column.tokens));
+            return toQString(placeHeading(column.checkpoint));
         if (role == Qt::ToolTipRole)
-            return toQString(column.checkpoint);
+            return toQString(column.checkpoint.name);
         return role == Qt::TextAlignmentRole ? QVariant(static_cast<int>(Qt::AlignCenter)) : QVariant();
     }
     static const char* const kTitles[] = {QT_TR_NOOP("Item"), QT_TR_NOOP("Question"), QT_TR_NOOP("Learned"),

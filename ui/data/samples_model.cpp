@@ -4,7 +4,6 @@
 #include <QGuiApplication>
 #include <QPalette>
 
-#include "core/base/units.h"
 #include "ui/data/format.h"
 
 namespace crest::ui {
@@ -47,7 +46,7 @@ QString SamplesModel::prompt(int row) const {
 QString SamplesModel::checkpointText(int checkpoint) const {
     if (!table() || checkpoint < 0 || checkpoint >= static_cast<int>(table()->columns.size()))
         return {};
-    return toQString(formatTokens(table()->columns[static_cast<std::size_t>(checkpoint)].tokens));
+    return toQString(placeHeading(table()->columns[static_cast<std::size_t>(checkpoint)].checkpoint));
 }
 
 int SamplesModel::rowCount(const QModelIndex& parent) const {
@@ -85,7 +84,7 @@ QVariant SamplesModel::headerData(int section, Qt::Orientation orientation, int 
     if (role == Qt::DisplayRole)
         return section == Prompt ? tr("Prompt") : checkpointText(checkpointAt(section));
     if (role == Qt::ToolTipRole && section != Prompt)
-        return toQString(table()->columns[static_cast<std::size_t>(checkpointAt(section))].checkpoint);
+        return toQString(table()->columns[static_cast<std::size_t>(checkpointAt(section))].checkpoint.name);
     return {};
 }
 

@@ -131,9 +131,9 @@ QString itemDetailHtml(const analysis::ItemTable& table, int item, int checkpoin
     const Sides sides = sidesOf(table, item, checkpoint);
     if (checkpoint >= 0)
         html += QStringLiteral("<p style=\"margin-bottom:2px\"><b>%1</b></p>")
-                    .arg(QObject::tr("At %1 tokens (%2)")
-                             .arg(toQString(formatTokens(table.columns[static_cast<std::size_t>(checkpoint)].tokens)),
-                                  toQString(table.columns[static_cast<std::size_t>(checkpoint)].checkpoint)
+                    .arg(QObject::tr("At %1 (%2)")
+                             .arg(toQString(placeText(table.columns[static_cast<std::size_t>(checkpoint)].checkpoint)),
+                                  toQString(table.columns[static_cast<std::size_t>(checkpoint)].checkpoint.name)
                                       .toHtmlEscaped()));
     if (checkpoint >= 0 && table.requests[index] > 0)
         html += requestsTable(table, item, sides, one);

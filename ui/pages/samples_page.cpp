@@ -13,7 +13,6 @@
 #include <QToolButton>
 #include <QVBoxLayout>
 
-#include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
 #include "ui/window/flow_layout.h"
@@ -56,7 +55,7 @@ QString samplesHtml(const analysis::SampleTable& table, int row, const QString& 
                                             : toQString(text).toHtmlEscaped();
         html += QStringLiteral("<tr><td align=\"right\" valign=\"top\" width=\"64\"><b>%1</b></td>"
                                "<td style=\"white-space:pre-wrap\">%2</td></tr>")
-                    .arg(toQString(formatTokens(table.columns[c].tokens)),
+                    .arg(toQString(placeHeading(table.columns[c].checkpoint)),
                          text.empty() ? QStringLiteral("<span style=\"color:%1\">%2</span>")
                                             .arg(colors.muted, QObject::tr("nothing written"))
                                       : shown);

@@ -92,7 +92,7 @@ private Q_SLOTS:
         const auto table = makeItemTable(f.plan, f.lookup, {"arc", "", 0, {}});
         QVERIFY2(table.has_value(), table ? "" : table.error().text().c_str());
         QCOMPARE(table->columns.size(), 2u);
-        QCOMPARE(table->columns[0].tokens, 1000.0);
+        QVERIFY(table->columns[0].checkpoint.tokens == 1000);
         QCOMPARE(table->documents, (std::vector<std::int32_t>{0, 1, 4}));
         QCOMPARE(table->firstRequest, (std::vector<std::int64_t>{0, 2, 5}));
         QCOMPARE(table->baseAnswers[table->at(0, 0)], std::int16_t{1});
@@ -101,6 +101,40 @@ private Q_SLOTS:
         QCOMPARE(table->baseHistories[0].learned, 1);
         QCOMPARE(table->baseHistories[2].learned, -1);
         QVERIFY(table->modified.empty());
+    }
+
+    /// A Trainer run of which nobody said the tokens per step: steps give the order, and what has neither comes last.
+    void withoutTokenCounts() {
+        Fixture f;
+        const auto add = [&](const std::string& name, std::optional<std::int64_t> tokens, std::optional<std::int64_t> step) {
+            study::PlannedCheckpoint& one = f.plan.checkpoints.emplace_back();
+            one.name = one.weights = name;
+            one.tokens = tokens;
+            one.step = step;
+            f.add(static_cast<int>(f.plan.checkpoints.size()) - 1, 0, 0, answers({1, 1, 1}, {1, 2, 3, 2, 1, 4, 3}));
+        };
+        add("final", {}, {});
+        add("checkpoint-1000", {}, 1000);
+        add("checkpoint-500", {}, 500);
+        add("measured", 2000, 9000);
+        add("a copy", {}, 2000);
+        f.plan.checkpoints.back().weights = "checkpoint-500";
+        const auto table = makeItemTable(f.plan, f.lookup, {"arc", "", 0, {}});
+        QVERIFY2(table.has_value(), table ? "" : table.error().text().c_str());
+        QStringList headings, places;
+        for (const ItemColumn& column : table->columns) {
+            headings << QString::fromStdString(placeHeading(column.checkpoint));
+            places << QString::fromStdString(placeText(column.checkpoint));
+        }
+        QCOMPARE(headings, QStringList({"2k", "step 500", "step 1,000", "final"}));
+        QCOMPARE(places, QStringList({"2k tokens", "step 500", "step 1,000", "final"}));
+    }
+
+    void stepsInWords() {
+        QCOMPARE(stepText(0), std::string("step 0"));
+        QCOMPARE(stepText(999), std::string("step 999"));
+        QCOMPARE(stepText(143000), std::string("step 143,000"));
+        QCOMPARE(stepText(1234567), std::string("step 1,234,567"));
     }
 
     void drawsAreSharedOut() {

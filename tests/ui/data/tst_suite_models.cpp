@@ -34,8 +34,7 @@ std::shared_ptr<ItemsView> viewOf(const std::vector<std::vector<float>>& items,
     table.strength = modified.empty() ? 0 : 0.1;
     for (std::size_t c = 0; c < items.front().size(); ++c) {
         analysis::ItemColumn column;
-        column.checkpoint = "step" + std::to_string(c);
-        column.tokens = 1e6 * std::pow(2.0, static_cast<double>(c));
+        column.checkpoint = {"step" + std::to_string(c), std::int64_t{1'000'000} << c, {}};
         if (!modified.empty())
             column.modified.assign(4, std::make_shared<const study::ResultRow>());
         table.columns.push_back(column);
@@ -185,10 +184,10 @@ private Q_SLOTS:
         analysis::SampleTable table;
         table.task = "prompts";
         table.documents = {0, 2};
-        for (const double tokens : {1e6, 2e6}) {
+        for (const std::int64_t tokens : {1'000'000, 2'000'000}) {
             analysis::ItemColumn column;
-            column.checkpoint = "step";
-            column.tokens = tokens;
+            column.checkpoint.name = "step";
+            column.checkpoint.tokens = tokens;
             table.columns.push_back(column);
         }
         table.texts = {"a b", "a c", "", "x"};
