@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Suite files: those that are shipped, what is refused and in which words, wrong rows, missing data.
+#include <algorithm>
 #include <fstream>
 
 #include <QTemporaryDir>
 #include <QTest>
 
+#include "core/base/csv.h"
 #include "core/data/suite.h"
 #include "core/data/task_metrics.h"
 #include "cpu_timer.h"
@@ -25,6 +27,34 @@ Json choiceTask() {
             {"choices", "{{c}}"},
             {"gold", "{{g}}"},
             {"metrics", {"acc", "acc_norm"}}};
+}
+
+std::string linesOf(const Json& rows) {
+    std::string lines;
+    for (const Json& row : rows)
+        lines += row.dump() + "\n";
+    return lines;
+}
+
+/// As pandas writes it.
+std::string csvOf(const Json& rows) {
+    std::string csv;
+    for (const auto& [name, value] : rows[0].items())
+        csv += (csv.empty() ? "" : ",") + name;
+    for (const Json& row : rows) {
+        std::string line;
+        for (const auto& [name, value] : row.items())
+            line += (line.empty() ? "\n" : ",") + csvField(value.is_boolean()  ? (value.get<bool>() ? "True" : "False")
+                                                           : value.is_string() ? value.get<std::string>()
+                                                                               : value.dump());
+        csv += line;
+    }
+    return csv + "\n";
+}
+
+TaskDefinition shipped(const std::string& suite, const std::string& name) {
+    const auto read = readSuite(std::string(CREST_SOURCE_DIR "/resources/suites/") + suite + ".json");
+    return *std::ranges::find(read->tasks, name, &TaskDefinition::name);
 }
 
 } // namespace
@@ -65,6 +95,65 @@ private Q_SLOTS:
         QCOMPARE(readSuite(CREST_SOURCE_DIR "/resources/suites/mmlu-subjects.json")->tasks.size(), std::size_t(57));
         const auto paper = readSuite(CREST_SOURCE_DIR "/resources/suites/amuro-char-2025.json");
         QCOMPARE(paper->tasks.front().shots, 4);
+    }
+
+    void unknownLabelsAreBadRows_data() {
+        QTest::addColumn<QString>("suite");
+        QTest::addColumn<QString>("task");
+        QTest::addColumn<QByteArray>("row");
+        QTest::addColumn<QString>("label");
+        QTest::addColumn<QByteArray>("golds"); ///< label as the hub has it, or its word, and the right choice
+        const auto add = [](const char* suite, const char* task, const char* row, const char* label, const char* golds) {
+            QTest::addRow("%s by %s", task, label) << suite << task << QByteArray(row) << label << QByteArray(golds);
+        };
+        add("boolq", "boolq", R"({"question": "q", "passage": "p"})", "label", "[[0, 0], [1, 1]]");
+        add("boolq", "boolq", R"({"question": "q", "passage": "p"})", "answer", "[[false, 0], [true, 1]]");
+        add("copa", "copa", R"({"premise": "P.", "choice1": "One", "choice2": "Two", "question": "cause"})", "label",
+            "[[0, 0], [1, 1]]");
+        add("rte", "rte", R"({"sentence1": "a", "sentence2": "b"})", "label",
+            R"([[0, 0], [1, 1], ["entailment", 0], ["not_entailment", 1]])");
+        add("rte", "sglue_rte", R"({"premise": "a", "hypothesis": "b"})", "label",
+            R"([[0, 0], [1, 1], ["entailment", 0], ["not_entailment", 1]])");
+        add("siqa", "social_iqa", R"({"context": "c", "question": "q", "answerA": "a", "answerB": "b", "answerC": "c"})",
+            "label", R"([["1", 0], [2, 1], ["3", 2]])");
+    }
+
+    void unknownLabelsAreBadRows() {
+        QFETCH(QString, suite);
+        QFETCH(QString, task);
+        QFETCH(QByteArray, row);
+        QFETCH(QString, label);
+        QFETCH(QByteArray, golds);
+        TaskDefinition definition = shipped(suite.toStdString(), task.toStdString());
+        Json rows = Json::array();
+        std::vector<std::int32_t> expected;
+        const auto addRow = [&](const Json& value) {
+            rows.push_back(Json::parse(row.toStdString()));
+            rows.back()[label.toStdString()] = value;
+        };
+        for (const Json& pair : Json::parse(golds.toStdString())) {
+            addRow(pair[0]);
+            expected.push_back(pair[1].get<std::int32_t>());
+        }
+        for (const char* word : {"maybe", "", "-1", "4", "0x1"})
+            addRow(word);
+        ItemOptions options;
+        options.shots = 0;
+        options.maxBadShare = 1;
+        for (const auto& [name, content] : {std::pair<std::string, std::string>{"rows.jsonl", linesOf(rows)}, {"rows.csv", csvOf(rows)}}) {
+            const std::string usual = definition.definition["data"].contains("test") ? "test" : "validation";
+            definition.definition["data"][usual] = {name};
+            write(name, content);
+            const auto made = makeItems(definition, m_folder.path().toStdString(), options);
+            QVERIFY2(made, made ? "" : made.error().text().c_str());
+            std::vector<std::int32_t> found;
+            for (const TaskItem& item : made->items)
+                found.push_back(item.gold);
+            QCOMPARE(found, expected);
+            QCOMPARE(made->badRows, std::int64_t(5));
+            QVERIFY2(made->badExamples[0].find("there is no \"maybe\"") != std::string::npos,
+                     made->badExamples[0].c_str());
+        }
     }
 
     void refusedDefinitions_data() {
