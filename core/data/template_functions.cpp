@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "core/data/cell_value.h"
 #include "core/data/py_regex.h"
 #include "core/data/py_text.h"
 #include "core/data/template_parts.h"
@@ -279,6 +280,19 @@ Result<Json> regexReplace(const Call& call, Budget& budget) {
     return Json(std::move(out));
 }
 
+/// A list or dictionary that a cell of a table holds as text; of other formats the value is one already.
+Result<Json> ofCell(const Call& call, Budget& budget) {
+    Json made = call.subject;
+    if (call.subject.is_string()) {
+        const std::string& cell = call.subject.get_ref<const std::string&>();
+        CREST_CHECK(budget.read(cell.size()));
+        CREST_TRY(read, cellValue(cell));
+        made = std::move(read);
+    }
+    CREST_CHECK(budget.wrote(static_cast<std::size_t>(bytesOf(made))));
+    return made;
+}
+
 } // namespace
 
 const FunctionTable& usualFilters() {
@@ -301,7 +315,8 @@ const FunctionTable& usualFilters() {
 }
 
 const FunctionTable& suiteFilters() {
-    static const FunctionTable table{{"regex_replace", {regexReplace, {"pattern", "repl"}}},
+    static const FunctionTable table{{"cell_value", {ofCell}},
+                                     {"regex_replace", {regexReplace, {"pattern", "repl"}}},
                                      {"hellaswag_clean", {mapText<hellaswagClean>}},
                                      {"wikitext_detokenize", {mapText<wikitextDetokenize>}}};
     return table;

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of every format, broken ones counted, hostile files refused in bounded time and memory.
+// Rows of every format, broken ones counted, lists in cells of tables, hostile files refused in bounded time and memory.
 #include <fstream>
 
 #include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
+#include "core/data/cell_value.h"
 #include "core/data/data_folder.h"
 #include "core/data/rows.h"
 #include "core/io/files.h"
@@ -197,6 +198,109 @@ private Q_SLOTS:
         }
     }
 
+    void cells_data() {
+        QTest::addColumn<QByteArray>("cell");
+        QTest::addColumn<QByteArray>("value");
+        const auto add = [](const char* cell, const char* value) {
+            QTest::newRow(cell) << QByteArray(cell) << QByteArray(value);
+        };
+        add("[]", "[]");
+        add(" { } ", "{}");
+        add("()", "[]");
+        add("('a',)", R"(["a"])");
+        add("('a', 'b')", R"(["a", "b"])");
+        add("['a', 'b',]", R"(["a", "b"])");
+        add("['a' 'b'\n 'c']", R"(["a", "b", "c"])");
+        add("[[1 -2]\n [ 3. 4e2]]", "[[1, -2], [3.0, 400.0]]");
+        add("[1, -2.5, True, False, None, true, false, null]", "[1, -2.5, true, false, null, true, false, null]");
+        add("{'a': {\"b\": [1]}, 'c': ''}", R"({"a": {"b": [1]}, "c": ""})");
+        add("array(['a', 'b'], dtype=object)", R"(["a", "b"])");
+        add("array(['a',\n       'b'],\n      dtype='<U1')", R"(["a", "b"])");
+        add("array([], dtype=float64)", "[]");
+        add("[array([1, 2]), array([3])]", "[[1, 2], [3]]");
+        add("['\\\\ \\' \" \\n\\t\\r', \"it's \\\" \\/\", '\\xe9\\u6771\\U0001F642', \"\\ud83d\\ude42\"]",
+            "[\"\\\\ ' \\\" \\n\\t\\r\", \"it's \\\" /\", \"\\u00e9\\u6771\\ud83d\\ude42\", \"\\ud83d\\ude42\"]");
+    }
+
+    void cells() {
+        QFETCH(QByteArray, cell);
+        QFETCH(QByteArray, value);
+        const auto read = cellValue(cell.toStdString());
+        QVERIFY2(read, read ? "" : read.error().text().c_str());
+        QCOMPARE(read->dump(), Json::parse(value.toStdString()).dump());
+    }
+
+    void refusedCells_data() {
+        QTest::addColumn<QByteArray>("cell");
+        QTest::addColumn<QString>("says");
+        const auto add = [](const std::string& cell, const char* says) {
+            QTest::newRow((cell.substr(0, 40) + " " + says).c_str()) << QByteArray::fromStdString(cell) << says;
+        };
+        add("", "character 1 of the cell: here is no list");
+        add("plain words", "character 1 of the cell: here is no list");
+        add("'a'", "the cell is no list and no dictionary");
+        add("5", "the cell is no list and no dictionary");
+        add("['a'", "character 5 of the cell: a comma or the end of the list is missing");
+        add("['é' 'b'", "character 9 of the cell");
+        add("['a''b']", "a comma or the end of the list is missing");
+        add("['a' 'b', 'c']", "commas are between some elements");
+        add("['a', 'b' 'c']", "commas are between some elements");
+        add("('a' 'b')", "a comma or the end of the list is missing");
+        add("('a')", "one value in brackets");
+        add("['a' ... 'z']", "character 6 of the cell: here is no list");
+        add("['a'] ['b']", "there is more behind its end");
+        add("['a'}", "a comma or the end of the list is missing");
+        add("['a", "character 2 of the cell: the quotation mark is not closed on its line");
+        add("['a\nb']", "the quotation mark is not closed on its line");
+        add("['a\\", "the backslash begins no escape that is known");
+        add("['\\N{BULLET}']", "the backslash begins no escape that is known");
+        add("['\\x4']", "too few hexadecimal digits");
+        add("['\\u-123']", "too few hexadecimal digits");
+        add("['\\U00110000']", "the escape is of no character");
+        add("['\\ud83d']", "the escape is of no character");
+        add("['\\ud83d\\u0041']", "the escape is of no character");
+        add("['\\ude42']", "the escape is of no character");
+        add("[99999999999999999999]", "the number does not fit 64 bits");
+        add("[1e999]", "here is no list");
+        add("[nan]", "here is no list");
+        add("[b'a']", "here is no list");
+        add("[f'{1}']", "here is no list");
+        add("__import__('os').system('true')", "here is no list");
+        add("[open('x')]", "here is no list");
+        add("['a' * 9]", "character 6 of the cell: here is no list");
+        add("{'a': 1, 'a': 2}", "a name stands twice");
+        add("{1: 2}", "a name in quotation marks is missing");
+        add("{'a', 'b'}", "the colon behind a name is missing");
+        add("{'a': 1 'b': 2}", "a comma or the end of the dictionary is missing");
+        add("array('a')", "the list of the array is missing");
+        add("array(['a'], shape=(1,))", "only dtype= can follow");
+        add("array(['a'], dtype=object", "the array is not closed by )");
+        add("array(['a'], dtype=open('x'))", "the array is not closed by )");
+        add(std::string(17, '[') + "1" + std::string(17, ']'), "nested deeper than 16 levels");
+        for (const char* unit : {"[", "(", "{'a':", "array(["})
+            add(many(unit, 900'000), "nested deeper than 16 levels");
+        add("[" + many("[],", 900'000), "more than 10000 values");
+        add("[" + many("1 ", 900'000), "more than 10000 values");
+        add("[" + many("'',", 900'000), "more than 10000 values");
+        add("{" + numbered(20'000, "'", "':0"), "more than 10000 values");
+        add("['" + std::string(900'000, 'x'), "not closed on its line");
+        add("[" + std::string(900'000, '1'), "does not fit 64 bits");
+        add("[" + std::string(900'000, ' '), "here is no list");
+        add(std::string(2'000'000, ' '), "longer than 1000000 bytes");
+    }
+
+    void refusedCells() {
+        QFETCH(QByteArray, cell);
+        QFETCH(QString, says);
+        const std::string text = cell.toStdString();
+        Result<Json> read;
+        const std::string over = beyondLimits(spentBy([&] { read = cellValue(text); }), text.size());
+        QVERIFY2(over.empty(), over.c_str());
+        QVERIFY2(!read, read ? read->dump().substr(0, 100).c_str() : "");
+        QVERIFY2(QString::fromStdString(read.error().message).contains(says), read.error().message.c_str());
+        QVERIFY(read.error().message.size() < 200);
+    }
+
     void hostile_data() {
         QTest::addColumn<QByteArray>("content");
         QTest::addColumn<QString>("name");
@@ -254,14 +358,56 @@ private Q_SLOTS:
         QVERIFY2(longest < 400 && (whole || whole.error().message.size() < 400), std::to_string(longest).c_str());
     }
 
+    void bombsAreRefused_data() {
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<QString>("member");
+        for (const char* name : {"bomb.jsonl.gz", "bomb.csv.gz", "late.txt.gz"})
+            QTest::newRow(name) << name << QString();
+        QTest::newRow("bomb.zip") << "bomb.zip" << "x.jsonl";
+        // 3 GB of blank lines in 3 MB, also behind 3 MB that do not shrink.
+        python("import gzip, os, zipfile\n"
+               "big=gzip.compress(b'\\n'*50_000_000)*60\n"
+               "open('bomb.jsonl.gz','wb').write(big)\n"
+               "open('bomb.csv.gz','wb').write(gzip.compress(b'a,b\\n')+gzip.compress(b' \\n'*25_000_000)*60)\n"
+               "open('late.txt.gz','wb').write(gzip.compress(os.urandom(1_500_000).hex().encode())+"
+               "gzip.compress(b' \\n'*25_000_000)*60)\n"
+               "z=zipfile.ZipFile('bomb.zip','w',zipfile.ZIP_DEFLATED); z.writestr('x.jsonl',b' \\n'*75_000_000); z.close()\n");
+    }
     void bombsAreRefused() {
-        python("import gzip\ngzip.open('bomb.jsonl.gz','wb').write(b'\\n'*150_000_000)\n");
+        QFETCH(QString, name);
+        QFETCH(QString, member);
         Read bomb;
-        const std::string over = beyondLimits(spentBy([&] { bomb = read("bomb.jsonl.gz"); }),
-                                              std::filesystem::file_size(at("bomb.jsonl.gz")));
+        const std::string over = beyondLimits(spentBy([&] { bomb = read(name.toStdString(), member.toStdString()); }),
+                                              std::filesystem::file_size(at(name.toStdString())));
         QVERIFY2(over.empty(), over.c_str());
         QVERIFY(!bomb.whole);
         QCOMPARE(bomb.whole.error().kind, ErrorKind::OutOfRange);
+    }
+    /// The number of a row counts the blank lines before it, however they lie in blocks.
+    void blankLinesAreCounted() {
+        for (const char* format : {"x.jsonl", "x.txt"}) {
+            std::int64_t number = 0;
+            const auto last = [&](std::int64_t at, Result<Json>) -> Result<bool> {
+                number = at;
+                return true;
+            };
+            QVERIFY(decodeRows("{\"a\":1}\n" + std::string(200'000, '\n') + " \r\n\n{\"a\":2}\n\n", format, {}, last));
+            QCOMPARE(number, std::int64_t(200'004));
+        }
+    }
+    /// Text in hexadecimal shrinks to a half, and there is more of it than may come out at a worse ratio.
+    void longPackedTextsAreRead() {
+        python("import gzip, os\n"
+               "gzip.open('long.txt.gz','wb',compresslevel=1).write(b'\\n'.join([os.urandom(5_000).hex().encode() for i in "
+               "range(3_000)]))\n");
+        std::int64_t rows = 0;
+        const auto count = [&](std::int64_t, Result<Json> row) -> Result<bool> {
+            rows += row && (*row)["text"].get_ref<const std::string&>().size() == 10'000 ? 1 : 0;
+            return true;
+        };
+        const auto whole = readRows({at("long.txt.gz"), ""}, {}, count);
+        QVERIFY2(whole, whole ? "" : whole.error().text().c_str());
+        QCOMPARE(rows, std::int64_t(3'000));
     }
 
     void patterns() {

@@ -29,6 +29,54 @@ Json choiceTask() {
             {"metrics", {"acc", "acc_norm"}}};
 }
 
+/// Rows of a shipped task as the hub has them, and what CSV made of their lists and dictionaries holds: by pandas or the
+/// datasets library from Parquet (numpy's words), by pandas from JSON (Python's), or JSON.
+struct Sample {
+    const char* task;
+    std::string rows;
+    const char* column = nullptr;
+    std::vector<const char*> cells = {}; ///< of the first row, in different spellings
+};
+
+const Json kTexts{"it's", "a \"q\", b", "x\\y\nz\té 東\u0085\u200b", "4"};
+const std::string kQuestions = Json::array({{{"question", "Why, \"then\"?\nSay."},
+                                             {"question_stem", "Why, \"then\"?\nSay."},
+                                             {"choices", {{"text", kTexts}, {"label", {"A", "B", "C", "D"}}}},
+                                             {"answerKey", "C"}}})
+                                   .dump();
+const std::vector<const char*> kChoices{
+    "{'text': array([\"it's\", 'a \"q\", b', 'x\\\\y\\nz\\té 東\\x85\\u200b', '4'], dtype=object), "
+    "'label': array(['A', 'B', 'C', 'D'], dtype=object)}",
+    "{'text': [\"it's\", 'a \"q\", b', 'x\\\\y\\nz\\té 東\\x85\\u200b', '4'], 'label': ['A', 'B', 'C', 'D']}",
+    "{\"label\": [\"A\", \"B\", \"C\", \"D\"], \"text\": [\"it's\", \"a \\\"q\\\", b\", \"x\\\\y\\nz\\té 東\\u0085\\u200b\", \"4\"]}"};
+
+const Json kEndings{"it's", "both ' and \"", "a long line at which numpy begins a new one, a long line", "x\\y\n[z]"};
+const std::string kScenes =
+    Json::array({{{"activity_label", "A"}, {"ctx_a", "a [title] b"}, {"ctx_b", ""}, {"endings", kEndings}, {"label", "3"}}}).dump();
+
+const std::vector<Sample> kSamples{
+    {"arc_easy", kQuestions, "choices", kChoices},
+    {"arc_challenge", kQuestions, "choices", kChoices},
+    {"openbookqa", kQuestions, "choices", kChoices},
+    {"hellaswag", kScenes, "endings",
+     {"[\"it's\" 'both \\' and \"'\n 'a long line at which numpy begins a new one, a long line'\n 'x\\\\y\\n[z]']",
+      "[\"it's\", 'both \\' and \"', 'a long line at which numpy begins a new one, a long line', 'x\\\\y\\n[z]']",
+      "[\"it's\", \"both ' and \\\"\", \"a long line at which numpy begins a new one, a long line\", \"x\\\\y\\n[z]\"]"}},
+    {"boolq", R"([{"question": "q", "passage": "p, p", "label": 1}, {"question": "q", "passage": "p", "label": 0}])"},
+    {"boolq", R"([{"question": "q", "passage": "p, p", "answer": true}, {"question": "q", "passage": "p", "answer": false}])"},
+    {"copa", R"([{"premise": "P, p.", "choice1": "One", "choice2": "Two", "question": "cause", "label": 1},
+                 {"premise": "P.", "choice1": "One", "choice2": "Two", "question": "effect", "label": 0}])"},
+    {"rte", R"([{"sentence1": "a, b", "sentence2": "c", "label": 1}, {"sentence1": "a", "sentence2": "c", "label": 0}])"},
+    {"sglue_rte", R"([{"premise": "a, b", "hypothesis": "c", "label": 1}, {"premise": "a", "hypothesis": "c", "label": 0}])"},
+    {"social_iqa", R"([{"context": "c, c", "question": "q", "answerA": "a", "answerB": "b", "answerC": "c", "label": "3"}])"},
+    {"piqa", R"([{"goal": "g, g", "sol1": "a", "sol2": "b", "label": 1}])"},
+    {"winogrande", R"([{"sentence": "x, _ y.", "option1": "a", "option2": "b", "answer": "2"}])"},
+    {"sciq", R"([{"question": "q", "distractor1": "a", "distractor2": "b", "distractor3": "c", "correct_answer": "d", "support": ""}])"},
+    {"lambada_standard", "[{\"text\": \"a, b \\\"c\\\" d\"}]"},
+    {"gsm8k", R"([{"question": "q, q", "answer": "a <<1+1=2>>2\n#### 2"}])"},
+    {"gsm8k_cot", R"([{"question": "q, q", "answer": "a <<1+1=2>>2\n#### 2"}])"},
+    {"gsm8k_cot_zeroshot", R"([{"question": "q, q", "answer": "a <<1+1=2>>2\n#### 2"}])"}};
+
 std::string linesOf(const Json& rows) {
     std::string lines;
     for (const Json& row : rows)
@@ -36,8 +84,10 @@ std::string linesOf(const Json& rows) {
     return lines;
 }
 
-/// As pandas writes it.
-std::string csvOf(const Json& rows) {
+/// As pandas writes it; `cell` stands for the value of `column` in the first row.
+std::string csvOf(Json rows, const char* column = nullptr, const char* cell = nullptr) {
+    if (column != nullptr)
+        rows[0][column] = cell;
     std::string csv;
     for (const auto& [name, value] : rows[0].items())
         csv += (csv.empty() ? "" : ",") + name;
@@ -50,6 +100,25 @@ std::string csvOf(const Json& rows) {
         csv += line;
     }
     return csv + "\n";
+}
+
+/// The patterns of the evaluated split that end in .csv and have a first line with names.
+std::vector<std::string> tablesOf(const TaskDefinition& task) {
+    const Json& data = task.definition["data"];
+    const std::string usual = data.contains("test") ? "test" : "validation";
+    std::vector<std::string> patterns;
+    for (const Json& source : data[task.definition.value("evaluate", usual)])
+        if (source.is_string() && source.get<std::string>().ends_with(".csv"))
+            patterns.push_back(source.get<std::string>());
+    return patterns;
+}
+
+/// A path that a pattern finds.
+std::filesystem::path pathLike(std::string pattern, const char* extension) {
+    for (const char* wild : {"**/", "*"})
+        for (std::size_t at; (at = pattern.find(wild)) != std::string::npos;)
+            pattern.erase(at, std::string_view(wild).size());
+    return std::filesystem::path(pattern).replace_extension(extension);
 }
 
 TaskDefinition shipped(const std::string& suite, const std::string& name) {
@@ -95,6 +164,58 @@ private Q_SLOTS:
         QCOMPARE(readSuite(CREST_SOURCE_DIR "/resources/suites/mmlu-subjects.json")->tasks.size(), std::size_t(57));
         const auto paper = readSuite(CREST_SOURCE_DIR "/resources/suites/amuro-char-2025.json");
         QCOMPARE(paper->tasks.front().shots, 4);
+    }
+
+    void tablesGiveTheItemsOfJson_data() {
+        QTest::addColumn<QString>("suite");
+        QTest::addColumn<QString>("task");
+        for (const auto& entry : std::filesystem::directory_iterator(CREST_SOURCE_DIR "/resources/suites")) {
+            if (entry.path().extension() != ".json")
+                continue;
+            const auto read = readSuite(entry.path());
+            QVERIFY2(read, read ? "" : read.error().text().c_str());
+            for (const TaskDefinition& task : read->tasks)
+                if (!tablesOf(task).empty())
+                    QTest::addRow("%s %s", entry.path().stem().c_str(), task.name.c_str())
+                        << QString::fromStdString(entry.path().stem().string()) << QString::fromStdString(task.name);
+        }
+    }
+
+    void tablesGiveTheItemsOfJson() {
+        QFETCH(QString, suite);
+        QFETCH(QString, task);
+        const TaskDefinition definition = shipped(suite.toStdString(), task.toStdString());
+        ItemOptions options;
+        options.shots = 0;
+        options.maxBadShare = 0;
+        int compared = 0;
+        for (const std::string& pattern : tablesOf(definition))
+            for (const Sample& sample : kSamples) {
+                if (sample.task != definition.name)
+                    continue;
+                const Json rows = Json::parse(sample.rows);
+                const auto itemsOf = [&](const char* extension, const std::string& content) {
+                    const QTemporaryDir folder;
+                    const std::filesystem::path root = folder.path().toStdString();
+                    const std::filesystem::path file = root / pathLike(pattern, extension);
+                    std::filesystem::create_directories(file.parent_path());
+                    std::ofstream(file, std::ios::binary) << content;
+                    return makeItems(definition, root, options);
+                };
+                const auto expected = itemsOf(".jsonl", linesOf(rows));
+                QVERIFY2(expected, expected ? "" : expected.error().text().c_str());
+                QCOMPARE(expected->items.size(), rows.size());
+                std::vector<const char*> cells = sample.cells;
+                if (sample.column == nullptr)
+                    cells.push_back(nullptr);
+                for (const char* cell : cells) {
+                    const auto made = itemsOf(".csv", csvOf(rows, sample.column, cell));
+                    QVERIFY2(made, made ? "" : made.error().text().c_str());
+                    QVERIFY2(made->items == expected->items, cell == nullptr ? sample.rows.c_str() : cell);
+                    ++compared;
+                }
+            }
+        QVERIFY2(compared > 0, "kSamples has no rows of this task");
     }
 
     void unknownLabelsAreBadRows_data() {
