@@ -1,49 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of crest-run as a process: starting it, and a series of two small checkpoints with a text of theirs.
+// For tests of crest-run as a process: a series of two small checkpoints with a text of theirs.
 #pragma once
 
 #include <QFile>
-#include <QProcess>
 #include <QTemporaryDir>
 #include <QtTest>
 
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "tests/core/probe/small_checkpoint.h"
+#include "tests/support/crest_run.h"
 
 namespace crest::test {
 namespace fs = std::filesystem;
-
-struct Ended {
-    int code = -1;
-    QByteArray out, err;
-    std::vector<Json> lines; ///< of `out`, where all are JSON
-};
-
-inline std::unique_ptr<QProcess> start(const QStringList& arguments) {
-    auto process = std::make_unique<QProcess>();
-    process->start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), arguments);
-    return process;
-}
-
-inline Ended finish(QProcess& process) {
-    if (!process.waitForFinished(120'000) || process.exitStatus() != QProcess::NormalExit)
-        return {};
-    Ended ended{process.exitCode(), process.readAllStandardOutput(), process.readAllStandardError(), {}};
-    for (const QByteArray& line : ended.out.split('\n'))
-        if (!line.isEmpty())
-            ended.lines.push_back(Json::parse(line.toStdString(), nullptr, false));
-    return ended;
-}
-
-inline Ended crestRun(const QStringList& arguments) {
-    return finish(*start(arguments));
-}
 
 inline QString pathOf(const fs::path& path) {
     return QString::fromStdString(path.string());
