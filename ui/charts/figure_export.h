@@ -44,7 +44,7 @@ Result<QByteArray> renderFigure(const analysis::Figure& figure, const ExportOpti
 Result<QImage> figureImage(const analysis::Figure& figure, const ExportOptions& options);
 /// Encoded, which takes longer than drawing it; any thread. Errors: Internal, or Stopped within some rows of pixels.
 Result<QByteArray> pngBytes(const QImage& image, const JobContext& job = {});
-/// renderFigure, written by temporary file, sync and rename. Errors: also NoSpace and Io, naming the path.
+/// renderFigure, written by temporary file, sync and rename. Errors: also those of io::writeFileAtomic.
 Result<void> exportFigure(const analysis::Figure& figure, const ExportOptions& options, const QString& path);
 /// The writing alone; any thread.
 Result<void> writeFigureFile(const QByteArray& bytes, const QString& path);
