@@ -358,6 +358,10 @@ Result<SafetensorsHeader> parseSafetensorsHeader(std::span<const std::byte> head
         return malformed(fmt::format("it has {} bytes, the smallest has 8", fileSize));
     std::uint64_t length = 0;
     std::memcpy(&length, head.data(), 8);
+    if (head.size() > 8 && std::ranges::all_of(head, [](std::byte b) { return b == std::byte{0}; }))
+        return malformed(fmt::format("its first {} bytes are all zeros (a download that was preallocated and not finished?); "
+                                     "download it again",
+                                     head.size()));
     if (length > kMaxHeaderBytes)
         return malformed(fmt::format("its header claims {} bytes, the limit is {}", length, kMaxHeaderBytes));
     if (length > fileSize - 8 || length > head.size() - 8)

@@ -88,6 +88,17 @@ std::string mixedTypes(const WeightFiles& files) {
     return firstFile.size() < 2 ? "" : fmt::format("Its shards are stored in different types ({}): parts of two checkpoints, perhaps.", said);
 }
 
+/// A head of its own, although config.json ties it to the embedding: both are kept, as transformers 5 does.
+void untieStoredHead(const WeightFiles& files, const TensorPlaces& places, Checkpoint& checkpoint) {
+    if (!storedHeadDiffers(files, places, *checkpoint.spec))
+        return;
+    checkpoint.spec->tiedHead = false;
+    if (checkpoint.state == CheckpointState::Ok)
+        checkpoint.reason = fmt::format("config.json ties the head to the embedding (\"tie_word_embeddings\"), but \"{}\" is "
+                                        "stored and differs from it; the stored head is used.",
+                                        places.tiedHead.begin()->first);
+}
+
 void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBlobs = false) {
     const auto files = readWeightFiles(path);
     if (!files && files.error().kind == ErrorKind::NotFound && incompleteBlobs)
@@ -108,8 +119,9 @@ void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBl
         return;
     const auto places = placeTensors(*files, *checkpoint.spec, path.string());
     if (!places)
-        mark(checkpoint, CheckpointState::Broken, places.error().text());
-    else if (const std::string mixed = mixedTypes(*files); !mixed.empty())
+        return mark(checkpoint, CheckpointState::Broken, places.error().text());
+    untieStoredHead(*files, *places, checkpoint);
+    if (const std::string mixed = mixedTypes(*files); !mixed.empty())
         mark(checkpoint, CheckpointState::Suspect, mixed);
 }
 

@@ -70,6 +70,12 @@ const std::regex& stepLabel() {
         std::regex::optimize);
     return pattern;
 }
+/// The same without the word that an underscore joins to it: that word names the series ("wiki_step100").
+const std::regex& bareStepLabel() {
+    static const std::regex pattern(R"((?:^|[-_ ])(?:step|iter|iteration|checkpoint|ckpt)[-_ ]?(\d+)([km])?(?![a-z0-9.]))",
+                                    std::regex::optimize);
+    return pattern;
+}
 const std::regex& stageLabel() {
     static const std::regex pattern(R"((?:^|[-_ ])(?:stage|phase)[-_ ]?(\d+)(?![a-z0-9]))", std::regex::optimize);
     return pattern;
@@ -115,7 +121,7 @@ ParsedName parseCheckpointName(std::string_view name) {
 }
 
 std::string seriesPartOfName(std::string_view name) {
-    static const std::regex chatter(R"((?:^|[-_])(?:intermediate|extension|global|unsharded)(?=$|[-_]))",
+    static const std::regex chatter(R"((?:^|[-_])(?:intermediate|extension|global|unsharded|checkpoint|ckpt)(?=$|[-_]))",
                                     std::regex::optimize);
     // Of a second copy in the same folder, as file managers and people name it.
     static const std::regex copy(R"([-_ ](?:\((?:another )?copy(?: \d+)?\)|\(\d+\)|copy\d*|bak|backup)$)", std::regex::optimize);
@@ -128,7 +134,7 @@ std::string seriesPartOfName(std::string_view name) {
     // Letters keep their case in what is left, so the patterns look at a copy of the same length.
     std::string kept(name.substr(0, plainName(name).size())), plain = plainName(name);
     for (const std::regex* pattern :
-         {&copy, &unfinished, &stepAndTokens(), &tokensLabel(), &stepLabel(), &stageLabel(), &branchLabel(), &chatter})
+         {&copy, &unfinished, &stepAndTokens(), &tokensLabel(), &bareStepLabel(), &stageLabel(), &branchLabel(), &chatter})
         for (std::smatch match; std::regex_search(plain, match, *pattern);) {
             const auto at = static_cast<std::size_t>(match.position()),
                        length = static_cast<std::size_t>(match.length());

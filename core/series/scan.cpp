@@ -164,6 +164,8 @@ Groups readAll(const fs::path& folder, const JobContext& job, const FoundCallbac
         if (read.isNone)
             return;
         applyTokenRules(read.checkpoint, issues);
+        if (read.checkpoint.state == CheckpointState::Ok && !read.checkpoint.reason.empty())
+            issues.push_back({read.checkpoint.path.string(), read.checkpoint.reason});
         const GroupKey key = keyOf(place, read);
         if (found)
             found(key.name, read.checkpoint);

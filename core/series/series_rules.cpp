@@ -5,7 +5,6 @@
 #include <cmath>
 #include <limits>
 #include <map>
-#include <set>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -15,6 +14,7 @@
 #include "core/series/duplicates.h"
 #include "core/series/known_series.h"
 #include "core/series/names.h"
+#include "core/series/token_order.h"
 
 namespace crest::series {
 namespace {
@@ -49,35 +49,6 @@ std::vector<Line> linesOf(Series& series) {
     for (auto& [key, line] : lines)
         out.push_back(std::move(line));
     return out;
-}
-
-/// Counts of different origin may stand in one series only while more steps mean more tokens.
-void dropContradictingTokens(Series& series, std::vector<ScanIssue>& issues) {
-    std::set<TokensSource> sources;
-    for (const Checkpoint& checkpoint : series.checkpoints)
-        if (checkpoint.tokens)
-            sources.insert(checkpoint.tokensSource);
-    if (sources.size() < 2)
-        return;
-    for (Line& line : linesOf(series)) {
-        std::erase_if(line, [](const Checkpoint* c) { return !c->tokens || !c->step; });
-        std::sort(line.begin(), line.end(),
-                  [](const Checkpoint* a, const Checkpoint* b) { return *a->step < *b->step; });
-        for (std::size_t i = 1; i < line.size(); ++i)
-            if (*line[i]->step > *line[i - 1]->step && *line[i]->tokens <= *line[i - 1]->tokens) {
-                issues.push_back(
-                    {line[i]->path.string(),
-                     fmt::format(
-                         "Steps and tokens contradict each other ({} after {}), and the counts come from different "
-                         "sources; the series is ordered by steps.",
-                         line[i]->name, line[i - 1]->name)});
-                for (Checkpoint& checkpoint : series.checkpoints) {
-                    checkpoint.tokens.reset();
-                    checkpoint.tokensSource = TokensSource::Unknown;
-                }
-                return;
-            }
-    }
 }
 
 /// A difference of steps of at least twice the most frequent one, unless steps grow geometrically there. Said of the series, and on
@@ -168,7 +139,7 @@ SeriesLine lineOf(const Checkpoint& checkpoint) {
 
 void judgeSeries(Series& series, std::vector<ScanIssue>& issues) {
     mergeSameContent(series);
-    dropContradictingTokens(series, issues);
+    settleContradictingTokens(series, issues);
     std::sort(series.checkpoints.begin(), series.checkpoints.end(), before);
     switchLaterStagesOff(series);
     markUnnamedRevisions(series);

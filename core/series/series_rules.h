@@ -18,8 +18,8 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues);
 
 /// Judges a series as a whole, with its corrections applied and as many fingerprints known as there are:
 /// - names of one content at one place (main and step143000, copies) become one checkpoint with aliases;
-/// - sorts by tokens (unknown last), step, name, seed; where counts of mixed origin contradict the steps, the tokens of
-///   the whole series are dropped, and said so;
+/// - sorts by tokens (unknown last), step, name, seed; counts of mixed origin that contradict the
+///   steps are settled first (token_order.h);
 /// - a later stage is off (Excluded) where the series has a first one and nobody included it: another mix and schedule;
 /// - marks as Suspect two of one token count, weights that are those of another place, and revisions without name;
 /// - lists gaps, and each checkpoint that is not Ok (unless it is only excluded).

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "core/base/json.h"
+#include "core/io/byte_source.h"
 #include "core/io/files.h"
 #include "core/io/torch_file.h"
 #include "core/series/families.h"
@@ -24,6 +25,8 @@ constexpr const char* kIndex = "model.safetensors.index.json";
 constexpr const char* kTorchSingle = "pytorch_model.bin";
 constexpr const char* kTorchIndex = "pytorch_model.bin.index.json";
 constexpr const char* kOlmoSingle = "model.pt";
+constexpr std::uint64_t kComparedBlocks = 16;
+constexpr std::uint64_t kComparedBytes = 4096;
 
 Error danglingLink(const fs::path& link) {
     return {ErrorKind::NotFound, "This link leads to a file that is not there; copy the checkpoint with its targets.",
@@ -75,6 +78,30 @@ Result<void> addFile(WeightFiles& files, const fs::path& path) {
         files.bytes += tensor.end - tensor.begin;
     files.files.push_back({path, std::move(header)});
     return {};
+}
+
+/// Why a folder without the names that are read has no weights: what lies there instead is named.
+std::string whyNoWeights(const fs::path& folder) {
+    std::vector<std::string> shards, others;
+    std::error_code error;
+    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+        const std::string name = entry->path().filename().string();
+        const bool torch = name.starts_with("pytorch_model") && name.ends_with(".bin");
+        if (torch || (name.ends_with(".safetensors") && !name.starts_with("adapter_")))
+            (name.find("-of-") != std::string::npos ? shards : others).push_back(name);
+    }
+    if (shards.empty() && others.empty())
+        return "There are no weights here: neither model.safetensors nor pytorch_model.bin, whole or in shards with an index.";
+    std::vector<std::string>& there = shards.empty() ? others : shards;
+    std::ranges::sort(there);
+    const std::string named =
+        there.size() == 1 ? there.front() : fmt::format("{} and {} more", there.front(), there.size() - 1);
+    const bool torch = there.front().ends_with(".bin");
+    if (!shards.empty())
+        return fmt::format("The index of the shards is missing: {} {} here without {}; download that file, too.", named,
+                           there.size() == 1 ? "is" : "are", torch ? kTorchIndex : kIndex);
+    return fmt::format("There are no weights here by a name that is read: {} {} there, not {}. Rename the one that is meant.", named,
+                       there.size() == 1 ? "is" : "are", torch ? kTorchSingle : kSingle);
 }
 
 /// Every tensor must be in the shard that the index names for it, and no shard may hold others.
@@ -237,10 +264,34 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
         if (layout.index != nullptr && io::isThere(folder / layout.index))
             return readSharded(folder, folder / layout.index, layout.format);
     }
-    return fail(ErrorKind::NotFound,
-                "There are no weights here: neither model.safetensors nor pytorch_model.bin, whole or in shards with "
-                "an index.",
-                folder.string());
+    return fail(ErrorKind::NotFound, whyNoWeights(folder), folder.string());
+}
+
+bool storedHeadDiffers(const WeightFiles& files, const TensorPlaces& places, const DecoderSpec& spec) {
+    const auto embedding = places.byName.find(expectedTensors(spec).front().name);
+    if (places.tiedHead.empty() || embedding == places.byName.end())
+        return false;
+    const TensorPlace &head = places.tiedHead.begin()->second, &tied = embedding->second;
+    if (head.entry.dtype != tied.entry.dtype)
+        return true;
+    const std::uint64_t size = tied.entry.end - tied.entry.begin;
+    const bool sameBytes = head.file == tied.file && head.entry.begin == tied.entry.begin;
+    if (sameBytes || !head.entry.strides.empty() || !tied.entry.strides.empty() || head.entry.end - head.entry.begin != size)
+        return false;
+    const auto headBytes = io::openByteSource(files.files[head.file].path), tiedBytes = io::openByteSource(files.files[tied.file].path);
+    if (!headBytes || !tiedBytes)
+        return false;
+    const auto textAt = [&](const io::ByteSource& source, const TensorPlace& place, std::uint64_t offset) {
+        const std::uint64_t begin = files.files[place.file].header.dataStart + place.entry.begin + offset;
+        return source.text(begin, std::min(kComparedBytes, size - offset));
+    };
+    for (std::uint64_t block = 0; block < kComparedBlocks; ++block) {
+        const std::uint64_t offset = size / kComparedBlocks * block;
+        const auto ofHead = textAt(**headBytes, head, offset), ofTied = textAt(**tiedBytes, tied, offset);
+        if (ofHead && ofTied && *ofHead != *ofTied)
+            return true;
+    }
+    return false;
 }
 
 Result<TensorPlaces> placeTensors(const WeightFiles& files, const DecoderSpec& spec, const std::string& where) {

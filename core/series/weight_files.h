@@ -47,6 +47,10 @@ struct TensorPlaces {
 /// its "model" is read. Reads headers only.
 Result<WeightFiles> readWeightFiles(const std::filesystem::path& checkpoint);
 
+/// True where a head that is stored beside a tied embedding (places.tiedHead) is another one, by what is looked at: blocks
+/// all over both. False also where it cannot be told without reading all (stored with strides).
+bool storedHeadDiffers(const WeightFiles& files, const TensorPlaces& places, const DecoderSpec& spec);
+
 /// Maps stored names to canonical ones (prefixes of wrappers stripped, buffers ignored, a tied head that is stored
 /// alone fills the embedding) and compares shapes and dtypes. Missing, unknown, doubled or misshapen tensors are a
 /// Mismatch.

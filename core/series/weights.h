@@ -13,6 +13,7 @@
 #include "core/base/result.h"
 #include "core/io/safetensors.h"
 #include "core/series/decoder_spec.h"
+#include "core/series/series.h"
 
 namespace crest::series {
 
@@ -53,8 +54,22 @@ private:
 Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
                                        const JobContext& job = {});
 
-/// The same, remembered in `cacheFile` by (device, inode, size, mtime, ctime) of the files, so that an unchanged
+/// What reading every byte tells.
+struct CheckedWeights {
+    std::string fingerprint;
+    /// NaN, infinities and matrices of nothing but zeros: counts and the first tensor, as a sentence. "" where sound.
+    std::string unsound;
+    bool operator==(const CheckedWeights&) const = default;
+};
+/// Makes a checkpoint whose weights are unsound Suspect, before judgeSeries.
+void markUnsound(Checkpoint& checkpoint, const CheckedWeights& weights);
+Result<CheckedWeights> checkWeights(const CheckpointWeights& weights, const DecoderSpec& spec, const JobContext& job = {});
+
+/// The same of a checkpoint, remembered in `cacheFile` by (device, inode, size, mtime, ctime) of the files, so that an unchanged
 /// checkpoint is not read again.
+Result<CheckedWeights> checkCheckpoint(const std::filesystem::path& folder, const DecoderSpec& spec,
+                                       const std::filesystem::path& cacheFile, const JobContext& job = {});
+/// Its fingerprint alone.
 Result<std::string> fingerprintCheckpoint(const std::filesystem::path& folder, const DecoderSpec& spec,
                                           const std::filesystem::path& cacheFile, const JobContext& job = {});
 

@@ -69,6 +69,46 @@ private Q_SLOTS:
         corrections.checkpoints["gone"].tokens = 7;
         QCOMPARE(listed(corrected(seriesOf({"step100", "step20"}), corrections)), std::string("step100:5 step20:200 "));
     }
+    /// The others keep their counts; the row says what it contradicts.
+    void aTypedCountThatContradictsIsMarked() {
+        SeriesCorrections corrections;
+        corrections.checkpoints["step300-tokens30M"].tokens = 3'000'000;
+        const Series series =
+            corrected(seriesOf({"step100-tokens10M", "step200-tokens20M", "step300-tokens30M", "step400-tokens40M"}), corrections);
+        QCOMPARE(listed(series), std::string("step300-tokens30M:3000000 step100-tokens10M:10000000 step200-tokens20M:20000000 "
+                                             "step400-tokens40M:40000000 "));
+        QCOMPARE(series.checkpoints[0].state, CheckpointState::Suspect);
+        QCOMPARE(QString::fromStdString(series.checkpoints[0].reason),
+                 QStringLiteral("Its tokens contradict its step: 3M at step 300 (typed), but step100-tokens10M has 10M at step 100; "
+                                "correct its tokens, or exclude it."));
+        for (std::size_t i = 1; i < series.checkpoints.size(); ++i)
+            QCOMPARE(series.checkpoints[i].state, CheckpointState::Ok);
+        // Nor does one that takes no part contradict anything.
+        for (const Checkpoint& one : corrected(series, corrections, {"step300-tokens30M"}).checkpoints)
+            QVERIFY(one.tokens);
+    }
+    void mixedSourcesFallBackToTheLabels() {
+        Series found = seriesOf({"step100000-tokens2100B", "step101000-tokens447B", "step102000-tokens451B", "step103000-tokens456B"});
+        for (std::size_t i = 1; i < found.checkpoints.size(); ++i) { // as the rule of OLMo-7B gives it
+            found.checkpoints[i].tokens = *found.checkpoints[i].step * 4'423'680;
+            found.checkpoints[i].tokensSource = TokensSource::FamilyRule;
+        }
+        std::vector<ScanIssue> issues;
+        Series series = found;
+        judgeSeries(series, issues);
+        QCOMPARE(listed(series), std::string("step101000-tokens447B:447000000000 step102000-tokens451B:451000000000 "
+                                             "step103000-tokens456B:456000000000 step100000-tokens2100B:2100000000000 "));
+        QCOMPARE(series.checkpoints[3].state, CheckpointState::Suspect);
+        QCOMPARE(series.checkpoints[0].state, CheckpointState::Ok);
+        QVERIFY(issues[0].message.find("the tokens in the names are used") != std::string::npos);
+        // Without a label on one of them nothing is common, and the one that stands apart is still named.
+        found.checkpoints[2].name = "step102000";
+        issues.clear();
+        judgeSeries(found, issues);
+        QCOMPARE(listed(found), std::string("step100000-tokens2100B:- step101000-tokens447B:- step102000:- step103000-tokens456B:- "));
+        QCOMPARE(found.checkpoints[0].state, CheckpointState::Suspect);
+        QVERIFY(issues[0].message.find("the series is ordered by steps") != std::string::npos);
+    }
     void aTypedRuleWinsOverLabels() {
         SeriesCorrections corrections;
         corrections.tokensPerStep = 1'000;

@@ -4,6 +4,7 @@
 
 #include "core/io/files.h"
 #include "core/series/series.h"
+#include "core/series/weights.h"
 #include "tests/core/series/make_checkpoint.h"
 
 using namespace crest;
@@ -186,6 +187,26 @@ private Q_SLOTS:
                   R"({"global_step":500,"num_input_tokens_seen":0})");
         QVERIFY(!only(root()).tokens);
     }
+    void aStoredHeadIsKeptBesideATiedEmbedding() {
+        DecoderSpec spec = tinySpec();
+        spec.tiedHead = true;
+        for (const char* name : {"equal/step5", "other/step5"}) {
+            QVERIFY(makeCheckpoint(root() / name, spec));
+            auto tensors = randomTensors(spec, 1);
+            tensors.push_back({"lm_head.weight", tensors.front().shape, tensors.front().values});
+            if (std::string(name) == "other/step5")
+                tensors.back().values.back() += 1;
+            QVERIFY(writeTensors(root() / name / "model.safetensors", tensors));
+        }
+        QVERIFY(only(root() / "equal").spec->tiedHead);
+        const Checkpoint other = only(root() / "other");
+        QCOMPARE(other.state, CheckpointState::Ok);
+        QVERIFY2(other.reason.find("the stored head is used") != std::string::npos, other.reason.c_str());
+        QVERIFY(mentions(scanFolder(root() / "other")->issues, "\"lm_head.weight\" is stored and differs"));
+        const auto weights = CheckpointWeights::open(other.path, *other.spec);
+        QVERIFY2(weights, weights ? "" : weights.error().text().c_str());
+        QVERIFY(weights->tensors().contains("lm_head.weight"));
+    }
     void health_data() {
         QTest::addColumn<QString>("damage");
         QTest::addColumn<QString>("part");
@@ -199,6 +220,10 @@ private Q_SLOTS:
                  {"lfs weights", "git-lfs pointer"},
                  {"no weights", "There are no weights here"},
                  {"only bin", "pytorch_model.bin"},
+                 {"shards without index", "The index of the shards is missing: model-00001-of-00002.safetensors and 1 more are here without "
+                                          "model.safetensors.index.json"},
+                 {"only a variant", "model.fp16.safetensors is there, not model.safetensors"},
+                 {"zeros", "bytes are all zeros (a download that was preallocated"},
                  {"truncated", "truncated"},
                  {"oversized", "belong to no tensor"},
                  {"config of another width", "config.json asks for"},
@@ -241,6 +266,14 @@ private Q_SLOTS:
             fs::remove(weights);
         if (damage == "only bin")
             fs::rename(weights, folder / "pytorch_model.bin");
+        if (damage == "shards without index") {
+            fs::rename(weights, folder / "model-00002-of-00002.safetensors");
+            writeText(folder / "model-00001-of-00002.safetensors", whole);
+        }
+        if (damage == "only a variant")
+            fs::rename(weights, folder / "model.fp16.safetensors");
+        if (damage == "zeros")
+            writeText(weights, std::string(whole.size(), '\0'));
         if (damage == "truncated")
             writeText(weights, whole.substr(0, whole.size() - 5));
         if (damage == "oversized")

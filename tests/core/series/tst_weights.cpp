@@ -2,14 +2,17 @@
 // Mapped weights under every way of storing them, hostile indexes, and fingerprints.
 #include <QtTest>
 
+#include <algorithm>
 #include <bit>
 #include <chrono>
 #include <cstring>
 #include <functional>
+#include <limits>
 #include <set>
 #include <thread>
 
 #include "core/io/files.h"
+#include "core/series/number_health.h"
 #include "core/series/weights.h"
 #include "tests/core/series/make_checkpoint.h"
 
@@ -294,6 +297,60 @@ private Q_SLOTS:
         stop.request_stop();
         QCOMPARE(fingerprintWeights(*weights, tinySpec(), JobContext(stop.get_token())).error().kind,
                  ErrorKind::Stopped);
+    }
+    /// Wherever in a tensor they are; the finding is remembered, and a record of before is not believed.
+    void numbersThatAreNone() {
+        const DecoderSpec spec = tinySpec();
+        const float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+        auto tensors = randomTensors(spec, 1);
+        QVERIFY(writeTensors(root() / "sound/model.safetensors", tensors));
+        auto& embedding = tensors.front().values; // 96 numbers
+        embedding.front() = embedding.back() = nan;
+        embedding[50] = -infinity;
+        tensors[2].values[3] = std::numeric_limits<float>::max(); // finite
+        QVERIFY(writeTensors(root() / "nan/model.safetensors", tensors));
+        tensors = randomTensors(spec, 1);
+        const auto layer = std::ranges::find(tensors, "model.layers.1.mlp.down_proj.weight", &NamedTensor::name);
+        std::ranges::fill(layer->values, -0.0F);
+        QVERIFY(writeTensors(root() / "zeros/model.safetensors", tensors));
+        std::this_thread::sleep_for(std::chrono::milliseconds(200)); // files that changed just now are not remembered
+        const fs::path cache = root() / "fingerprints.json";
+        int reads = 0;
+        const JobContext counting({}, [&](const Progress& progress) { reads += progress.done == progress.total; });
+        for (int time = 0; time < 2; ++time) {
+            QCOMPARE(checkCheckpoint(root() / "sound", spec, cache, counting)->unsound, std::string());
+            QCOMPARE(checkCheckpoint(root() / "nan", spec, cache, counting)->unsound,
+                     std::string("Tensor \"model.embed_tokens.weight\" holds 2 NaN and 1 Inf."));
+            QCOMPARE(checkCheckpoint(root() / "zeros", spec, cache, counting)->unsound,
+                     std::string("Tensor \"model.layers.1.mlp.down_proj.weight\" holds only zeros, as where a download was not "
+                                 "finished."));
+            QCOMPARE(reads, 3);
+        }
+        Checkpoint checkpoint;
+        markUnsound(checkpoint, *checkCheckpoint(root() / "sound", spec, cache));
+        QCOMPARE(checkpoint.state, CheckpointState::Ok);
+        markUnsound(checkpoint, *checkCheckpoint(root() / "nan", spec, cache));
+        QCOMPARE(checkpoint.state, CheckpointState::Suspect);
+        QVERIFY(checkpoint.reason.find("holds 2 NaN and 1 Inf") != std::string::npos);
+        Json old = parseJson(io::readTextFile(cache).value(), "").value();
+        for (auto& entry : old["fingerprints"])
+            entry = Json(entry["sha256"]);
+        writeText(cache, canonicalJson(old));
+        QVERIFY(!checkCheckpoint(root() / "nan", spec, cache, counting)->unsound.empty());
+        QCOMPARE(reads, 4);
+    }
+    /// Every value of the types of 16 bits, against what the standard says of its bits.
+    void everyShortNumber() {
+        for (const auto& [type, mantissa] : {std::pair(io::DType::F16, 10), std::pair(io::DType::BF16, 7)})
+            for (std::uint32_t bits = 0; bits < 0x1'0000; ++bits) {
+                const auto number = static_cast<std::uint16_t>(bits);
+                NumberHealth health(type);
+                health.look(std::as_bytes(std::span(&number, 1)));
+                const std::uint32_t exponent = (bits & 0x7fff) >> mantissa, rest = bits & ((1U << mantissa) - 1);
+                const bool full = exponent == (0x7fffU >> mantissa);
+                QVERIFY(health.nans() == (full && rest != 0) && health.infinities() == (full && rest == 0));
+                QCOMPARE(health.onlyZeros(), exponent == 0 && rest == 0);
+            }
     }
     void rememberedUntilTheFileChanges() {
         const DecoderSpec spec = tinySpec();
