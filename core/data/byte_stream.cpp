@@ -19,9 +19,10 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kMostMembers = 200'000;
 constexpr std::size_t kBlock = 65'536;
-/// Text shrinks to a fourth, tables of one word to a hundredth; deflate's most is a thousandth.
+/// Text shrinks to a fourth, tables of one word to a hundredth; deflate's most is a thousandth. A stretch may do better,
+/// but not more of it at a time than this: what unpacks to blank lines must not cost more the longer the file is.
 constexpr std::uint64_t kMostExpansion = 200;
-constexpr std::uint64_t kAlwaysAllowed = 16'000'000;
+constexpr std::uint64_t kMostAhead = 16'000'000;
 
 class PlainStream final : public ByteStream {
 public:
@@ -86,14 +87,18 @@ std::string nameOf(archive_entry* entry) {
 
 class ArchiveStream final : public ByteStream {
 public:
-    ArchiveStream(Archive opened, fs::path file, std::uint64_t limit)
+    ArchiveStream(Archive opened, fs::path file)
         : m_archive(std::move(opened))
         , m_file(std::move(file))
-        , m_left(limit) {}
+        , m_consumed(consumed()) {}
     Result<std::size_t> read(std::span<char> into) override {
         const la_ssize_t count = archive_read_data(m_archive.get(), into.data(), into.size());
         if (count < 0)
             return problemOf(m_archive.get(), m_file);
+        const std::int64_t now = consumed();
+        const auto packed = static_cast<std::uint64_t>(std::max<std::int64_t>(0, now - m_consumed));
+        m_consumed = std::max(m_consumed, now);
+        m_left = std::min(m_left + kMostExpansion * packed, kMostAhead);
         if (static_cast<std::uint64_t>(count) > m_left)
             return fail(ErrorKind::OutOfRange,
                         "unpacks to more than 200 times its size; unpack it by hand if it is meant so",
@@ -105,7 +110,10 @@ public:
 private:
     Archive m_archive;
     fs::path m_file;
-    std::uint64_t m_left;
+    std::int64_t m_consumed;           ///< of the packed file
+    std::uint64_t m_left = kMostAhead; ///< so much may come out before more of it is read
+
+    std::int64_t consumed() const { return archive_filter_bytes(m_archive.get(), -1); }
 };
 
 class EmptyStream final : public ByteStream {
@@ -155,8 +163,6 @@ Result<std::unique_ptr<ByteStream>> openByteStream(const DataFile& file) {
         return std::make_unique<PlainStream>(std::move(source));
     }
     CREST_TRY(opened, openArchive(file.path, !file.member.empty()));
-    std::error_code ignored;
-    const std::uint64_t limit = kAlwaysAllowed + kMostExpansion * fs::file_size(file.path, ignored);
     archive_entry* entry = nullptr;
     while (true) {
         CREST_TRY(there, nextFile(opened.get(), file.path, &entry));
@@ -167,7 +173,7 @@ Result<std::unique_ptr<ByteStream>> openByteStream(const DataFile& file) {
         if (file.member.empty() || nameOf(entry) == file.member)
             break;
     }
-    return std::make_unique<ArchiveStream>(std::move(opened), file.path, limit);
+    return std::make_unique<ArchiveStream>(std::move(opened), file.path);
 }
 
 } // namespace crest::data

@@ -18,7 +18,10 @@ bool isBlank(char c) {
 
 class JsonDecoder final : public LineDecoder {
 public:
-    using LineDecoder::LineDecoder;
+    explicit JsonDecoder(RowVisitor visit)
+        : LineDecoder(std::move(visit)) {
+        m_skipsEmpty = true;
+    }
 
 protected:
     Result<void> decode(std::string_view bytes) override {

@@ -64,6 +64,8 @@ protected:
     virtual Result<void> endOfLines() { return {}; }
     /// Whether a last line without a line end counts even where it is empty.
     bool m_emptyLast = false;
+    /// Whether line() need not be called for lines without any character: there may be hundreds of millions.
+    bool m_skipsEmpty = false;
 
 private:
     std::string m_pending;

@@ -17,6 +17,7 @@ public:
         : LineDecoder(std::move(visit))
         , m_format(format) {
         m_emptyLast = format == RowFormat::WholeFile || format == RowFormat::WikitextPages;
+        m_skipsEmpty = format == RowFormat::Lines;
     }
 
 protected:
@@ -67,6 +68,12 @@ private:
 
 Result<void> LineDecoder::decode(std::string_view bytes) {
     while (!bytes.empty() && !done()) {
+        if (m_skipsEmpty && m_pending.empty() && bytes.front() == '\n') {
+            const std::size_t run = std::min(bytes.find_first_not_of('\n'), bytes.size());
+            m_number += static_cast<std::int64_t>(run);
+            bytes.remove_prefix(run);
+            continue;
+        }
         const std::size_t at = bytes.find('\n');
         if (at == std::string_view::npos) {
             m_pending += bytes;

@@ -368,7 +368,7 @@ private Q_SLOTS:
         python("import gzip, os, zipfile\n"
                "big=gzip.compress(b'\\n'*50_000_000)*60\n"
                "open('bomb.jsonl.gz','wb').write(big)\n"
-               "open('bomb.csv.gz','wb').write(gzip.compress(b'a,b\\n')+gzip.compress(b' \\n'*25_000_000)*60)\n"
+               "open('bomb.csv.gz','wb').write(gzip.compress(b'a,b\\n')+big)\n"
                "open('late.txt.gz','wb').write(gzip.compress(os.urandom(1_500_000).hex().encode())+"
                "gzip.compress(b' \\n'*25_000_000)*60)\n"
                "z=zipfile.ZipFile('bomb.zip','w',zipfile.ZIP_DEFLATED); z.writestr('x.jsonl',b' \\n'*75_000_000); z.close()\n");
