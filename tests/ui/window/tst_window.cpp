@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The whole path by clicks, with a runner that pretends: open a series, set up a probe, run, kill the runner, reopen,
-// continue, compare the curves with what is stored, export.
+// continue, compare the curves with what crest-run tells, export, read the files back.
 #include <clocale>
 #include <csignal>
 
@@ -11,7 +11,6 @@
 #include <QDockWidget>
 #include <QElapsedTimer>
 #include <QFileInfo>
-#include <QImage>
 #include <QLabel>
 #include <QLineEdit>
 #include <QListWidget>
@@ -25,12 +24,12 @@
 #include <QTest>
 #include <QToolButton>
 #include <QTreeView>
-#include <QXmlStreamReader>
 
 #include "core/analysis/figure_view.h"
-#include "core/study/results.h"
 #include "core/study/study_json.h"
 #include "tests/support/comma_locale.h"
+#include "tests/support/crest_run.h"
+#include "tests/ui/charts/figure_files.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/charts/figure_export.h"
 #include "ui/data/format.h"
@@ -63,11 +62,6 @@ QPushButton* buttonWith(const QWidget* parent, const QString& text) {
 
 std::optional<study::RunState> lastRunState(MainWindow& window) {
     return window.session().runs().empty() ? std::nullopt : std::optional(window.session().runs().back().state);
-}
-
-QByteArray contentOf(const QString& path) {
-    QFile file(path);
-    return file.open(QIODevice::ReadOnly) ? file.readAll() : QByteArray();
 }
 
 } // namespace
@@ -344,15 +338,12 @@ void WindowTest::useWhileAtWork(MainWindow& window) {
 }
 
 void WindowTest::compareWithStored(MainWindow& window) {
-    const auto folder = study::StudyFolder::open(window.session().folder().toStdString());
-    QVERIFY(folder.has_value());
-    study::ResultReader reader(*folder);
-    const auto rows = reader.poll();
-    QVERIFY(rows.has_value());
+    const test::Ended stored = test::crestRun({QStringLiteral("results"), QStringLiteral("--json"), window.session().folder()});
+    QVERIFY2(stored.code == 0, stored.err.constData());
     std::map<std::pair<double, double>, std::pair<double, int>> sums; // (gamma, tokens) -> sum, count
-    for (const study::ResultRow& row : *rows) {
-        auto& [sum, count] = sums[{row.strength, static_cast<double>(*row.tokens)}];
-        sum += row.value;
+    for (const Json& row : stored.lines) {
+        auto& [sum, count] = sums[{row.at("strength").get<double>(), row.at("tokens").get<double>()}];
+        sum += row.at("value").get<double>();
         ++count;
     }
     const analysis::Figure& figure = window.findChild<CurvesPage*>()->figure();
@@ -397,6 +388,7 @@ void WindowTest::tryLegendAndKeys(MainWindow& window) {
 }
 
 void WindowTest::exportAndRead(MainWindow& window, const QString& folder) {
+    const analysis::Figure figure = window.findChild<CurvesPage*>()->figureForExport();
     window.actions().at(ActionId::Export)->trigger();
     auto* dialog = window.findChild<ExportDialog*>();
     QVERIFY(dialog);
@@ -407,22 +399,14 @@ void WindowTest::exportAndRead(MainWindow& window, const QString& folder) {
     QVERIFY(exported.wait(kLongMs));
     QCOMPARE(exported.first().first().toStringList().size(), 5);
     const QDir out(folder);
-    QVERIFY(contentOf(out.filePath(QStringLiteral("figure.pdf"))).startsWith("%PDF"));
-    const QByteArray svg = contentOf(out.filePath(QStringLiteral("figure.svg")));
-    QXmlStreamReader xml(svg);
-    while (!xml.atEnd())
-        xml.readNext();
-    QVERIFY2(!xml.hasError(), qPrintable(xml.errorString()));
-    QVERIFY(svg.contains("heldout"));
-    const QImage png(out.filePath(QStringLiteral("figure.png")));
-    QVERIFY(!png.isNull());
-    QVERIFY(!png.textKeys().isEmpty());
-    const QByteArray csv = contentOf(out.filePath(QStringLiteral("figure.csv")));
-    int rows = 0;
-    for (const QByteArray& row : csv.split('\n'))
-        rows += !row.isEmpty() && !row.startsWith('#');
-    QCOMPARE(rows, 1 + test::SeriesFixture::kCheckpoints * 3);
-    QVERIFY(contentOf(out.filePath(QStringLiteral("figure.tex"))).contains("\\begin{tikzpicture}"));
+    constexpr double kWidthMm = 174, kPanelHeightMm = 55; // what the dialog proposes
+    const std::string size = " --panel-height-mm 55";
+    const QSizeF mm(kWidthMm, FigurePainter(figure, {.widthMm = kWidthMm, .panelHeightMm = kPanelHeightMm}).sizeMm().height());
+    test::checkPdf(out.filePath(QStringLiteral("figure.pdf")), figure, mm, size);
+    test::checkSvg(out.filePath(QStringLiteral("figure.svg")), figure, mm, size);
+    test::checkPng(out.filePath(QStringLiteral("figure.png")), figure, kWidthMm, 300, size);
+    test::checkCsv(out.filePath(QStringLiteral("figure.csv")), figure);
+    test::checkTex(out.filePath(QStringLiteral("figure.tex")), figure);
 }
 
 void WindowTest::wholePath() {
