@@ -64,7 +64,7 @@ std::string reasonFor(const std::vector<const study::ResultRow*>& curve, const a
 } // namespace
 
 std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
-                                 const std::map<std::string, std::string>& known) {
+                                 const std::map<std::string, series::CheckedWeights>& known) {
     std::vector<Unprinted> wanted;
     for (const series::Series& one : series)
         for (const series::Checkpoint& checkpoint : one.checkpoints)
@@ -75,16 +75,16 @@ std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
 }
 
 void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
-                    const std::function<void(const std::string&, const std::string&)>& done) {
+                    const std::function<void(const std::string&, const series::CheckedWeights&)>& done) {
     yieldToOthers();
     const std::filesystem::path cache = cacheFolder().toStdString() + "/fingerprints.json";
     for (const Unprinted& one : wanted) {
         if (job.stopRequested())
             return;
-        const auto fingerprint = series::fingerprintCheckpoint(one.path, one.spec, cache, JobContext(job.token()));
-        if (!fingerprint && fingerprint.error().kind == ErrorKind::Stopped)
+        const auto weights = series::checkCheckpoint(one.path, one.spec, cache, JobContext(job.token()));
+        if (!weights && weights.error().kind == ErrorKind::Stopped)
             return;
-        done(one.path.string(), fingerprint ? *fingerprint : std::string());
+        done(one.path.string(), weights ? *weights : series::CheckedWeights());
     }
 }
 

@@ -11,6 +11,7 @@
 
 #include "core/base/job_context.h"
 #include "core/series/series.h"
+#include "core/series/weights.h"
 #include "core/study/types.h"
 
 namespace crest::ui {
@@ -22,13 +23,13 @@ struct Unprinted {
 };
 /// Those that can be read and are not in `known` (by path), series after series.
 std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
-                                 const std::map<std::string, std::string>& known);
+                                 const std::map<std::string, series::CheckedWeights>& known);
 
 /// Fingerprints one after the other, with the lowest priority for processor and disk, remembered in the user's cache
-/// folder. `done` is called on this thread after each, with "" where it could not be read. Runs for hours on large
+/// folder. `done` is called on this thread after each, with nothing in it where it could not be read. Runs for hours on large
 /// series; stops within 8 MB.
 void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
-                    const std::function<void(const std::string& path, const std::string& fingerprint)>& done);
+                    const std::function<void(const std::string& path, const series::CheckedWeights& weights)>& done);
 
 /// Why tokenizers cannot be used, by path of the checkpoint; of those that can be there is no entry. With the lowest
 /// priority; nothing where it was asked to stop.

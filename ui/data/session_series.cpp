@@ -40,7 +40,7 @@ void StudySession::Private::scan() {
 
 void StudySession::Private::takeScan(StudyScan found) {
     scanned = std::move(found);
-    facts.fingerprints.clear(); // files may have changed; those that did not are remembered
+    facts.weights.clear(); // files may have changed; those that did not are remembered
     if (!std::exchange(unlisted, QString()).isEmpty() && study.series.empty()) {
         // What the study was made for: no edit that could be undone, and none before it would leave it whole.
         undo.clear();
@@ -88,16 +88,15 @@ void StudySession::Private::judge() {
 }
 
 void StudySession::Private::startFingerprints() {
-    std::vector<Unprinted> unread = unprinted(series, facts.fingerprints);
-    const int total = static_cast<int>(unread.size() + facts.fingerprints.size());
+    std::vector<Unprinted> unread = unprinted(series, facts.weights);
+    const int total = static_cast<int>(unread.size() + facts.weights.size());
     Q_EMIT q->fingerprintProgress(total - static_cast<int>(unread.size()), total);
     if (unread.empty())
         return fingerprinting.cancel();
     fingerprinting.start(
         [unread = std::move(unread), session = q](const JobContext& job) {
-            fingerprintAll(unread, job, [&](const std::string& path, const std::string& fingerprint) {
-                QMetaObject::invokeMethod(
-                    session, [session, path, fingerprint] { session->d->takeFingerprint(path, fingerprint); });
+            fingerprintAll(unread, job, [&](const std::string& path, const series::CheckedWeights& weights) {
+                QMetaObject::invokeMethod(session, [session, path, weights] { session->d->takeWeights(path, weights); });
             });
             return true;
         },
@@ -107,13 +106,13 @@ void StudySession::Private::startFingerprints() {
         });
 }
 
-void StudySession::Private::takeFingerprint(const std::string& path, const std::string& fingerprint) {
+void StudySession::Private::takeWeights(const std::string& path, const series::CheckedWeights& weights) {
     if (!folder)
         return;
-    facts.fingerprints[path] = fingerprint; // "": it was tried
-    const int left = static_cast<int>(unprinted(series, facts.fingerprints).size());
-    Q_EMIT q->fingerprintProgress(static_cast<int>(facts.fingerprints.size()),
-                                  static_cast<int>(facts.fingerprints.size()) + left);
+    facts.weights[path] = weights; // empty: it was tried
+    const int left = static_cast<int>(unprinted(series, facts.weights).size());
+    Q_EMIT q->fingerprintProgress(static_cast<int>(facts.weights.size()),
+                                  static_cast<int>(facts.weights.size()) + left);
     if (!judgeSoon.isActive())
         judgeSoon.start();
 }

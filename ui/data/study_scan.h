@@ -12,6 +12,7 @@
 #include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/series/series.h"
+#include "core/series/weights.h"
 #include "core/study/types.h"
 #include "ui/data/study_session.h"
 
@@ -43,9 +44,9 @@ StudyScan scanStudy(const study::Study& study, const std::filesystem::path& stud
 
 /// What is known of checkpoints beyond a scan.
 struct CheckpointFacts {
-    std::map<std::string, std::string> fingerprints; ///< by path
-    std::map<std::string, std::string> unreadable;   ///< why its tokenizer cannot be used, by path
-    std::map<std::string, std::string> suspicions;   ///< why its scores are suspect, by "series/checkpoint"
+    std::map<std::string, series::CheckedWeights> weights; ///< as read through, by path
+    std::map<std::string, std::string> unreadable;         ///< why its tokenizer cannot be used, by path
+    std::map<std::string, std::string> suspicions;         ///< why its scores are suspect, by "series/checkpoint"
 };
 struct StudiedSeries {
     std::vector<series::Series> series;

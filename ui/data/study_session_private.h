@@ -106,7 +106,7 @@ struct StudySession::Private {
     void judge();
     void startFingerprints();
     void checkTokenizers();
-    void takeFingerprint(const std::string& path, const std::string& fingerprint);
+    void takeWeights(const std::string& path, const series::CheckedWeights& weights);
     void takeScores();
     void editSeries(const QString& text, const QString& series, const std::function<void(study::StudySeries&)>& change);
     void applyStudy(const study::Study& changed);
