@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 #include <string_view>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -16,6 +17,7 @@
 #include "core/analysis/statistics.h"
 #include "core/base/units.h"
 #include "core/study/finer_rates.h"
+#include "core/study/training_log.h"
 
 namespace crest::analysis {
 namespace {
@@ -101,7 +103,7 @@ void choose(RateChoice& choice, const Scores& scores, const Measure& measure) {
         if (own == scores.byRate.end())
             choice.unmeasured.push_back(rate);
         else if (!isFinite(own->second))
-            choice.diverged.push_back(rate);
+            choice.notFinite.push_back(rate);
         else
             candidates.insert(*own);
     }
@@ -123,6 +125,23 @@ std::string checkpoints(std::int64_t count) {
     return counted(count, "checkpoint");
 }
 
+/// Of what is not finite only what a training's divergence is recorded for has diverged.
+void addDivergence(std::vector<RateChoice>& choices, const ProbeResults& results) {
+    const study::Plan& plan = results.plan;
+    const ResultIndex index(results);
+    std::set<std::tuple<double, std::int64_t, double>> diverged; // tokens, pretraining seed, rate
+    for (const study::Cell& cell : plan.cells)
+        for (std::size_t task = 0; task < plan.tasks.size(); ++task) {
+            const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
+            const study::ResultRow* row = index.row(cell, task);
+            if (row && checkpoint.tokens && row->cause.starts_with(study::kTrainingDiverged))
+                diverged.emplace(static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1), cell.strength);
+        }
+    for (RateChoice& one : choices)
+        std::ranges::copy_if(one.notFinite, std::back_inserter(one.diverged),
+                             [&](double rate) { return diverged.contains({one.tokens, one.pretrainSeed, rate}); });
+}
+
 void addNotes(Envelope& envelope, bool complete) {
     const auto count = [&](auto which) { return std::ranges::count_if(envelope.choices, which); };
     if (const auto none = count([](const RateChoice& one) { return !one.rate; }); none > 0)
@@ -135,6 +154,8 @@ void addNotes(Envelope& envelope, bool complete) {
                                              checkpoints(low)));
     if (const auto bad = count([](const RateChoice& one) { return !one.diverged.empty(); }); bad > 0)
         envelope.notes.push_back(checkpoints(bad) + " with rates at which tuning diverged: these are not chosen");
+    if (const auto bad = count([](const RateChoice& one) { return one.notFinite.size() > one.diverged.size(); }); bad > 0)
+        envelope.notes.push_back(checkpoints(bad) + " with rates without a finite ID score, though no training diverged: these are not chosen");
     if (const auto open = count([](const RateChoice& one) { return !one.unmeasured.empty(); }); open > 0)
         envelope.notes.push_back(fmt::format("{} with rates without a result: {}", checkpoints(open),
                                              complete ? "failed" : "failed, or still to come"));
@@ -216,6 +237,7 @@ Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observa
         return fail(ErrorKind::Mismatch, "This probe has no ID task to choose a rate by.", probe.name);
     const std::vector<Observation> scores = meanOverTasks(observations, envelope.idTasks, "ID score");
     envelope.choices = chooseRates(scores, envelope.grid, envelope.measure, triedRates(results.plan));
+    addDivergence(envelope.choices, results);
     addNotes(envelope, isComplete(results));
     envelope.favourNote = favourNote(envelope.choices, envelope.measure);
     return envelope;

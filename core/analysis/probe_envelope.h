@@ -40,7 +40,8 @@ struct RateChoice {
     double score = 0;           ///< its ID score (the metric's ratio) over the seeds that all candidates have
     std::int64_t seeds = 0;     ///< how many these are
     std::vector<double> tried;      ///< the rates that it was to be tuned with, ascending: the grid, and finer ones of its own
-    std::vector<double> diverged;   ///< rates with a score that is not finite at some seed: no candidates
+    std::vector<double> notFinite;  ///< rates with a score that is not finite at some seed: no candidates
+    std::vector<double> diverged;   ///< those of them where a training is recorded to have diverged (envelopeOf)
     std::vector<double> unmeasured; ///< rates without any ID score: failed, or still to come
     bool isLowest = false, isHighest = false; ///< at an edge of what was tried: what is best may lie beyond
     /// Rates not significantly worse than any other (inflection.h's comparison with rates in the place of budgets, paired over

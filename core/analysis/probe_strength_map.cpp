@@ -237,7 +237,7 @@ Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOption
         }
     }
     if (hasCrosses(figure))
-        figure.keys.push_back({FigureKey::Symbol::Cross, "values that are not finite (diverged); an empty field is not measured"});
+        figure.keys.push_back({FigureKey::Symbol::Cross, "values that are not finite; an empty field is not measured"});
     figure.columns = figure.panels.size() <= 1 ? 1 : 2;
     figure.provenance = figureProvenance(results, figure.name, options);
     return figure;

@@ -199,7 +199,7 @@ struct Shortfall {
         if (!fewer.empty())
             panel.notes.push_back(fmt::format("over fewer trainings than plain fine-tuning: {}", fmt::join(fewer, "; ")));
         if (notFinite > 0)
-            panel.notes.push_back(counted(notFinite, "training") + " not finite (diverged) and left out");
+            panel.notes.push_back(counted(notFinite, "training") + " not finite and left out");
         if (unpaired > 0)
             panel.notes.push_back(counted(unpaired, "training") + " left out: plain fine-tuning has none of the same checkpoint and seed");
     }

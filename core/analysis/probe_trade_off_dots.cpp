@@ -157,8 +157,8 @@ public:
             note(m_single, setting);
         if (any([](const RateChoice& one) { return one.isLowest || one.isHighest; }))
             note(m_edges, setting);
-        if (any([](const RateChoice& one) { return !one.diverged.empty(); }))
-            note(m_diverged, setting);
+        if (any([](const RateChoice& one) { return !one.notFinite.empty(); }))
+            note(m_notFinite, setting);
         m_all.insert(m_all.end(), choices.begin(), choices.end());
     }
     std::vector<std::string> take(const Measure& measure) const {
@@ -169,7 +169,7 @@ public:
         };
         say("tried at one learning rate only, so that nothing was chosen", m_single);
         say("best at an end of their learning rates, so that others may be better", m_edges);
-        say("diverged at rates that are not chosen", m_diverged);
+        say("not finite at rates that are not chosen", m_notFinite);
         if (const std::string favour = favourNote(m_all, measure); !favour.empty())
             out.push_back(favour);
         return out;
@@ -205,7 +205,7 @@ private:
             of.push_back(name);
     }
     std::map<std::string, std::vector<std::pair<std::string, std::string>>> m_chosen;
-    std::vector<std::string> m_order, m_single, m_edges, m_diverged;
+    std::vector<std::string> m_order, m_single, m_edges, m_notFinite;
     std::vector<RateChoice> m_all;
 };
 

@@ -46,7 +46,7 @@ void sayRates(FigurePanel& panel, const ProbeResults& results, const Envelope& e
 double widthOf(const RateChoice& choice) {
     std::vector<double> candidates;
     std::ranges::copy_if(choice.tried, std::back_inserter(candidates), [&](double rate) {
-        return std::ranges::find(choice.diverged, rate) == choice.diverged.end() &&
+        return std::ranges::find(choice.notFinite, rate) == choice.notFinite.end() &&
                std::ranges::find(choice.unmeasured, rate) == choice.unmeasured.end();
     });
     const auto at = std::ranges::find(candidates, *choice.rate);
@@ -76,8 +76,9 @@ std::string choiceDetail(const RateChoice& choice, const Envelope& envelope) {
         text += fmt::format("\nnot clearly worse: {} to {}", formatNumber(*choice.low), formatNumber(*choice.high));
     if (choice.isLowest || choice.isHighest)
         text += fmt::format("\nthe {} of the grid", choice.isLowest ? "smallest" : "largest");
-    for (const double rate : choice.diverged)
-        text += fmt::format("\ndiverged at {}", formatNumber(rate));
+    for (const double rate : choice.notFinite)
+        text += fmt::format("\n{} at {}", std::ranges::find(choice.diverged, rate) != choice.diverged.end() ? "diverged" : "no finite ID score",
+                            formatNumber(rate));
     return text;
 }
 

@@ -42,7 +42,7 @@ Result<TuningSplit> splitTuningRows(std::int64_t rows, const TuningSplitSettings
     if (heldOut >= rows)
         return fail(ErrorKind::OutOfRange,
                     rows == 1 ? std::string("there is one row that can be used, too few to hold one out and train on "
-                                            "another; hold none out, or take more data")
+                                            "another; take more data")
                               : fmt::format("{} of {} rows are to be held out, so that none is left to train on; hold "
                                             "fewer out",
                                             heldOut, rows));

@@ -252,7 +252,7 @@ Result<void> FineTuning::steps(train::FineTune& training, const fs::path& folder
         tokens += report.tokens;
         job.report(study::kPassesOfTraining * tokens, 0, "tokens");
         if (training.diverged()) {
-            m_divergence = fmt::format("the training diverged at step {} of {}: its loss was {} nats/token",
+            m_divergence = fmt::format("{} at step {} of {}: its loss was {} nats/token", study::kTrainingDiverged,
                                        training.stepsDone() + 1, training.stepsTotal(), formatNumber(report.loss));
             return {};
         }

@@ -55,7 +55,12 @@ Result<void> checkTuningTask(const Task& task) {
     if (task.textsPath.empty())
         return outOfRange(fmt::format("Task \"{}\": name the file or folder of its data.", task.name));
     CREST_TRY(json, parseJson(task.definition, task.name));
-    return data::tuningDataFromJson(json, task.name).map([](const auto&) {});
+    CREST_TRY(settings, data::tuningDataFromJson(json, task.name));
+    if (settings.split.heldOutShare <= 0 && settings.split.heldOutCount == 0)
+        return outOfRange(fmt::format("Task \"{}\": none of its rows are held out, and held-out rows are what is measured of it (ID). "
+                                      "Hold some out, a tenth of them say.",
+                                      task.name));
+    return {};
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/base/result.h"
@@ -15,6 +16,9 @@
 #include "core/study/types.h"
 
 namespace crest::study {
+
+/// So begins the cause (ResultRow::cause) of a result that has no value because its training diverged.
+inline constexpr std::string_view kTrainingDiverged = "the training diverged";
 
 /// One optimiser step.
 struct TrainingStep {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <optional>
 #include <string>
@@ -27,6 +28,8 @@ struct RunShape {
     std::vector<std::string> ood{"prose", "code"};
     study::FinerRates finer = {}; ///< by "weights BUDGET-RUN"
     bool idLast = false;          ///< among the tasks of the probe
+    /// Of values that are not finite.
+    std::string cause = "the training diverged at step 2 of 9: its loss was 40 nats/token";
 };
 
 inline double tokensOf(int budget) {
@@ -82,6 +85,8 @@ inline ProbeResults makeRun(const RunShape& shape, const Score& score) {
                     row.device = "cpu";
                     const std::optional<double> value = score(task.name, budget, run, strength, seed);
                     row.value = value.value_or(0);
+                    if (!std::isfinite(row.value))
+                        row.cause = shape.cause;
                     if (value)
                         results.rows.push_back(row);
                 }

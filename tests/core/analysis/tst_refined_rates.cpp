@@ -168,6 +168,25 @@ private Q_SLOTS:
         QVERIFY(!refined->finer.contains(weightsOf(0, 1)));
     }
 
+    /// Smaller rates are no cure for a score that is not finite for another reason.
+    void onlyRecordedDivergenceIsCalledSo() {
+        const auto nothing = [](const std::string&, int, int, double rate, int) { return std::optional(rate == 0 ? 4 : kNan); };
+        test::RunShape shape;
+        shape.strengths = {0.001, 0.004};
+        const ProbeResults diverged = test::makeRun(shape, nothing);
+        shape.cause = "the loss is not finite";
+        const ProbeResults other = test::makeRun(shape, nothing);
+        const std::string called = "4 checkpoints with rates at which tuning diverged",
+                          notCalled = "4 checkpoints with rates without a finite ID score, though no training diverged";
+        const auto ofDiverged = envelopeOf(diverged, observationsOf(diverged), ""), ofOther = envelopeOf(other, observationsOf(other), "");
+        QVERIFY(ofDiverged && says(ofDiverged->notes, called) && !says(ofDiverged->notes, "no training diverged"));
+        QVERIFY(ofOther && says(ofOther->notes, notCalled) && !says(ofOther->notes, called));
+        const auto smaller = refineRates(diverged, 1), none = refineRates(other, 1);
+        QVERIFY(smaller && smaller->added() == 4 * 2);
+        QVERIFY(none && none->added() == 0);
+        QVERIFY(says(none->notes, "no finer rate, no rate has a finite ID score"));
+    }
+
     void theEnvelopeTakesWhatEachCheckpointHas() {
         const auto first = refineRates(sweep(), 1);
         QVERIFY(first);

@@ -163,7 +163,7 @@ private Q_SLOTS:
         QVERIFY(says(panel.notes, "left out: 1 training run of this study on other data"));
         QVERIFY(says(panel.notes, "left out: 1 training run of this study with epochs 3, not 1"));
         QVERIFY(says(panel.notes, "not trained at this learning rate: L2 to the start 10"));
-        QVERIFY(says(panel.notes, "6 trainings not finite (diverged) and left out"));
+        QVERIFY(says(panel.notes, "6 trainings not finite and left out"));
         QVERIFY(says(panel.notes, "no result here of: L2 to the start 100"));
         QCOMPARE(pointsOf(panel, "l2").size(), 1u);
     }

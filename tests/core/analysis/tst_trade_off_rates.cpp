@@ -86,7 +86,7 @@ private Q_SLOTS:
         }));
         const FigurePanel panel = made(results).panels[0];
         QVERIFY(says(panel.notes, "tried at one learning rate only, so that nothing was chosen: interpolation"));
-        QVERIFY(says(panel.notes, "diverged at rates that are not chosen: L2 to the start 1"));
+        QVERIFY(says(panel.notes, "not finite at rates that are not chosen: L2 to the start 1"));
         QVERIFY(says(panel.notes, "; L2 to the start 0.1 at 0.004, 1 at 0.001"));
         QVERIFY(says(panel.notes, "interpolation, share of the tuned weights 0.002"));
         QVERIFY(std::ranges::none_of(panel.notes, [](const std::string& note) { return note.size() > 150; })); // none is cut

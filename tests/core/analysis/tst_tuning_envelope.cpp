@@ -27,7 +27,7 @@ Observation scoreOf(double rate, std::int64_t seed, double value, double tokens 
     return {tokens, run, "ID score", rate, seed, value, {}, {}};
 }
 
-/// The only choice of one checkpoint whose scores are given by rate and seed (from 1); NaN is a training that diverged.
+/// The only choice of one checkpoint whose scores are given by rate and seed (from 1); NaN is a score that is not finite.
 RateChoice chosenOf(const std::vector<std::pair<double, std::vector<double>>>& scores, const char* metric = "loss",
                     const std::vector<double>& grid = {0.001, 0.002, 0.004}) {
     std::vector<Observation> all;
@@ -64,7 +64,7 @@ private Q_SLOTS:
         QVERIFY(near(choice.score, 3.0));
         QCOMPARE(choice.seeds, 2);
         QVERIFY(choice.favour && near(*choice.favour, 0.2));
-        QVERIFY(!choice.isLowest && !choice.isHighest && choice.diverged.empty() && choice.unmeasured.empty());
+        QVERIFY(!choice.isLowest && !choice.isHighest && choice.notFinite.empty() && choice.unmeasured.empty());
     }
 
     void whatTheChoiceFavoursIsSaid() {
@@ -94,13 +94,13 @@ private Q_SLOTS:
         QVERIFY(chosenOf({{0.001, {2}}, {0.002, {2}}, {0.004, {2}}}).isLowest);
     }
 
-    void aRateThatDivergedAtOneSeedIsNotChosen() {
+    void aRateThatIsNotFiniteAtOneSeedIsNotChosen() {
         const RateChoice choice = chosenOf({{0.001, {3, 3}}, {0.002, {2.5, 2.5}}, {0.004, {1, kNan}}});
         QCOMPARE(choice.rate, std::optional(0.002));
-        QCOMPARE(choice.diverged, std::vector<double>{0.004});
+        QCOMPARE(choice.notFinite, std::vector<double>{0.004});
         const RateChoice none = chosenOf({{0.001, {kNan}}, {0.002, {std::numeric_limits<double>::infinity()}}});
         QVERIFY(!none.rate && !none.isLowest);
-        QCOMPARE(none.diverged.size(), 2u);
+        QCOMPARE(none.notFinite.size(), 2u);
         QCOMPARE(none.unmeasured, std::vector<double>{0.004});
     }
 

@@ -187,6 +187,7 @@ private Q_SLOTS:
                 row.seed = 1;
                 row.task = task.name;
                 row.value = kNan;
+                row.cause = "the training diverged at step 2 of 9: its loss was 40 nats/token";
                 cell.keys.push_back(row.key);
                 results.rows.push_back(row);
             }

@@ -466,7 +466,7 @@ private Q_SLOTS:
         TuningDataSettings one = plain(writeRows("one.jsonl", pairs(1)));
         QCOMPARE(problemOf(one), std::string());
         one.split.heldOutShare = 0.1;
-        QVERIFY2(has(problemOf(one), "there is one row that can be used"), problemOf(one).c_str());
+        QVERIFY2(has(problemOf(one), "there is one row that can be used") && has(problemOf(one), "take more data"), problemOf(one).c_str());
         one.split.heldOutCount = 5;
         one.path = writeRows("five.jsonl", pairs(5));
         QVERIFY(has(problemOf(one), "5 of 5 rows are to be held out"));

@@ -161,6 +161,21 @@ private Q_SLOTS:
         QVERIFY(!other && other.error().message.find("no setting \"finer_rates\"") != std::string::npos);
     }
 
+    /// Nothing would be measured of it, and every value be "not finite".
+    void dataWithNothingHeldOutIsRefused() {
+        Place place;
+        const auto check = [&](double share, std::int64_t rows) {
+            data::TuningDataSettings settings;
+            settings.split.heldOutShare = share, settings.split.heldOutCount = rows;
+            place.study.tasks[0].definition = canonicalJson(data::tuningDataToJson(settings));
+            return checkProbe(tuningProbe(), place.study);
+        };
+        const auto refused = check(0, 0);
+        QVERIFY(!refused);
+        QVERIFY2(refused.error().message.starts_with("Task \"rows\": none of its rows are held out"), refused.error().text().c_str());
+        QVERIFY(check(0, 1) && check(0.1, 0));
+    }
+
     void aPlanHasThemForTheirCheckpointsAlone() {
         Place place;
         const auto plan = [&](const Probe& probe, const std::set<std::string>& stored) { return place.plan(probe, stored); };
