@@ -55,6 +55,7 @@ analysis::FigureOptions figureOptions(const ExportArguments& arguments) {
     FigureOptions options;
     options.x = arguments.x == "tokens"  ? XQuantity::Tokens
                 : arguments.x == "flops" ? XQuantity::Flops
+                : arguments.x == "steps" ? XQuantity::Steps
                                          : XQuantity::TokensPerParameter;
     options.y = arguments.y.empty()       ? defaultsOf(arguments.figure).y
                 : arguments.y == "value"  ? YQuantity::Value
@@ -180,9 +181,9 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
         ->check(CLI::IsMember(figureChoices()));
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
-    command->add_option("--x", arguments->x, "Horizontal axis")
+    command->add_option("--x", arguments->x, "Horizontal axis; steps (of curves alone) also where no token count is known")
         ->capture_default_str()
-        ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops"}));
+        ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops", "steps"}));
     command->add_option("--y", arguments->y, "Loss, its change from the base (of a trade-off: from plain fine-tuning), or both; default: value, of the map change")
         ->check(CLI::IsMember({"value", "change", "both"}));
     command->add_option("--metric", arguments->metric,

@@ -72,7 +72,9 @@ std::string shellQuoted(const std::string& text) {
 std::string makingOptions(const std::string& figure, const FigureOptions& options) {
     std::string text;
     if (options.x != XQuantity::Tokens)
-        text += options.x == XQuantity::Flops ? " --x flops" : " --x tokens-per-parameter";
+        text += options.x == XQuantity::Flops   ? " --x flops"
+                : options.x == XQuantity::Steps ? " --x steps"
+                                                : " --x tokens-per-parameter";
     if (options.y != defaultsOf(figure).y)
         text += options.y == YQuantity::Value ? " --y value" : options.y == YQuantity::Change ? " --y change" : " --y both";
     if (options.spread == Spread::Deviation)

@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
@@ -26,7 +27,7 @@ std::string xTitle(const ProbeResults& results, XQuantity x) {
         return "pretraining tokens per parameter";
     if (x == XQuantity::Flops && results.flopsPerToken > 0)
         return "pretraining compute (FLOPs)";
-    return kTokensTitle;
+    return x == XQuantity::Steps ? kStepsTitle : kTokensTitle;
 }
 
 std::string curveId(const ProbeResults& results, double strength) {
@@ -55,7 +56,9 @@ std::string pointDetail(const study::ProbeKind& kind, const std::string& label, 
                         const FigurePoint& shown, const CurveContent& content) {
     const Measure& measure = content.measure;
     const bool base = curve.strength == 0;
-    std::string text = fmt::format("{}, {} tokens\n{} {}", label, formatTokens(point.tokens),
+    const std::string place = content.x == XQuantity::Steps ? stepText(std::llround(point.tokens))
+                                                            : formatTokens(point.tokens) + " tokens";
+    std::string text = fmt::format("{}, {}\n{} {}", label, place,
                                    content.change ? "change from base" : measure.title,
                                    withUnit(shown.y, measure, content.change, 6));
     if (shown.low && shown.high)
@@ -113,7 +116,7 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
     if (curve.strength != 0 && kindOf(results).isDrawn())
         out.draws = point.draws;
     out.detail = pointDetail(kindOf(results), label, curve, point, out, content);
-    out.recipe = pointRecipe(results, curve.task, modificationText(results, curve.strength), point.tokens);
+    out.recipe = pointRecipe(results, curve.task, modificationText(results, curve.strength), point.tokens, "curves", content.x);
     return out;
 }
 
@@ -157,7 +160,7 @@ FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& s
             curve.segments.push_back(std::move(segment));
         segment.clear();
     };
-    const std::vector<StageBorder> borders = stagesOf(results).borders;
+    const std::vector<StageBorder> borders = content.x == XQuantity::Steps ? std::vector<StageBorder>() : stagesOf(results).borders;
     auto border = borders.begin();
     for (const CurvePoint& point : (content.change ? source.sensitivity : source.value).points) {
         for (; border != borders.end() && point.tokens >= border->after; ++border)

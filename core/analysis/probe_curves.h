@@ -12,8 +12,10 @@
 namespace crest::analysis {
 
 inline constexpr const char* kTokensTitle = "pretraining tokens";
+inline constexpr const char* kStepsTitle = "pretraining steps";
 /// The title of the x axis; tokens where the wanted quantity is not known.
 std::string xTitle(const ProbeResults& results, XQuantity x);
+/// Of tokens; steps (Observation) stay what they are.
 double xOf(double tokens, const ProbeResults& results, XQuantity x);
 
 /// "base", "gamma=0.1".

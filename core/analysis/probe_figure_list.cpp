@@ -125,6 +125,8 @@ Result<Figure> makeFigure(const std::string& name, const ProbeResults& results, 
         FigureOptions own = options;
         if (at->fixedY)
             own.y = at->usual.y;
+        if (own.x == XQuantity::Steps && at->make != &curvesFigure)
+            own.x = XQuantity::Tokens;
         return at->make(results, own, inflections);
     }
     std::vector<std::string> there;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_panels.h"
 #include "core/study/finer_rates.h"
 
@@ -21,6 +22,7 @@ std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe) {
 Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& wanted,
                             const std::vector<InflectionRow>& inflections) {
     FigureOptions options = wanted;
+    options.x = shownX(results.plan, wanted.x);
     const std::vector<double> ladder = study::gridOf(results.plan.probe);
     if (ladder.empty())
         options.y = YQuantity::Value; // a base evaluation has nothing that changed
@@ -29,7 +31,7 @@ Result<Figure> curvesFigure(const ProbeResults& results, const FigureOptions& wa
         return looksOf(results, strength, static_cast<std::size_t>(at));
     };
     // A rate of a few checkpoints is no curve over pretraining.
-    std::vector<Observation> observations = observationsOf(results, options.metric);
+    std::vector<Observation> observations = observationsOf(results, options.metric, options.x);
     std::erase_if(observations, [&](const Observation& one) {
         return one.strength != 0 && std::find(ladder.begin(), ladder.end(), one.strength) == ladder.end();
     });

@@ -31,9 +31,10 @@ struct ProbeResults {
     /// can be drawn with this one (probe_training_runs.h).
     std::vector<ProbeResults> siblings;
     std::string studyName, studyCommand; ///< studyCommand: what draws it again, without figure and options
+    std::int64_t excluded = 0;           ///< checkpoints of the run that the study has excluded since; they are not in `plan`
 };
 
-enum class XQuantity { Tokens, TokensPerParameter, Flops };
+enum class XQuantity { Tokens, TokensPerParameter, Flops, Steps }; ///< Steps: of curves alone
 enum class YQuantity { Value, Change, Both };
 
 struct FigureOptions {
@@ -64,8 +65,10 @@ struct InflectionRow {
 std::vector<study::TaskInProbe> orderedTasks(const study::Probe& probe);
 
 /// What is stored of a probe as observations, in the order of the cells: losses of texts, and of the tasks of suites
-/// `metric` (FigureOptions::metric), as the ratio behind it (Measure). Rows without token count are left out.
-std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric = {});
+/// `metric` (FigureOptions::metric), as the ratio behind it (Measure). Rows without token count are left out; with Steps those
+/// without a step, and Observation::tokens are steps.
+std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric = {},
+                                        XQuantity x = XQuantity::Tokens);
 
 /// The metrics that the tasks of suites were measured with, in order of appearance.
 std::vector<std::string> metricsOf(const ProbeResults& results);

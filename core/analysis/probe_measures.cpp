@@ -114,11 +114,35 @@ Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& 
                                                  formatNumber(*options.strength), fmt::join(there, ", ")));
 }
 
-CheckpointChoice chooseCheckpoints(const study::Plan& plan) {
+std::optional<std::int64_t> placeOf(const study::PlannedCheckpoint& checkpoint, XQuantity x) {
+    return x == XQuantity::Steps ? checkpoint.step : checkpoint.tokens;
+}
+
+bool canShowSteps(const study::Plan& plan) {
+    std::map<std::int64_t, std::vector<std::pair<std::int64_t, std::int64_t>>> runs; // tokens and steps by pretraining seed
+    for (const study::PlannedCheckpoint& one : plan.checkpoints)
+        if (one.tokens && one.step)
+            runs[one.pretrainSeed.value_or(-1)].emplace_back(*one.tokens, *one.step);
+    for (auto& [seed, places] : runs) {
+        std::ranges::sort(places);
+        if (!std::ranges::is_sorted(places, {}, &std::pair<std::int64_t, std::int64_t>::second))
+            return false;
+    }
+    return std::ranges::any_of(plan.checkpoints, [](const auto& one) { return one.step.has_value(); });
+}
+
+XQuantity shownX(const study::Plan& plan, XQuantity wanted) {
+    const bool anyTokens = std::ranges::any_of(plan.checkpoints, [](const auto& one) { return one.tokens.has_value(); });
+    if ((wanted == XQuantity::Steps || !anyTokens) && canShowSteps(plan))
+        return XQuantity::Steps;
+    return wanted == XQuantity::Steps ? XQuantity::Tokens : wanted;
+}
+
+CheckpointChoice chooseCheckpoints(const study::Plan& plan, XQuantity x) {
     std::map<std::pair<std::int64_t, std::int64_t>, std::vector<std::size_t>> places;
     for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
-        if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; one.tokens)
-            places[{*one.tokens, one.pretrainSeed.value_or(-1)}].push_back(i);
+        if (const auto place = placeOf(plan.checkpoints[i], x))
+            places[{*place, plan.checkpoints[i].pretrainSeed.value_or(-1)}].push_back(i);
     CheckpointChoice choice{std::vector<char>(plan.checkpoints.size(), 0), {}};
     for (const auto& [place, there] : places) {
         std::set<std::string> contents;
@@ -154,10 +178,10 @@ void setItems(Observation& observation, const data::MetricValue& metric) {
 
 } // namespace
 
-std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric) {
+std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric, XQuantity x) {
     const study::Plan& plan = results.plan;
     const ResultIndex index(results);
-    const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    const std::vector<char> counted = chooseCheckpoints(plan, x).counted;
     std::vector<Measure> measures;
     for (std::size_t t = 0; t < plan.tasks.size(); ++t)
         measures.push_back(measureOfTask(results, index, t, metric));
@@ -171,7 +195,7 @@ std::vector<Observation> observationsOf(const ProbeResults& results, const std::
             const ResultRow* row = index.row(cell, t);
             if (!row || !canHaveCurve(index, t))
                 continue;
-            Observation observation{static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1),
+            Observation observation{static_cast<double>(*placeOf(checkpoint, x)), checkpoint.pretrainSeed.value_or(-1),
                                     plan.tasks[t].name, cell.strength, cell.seed, row->value, row->sequenceNats,
                                     row->sequenceTokens};
             if (const data::MetricValue* value = metricOfRow(*row, measures[t].metric)) {

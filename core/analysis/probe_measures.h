@@ -2,6 +2,7 @@
 // Which metric of a task is looked at, and its values as observations. Pure functions; any thread.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,12 +50,21 @@ double chanceOf(const ResultIndex& index, std::size_t task, const Measure& measu
 /// that there are.
 Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& options);
 
-/// Checkpoints that have a place on the token axis: those with a token count; of copies with the same content there,
+/// The token count of a checkpoint, or its step: what all quantities of an x axis are made from.
+std::optional<std::int64_t> placeOf(const study::PlannedCheckpoint& checkpoint, XQuantity x);
+/// Whether curves can be drawn over steps: some checkpoint has one, and more tokens never mean fewer steps (a later stage of a
+/// pretraining counts them anew).
+bool canShowSteps(const study::Plan& plan);
+/// What curves of these results are drawn over where `wanted` is asked for: steps where no token count is known, tokens where
+/// steps cannot be shown.
+XQuantity shownX(const study::Plan& plan, XQuantity wanted);
+
+/// Checkpoints that have a place on the axis: those with a token count (or step); of copies with the same content there,
 /// the first; none where contents differ at one budget and pretraining seed, because nothing says which run is which.
 struct CheckpointChoice {
     std::vector<char> counted;                       ///< by checkpoint of the plan
     std::vector<std::vector<std::string>> ambiguous; ///< names that stand at one place
 };
-CheckpointChoice chooseCheckpoints(const study::Plan& plan);
+CheckpointChoice chooseCheckpoints(const study::Plan& plan, XQuantity x = XQuantity::Tokens);
 
 } // namespace crest::analysis

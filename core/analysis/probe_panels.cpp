@@ -70,6 +70,31 @@ std::string unfinishedText(const ProbeResults& results) {
     return stored == planned ? std::string() : fmt::format("unfinished: {} of {}", stored, counted(planned, "cell"));
 }
 
+bool hasPlaces(const study::Plan& plan, XQuantity x) {
+    return std::ranges::any_of(plan.checkpoints, [&](const auto& one) { return placeOf(one, x).has_value(); }) &&
+           (x != XQuantity::Steps || canShowSteps(plan));
+}
+
+/// Checkpoints without a place on the axis, and what gives them one; "" where there are none. A few are named.
+std::string placelessText(const study::Plan& plan, XQuantity x) {
+    constexpr std::size_t kMostNames = 3;
+    std::vector<std::string> names;
+    bool anyStep = false;
+    for (const study::PlannedCheckpoint& one : plan.checkpoints)
+        if (!placeOf(one, x)) {
+            names.push_back(one.name);
+            anyStep = anyStep || one.step;
+        }
+    if (names.empty())
+        return {};
+    const std::string who = counted(static_cast<std::int64_t>(names.size()), "checkpoint");
+    const std::string named = names.size() <= kMostNames ? fmt::format(" ({})", fmt::join(names, ", ")) : std::string();
+    if (x == XQuantity::Steps)
+        return fmt::format("{} without a step left out{}", who, named);
+    return fmt::format("{} without a token count left out{}: give {} in the Series dock", who, named,
+                       anyStep ? "tokens per step" : "tokens");
+}
+
 /// The base evaluations of other series on the same task, a colour for each; returns what they were drawn from.
 Result<std::vector<StrengthCurves>> addOtherSeries(FigurePanel& panel, const ProbeResults& results, const std::string& task,
                                                    const Measure& measure, const FigureOptions& options) {
@@ -77,7 +102,14 @@ Result<std::vector<StrengthCurves>> addOtherSeries(FigurePanel& panel, const Pro
     std::size_t number = 0;
     for (const ProbeResults& other : results.others) {
         ++number;
-        std::vector<Observation> some = observationsOf(other, measure.metric);
+        if (std::ranges::find(other.plan.tasks, task, &study::Task::name) == other.plan.tasks.end())
+            continue;
+        if (!hasPlaces(other.plan, options.x)) {
+            panel.notes.push_back(fmt::format("{} left out: no {} known", other.plan.probe.series,
+                                              options.x == XQuantity::Steps ? "steps are" : "token counts are"));
+            continue;
+        }
+        std::vector<Observation> some = observationsOf(other, measure.metric, options.x);
         std::erase_if(some, [&](const Observation& one) { return one.task != task || one.strength != 0; });
         CREST_TRY(curves, buildCurves(some, {options.spread}));
         const CurveLooks looks{"series=" + other.plan.probe.series, other.plan.probe.series, number, 0, true};
@@ -134,7 +166,7 @@ Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& i
     }
     setAxes(panel, results, input.options, change ? measure.changeTitle : measure.axisTitle);
     band = addBandNotes(panel, sources, change, measure.item, kindOf(results));
-    addCautions(panel, results);
+    addCautions(panel, results, input.options.x);
     addStageBorders(panel, results, input.options.x);
     if (input.options.inflections && !change)
         addInflections(panel, results, task.task, input.inflections, input.options.x, [&](double strength) {
@@ -165,7 +197,9 @@ void setAxes(FigurePanel& panel, const ProbeResults& results, const FigureOption
              AxisScale yScale) {
     panel.x.title = xTitle(results, options.x);
     panel.x.scale = options.xScale.value_or(AxisScale::Log);
-    panel.x.format = panel.x.title == kTokensTitle ? TickFormat::Tokens : TickFormat::Number;
+    panel.x.format = panel.x.title == kTokensTitle  ? TickFormat::Tokens
+                     : panel.x.title == kStepsTitle ? TickFormat::Whole
+                                                    : TickFormat::Number;
     panel.y.title = yTitle;
     panel.y.scale = options.yScale.value_or(yScale);
     fitAxis(panel, Dimension::X);
@@ -207,6 +241,11 @@ bool isComplete(const ProbeResults& results) {
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
                     const std::vector<InflectionRow>& rows, XQuantity x,
                     const std::function<std::string(double strength)>& curveOf) {
+    if (x == XQuantity::Steps) {
+        if (std::ranges::any_of(rows, [&](const auto& row) { return row.task == task && row.inflection.supported; }))
+            panel.notes.push_back("inflections are found over tokens, and drawn there");
+        return;
+    }
     bool looked = false;
     for (const InflectionRow& row : rows) {
         const std::string curve = row.task == task ? curveOf(row.strength) : std::string();
@@ -226,35 +265,34 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
                                                   : "no inflection is supported by the results so far");
 }
 
-void addCautions(FigurePanel& panel, const ProbeResults& results) {
+void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
     if (const std::string unfinished = unfinishedText(results); !unfinished.empty())
         panel.notes.push_back(unfinished);
     if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
-    const auto& checkpoints = results.plan.checkpoints;
-    if (const auto unknown =
-            std::count_if(checkpoints.begin(), checkpoints.end(), [](const auto& one) { return !one.tokens; });
-        unknown > 0)
-        panel.notes.push_back(counted(unknown, "checkpoint") + " without a token count left out");
-    for (const std::vector<std::string>& names : chooseCheckpoints(results.plan).ambiguous)
-        panel.notes.push_back(fmt::format("left out: {} stand at one budget; exclude all but one, or give their seeds",
-                                          fmt::join(names, ", ")));
+    if (results.excluded > 0)
+        panel.notes.push_back(counted(results.excluded, "excluded checkpoint") + " left out");
+    if (const std::string placeless = placelessText(results.plan, x); !placeless.empty())
+        panel.notes.push_back(placeless);
+    for (const std::vector<std::string>& names : chooseCheckpoints(results.plan, x).ambiguous)
+        panel.notes.push_back(fmt::format("left out: {} stand at one {}; exclude all but one, or give their seeds",
+                                          fmt::join(names, ", "), x == XQuantity::Steps ? "step" : "budget"));
     if (const std::set<std::string> devices = devicesOf(results); devices.size() > 1)
         panel.notes.push_back(fmt::format("measured on different devices: {}", fmt::join(devices, ", ")));
 }
 
 std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
-                                                  const std::vector<Observation>& observations) {
+                                                  const std::vector<Observation>& observations, XQuantity x) {
     using Place = std::pair<double, std::int64_t>;
     std::map<std::string, std::set<Place>> measured;
     for (const Observation& one : observations)
         measured[one.task].insert({one.tokens, one.pretrainSeed});
-    const std::vector<char> counted = chooseCheckpoints(results.plan).counted;
+    const std::vector<char> counted = chooseCheckpoints(results.plan, x).counted;
     std::map<std::string, std::int64_t> missing;
     for (const auto& [task, places] : measured)
         for (std::size_t i = 0; i < counted.size(); ++i) {
             const study::PlannedCheckpoint& one = results.plan.checkpoints[i];
-            if (counted[i] && !places.contains({static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)}))
+            if (counted[i] && !places.contains({static_cast<double>(*placeOf(one, x)), one.pretrainSeed.value_or(-1)}))
                 ++missing[task];
         }
     return missing;
@@ -289,7 +327,7 @@ Result<Figure> taskFigure(const TaskFigureInput& input) {
     Figure figure;
     figure.name = input.name;
     figure.title = results.plan.probe.name;
-    const std::map<std::string, std::int64_t> missing = withoutResult(results, input.observations);
+    const std::map<std::string, std::int64_t> missing = withoutResult(results, input.observations, input.options.x);
     std::vector<std::string> bands; ///< of each panel
     for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         if (!canHaveCurve(index, indexOfTask(results.plan, task.task)))

@@ -31,12 +31,12 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
                     const std::vector<InflectionRow>& rows, XQuantity x,
                     const std::function<std::string(double strength)>& curveOf);
 
-/// What else a reader must know of these results.
-void addCautions(FigurePanel& panel, const ProbeResults& results);
+/// What else a reader must know of these results. `x`: checkpoints without a place there are said.
+void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x = XQuantity::Tokens);
 
-/// By task: how many checkpoints with a place on the token axis have no result at all. They would vanish without a word.
+/// By task: how many checkpoints with a place on the axis have no result at all. They would vanish without a word.
 std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,
-                                                  const std::vector<Observation>& observations);
+                                                  const std::vector<Observation>& observations, XQuantity x);
 void addWithoutResult(FigurePanel& panel, const std::map<std::string, std::int64_t>& missing, const std::string& task);
 
 /// On a figure of the grid's strengths alone: that single checkpoints have finer rates, and where these are shown.

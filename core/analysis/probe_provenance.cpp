@@ -2,10 +2,12 @@
 #include "core/analysis/probe_provenance.h"
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_set>
 
 #include <fmt/format.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/figure_command.h"
 #include "core/analysis/probe_measures.h"
 #include "core/base/hash.h"
@@ -61,7 +63,10 @@ const char* computeText(study::ComputeType compute) {
 }
 
 const char* xText(XQuantity x) {
-    return x == XQuantity::Tokens ? "tokens" : x == XQuantity::Flops ? "flops" : "tokens per parameter";
+    return x == XQuantity::Tokens  ? "tokens"
+           : x == XQuantity::Flops ? "flops"
+           : x == XQuantity::Steps ? "steps"
+                                   : "tokens per parameter";
 }
 const char* yText(YQuantity y) {
     return y == YQuantity::Value ? "value" : y == YQuantity::Change ? "change" : "both";
@@ -164,10 +169,11 @@ std::string chosenText(const ProbeResults& results, const std::string& strengths
 }
 
 std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
-                        double tokens, const std::string& figure) {
+                        double tokens, const std::string& figure, XQuantity x) {
     const study::Probe& probe = results.plan.probe;
-    std::string text =
-        fmt::format("{}\nseries {}, {} tokens\ntask {}\n", probe.name, probe.series, tokensWithCount(tokens), task);
+    const bool bySteps = x == XQuantity::Steps;
+    const std::string place = bySteps ? stepText(std::llround(tokens)) : tokensWithCount(tokens) + " tokens";
+    std::string text = fmt::format("{}\nseries {}, {}\ntask {}\n", probe.name, probe.series, place, task);
     text += modification;
     for (const study::Task& one : results.plan.tasks)
         if (one.name == task && one.kind == study::TaskKind::Suite)
@@ -182,7 +188,7 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, co
                                 one.dataHash.substr(0, 16));
     text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
                         version(),
-                        fmt::format("{} --figure {} -o {}.pdf", results.studyCommand, figure, figure));
+                        fmt::format("{} --figure {}{} -o {}.pdf", results.studyCommand, figure, bySteps ? " --x steps" : "", figure));
     return text;
 }
 

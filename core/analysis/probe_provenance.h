@@ -14,9 +14,9 @@ namespace crest::analysis {
 std::string modificationText(const ProbeResults& results, double strength);
 /// The same where strengths were chosen, in words: "learning rate 0.004 (best in ID)".
 std::string chosenText(const ProbeResults& results, const std::string& strengths);
-/// Settings, seeds, data, versions and the command behind one point, several lines for people.
+/// Settings, seeds, data, versions and the command behind one point, several lines for people. `tokens`: of an axis of steps, its step.
 std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
-                        double tokens, const std::string& figure = "curves");
+                        double tokens, const std::string& figure = "curves", XQuantity x = XQuantity::Tokens);
 
 /// figureProvenance with the siblings (ProbeResults::siblings) that are drawn, too.
 std::string provenanceWith(const ProbeResults& results, const std::string& figure, const FigureOptions& options,

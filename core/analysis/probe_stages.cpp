@@ -60,6 +60,8 @@ Stages stagesOf(const ProbeResults& results) {
 }
 
 void addStageBorders(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
+    if (x == XQuantity::Steps)
+        return; // which a later stage counts anew
     const Stages stages = stagesOf(results);
     for (const StageBorder& one : stages.borders)
         panel.borders.push_back({middle(xOf(one.before, results, x), xOf(one.after, results, x)),

@@ -51,9 +51,6 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
 
 void CurvesPage::setupBar() {
     m_metric->setToolTip(tr("Tasks that do not have it show their own first one"));
-    m_x->addItem(tr("pretraining tokens"), static_cast<int>(analysis::XQuantity::Tokens));
-    m_x->addItem(tr("tokens per parameter"), static_cast<int>(analysis::XQuantity::TokensPerParameter));
-    m_x->addItem(tr("FLOPs"), static_cast<int>(analysis::XQuantity::Flops));
     m_spread->addItem(tr("95 % interval"), static_cast<int>(analysis::Spread::Confidence95));
     m_spread->addItem(tr("standard deviation"), static_cast<int>(analysis::Spread::Deviation));
     m_inflections->setChecked(true);
@@ -66,6 +63,7 @@ void CurvesPage::setupBar() {
     m_shareLabel = row->addField(tr("Sha&re"), m_share);
     m_metricLabel = row->addField(tr("&Metric"), m_metric);
     m_xLabel = row->addField(tr("&x axis"), m_x);
+    fillX();
     row->addField(tr("&Band"), m_spread);
     row->addWidget(m_inflections);
     for (QWidget* later : std::initializer_list<QWidget*>{m_run, m_runLabel, m_figure, m_figureLabel, m_strength,
@@ -137,12 +135,14 @@ void CurvesPage::connectSession() {
         Q_EMIT figureChanged();
     });
     connect(m_run, &QComboBox::activated, this, [this] { m_session.showRun(m_run->currentData().toString()); });
-    for (QComboBox* box : {m_x, m_spread})
-        connect(box, &QComboBox::activated, this, [this] {
-            m_options.x = static_cast<analysis::XQuantity>(m_x->currentData().toInt());
-            m_options.spread = static_cast<analysis::Spread>(m_spread->currentData().toInt());
-            requestFigure();
-        });
+    connect(m_x, &QComboBox::activated, this, [this] {
+        m_options.x = static_cast<analysis::XQuantity>(m_x->currentData().toInt());
+        requestFigure();
+    });
+    connect(m_spread, &QComboBox::activated, this, [this] {
+        m_options.spread = static_cast<analysis::Spread>(m_spread->currentData().toInt());
+        requestFigure();
+    });
     connect(m_inflections, &QCheckBox::toggled, this, [this](bool on) {
         m_options.inflections = on;
         requestFigure();

@@ -50,6 +50,7 @@ private:
     void fillMetrics();
     void fillFigures();
     void fillPlaces();
+    void fillX();
     void fillShares();
     void showShare();
     void chooseFigure(const std::string& name);

@@ -7,6 +7,7 @@
 
 #include "core/analysis/probe_curves.h"
 #include "core/analysis/probe_envelope.h"
+#include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
@@ -114,7 +115,27 @@ void CurvesPage::fillPlaces() {
         one->setVisible(tradeOff);
     for (QWidget* one : {static_cast<QWidget*>(m_x), static_cast<QWidget*>(m_xLabel), static_cast<QWidget*>(m_inflections)})
         one->setVisible(!tradeOff); // which has a score on either axis
+    fillX();
     fillShares();
+}
+
+/// Quantities that the shown run has. The box shows what is drawn: steps where no token count is known, whatever was chosen for
+/// another run.
+void CurvesPage::fillX() {
+    using analysis::XQuantity;
+    const auto& results = m_session.probeView().results;
+    const study::Plan* plan = results && m_name == "curves" ? &results->plan : nullptr; // other figures are over tokens alone
+    const XQuantity other = m_options.x == XQuantity::Steps ? XQuantity::Tokens : m_options.x;
+    const XQuantity shown = plan ? analysis::shownX(*plan, m_options.x) : other;
+    Choices quantities;
+    if (!plan || analysis::shownX(*plan, XQuantity::Tokens) == XQuantity::Tokens)
+        quantities = {{tr("pretraining tokens"), static_cast<int>(XQuantity::Tokens)},
+                      {tr("tokens per parameter"), static_cast<int>(XQuantity::TokensPerParameter)},
+                      {tr("FLOPs"), static_cast<int>(XQuantity::Flops)}};
+    if (plan && analysis::canShowSteps(*plan))
+        quantities.append({tr("steps"), static_cast<int>(XQuantity::Steps)});
+    refill(m_x, quantities);
+    m_x->setCurrentIndex(std::max(0, m_x->findData(static_cast<int>(shown))));
 }
 
 void CurvesPage::fillShares() {

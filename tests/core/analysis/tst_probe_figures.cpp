@@ -7,6 +7,7 @@
 #include <QTest>
 
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_figures.h"
 #include "core/base/json.h"
 
@@ -299,6 +300,63 @@ private Q_SLOTS:
         const Figure figure = figureOf(results);
         QCOMPARE(figure.panels[0].curves.size(), 2u);
         QCOMPARE(figure.panels[0].curves[1].segments[0][0].x, 1000.0);
+    }
+
+    /// A Trainer run of which nobody said the tokens per step is drawn over its steps, without being asked for.
+    void stepsWhereNoTokensAreKnown() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {2000, -1, 3, {5, 6}}, {4000, -1, 4, {7, 8}}});
+        std::vector<study::PlannedCheckpoint>& checkpoints = results.plan.checkpoints;
+        for (std::size_t i = 0; i < checkpoints.size(); ++i) {
+            checkpoints[i].tokens.reset();
+            checkpoints[i].step = 500 * static_cast<std::int64_t>(3 - i); // planned in another order
+        }
+        const Figure figure = figureOf(results);
+        const FigurePanel& panel = figure.panels[0];
+        QCOMPARE(panel.x.title, std::string("pretraining steps"));
+        QVERIFY(panel.x.format == TickFormat::Whole);
+        const std::vector<FigurePoint>& base = panel.curves[0].segments.at(0);
+        QCOMPARE(base.size(), 3u);
+        QVERIFY(base[0].x == 500 && base[1].x == 1000 && base[2].x == 1500);
+        QVERIFY(base[0].y == 4 && base[1].y == 3 && base[2].y == 2);
+        QVERIFY2(base[1].detail.find("step 1,000\n") != std::string::npos, base[1].detail.c_str());
+        QVERIFY2(base[1].recipe.find("series s, step 1,000\n") != std::string::npos, base[1].recipe.c_str());
+        QVERIFY(base[1].recipe.find("--figure curves --x steps -o") != std::string::npos);
+        QVERIFY(figure.provenance.find("--figure curves --x steps\"") != std::string::npos);
+        QVERIFY(!says(panel.notes, "left out"));
+        // A checkpoint without a step is said by its name.
+        checkpoints[2].step.reset();
+        QVERIFY(says(figureOf(results).panels[0].notes, "1 checkpoint without a step left out (step2)"));
+        // Two contents at one step: nothing says which is which.
+        checkpoints[2].step = checkpoints[1].step;
+        QVERIFY(says(figureOf(results).panels[0].notes, "step1, step2 stand at one step"));
+        // Neither steps nor tokens: said, with what to do.
+        for (study::PlannedCheckpoint& one : checkpoints)
+            one.step.reset();
+        QVERIFY(says(figureOf(results).panels[0].notes,
+                     "3 checkpoints without a token count left out (step0, step1, step2): give tokens in the Series dock"));
+    }
+
+    void stepsBesideTokens() {
+        ProbeResults results = resultsOf({{1000, -1, 2, {3, 4}}, {2000, -1, 3, {5, 6}}, {4000, -1, 4, {7, 8}}});
+        std::vector<study::PlannedCheckpoint>& checkpoints = results.plan.checkpoints;
+        for (std::size_t i = 0; i < checkpoints.size(); ++i)
+            checkpoints[i].step = std::int64_t{10} << i;
+        FigureOptions options;
+        QCOMPARE(figureOf(results, options).panels[0].x.title, std::string("pretraining tokens"));
+        options.x = XQuantity::Steps;
+        QCOMPARE(figureOf(results, options).panels[0].curves[0].segments.at(0).at(2).x, 40.0);
+        // Of the others every figure is over tokens.
+        const auto map = makeFigure("rate-map", results, options, {});
+        QVERIFY(map && map->panels[0].x.title == "pretraining tokens");
+        // One that only has a step is left out of tokens, and the reader told what to do.
+        checkpoints[1].tokens.reset();
+        options.x = XQuantity::Tokens;
+        QVERIFY(says(figureOf(results, options).panels[0].notes,
+                     "1 checkpoint without a token count left out (step1): give tokens per step in the Series dock"));
+        // A later stage counts steps anew: they are no axis.
+        checkpoints[2].step = 5;
+        options.x = XQuantity::Steps;
+        QCOMPARE(figureOf(results, options).panels[0].x.title, std::string("pretraining tokens"));
     }
 
     void copiesAndCheckpointsWithoutTokensAreLeftOut() {

@@ -392,6 +392,56 @@ private Q_SLOTS:
         }
     }
 
+    void theXAxisOffersWhatTheRunHas() {
+        const auto title = [](const CurvesPage* page) {
+            return page->hasFigure() ? QString::fromStdString(page->figure().panels.front().x.title) : QString();
+        };
+        const QString tokens = QStringLiteral("pretraining tokens"), steps = QStringLiteral("pretraining steps");
+        auto* x = named<QComboBox>(m_window.get(), QStringLiteral("Quantity on the x axis"));
+        const auto chooseX = [&](analysis::XQuantity quantity) {
+            x->setCurrentIndex(x->findData(static_cast<int>(quantity)));
+            Q_EMIT x->activated(x->currentIndex());
+        };
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves"));
+        QCOMPARE(x->count(), 4);
+        chooseX(analysis::XQuantity::Steps);
+        QTRY_COMPARE_WITH_TIMEOUT(title(m_page), steps, kLongMs);
+        choose(figures(), QStringLiteral("envelope")); // is over tokens alone
+        QVERIFY(isShown("envelope"));
+        QCOMPARE(title(m_page), tokens);
+        QCOMPARE(x->count(), 3);
+        QCOMPARE(x->currentText(), tokens);
+        choose(figures(), QStringLiteral("curves"));
+        QVERIFY(isShown("curves"));
+        QCOMPARE(title(m_page), steps);
+        chooseX(analysis::XQuantity::Tokens);
+        QTRY_COMPARE_WITH_TIMEOUT(title(m_page), tokens, kLongMs);
+    }
+
+    /// A series of steps without token counts: seen at once, without a choice.
+    void aRunWithoutTokenCountsIsDrawnOverSteps() {
+        const QString path = m_dir.filePath(QStringLiteral("steps"));
+        pretend::Shape shape;
+        const auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
+        QVERIFY2(folder.has_value(), folder ? "" : folder.error().text().c_str());
+        study::Plan plan = pretend::makePlan(shape);
+        for (study::PlannedCheckpoint& checkpoint : plan.checkpoints)
+            checkpoint.tokens.reset();
+        QVERIFY(study::queueRun(*folder, plan).has_value());
+        QVERIFY(run::workStudy(*folder, {}, pretend::makeFactory({}), {}).has_value());
+        MainWindow window;
+        window.show();
+        window.session().open(path);
+        auto* page = window.findChild<CurvesPage*>();
+        QTRY_VERIFY_WITH_TIMEOUT(page->hasFigure(), kLongMs);
+        QCOMPARE(QString::fromStdString(page->figure().panels.front().x.title), QStringLiteral("pretraining steps"));
+        QCOMPARE(page->figure().panels.front().curves.front().segments.front().size(), std::size_t(4));
+        const auto* x = named<QComboBox>(&window, QStringLiteral("Quantity on the x axis"));
+        QCOMPARE(x->count(), 1);
+        QCOMPARE(x->currentText(), QStringLiteral("steps"));
+    }
+
     void anotherRunOffersItsOwn() {
         choose(figures(), QStringLiteral("envelope"));
         QVERIFY(isShown("envelope"));
