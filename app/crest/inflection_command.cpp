@@ -14,6 +14,7 @@
 #include "core/study/study_folder.h"
 #include "ui/data/format.h"
 #include "ui/data/probe_loading.h"
+#include "ui/data/study_scan.h"
 
 namespace crest::app {
 namespace {
@@ -56,6 +57,8 @@ void printTable(const std::vector<analysis::InflectionRow>& rows) {
 Result<void> printInflections(const InflectionArguments& arguments) {
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
+    const study::Study& study = folder.study();
+    ui::addModelFacts(results, ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {}).series);
     CREST_TRY(rows, analysis::inflectionTable(results, arguments.metric));
     arguments.csv ? printCsv(rows) : printTable(rows);
     return {};

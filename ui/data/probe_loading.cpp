@@ -125,18 +125,81 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
     return "crest export " + analysis::shellQuoted(folder.path().string()) + " --run " + runId;
 }
 
-void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {
+SeriesFacts seriesFacts(const std::vector<series::Series>& series) {
+    SeriesFacts facts;
     for (const series::Series& one : series)
         for (const series::Checkpoint& checkpoint : one.checkpoints) {
             if (checkpoint.stage)
                 for (const std::string& name : {checkpoint.name, checkpoint.foundName})
-                    results.stages[one.name + "/" + name] = *checkpoint.stage;
-            if (!checkpoint.spec || results.parameters > 0)
+                    facts.stages[one.name + "/" + name] = *checkpoint.stage;
+            const bool excluded = checkpoint.state == series::CheckpointState::Excluded;
+            for (const std::string& key : {checkpoint.path.string(), checkpoint.name, checkpoint.foundName, checkpoint.fingerprint})
+                if (!key.empty() && checkpoint.state != series::CheckpointState::Broken)
+                    facts.checkpoints.try_emplace(one.name + "/" + key,
+                                                  CheckpointNow{checkpoint.tokens, excluded, checkpoint.fingerprint});
+            if (!checkpoint.spec || facts.parameters > 0)
                 continue;
             const double meanSpan = static_cast<double>(checkpoint.spec->contextLength + 1) / 2;
-            results.parameters = series::parameterCount(*checkpoint.spec);
-            results.flopsPerToken = 3 * series::forwardFlopsPerToken(*checkpoint.spec, meanSpan);
+            facts.parameters = series::parameterCount(*checkpoint.spec);
+            facts.flopsPerToken = 3 * series::forwardFlopsPerToken(*checkpoint.spec, meanSpan);
         }
+    return facts;
+}
+
+namespace {
+
+/// Null where the study has it no more, or has other weights in its place.
+const CheckpointNow* findNow(const SeriesFacts& facts, const study::PlannedCheckpoint& planned) {
+    for (const std::string& key : {planned.path, planned.name, planned.weights})
+        if (const auto at = facts.checkpoints.find(planned.series + "/" + key);
+            at != facts.checkpoints.end() && (at->second.fingerprint.empty() || at->second.fingerprint == planned.weights))
+            return &at->second;
+    return nullptr;
+}
+
+/// Without the checkpoints that are `excluded`, and their cells. Nothing of it is run: what was planned as batches goes.
+void leaveOut(study::Plan& plan, const std::vector<char>& excluded) {
+    std::vector<int> places(plan.checkpoints.size(), -1);
+    std::vector<study::PlannedCheckpoint> kept;
+    for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
+        if (!excluded[i]) {
+            places[i] = static_cast<int>(kept.size());
+            kept.push_back(std::move(plan.checkpoints[i]));
+        }
+    plan.checkpoints = std::move(kept);
+    for (study::Cell& cell : plan.cells)
+        cell.checkpoint = places[static_cast<std::size_t>(cell.checkpoint)];
+    std::erase_if(plan.cells, [](const study::Cell& cell) { return cell.checkpoint < 0; });
+    plan.batches.clear();
+}
+
+void usePresent(analysis::ProbeResults& results, const SeriesFacts& facts) {
+    study::Plan& plan = results.plan;
+    std::vector<char> excluded(plan.checkpoints.size(), 0);
+    for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
+        if (const CheckpointNow* now = findNow(facts, plan.checkpoints[i])) {
+            plan.checkpoints[i].tokens = now->tokens;
+            excluded[i] = now->excluded;
+        }
+    results.excluded = std::ranges::count(excluded, 1);
+    if (results.excluded > 0)
+        leaveOut(plan, excluded);
+}
+
+} // namespace
+
+void addFacts(analysis::ProbeResults& results, const SeriesFacts& facts) {
+    results.parameters = facts.parameters;
+    results.flopsPerToken = facts.flopsPerToken;
+    results.stages = facts.stages;
+    usePresent(results, facts);
+    for (std::vector<analysis::ProbeResults>* group : {&results.others, &results.siblings})
+        for (analysis::ProbeResults& one : *group)
+            usePresent(one, facts);
+}
+
+void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series) {
+    addFacts(results, seriesFacts(series));
 }
 
 } // namespace crest::ui

@@ -2,6 +2,9 @@
 // A run's probe with its results, read at once: for commands that need no window.
 #pragma once
 
+#include <cstdint>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,8 +33,29 @@ std::vector<study::Plan> siblingPlans(const study::Plan& shown, const std::vecto
 /// The command line that draws a run again, quoted for a shell, without figure, options and output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);
 
-/// Parameters and training FLOPs per token of the first readable checkpoint, for the token axis' other quantities, and
-/// the stages of all.
+/// What the study says of a checkpoint now, with its user's corrections.
+struct CheckpointNow {
+    std::optional<std::int64_t> tokens;
+    bool excluded = false;
+    std::string fingerprint; ///< of its weights, "" where it is not known yet
+    bool operator==(const CheckpointNow&) const = default;
+};
+
+/// What the series of a study say now; runs have their checkpoints as they were when they were planned.
+struct SeriesFacts {
+    std::int64_t parameters = 0; ///< of the first readable checkpoint, like flopsPerToken
+    double flopsPerToken = 0;    ///< of pretraining
+    std::map<std::string, int> stages;                ///< by "series/checkpoint"
+    std::map<std::string, CheckpointNow> checkpoints; ///< by "series/path", "series/name" and "series/fingerprint"
+    bool operator==(const SeriesFacts&) const = default;
+};
+SeriesFacts seriesFacts(const std::vector<series::Series>& series);
+
+/// Sizes and stages; and a run's checkpoints as they are now: with the tokens that they have, without those that were excluded.
+/// A checkpoint that the study does not have any more stays as it was planned.
+void addFacts(analysis::ProbeResults& results, const SeriesFacts& facts);
+
+/// Both at once.
 void addModelFacts(analysis::ProbeResults& results, const std::vector<series::Series>& series);
 
 } // namespace crest::ui

@@ -118,10 +118,8 @@ void StudySession::Private::takeWeights(const std::string& path, const series::C
 }
 
 void StudySession::Private::tellModelFacts() {
-    analysis::ProbeResults results;
-    addModelFacts(results, series);
     if (reader)
-        reader->setModelFacts(results.parameters, results.flopsPerToken, std::move(results.stages));
+        reader->setSeriesFacts(seriesFacts(series));
 }
 
 /// Base scores that jump make weights suspect.

@@ -5,7 +5,6 @@
 #include "core/study/runs.h"
 #include "ui/data/format.h"
 #include "ui/data/issues.h"
-#include "ui/data/probe_loading.h"
 #include "ui/data/runner_supervisor.h"
 
 namespace crest::ui {
@@ -82,12 +81,11 @@ void StudyReader::setWantedSamples(std::optional<analysis::ItemTableOptions> wan
     QMetaObject::invokeMethod(this, &StudyReader::poll, Qt::QueuedConnection);
 }
 
-void StudyReader::setModelFacts(std::int64_t parameters, double trainingFlopsPerToken,
-                                std::map<std::string, int> stages) {
+void StudyReader::setSeriesFacts(SeriesFacts facts) {
     const std::lock_guard lock(m_mutex);
-    m_parameters = parameters;
-    m_flopsPerToken = trainingFlopsPerToken;
-    m_stages = std::move(stages);
+    if (m_facts == facts)
+        return;
+    m_facts = std::move(facts);
     m_shownDirty = true;
 }
 
@@ -237,14 +235,13 @@ void StudyReader::readOtherPlans() {
 
 std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     std::string shown;
-    analysis::ProbeResults facts;
+    SeriesFacts facts;
+    std::vector<study::Overlay> overlays;
     {
         const std::lock_guard lock(m_mutex);
         shown = m_shown;
-        facts.parameters = m_parameters;
-        facts.flopsPerToken = m_flopsPerToken;
-        facts.stages = m_stages;
-        facts.overlays = m_overlays;
+        facts = m_facts;
+        overlays = m_overlays;
     }
     if (shown.empty())
         return {};
@@ -256,10 +253,7 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
         m_planRun = shown;
     }
     auto results = std::make_shared<analysis::ProbeResults>(resultsOf(*m_plan));
-    results->parameters = facts.parameters;
-    results->flopsPerToken = facts.flopsPerToken;
-    results->stages = std::move(facts.stages);
-    results->overlays = std::move(facts.overlays);
+    results->overlays = std::move(overlays);
     results->studyName = m_folder.study().name;
     results->studyCommand = exportCommand(m_folder, shown);
     readOtherPlans();
@@ -274,6 +268,7 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
         added.studyName = results->studyName;
         added.studyCommand = exportCommand(m_folder, added.plan.id);
     }
+    addFacts(*results, facts);
     return results;
 }
 
@@ -292,6 +287,7 @@ void StudyReader::publishShown() {
     view->textTasks = textTasks(*m_plan);
     if (auto table = analysis::inflectionTable(*results, view->metric))
         view->inflections = std::move(*table);
+    m_published = results;
     view->results = std::move(results);
     Q_EMIT probeRead(std::move(view));
 }
@@ -306,13 +302,14 @@ void StudyReader::publishItems() {
         if (m_planRun != m_shown)
             return; // publishShown comes first
     }
-    if (!m_plan)
+    if (!m_published)
         return;
+    const study::Plan& plan = m_published->plan;
     const analysis::RowLookup lookup = [this](const std::string& key) { return rowOf(key); };
     if (items) {
         auto view = std::make_shared<ItemsView>();
         view->wanted = *items;
-        auto table = analysis::makeItemTable(*m_plan, lookup, *items);
+        auto table = analysis::makeItemTable(plan, lookup, *items);
         if (table)
             view->table = std::move(*table);
         else
@@ -322,7 +319,7 @@ void StudyReader::publishItems() {
     if (samples) {
         auto view = std::make_shared<SamplesView>();
         view->wanted = *samples;
-        auto table = analysis::makeSampleTable(*m_plan, lookup, *samples);
+        auto table = analysis::makeSampleTable(plan, lookup, *samples);
         if (table)
             view->table = std::move(*table);
         else

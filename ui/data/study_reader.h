@@ -19,6 +19,7 @@
 #include "core/analysis/item_table.h"
 #include "core/analysis/sample_table.h"
 #include "core/study/results.h"
+#include "ui/data/probe_loading.h"
 #include "ui/data/study_session.h"
 
 namespace crest::ui {
@@ -66,8 +67,8 @@ public:
     /// Which items or samples of the shown run are looked at; nothing: none. Any thread.
     void setWantedItems(std::optional<analysis::ItemTableOptions> wanted);
     void setWantedSamples(std::optional<analysis::ItemTableOptions> wanted);
-    /// What figures say of the checkpoints: size (addModelFacts) and stages; any thread.
-    void setModelFacts(std::int64_t parameters, double trainingFlopsPerToken, std::map<std::string, int> stages);
+    /// What the study says of its checkpoints now; any thread.
+    void setSeriesFacts(SeriesFacts facts);
 
     /// Of what is stored of a plan; on the reading thread.
     Result<analysis::Refinement> finerRates(const study::Plan& plan, int between) const;
@@ -117,13 +118,12 @@ private:
     std::vector<study::Overlay> m_overlays;
     std::optional<analysis::ItemTableOptions> m_wantedItems, m_wantedSamples;
     bool m_itemsDirty = false;
-    std::int64_t m_parameters = 0;
-    double m_flopsPerToken = 0;
-    std::map<std::string, int> m_stages;
+    SeriesFacts m_facts;
     bool m_shownDirty = false;
 
     std::string m_planRun; ///< the run that m_plan belongs to
-    std::optional<study::Plan> m_plan;
+    std::optional<study::Plan> m_plan; ///< as it was planned
+    std::shared_ptr<const analysis::ProbeResults> m_published; ///< of m_plan, with what the study says now
     quint64 m_version = 0;
 };
 

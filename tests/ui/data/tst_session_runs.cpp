@@ -179,6 +179,52 @@ private Q_SLOTS:
         QCOMPARE(wider->cellCount() - wider->cachedCellCount(), 4 * 4);
     }
 
+    /// What is corrected after a run is seen at once, after a restart, and in what is exported.
+    void correctionsReachWhatWasMeasured() {
+        using Places = std::vector<double>;
+        SessionFixture fixture;
+        const auto placesOf = [](const analysis::ProbeResults& results) {
+            Places places;
+            if (const auto figure = analysis::makeFigure("curves", results, {}, {}))
+                for (const auto& segment : figure->panels.at(0).curves.at(0).segments)
+                    for (const analysis::FigurePoint& point : segment)
+                        places.push_back(point.x);
+            return places;
+        };
+        const auto places = [&](const Session& session) {
+            const auto& results = session.session.probeView().results;
+            return results && results->rows.size() >= 9 ? placesOf(*results) : Places();
+        };
+        QString path;
+        {
+            Session one;
+            QVERIFY(openAndMeasure(one, fixture));
+            QTRY_COMPARE(places(one), (Places{1e6, 2e6, 4e6, 8e6}));
+            const QString series = toQString(one.session.study().series.at(0).name);
+            series::CheckpointCorrection correction;
+            correction.tokens = 3'000'000;
+            one.session.correct(series, QStringLiteral("tokens-2M"), correction);
+            QTRY_COMPARE(places(one), (Places{1e6, 3e6, 4e6, 8e6}));
+            one.session.setExcluded(series, QStringLiteral("tokens-8M"), true);
+            QTRY_COMPARE(places(one), (Places{1e6, 3e6, 4e6}));
+            const auto figure = analysis::makeFigure("curves", *one.session.probeView().results, {}, {});
+            QVERIFY(figure && std::ranges::count(figure->panels.at(0).notes, std::string("1 excluded checkpoint left out")) == 1);
+            const auto folder = study::StudyFolder::open(one.session.folder().toStdString());
+            auto exported = loadProbeResults(*folder, "");
+            QVERIFY(exported.has_value());
+            addModelFacts(*exported, one.session.series());
+            QCOMPARE(placesOf(*exported), (Places{1e6, 3e6, 4e6}));
+            one.session.undoStack()->undo();
+            one.session.undoStack()->undo();
+            QTRY_COMPARE(places(one), (Places{1e6, 2e6, 4e6, 8e6}));
+            one.session.undoStack()->redo();
+            path = one.session.folder();
+        } // which waits until the last edit is written
+        Session again;
+        QVERIFY(again.open(path));
+        QTRY_COMPARE(places(again), (Places{1e6, 3e6, 4e6, 8e6}));
+    }
+
     void aKilledRunIsInterruptedAndContinues() {
         SessionFixture fixture;
         fixture.useRunner(40'000);
