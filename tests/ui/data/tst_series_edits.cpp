@@ -3,6 +3,7 @@
 // weights that are compared in the background; scores that jump.
 #include <algorithm>
 #include <ctime>
+#include <fstream>
 #include <utility>
 
 #include <QAbstractItemModelTester>
@@ -185,6 +186,23 @@ private Q_SLOTS:
         }));
         QTRY_VERIFY(!progress.isEmpty() && progress.last().at(0).toInt() == progress.last().at(1).toInt());
         QCOMPARE(progress.last().at(1).toInt(), 5);
+    }
+
+    void weightsThatAreNoNumbersAreSuspect() {
+        SessionFixture fixture;
+        const QString folder = makeSteps(fixture, {10, 20});
+        {
+            std::fstream file(folder.toStdString() + "/step20/model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+            file.seekp(-4, std::ios::end);
+            file.write("\0\0\xC0\x7F", 4); // NaN
+        }
+        StudySession session;
+        QVERIFY(opens(session, folder));
+        QTRY_COMPARE(checkpoint(session, 1).state, series::CheckpointState::Suspect);
+        QVERIFY2(checkpoint(session, 1).reason.find("holds 1 NaN and 0 Inf") != std::string::npos, checkpoint(session, 1).reason.c_str());
+        QVERIFY(std::ranges::any_of(session.issues(),
+                                    [](const Issue& issue) { return issue.message.contains(QStringLiteral("1 NaN")); }));
+        QCOMPARE(checkpoint(session, 0).state, series::CheckpointState::Ok);
     }
 
     void scoresThatJumpAreNamed() {
