@@ -1,17 +1,54 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/series/number_health.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace crest::series {
 namespace {
 
-/// Numbers beside each other, which no addition below carries over: compilers make vector instructions of it.
-using Lanes = std::uint64_t __attribute__((vector_size(32)));
+/// Numbers beside each other, which no addition below carries over. What every processor has: wider ones go through memory.
+using Lanes = std::uint64_t __attribute__((vector_size(16)));
 
 /// A pattern of one number (16 or 32 bits) in all of a word.
 std::uint64_t everywhere(std::uint32_t pattern, bool is32) {
     return is32 ? pattern * 0x0000'0001'0000'0001ULL : pattern * 0x0001'0001'0001'0001ULL;
+}
+
+/// Eight bytes, zeros behind the end.
+std::uint64_t wordAt(std::span<const std::byte> bytes, std::size_t at) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data() + at, std::min(sizeof(word), bytes.size() - at));
+    return word;
+}
+
+bool anyBits(std::span<const std::byte> bytes, std::uint64_t wanted) {
+    for (std::size_t at = 0; at < bytes.size(); at += sizeof(wanted))
+        if ((wordAt(bytes, at) & wanted) != 0)
+            return true;
+    return false;
+}
+
+/// Whether a number has all bits of its exponent: with the lowest of them added it reaches the bit of the sign.
+bool anyFull(std::span<const std::byte> bytes, std::uint64_t exponent, std::uint64_t lowest, std::uint64_t sign) {
+    const auto reach = [&](std::size_t at) {
+        Lanes numbers;
+        std::memcpy(&numbers, bytes.data() + at, sizeof(numbers));
+        return (numbers & exponent) + lowest;
+    };
+    Lanes one{}, two{}, three{}, four{};
+    std::size_t at = 0;
+    for (; at + 4 * sizeof(Lanes) <= bytes.size(); at += 4 * sizeof(Lanes)) {
+        one |= reach(at);
+        two |= reach(at + sizeof(Lanes));
+        three |= reach(at + 2 * sizeof(Lanes));
+        four |= reach(at + 3 * sizeof(Lanes));
+    }
+    const Lanes all = (one | two) | (three | four);
+    std::uint64_t reached = all[0] | all[1];
+    for (; at < bytes.size(); at += sizeof(reached))
+        reached |= (wordAt(bytes, at) & exponent) + lowest;
+    return (reached & sign) != 0;
 }
 
 } // namespace
@@ -27,23 +64,8 @@ void NumberHealth::look(std::span<const std::byte> bytes) {
     const bool is32 = m_sign == 0x8000'0000U;
     const std::uint64_t exponent = everywhere(m_exponent, is32), sign = everywhere(m_sign, is32),
                         lowest = everywhere(m_exponent & (~m_exponent + 1), is32);
-    // An exponent of ones, plus its lowest bit, reaches the bit of the sign.
-    Lanes full{}, any{};
-    std::size_t at = 0;
-    for (; at + sizeof(Lanes) <= bytes.size(); at += sizeof(Lanes)) {
-        Lanes numbers;
-        std::memcpy(&numbers, bytes.data() + at, sizeof(numbers));
-        full |= (numbers & exponent) + lowest;
-        any |= numbers;
-    }
-    Lanes last{};
-    if (at < bytes.size())
-        std::memcpy(&last, bytes.data() + at, bytes.size() - at);
-    full |= (last & exponent) + lowest;
-    any |= last;
-    const auto joined = [](const Lanes& lanes) { return lanes[0] | lanes[1] | lanes[2] | lanes[3]; };
-    m_anyNonzero = m_anyNonzero || (joined(any) & ~sign) != 0;
-    if ((joined(full) & sign) != 0)
+    m_anyNonzero = m_anyNonzero || anyBits(bytes, ~sign);
+    if (anyFull(bytes, exponent, lowest, sign))
         count(bytes);
 }
 
