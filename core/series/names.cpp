@@ -90,7 +90,7 @@ std::string plainName(std::string_view name) {
     std::string text = lowerCase(std::string(name.substr(0, 255)));
     for (const std::string_view ending : {".pt", ".pth", ".bin", ".safetensors"})
         if (text.ends_with(ending)) {
-            text.resize(text.size() - ending.size());
+            text.erase(text.size() - ending.size());
             break;
         }
     return text;
