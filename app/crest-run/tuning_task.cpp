@@ -96,7 +96,8 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     addKey<double>(command, options, "--replay-share", "replay_share", "Weight of that text in the loss");
     addKey<std::int64_t>(command, options, "--replay-tokens", "replay_tokens", "Tokens of a window of that text (default: 128)");
     command.add_option("--keep-gb", options.keepGigabytes,
-                       "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB")
+                       "Keep tuned weights, for tasks of later runs, as long as all that the study keeps fits into so many GB "
+                       "and the disk has 256 MB free for results")
         ->check(zeroOrMore());
     command.add_option("--state-seconds", options.stateSeconds,
                        "Seconds between two saved states of a training, from which a killed one goes on (default: 30, or longer where "

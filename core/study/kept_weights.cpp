@@ -31,6 +31,14 @@ std::int64_t sizeOf(const fs::path& folder) {
     return bytes;
 }
 
+/// Without limit where that cannot be told.
+std::int64_t freeAt(const fs::path& folder) {
+    constexpr std::uintmax_t kMost = 1'000'000'000'000'000'000;
+    std::error_code error;
+    const fs::space_info disk = fs::space(folder, error);
+    return static_cast<std::int64_t>(error ? kMost : std::min(disk.available, kMost));
+}
+
 struct Kept {
     fs::path folder;
     fs::file_time_type used;
@@ -100,7 +108,14 @@ Result<void> KeptWeights::keep(std::string_view key, std::int64_t bytes, std::in
     CREST_TRY(lock, io::FileLock::waitFor(m_folder / "lock", kLongestWait));
     if (has(key))
         return {};
-    makeRoom(budget - bytes);
+    const std::int64_t room = std::min(budget, size() + freeAt(m_folder) - kFreeForResults);
+    if (bytes > room) {
+        makeRoom(room);
+        return fail(ErrorKind::NoSpace,
+                    fmt::format("they take {}, and the last {} of the disk are left free for results",
+                                formatBytes(static_cast<double>(bytes)), formatBytes(static_cast<double>(kFreeForResults))));
+    }
+    makeRoom(room - bytes);
     auto written = write(folderOf(key));
     if (!written) {
         const fs::path unfinished = folderOf(key).string() + ".tmp"; // it would take room for nothing
@@ -108,7 +123,7 @@ Result<void> KeptWeights::keep(std::string_view key, std::int64_t bytes, std::in
         return written;
     }
     use(key);
-    makeRoom(budget); // tokenizers count, too
+    makeRoom(room); // tokenizers count, too
     return {};
 }
 

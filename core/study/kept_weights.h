@@ -13,6 +13,9 @@
 
 namespace crest::study {
 
+/// Kept weights leave so much of the disk free: a run needs it for its results, and weights are optional.
+inline constexpr std::int64_t kFreeForResults = 256'000'000;
+
 class KeptWeights {
 public:
     /// `folder`: StudyFolder::keptFolder(); it need not be there.
@@ -28,8 +31,9 @@ public:
     void drop(std::string_view key) const;
 
     /// Lets `write` make the folder of `key`, about `bytes` large, after the ones that were not used for longest have gone,
-    /// so that all together stay within `budget`. OutOfRange, with the numbers, where they alone would not; what `write`
-    /// gives. Runners of other processes wait. What is open elsewhere stays readable to whoever has it mapped.
+    /// so that all together stay within `budget`, and the disk has kFreeForResults free; where it has less, kept ones go.
+    /// OutOfRange, with the numbers, where they alone would not stay within the budget, NoSpace where the disk has no room for
+    /// them; what `write` gives. Runners of other processes wait. What is open elsewhere stays readable to whoever has it mapped.
     Result<void> keep(std::string_view key, std::int64_t bytes, std::int64_t budget,
                       const std::function<Result<void>(const std::filesystem::path&)>& write) const;
 

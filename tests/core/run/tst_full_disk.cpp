@@ -3,6 +3,7 @@
 // mount; without it the same paths are tested with failing calls (tst_executor, tst_journal).
 #include <QProcess>
 
+#include "core/study/kept_weights.h"
 #include "tests/core/run/study_fixture.h"
 
 #include <atomic>
@@ -118,6 +119,38 @@ private Q_SLOTS:
         QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
         QCOMPARE(study::RunFollower(*folder, *id).poll()->state, study::RunState::Done);
         QVERIFY(rowsOf(*folder) == alone.rows());
+    }
+
+    /// They are optional: the last of a disk is for results, and where it fills up, weights go.
+    void keptWeightsLeaveRoomForResults() {
+        const auto write = [](std::size_t bytes) {
+            return [bytes](const std::filesystem::path& folder) -> Result<void> {
+                std::filesystem::create_directories(folder);
+                std::ofstream(folder / "model.safetensors") << std::string(bytes, 'w');
+                std::ofstream(folder / "crest.json") << "{}";
+                return {};
+            };
+        };
+        constexpr std::int64_t kMuch = 1'000'000'000;
+        const SmallDisk small("3m");
+        const study::KeptWeights nothing(small.path + "/tuned");
+        const auto none = nothing.keep("a", 500'000, kMuch, write(500'000));
+        QVERIFY(!none && none.error().kind == ErrorKind::NoSpace);
+        QVERIFY2(none.error().text().find("the last 256 MB of the disk are left free for results") != std::string::npos, none.error().text().c_str());
+        QVERIFY(!nothing.has("a") && nothing.size() < 1000);
+
+        const SmallDisk disk("263m"); // MiB: 275.8 MB, of which 19.8 may be used
+        const study::KeptWeights weights(disk.path + "/tuned");
+        for (const char* key : {"a", "b"})
+            QVERIFY(weights.keep(key, 6'000'000, kMuch, write(6'000'000)));
+        std::ofstream(disk.path + "/results") << std::string(10'000'000, 'r'); // of a run that goes on
+        const auto third = weights.keep("c", 6'000'000, kMuch, write(6'000'000));
+        QVERIFY2(third, third ? "" : third.error().text().c_str());
+        QVERIFY(weights.has("c") && !weights.has("a") && !weights.has("b"));
+        QVERIFY(std::filesystem::space(disk.path).available >= study::kFreeForResults);
+        std::ofstream(disk.path + "/results", std::ios::app) << std::string(9'000'000, 'r');
+        QVERIFY(!weights.keep("d", 6'000'000, kMuch, write(6'000'000)));
+        QVERIFY(!weights.has("c")); // its room is the results'
     }
 
     void otherWritersSayItAndLeaveTheOldFile() {

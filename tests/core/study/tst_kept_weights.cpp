@@ -77,6 +77,17 @@ private Q_SLOTS:
         QVERIFY(weights.size() <= 3000 && weights.has("c") && !weights.has("a"));
     }
 
+    /// Weights as large as what is free would leave nothing for results.
+    void roomForResultsIsLeft() {
+        const KeptWeights weights = kept();
+        QVERIFY(weights.keep("a", 1000, 3000, writing(1000)));
+        const auto free = static_cast<std::int64_t>(fs::space(m_dir->path().toStdString()).available);
+        const auto all = weights.keep("b", free, INT64_MAX, [](const fs::path&) -> Result<void> { return fail(ErrorKind::Internal, "?"); });
+        QVERIFY(!all && all.error().kind == ErrorKind::NoSpace);
+        QVERIFY2(all.error().text().find("the last 256 MB of the disk are left free for results") != std::string::npos, all.error().text().c_str());
+        QVERIFY(weights.has("a")); // nothing had to go for it
+    }
+
     void aFullDiskLeavesNothingBehind() {
         const KeptWeights weights = kept();
         const auto full = weights.keep("a", 1000, 3000, [](const fs::path& folder) -> Result<void> {
