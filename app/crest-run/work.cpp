@@ -85,7 +85,8 @@ Json toJson(const RunStatus& status) {
             {"failed", failed},
             {"seconds", status.secondsElapsed},
             {"tokens_per_second", status.tokensPerSecond},
-            {"message", status.message}};
+            {"message", status.message},
+            {"notes", status.notes}};
 }
 
 /// False where a run has failed cells, or cannot be read. `said`: what stands on stderr already, each sentence once.
@@ -106,6 +107,9 @@ bool report(const study::StudyFolder& folder, const std::string& id, bool json, 
     for (const study::FailedCell& cell : status->failed)
         if (said.insert(cell.message).second)
             fmt::print(stderr, "crest-run: failed: {}\n", cell.message);
+    for (const std::string& note : status->notes)
+        if (said.insert(note).second)
+            fmt::print(stderr, "crest-run: {}\n", note);
     if (!status->message.empty() && said.insert(status->message).second)
         fmt::print(stderr, "crest-run: {}\n", status->message);
     return status->failed.empty();

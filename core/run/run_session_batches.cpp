@@ -188,7 +188,7 @@ Result<void> RunSession::take(const BatchRequest& request, Measurement measureme
         const std::scoped_lock lock(m_mutex);
         m_status.phase = phaseOf(m_plan, measurement.cell);
         if (!measurement.note.empty())
-            m_log.add({study::RunEvent::Type::Message, {}, measurement.note, ""});
+            m_log.add({study::RunEvent::Type::Note, {}, measurement.note, ""});
     }
     const int cell = measurement.cell, task = measurement.task;
     CREST_CHECK(

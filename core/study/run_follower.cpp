@@ -41,6 +41,7 @@ struct RunFollower::State {
     std::int64_t total = 0, cached = 0;
     std::vector<char> done;            ///< by cell
     std::map<int, std::string> failed; ///< by cell
+    std::vector<std::string> notes;
     std::map<std::string, Writer> writers;
     std::string device;
     std::vector<double> tokensOf; ///< by cell, what it takes; empty before a runner was seen at work
@@ -49,6 +50,7 @@ struct RunFollower::State {
     void findWriters();
     void readEvents(const std::string& name, Writer& writer);
     void apply(const RunEvent& event, Writer& writer);
+    void addNote(const std::string& text);
     void readStatus(const std::string& name, Writer& writer);
     RunState stateOf(const RunStatus& status) const;
     std::string lastWord() const;
@@ -104,6 +106,8 @@ void RunFollower::State::apply(const RunEvent& event, Writer& writer) {
             failed[cell] = event.text;
         }
     }
+    if (event.type == RunEvent::Type::Note)
+        addNote(event.text);
     if (event.type == RunEvent::Type::Started) {
         writer.ended = false;
         writer.startedAt = event.at;
@@ -113,6 +117,12 @@ void RunFollower::State::apply(const RunEvent& event, Writer& writer) {
         writer.endText = event.text;
         writer.endedAt = event.at;
     }
+}
+
+void RunFollower::State::addNote(const std::string& text) {
+    if (notes.size() > kMostNotes || std::ranges::find(notes, text) != notes.end())
+        return;
+    notes.push_back(notes.size() < kMostNotes ? text : "There are more notes, in the files *.events.jsonl of the run's folder.");
 }
 
 /// What the writer that ended last said of its end; nothing where another began after that and is gone without a word.
@@ -233,7 +243,7 @@ double measuredRate(const StudyFolder& folder) {
 }
 
 RunFollower::RunFollower(const StudyFolder& folder, std::string runId)
-    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}, {}, {}}) {}
+    : m_state(new State{folder, std::move(runId), false, 0, 0, {}, {}, {}, {}, {}, {}}) {}
 RunFollower::~RunFollower() = default;
 RunFollower::RunFollower(RunFollower&&) noexcept = default;
 RunFollower& RunFollower::operator=(RunFollower&&) noexcept = default;
@@ -256,6 +266,7 @@ Result<RunStatus> RunFollower::poll() {
         status.writers.push_back(name);
     }
     status.message = state.lastWord();
+    status.notes = state.notes;
     status.id = state.id;
     status.device = state.device;
     status.totalCells = state.total;

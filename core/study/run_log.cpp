@@ -17,7 +17,7 @@ namespace crest::study {
 namespace {
 
 constexpr const char* kStates[] = {"running", "paused", "stopping", "ended"};
-constexpr const char* kEvents[] = {"started", "cells", "failed", "message", "ended"};
+constexpr const char* kEvents[] = {"started", "cells", "failed", "message", "ended", "note"};
 
 template<class Enum, std::size_t N>
 Result<Enum> fromWord(const std::string& word, const char* const (&words)[N], const std::string& where) {

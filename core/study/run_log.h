@@ -42,7 +42,8 @@ struct RunEvent {
         Cells,   ///< `cells` have every result stored, durably
         Failed,  ///< `cells` failed; `text`: why
         Message, ///< `text`: paused, out of space, goes on ...
-        Ended    ///< `text`: why, "" where all is done
+        Ended,   ///< `text`: why, "" where all is done
+        Note     ///< `text`: what moves no result and is worth knowing: tuned weights are not kept, say
     } type = Type::Message;
     std::vector<int> cells;
     std::string text;

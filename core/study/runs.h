@@ -33,6 +33,9 @@ struct FailedCell {
 
 /// What the folder says about a run now. Cheap to poll: reads only what was appended since the last call where a
 /// RunFollower is used.
+/// Of RunStatus; a last one says where more are.
+inline constexpr std::size_t kMostNotes = 20;
+
 struct RunStatus {
     std::string id;
     RunState state = RunState::Queued;
@@ -44,6 +47,7 @@ struct RunStatus {
     double secondsElapsed = 0;
     std::optional<double> secondsLeft; ///< while a runner is at work: what the cells left take, at the rate of those before
     std::string message; ///< why it paused or failed ("No space left ..."), "" otherwise
+    std::vector<std::string> notes; ///< what runners noted beside results ("The tuned weights of ... are not kept"), each once, the first kMostNotes
     std::vector<std::string> writers;
     std::string device; ///< that the run asks for, "" where any will do
 };

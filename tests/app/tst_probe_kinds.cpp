@@ -205,6 +205,12 @@ private Q_SLOTS:
         QVERIFY(refused.code != 0 && refused.err.contains("replay_share"));
         const Ended both = command("finetune", {"--rates", "0.01", "--lora-rank", "2", "--head-first", "0.5"});
         QVERIFY(both.code != 0 && both.err.contains("head_share"));
+        // What runners noted is said, of each training.
+        const Ended unkept = crestRun({"probe", "finetune", "--series", pathOf(m_series), "--study", pathOf(study), "--tune", "rows=" + pathOf(rows),
+                                       "--max-tokens", "48", "--held-out-rows", "10", "--epochs", "1", "--batch", "10", "--seeds", "1", "--rates",
+                                       "0.01", "--keep-gb", "0.000001"});
+        QVERIFY2(unkept.code == 0, unkept.err);
+        QCOMPARE(unkept.err.count("are not kept, the results are: they take"), 2);
     }
 
     /// Kinds that draw nothing: planned, run, found again, shown under their own names.

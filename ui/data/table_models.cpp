@@ -47,6 +47,8 @@ QString runToolTip(const study::RunStatus& run) {
     QString text = QStringLiteral("Run ") + toQString(run.id);
     if (!run.message.empty())
         text += u'\n' + toQString(run.message);
+    if (!run.notes.empty())
+        text += QStringLiteral("\n%1: Show log has %2.").arg(countText(run.notes.size(), "note"), run.notes.size() == 1 ? QStringLiteral("it") : QStringLiteral("them"));
     if (!run.failed.empty())
         text += QStringLiteral("\n%1 failed: Issues says why.").arg(countText(run.failed.size(), "cell"));
     return text;

@@ -37,6 +37,8 @@ QString headText(const study::RunStatus& run) {
                        .arg(countText(run.totalCells, "cell"));
     if (!run.message.empty())
         text += toQString(run.message) + u'\n';
+    for (const std::string& note : run.notes)
+        text += toQString(note) + u'\n';
     return text;
 }
 

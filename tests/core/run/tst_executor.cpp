@@ -117,6 +117,29 @@ private Q_SLOTS:
         QCOMPARE(study.status(id).message, std::string());
     }
 
+    void notesOfRunnersStayEachOnce() {
+        const pretend::Shape shape;
+        StudyFixture study(shape);
+        const std::string id = study.queue(shape);
+        for (const char* writer : {"host-1", "host-2"}) {
+            auto log = study::RunLog::create(study.folder.runFolder(id), writer);
+            QVERIFY(log);
+            log->add({study::RunEvent::Type::Message, {}, "Goes on.", ""}); // no note
+            log->add({study::RunEvent::Type::Note, {}, "The passes were halved.", ""});
+            log->add({study::RunEvent::Type::Note, {}, "The passes were halved.", ""});
+        }
+        QCOMPARE(study.status(id).notes, std::vector<std::string>{"The passes were halved."});
+        QVERIFY(study.work());
+        QCOMPARE(study.status(id).state, RunState::Done);
+        QCOMPARE(study.status(id).notes, std::vector<std::string>{"The passes were halved."});
+        auto many = study::RunLog::create(study.folder.runFolder(id), "host-3");
+        for (int i = 0; i < 30; ++i)
+            many->add({study::RunEvent::Type::Note, {}, "Note " + std::to_string(i), ""});
+        const std::vector<std::string> notes = study.status(id).notes;
+        QCOMPARE(notes.size(), study::kMostNotes + 1);
+        QVERIFY(notes.back().find("more notes") != std::string::npos);
+    }
+
     void runForAnotherDeviceWaits() {
         const pretend::Shape shape;
         StudyFixture study(shape);

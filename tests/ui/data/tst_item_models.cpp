@@ -131,6 +131,7 @@ private Q_SLOTS:
         QSignalSpy changed(&model, &QAbstractItemModel::dataChanged), reset(&model, &QAbstractItemModel::modelReset);
         auto more = runOf("second", study::RunState::Failed, 127);
         more.failed = {{5, "loss is not finite"}};
+        more.notes = {"The passes were halved."};
         model.setRuns({runOf("first", study::RunState::Done, 128), more});
         QCOMPARE(changed.count(), 1);
         QCOMPARE(reset.count(), 0);
@@ -138,7 +139,7 @@ private Q_SLOTS:
         QCOMPARE(text(model, 0, RunsModel::Left), QString()); // nothing is left for one that has ended
         QVERIFY(model.data(model.index(0, 0), Qt::ToolTipRole)
                     .toString()
-                    .contains(QStringLiteral("1 cell failed: Issues says why.")));
+                    .contains(QStringLiteral("\n1 note: Show log has it.\n1 cell failed: Issues says why.")));
         model.setRuns({runOf("first", study::RunState::Done, 128), more, runOf("third", study::RunState::Queued, 0)});
         QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("third"));
         QVERIFY(model.at(3) == nullptr && model.at(-1) == nullptr);

@@ -6,6 +6,7 @@
 #include <QComboBox>
 #include <QDockWidget>
 #include <QLineEdit>
+#include <QPlainTextEdit>
 #include <QPushButton>
 #include <QSignalSpy>
 #include <QSpinBox>
@@ -18,6 +19,7 @@
 #include "core/study/runs.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/data/sample_study.h"
+#include "ui/dialogs/log_dialog.h"
 #include "ui/dialogs/text_dialog.h"
 #include "ui/main_window.h"
 #include "ui/pages/training_page.h"
@@ -250,6 +252,19 @@ private Q_SLOTS:
         window->setFocus();
         QTest::keyClick(window.get(), Qt::Key_G);
         QCOMPARE(command.count(), 1);
+    }
+
+    /// Of a run that is done, too, which has nothing else to say.
+    void theLogHasTheNotesOfTheRun() {
+        QTemporaryDir study;
+        study::RunStatus run;
+        run.id = "run";
+        run.state = study::RunState::Done;
+        run.notes = {"The tuned weights of a are not kept.", "The passes were halved."};
+        QWidget window;
+        LogDialog::showFor(study.path(), run, &window);
+        const QString text = window.findChild<LogDialog*>()->findChild<QPlainTextEdit*>()->toPlainText();
+        QVERIFY2(text.contains(QStringLiteral("The tuned weights of a are not kept.\nThe passes were halved.\n")), qPrintable(text));
     }
 
     void aTextHasAsManyWindowsAsOnTheCommandLine() {
