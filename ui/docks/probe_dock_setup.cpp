@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The widgets of the probe dock: made, laid out, connected.
+#include <QEvent>
 #include <QComboBox>
 #include <QLabel>
 #include <QPushButton>
 #include <QScrollArea>
+#include <QScrollBar>
 #include <QSpinBox>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -29,6 +31,27 @@ QFrame* line() {
     made->setFrameShadow(QFrame::Sunken);
     return made;
 }
+
+/// Scrolls up and down alone, and is never narrower than what it shows.
+class Column : public QScrollArea {
+public:
+    explicit Column(QWidget* shown) {
+        setWidget(shown);
+        setWidgetResizable(true);
+        setFrameShape(QFrame::NoFrame);
+        setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    }
+    QSize minimumSizeHint() const override {
+        return {widget()->minimumSizeHint().width() + verticalScrollBar()->sizeHint().width(), QScrollArea::minimumSizeHint().height()};
+    }
+
+protected:
+    bool eventFilter(QObject* watched, QEvent* event) override {
+        if (watched == widget() && event->type() == QEvent::LayoutRequest)
+            updateGeometry(); // rows came or went
+        return QScrollArea::eventFilter(watched, event);
+    }
+};
 
 } // namespace
 
@@ -147,11 +170,6 @@ void ProbeDock::setupLayout(Actions& actions) {
     fieldColumn->setContentsMargins(kRhythm, kRhythm, kRhythm, 0);
     fieldColumn->addLayout(formOfFields(actions));
     fieldColumn->addStretch(1);
-    auto* scroll = new QScrollArea;
-    scroll->setWidget(fields);
-    scroll->setWidgetResizable(true);
-    scroll->setFrameShape(QFrame::NoFrame);
-    scroll->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     auto* foot = new QVBoxLayout;
     foot->setContentsMargins(kRhythm, 0, kRhythm, kRhythm);
     foot->setSpacing(kRhythm);
@@ -162,7 +180,7 @@ void ProbeDock::setupLayout(Actions& actions) {
     auto* column = new QVBoxLayout(content);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(0);
-    column->addWidget(scroll, 1);
+    column->addWidget(new Column(fields), 1);
     column->addLayout(foot);
     content->setMinimumWidth(33 * kRhythm); // with a scroll bar, too
     setWidget(content);

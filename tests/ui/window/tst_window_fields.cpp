@@ -6,6 +6,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSignalSpy>
 #include <QToolButton>
 #include <QtTest>
@@ -55,6 +56,14 @@ QPushButton* acceptOf(const QWidget* dialog) {
         if (buttons->buttonRole(button) == QDialogButtonBox::AcceptRole)
             return qobject_cast<QPushButton*>(button);
     return nullptr;
+}
+
+/// Sideways: up and down it scrolls.
+bool nothingIsCut(const QWidget* viewport) {
+    const auto widgets = viewport->findChildren<QWidget*>();
+    return std::all_of(widgets.begin(), widgets.end(), [&](const QWidget* one) {
+        return !one->isVisible() || one->mapTo(viewport, QPoint(one->width(), 0)).x() <= viewport->width();
+    });
 }
 
 /// Every visible number box below `place`; `most`: at least so many are there.
@@ -285,6 +294,8 @@ void WindowFieldsTest::everyKindOfProbe() {
         for (QToolButton* fold : dock()->findChildren<QToolButton*>())
             if (fold->isCheckable() && fold->isVisible())
                 fold->setChecked(true); // of the mitigations
+        const auto* viewport = dock()->findChild<QScrollArea*>()->viewport();
+        QTRY_VERIFY2(nothingIsCut(viewport), name);
         neverAnotherNumber(dock(), boxes);
         QVERIFY2(!QTest::currentTestFailed(), name);
     }
