@@ -139,6 +139,11 @@ Result<void> exportStudyFigure(const ExportArguments& arguments) {
         return fail(ErrorKind::OutOfRange, "--strength best is of the figure trade-off; name a learning rate, or a gamma.");
     CREST_TRY(folder, study::StudyFolder::open(arguments.study));
     CREST_TRY(results, ui::loadProbeResults(folder, arguments.run));
+    const study::Study& study = folder.study();
+    ui::addModelFacts(results,
+                      ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {}).series);
+    if (results.plan.checkpoints.empty() && results.excluded > 0)
+        return fail(ErrorKind::NotFound, fmt::format("All {} checkpoints of this run are excluded; include some to draw it.", results.excluded));
     if (arguments.figure == kTraining) {
         CREST_TRY(training, trainingFigure(arguments, folder, results));
         CREST_CHECK(applyView(arguments, training));
@@ -149,9 +154,6 @@ Result<void> exportStudyFigure(const ExportArguments& arguments) {
         return fail(ErrorKind::NotFound,
                     fmt::format("No task of this run has the metric \"{}\"; there are: {}.", arguments.metric,
                                 metrics.empty() ? "none but the losses of texts" : fmt::format("{}", fmt::join(metrics, ", "))));
-    const study::Study& study = folder.study();
-    ui::addModelFacts(results,
-                      ui::studiedSeries(ui::scanStudy(study, folder.path(), {}, {}), study, {}).series);
     const analysis::FigureOptions options = figureOptions(arguments);
     std::vector<analysis::InflectionRow> inflections;
     if (options.inflections) {

@@ -101,7 +101,7 @@ public:
         m_left = std::min(m_left + kMostExpansion * packed, kMostAhead);
         if (static_cast<std::uint64_t>(count) > m_left)
             return fail(ErrorKind::OutOfRange,
-                        "unpacks to more than 200 times its size; unpack it by hand if it is meant so",
+                        "a part of it unpacks to more than 200 times its size; unpack it by hand if it is meant so",
                         m_file.string());
         m_left -= static_cast<std::uint64_t>(count);
         return static_cast<std::size_t>(count);

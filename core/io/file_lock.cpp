@@ -56,6 +56,8 @@ Result<bool> FileLock::isHeld(const fs::path& file) {
         return fail(systemError(errno, "open", file));
     const int code = ::flock(descriptor, LOCK_SH | LOCK_NB) == 0 ? 0 : errno;
     ::close(descriptor);
+    if (code == ENOLCK || code == EOPNOTSUPP || code == ENOSYS) // a file system without locks: nobody can hold one
+        return false;
     if (code != 0 && code != EWOULDBLOCK)
         return fail(systemError(code, "lock", file));
     return code == EWOULDBLOCK;

@@ -71,7 +71,6 @@ std::optional<TrainerNumbers> trainerNumbers(const fs::path& file) {
     auto head = io::readFileHead(file, kMaxWholeState);
     if (!head)
         return std::nullopt;
-    TrainerNumbers out;
     if (head->fileSize <= kMaxWholeState) {
         const auto state = parseJson(head->bytes, file.string());
         if (!state || !state->is_object())

@@ -56,6 +56,7 @@ struct Checkpoint {
     std::string contentId;
     std::string fingerprint;     ///< fingerprintCheckpoint, once somebody made it; "" before
     bool includedByHand = false; ///< also where it is off by default (a later stage)
+    bool offByDefault = false;   ///< excluded as a later stage, not by hand
     CheckpointState state = CheckpointState::Ok;
     std::string reason; ///< why it is not Ok, naming file and cause; of one that is Ok: what is to be known (a gap before it)
 };

@@ -86,6 +86,7 @@ void switchLaterStagesOff(Series& series) {
         if (checkpoint.stage.value_or(1) > 1 && !checkpoint.includedByHand &&
             (checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect)) {
             checkpoint.state = CheckpointState::Excluded;
+            checkpoint.offByDefault = true;
             checkpoint.reason = fmt::format(
                 "stage {} has another data mix and schedule than stage 1, so it is off until it is included.",
                 *checkpoint.stage);

@@ -120,12 +120,13 @@ std::optional<std::int64_t> labelledTokens(const Checkpoint& checkpoint) {
     return static_cast<std::int64_t>(std::llround(*name.tokens + before));
 }
 
-/// To labels where all counts that files gave can be replaced, else to nothing; says which.
-const char* fallBack(Series& series) {
+/// To labels where all counts that files gave can be replaced (true), else to nothing.
+bool fallBack(Series& series) {
     std::map<Checkpoint*, std::int64_t> labels;
     bool all = true;
     for (Checkpoint& checkpoint : series.checkpoints) {
-        if (!checkpoint.tokens || isTyped(&checkpoint))
+        const bool counts = checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect;
+        if (!checkpoint.tokens || isTyped(&checkpoint) || !counts)
             continue;
         const auto label = labelledTokens(checkpoint);
         all = all && label;
@@ -140,7 +141,7 @@ const char* fallBack(Series& series) {
             checkpoint.tokens = label->second;
             checkpoint.tokensSource = TokensSource::Label;
         }
-    return all ? "the tokens in the names are used" : "the series is ordered by steps";
+    return all;
 }
 
 std::string reasonOf(const Outlier& outlier) {
@@ -150,6 +151,16 @@ std::string reasonOf(const Outlier& outlier) {
                        "exclude it.",
                        tokens(one), *one.step, isTyped(&one) ? "typed" : tokensSourceName(one.tokensSource),
                        outlier.against->name, tokens(*outlier.against), *outlier.against->step);
+}
+
+using Suspects = std::vector<std::pair<Checkpoint*, std::string>>;
+
+Suspects suspectsOf(const std::vector<Steps>& lines) {
+    Suspects suspects;
+    for (const Steps& line : lines)
+        for (const Outlier& outlier : outliersOf(line))
+            suspects.emplace_back(outlier.checkpoint, reasonOf(outlier));
+    return suspects;
 }
 
 } // namespace
@@ -162,13 +173,12 @@ void settleContradictingTokens(Series& series, std::vector<ScanIssue>& issues) {
     if (sources.size() < 2)
         return;
     const std::vector<Steps> lines = countedLines(series);
-    // The reasons are made before tokens go.
-    std::vector<std::pair<Checkpoint*, std::string>> suspects;
-    for (const Steps& line : lines)
-        for (const Outlier& outlier : outliersOf(line))
-            suspects.emplace_back(outlier.checkpoint, reasonOf(outlier));
+    Suspects suspects = suspectsOf(lines); // before tokens go
     if (std::ranges::any_of(lines, filesContradict)) {
-        const char* instead = fallBack(series);
+        const bool byLabels = fallBack(series);
+        if (byLabels) // what contradicted may be right now
+            suspects = suspectsOf(countedLines(series));
+        const char* instead = byLabels ? "the tokens in the names are used" : "the series is ordered by steps";
         issues.push_back({series.path.string(), fmt::format("Steps and tokens contradict each other, and the counts come from "
                                                             "different sources; {}.",
                                                             instead)});

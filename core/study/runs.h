@@ -31,11 +31,10 @@ struct FailedCell {
     std::string message;
 };
 
+inline constexpr std::size_t kMostNotes = 20; ///< of RunStatus; a last one says where more are
+
 /// What the folder says about a run now. Cheap to poll: reads only what was appended since the last call where a
 /// RunFollower is used.
-/// Of RunStatus; a last one says where more are.
-inline constexpr std::size_t kMostNotes = 20;
-
 struct RunStatus {
     std::string id;
     RunState state = RunState::Queued;

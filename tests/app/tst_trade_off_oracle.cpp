@@ -49,7 +49,8 @@ private Q_SLOTS:
                 QVERIFY2(process.waitForFinished(60'000) && process.exitCode() == 0, process.readAllStandardError());
             }
         const auto agreed = test::askPeer({QStringLiteral("tests/oracle/trade_off.py"), QStringList{path, rows.fileName()} + csvs});
-        QVERIFY2(agreed, agreed ? "" : agreed.error().text().c_str());
+        QVERIFY2(agreed, agreed ? "" : agreed.error().message.c_str());
+        qInfo("%s", agreed->c_str());
     }
 };
 

@@ -87,7 +87,8 @@ def compare(frame, change, csv):
     """What is in a file with what is expected of these cells."""
     wanted = expected(frame, bool(change))
     shown = pd.read_csv(csv, comment="#", dtype={"label": str}, keep_default_na=True)
-    assert list(shown.columns) == ["panel", "title", "role", "curve", "x", "y", "low", "high", "n", "x_low", "x_high", "label"], shown.columns
+    assert list(shown.columns) == ["panel", "title", "role", "curve", "x", "y", "low", "high", "n", "x_low", "x_high", "label", "runs", "draws"], shown.columns
+    assert (shown.runs == 1).all() and (shown.draws[shown.curve != "base: not tuned"] == 4).all() and pd.isna(shown.draws[shown.curve == "base: not tuned"]).all()
     shown = shown[shown.curve != "plain, smaller learning rates"]
     assert len(shown) == len(wanted), (len(shown), list(wanted))
     for _, row in shown.iterrows():

@@ -20,7 +20,7 @@ namespace fs = std::filesystem;
 
 /// Stands for the question's folder in what is kept: a test's folder has another name in each run.
 const QByteArray kPlace = "{folder of the question}";
-constexpr std::chrono::hours kKeptUnused{14 * 24};
+constexpr std::chrono::hours kKeptUnused{2 * 24};
 
 fs::path pathOf(const QString& name) {
     return fs::path(name.toStdString());
@@ -137,9 +137,10 @@ bool copyAll(const fs::path& source, const fs::path& target, const QByteArray& f
 }
 
 void removeUnused(const fs::path& answers) {
-    for (const auto& entry : fs::directory_iterator(answers))
-        if (entry.last_write_time() < fs::file_time_type::clock::now() - kKeptUnused)
-            fs::remove_all(entry.path());
+    std::error_code gone; // renamed or removed by another test meanwhile
+    for (const auto& entry : fs::directory_iterator(answers, gone))
+        if (const auto used = entry.last_write_time(gone); !gone && used < fs::file_time_type::clock::now() - kKeptUnused)
+            fs::remove_all(entry.path(), gone);
 }
 
 bool isSubset(const std::map<std::string, QByteArray>& names, const std::map<std::string, QByteArray>& all) {
@@ -176,7 +177,8 @@ std::optional<std::string> recall(const fs::path& kept, const PeerQuestion& ques
     const QByteArray folder = question.folder.toUtf8();
     if (fs::exists(kept / "files") && !copyAll(kept / "files", pathOf(question.folder), kPlace, folder))
         return std::nullopt;
-    fs::last_write_time(kept, fs::file_time_type::clock::now());
+    std::error_code removed;
+    fs::last_write_time(kept, fs::file_time_type::clock::now(), removed);
     return readAll(kept / "printed").replace(kPlace, folder).toStdString();
 }
 

@@ -25,7 +25,7 @@ Result<std::string> askPeer(const PeerQuestion& question);
 
 /// The same, but what was answered once is kept in CREST_PEER_ANSWERS and given again as long as nothing that it depends on has
 /// changed: the scripts, the versions of all Python packages, the arguments, every byte below `folder`, `alsoReads`. Where the variable
-/// is not set, or with CREST_FULL, the peer is asked every time. An answer that is used by no test for two weeks is removed.
+/// is not set, or with CREST_FULL, the peer is asked every time. An answer that is used by no test for two days is removed.
 Result<std::string> askPeerOnce(const PeerQuestion& question);
 
 } // namespace crest::test

@@ -257,7 +257,14 @@ Result<QByteArray> pngBytes(const QImage& image, const JobContext& job) {
 }
 
 Result<void> writeFigureFile(const QByteArray& bytes, const QString& path) {
-    return io::writeFileAtomic(path.toStdString(), {bytes.constData(), static_cast<std::size_t>(bytes.size())});
+    const QFileInfo there(path); // a link keeps pointing to the file, which keeps its permissions
+    const QString target = there.isSymLink() ? there.symLinkTarget() : path;
+    const bool known = QFileInfo::exists(target);
+    const QFile::Permissions permissions = known ? QFile::permissions(target) : QFile::Permissions();
+    CREST_CHECK(io::writeFileAtomic(target.toStdString(), {bytes.constData(), static_cast<std::size_t>(bytes.size())}));
+    if (known)
+        QFile::setPermissions(target, permissions);
+    return {};
 }
 
 Result<void> exportFigure(const analysis::Figure& figure, const ExportOptions& options, const QString& path) {

@@ -132,7 +132,7 @@ SeriesFacts seriesFacts(const std::vector<series::Series>& series) {
             if (checkpoint.stage)
                 for (const std::string& name : {checkpoint.name, checkpoint.foundName})
                     facts.stages[one.name + "/" + name] = *checkpoint.stage;
-            const bool excluded = checkpoint.state == series::CheckpointState::Excluded;
+            const bool excluded = checkpoint.state == series::CheckpointState::Excluded && !checkpoint.offByDefault;
             for (const std::string& key : {checkpoint.path.string(), checkpoint.name, checkpoint.foundName, checkpoint.fingerprint})
                 if (!key.empty() && checkpoint.state != series::CheckpointState::Broken)
                     facts.checkpoints.try_emplace(one.name + "/" + key,
@@ -157,7 +157,7 @@ const CheckpointNow* findNow(const SeriesFacts& facts, const study::PlannedCheck
     return nullptr;
 }
 
-/// Without the checkpoints that are `excluded`, and their cells. Nothing of it is run: what was planned as batches goes.
+/// Without the checkpoints that are `excluded`, and their cells.
 void leaveOut(study::Plan& plan, const std::vector<char>& excluded) {
     std::vector<int> places(plan.checkpoints.size(), -1);
     std::vector<study::PlannedCheckpoint> kept;
@@ -167,10 +167,20 @@ void leaveOut(study::Plan& plan, const std::vector<char>& excluded) {
             kept.push_back(std::move(plan.checkpoints[i]));
         }
     plan.checkpoints = std::move(kept);
-    for (study::Cell& cell : plan.cells)
+    std::vector<int> cellsNow(plan.cells.size(), -1);
+    int left = 0;
+    for (std::size_t i = 0; i < plan.cells.size(); ++i) {
+        study::Cell& cell = plan.cells[i];
         cell.checkpoint = places[static_cast<std::size_t>(cell.checkpoint)];
+        if (cell.checkpoint >= 0)
+            cellsNow[i] = left++;
+    }
     std::erase_if(plan.cells, [](const study::Cell& cell) { return cell.checkpoint < 0; });
-    plan.batches.clear();
+    for (std::vector<int>& batch : plan.batches) {
+        for (int& cell : batch)
+            cell = cellsNow[static_cast<std::size_t>(cell)];
+        std::erase(batch, -1);
+    }
 }
 
 void usePresent(analysis::ProbeResults& results, const SeriesFacts& facts) {
@@ -178,7 +188,8 @@ void usePresent(analysis::ProbeResults& results, const SeriesFacts& facts) {
     std::vector<char> excluded(plan.checkpoints.size(), 0);
     for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
         if (const CheckpointNow* now = findNow(facts, plan.checkpoints[i])) {
-            plan.checkpoints[i].tokens = now->tokens;
+            if (now->tokens) // what was known when the run was planned is not taken away by others in the folder
+                plan.checkpoints[i].tokens = now->tokens;
             excluded[i] = now->excluded;
         }
     results.excluded = std::ranges::count(excluded, 1);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The widgets of the probe dock: made, laid out, connected.
-#include <QEvent>
+#include <algorithm>
+
 #include <QComboBox>
+#include <QEvent>
 #include <QLabel>
 #include <QPushButton>
 #include <QScrollArea>
@@ -42,7 +44,8 @@ public:
         setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     }
     QSize minimumSizeHint() const override {
-        return {widget()->minimumSizeHint().width() + verticalScrollBar()->sizeHint().width(), QScrollArea::minimumSizeHint().height()};
+        const int width = widget()->minimumSizeHint().width() + verticalScrollBar()->sizeHint().width();
+        return {std::max(width, 33 * kRhythm), QScrollArea::minimumSizeHint().height()};
     }
 
 protected:
@@ -182,7 +185,6 @@ void ProbeDock::setupLayout(Actions& actions) {
     column->setSpacing(0);
     column->addWidget(new Column(fields), 1);
     column->addLayout(foot);
-    content->setMinimumWidth(33 * kRhythm); // with a scroll bar, too
     setWidget(content);
 }
 

@@ -161,7 +161,9 @@ void TrainingPage::ask() {
             Reading reading;
             reading.choice = follow ? trainingAtWork(folder, *results, chosen).value_or(chosen) : chosen;
             const auto curves = readTrainings(folder, *results, reading.choice);
-            reading.fingerprint = results->plan.id + "\n" + fingerprintOf(reading.choice, curves);
+            reading.fingerprint = results->plan.id + "\n" + analysis::checkpointLabel(results->plan, reading.choice.checkpoint) + "\n" +
+                                  results->plan.checkpoints[static_cast<std::size_t>(reading.choice.checkpoint)].weights + "\n" +
+                                  fingerprintOf(reading.choice, curves);
             if (reading.fingerprint != shown)
                 reading.figure = analysis::trainingFigure(*results, reading.choice, curves);
             return reading;

@@ -179,6 +179,37 @@ private Q_SLOTS:
         QCOMPARE(wider->cellCount() - wider->cachedCellCount(), 4 * 4);
     }
 
+    /// What others put into the folder after a run; only what the user excludes leaves its curves.
+    void laterFoldersTakeNothingAway() {
+        series::Series now;
+        now.name = "s";
+        now.checkpoints.resize(3);
+        for (std::size_t i = 0; i < 3; ++i)
+            now.checkpoints[i].name = "step" + std::to_string(i);
+        now.checkpoints[0].tokens.reset(); // no longer known
+        now.checkpoints[1].state = series::CheckpointState::Excluded;
+        now.checkpoints[1].offByDefault = true; // a first stage has come beside it
+        now.checkpoints[2].state = series::CheckpointState::Excluded;
+        analysis::ProbeResults results;
+        for (int i = 2; i >= 0; --i) {
+            study::PlannedCheckpoint planned;
+            planned.series = "s";
+            planned.name = "step" + std::to_string(i);
+            planned.tokens = 1000 * (i + 1);
+            results.plan.checkpoints.push_back(planned);
+            results.plan.cells.push_back({2 - i, 0, 0, {}, {}});
+            results.plan.batches.push_back({2 - i});
+        }
+        addFacts(results, seriesFacts({now}));
+        QCOMPARE(results.excluded, decltype(results.excluded)(1));
+        QCOMPARE(results.plan.checkpoints.size(), std::size_t(2));
+        QCOMPARE(results.plan.checkpoints[1].name, std::string("step0"));
+        QCOMPARE(results.plan.checkpoints[1].tokens, std::optional<std::int64_t>(1000));
+        QCOMPARE(results.plan.cells.size(), std::size_t(2));
+        QCOMPARE(results.plan.cells[1].checkpoint, 1);
+        QCOMPARE(results.plan.batches, (std::vector<std::vector<int>>{{}, {0}, {1}}));
+    }
+
     /// What is corrected after a run is seen at once, after a restart, and in what is exported.
     void correctionsReachWhatWasMeasured() {
         using Places = std::vector<double>;

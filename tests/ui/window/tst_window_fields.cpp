@@ -295,7 +295,14 @@ void WindowFieldsTest::everyKindOfProbe() {
             if (fold->isCheckable() && fold->isVisible())
                 fold->setChecked(true); // of the mitigations
         const auto* viewport = dock()->findChild<QScrollArea*>()->viewport();
-        QTRY_VERIFY2(nothingIsCut(viewport), name);
+        const QFont usual = dock()->font();
+        for (const int larger : {0, 6}) { // with the letters of another desktop, too
+            QFont font = usual;
+            font.setPointSize(usual.pointSize() + larger);
+            dock()->setFont(font);
+            QTRY_VERIFY2(nothingIsCut(viewport), name);
+        }
+        dock()->setFont(usual);
         neverAnotherNumber(dock(), boxes);
         QVERIFY2(!QTest::currentTestFailed(), name);
     }
