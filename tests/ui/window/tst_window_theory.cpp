@@ -2,6 +2,7 @@
 // The theory lab in the window: without a study and beside one, by mouse and keys, quick under a slider, exported with its settings.
 #include <algorithm>
 #include <ctime>
+#include <limits>
 
 #include <QCheckBox>
 #include <QComboBox>
@@ -12,6 +13,7 @@
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
+#include <QSlider>
 #include <QSpinBox>
 #include <QTabWidget>
 #include <QTest>
@@ -106,6 +108,27 @@ std::vector<double> dotsOf(const analysis::FigurePanel& panel, const std::string
 double median(std::vector<double> values) {
     std::sort(values.begin(), values.end());
     return values[values.size() / 2];
+}
+
+/// From each of 20 equal steps to the last panel painted: the median processor time of the window's thread, in milliseconds.
+double medianStepMs(const Lab& lab, QSlider* handle) {
+    PaintWatch painted(lab.page->grid()->panels());
+    std::vector<double> cpu, wall;
+    for (int i = 0; i < 20; ++i) {
+        painted.restart();
+        QElapsedTimer clock;
+        clock.start();
+        const double before = threadCpuMs();
+        handle->setValue(handle->value() + (i % 2 == 0 ? 3 : -2));
+        while (!painted.done() && clock.elapsed() < kLongMs)
+            QCoreApplication::processEvents();
+        cpu.push_back(threadCpuMs() - before);
+        wall.push_back(static_cast<double>(clock.nsecsElapsed()) * 1e-6);
+        if (!painted.done())
+            return std::numeric_limits<double>::infinity();
+    }
+    qInfo("a slider step with repaint: median %.1f ms of processor time, %.1f on the clock", median(cpu), median(wall));
+    return median(cpu);
 }
 
 } // namespace
@@ -221,7 +244,8 @@ void TheoryWindowTest::aSliderStepIsQuick_data() {
     QTest::newRow("start") << 2 << "Start s0";
 }
 
-/// From the step to the last panel painted: the processor time of the window's thread, so that other load does not decide.
+/// Load beside it (shared cores and caches) lengthens processor time, too: a slow round is repeated, and what is slow by itself
+/// is slow in every round.
 void TheoryWindowTest::aSliderStepIsQuick() {
     QFETCH(int, preset);
     QFETCH(QString, slider);
@@ -229,24 +253,9 @@ void TheoryWindowTest::aSliderStepIsQuick() {
     lab.preset(preset);
     QVERIFY(lab.complete());
     QTest::qWait(200);
-    PaintWatch painted(lab.page->grid()->panels());
-    std::vector<double> cpu, wall;
-    for (int i = 0; i < 20; ++i) {
-        QSlider* handle = lab.slider(slider)->slider();
-        painted.restart();
-        QElapsedTimer clock;
-        clock.start();
-        const double before = threadCpuMs();
-        handle->setValue(handle->value() + (i % 2 == 0 ? 3 : -2));
-        while (!painted.done() && clock.elapsed() < kLongMs)
-            QCoreApplication::processEvents();
-        cpu.push_back(threadCpuMs() - before);
-        wall.push_back(static_cast<double>(clock.nsecsElapsed()) * 1e-6);
-        QVERIFY(painted.done());
-    }
-    // The least of 20 equal steps: load beside it (shared cores and caches) can only lengthen one.
-    const double least = *std::min_element(cpu.begin(), cpu.end());
-    qInfo("a slider step with repaint: %.1f ms of processor time at least, median %.1f, %.1f on the clock", least, median(cpu), median(wall));
+    double least = std::numeric_limits<double>::infinity();
+    for (int round = 0; round < 5 && least >= kStepMs; ++round)
+        least = std::min(least, medianStepMs(lab, lab.slider(slider)->slider()));
     QVERIFY2(least < kStepMs, qPrintable(QString::number(least)));
 }
 
