@@ -74,7 +74,9 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512, or the models' context where that is shorter)");
     command.add_option("--held-out", options.heldOutShare, "Share of the rows that is held out")->capture_default_str();
     command.add_option("--held-out-rows", options.heldOutCount, "So many rows instead");
-    command.add_option("--split-seed", options.splitSeed, "Which rows are held out")->capture_default_str();
+    command.add_option("--split-seed", options.splitSeed, "Which rows are held out")
+        ->check(CLI::Range(std::int64_t{0}, std::int64_t{4'294'967'295}))
+        ->capture_default_str();
     command.add_option("--train-rows", options.sampleCount, "So many of the other rows; 0 for all");
     addKey<std::int64_t>(command, options, "--epochs", "epochs", "Passes over the data (default: 1)");
     addKey<std::int64_t>(command, options, "--steps", "max_steps", "Optimiser steps instead of epochs");

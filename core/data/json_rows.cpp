@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "core/data/row_decoder.h"
+#include "core/text/unicode.h"
 
 namespace crest::data {
 namespace {
@@ -124,7 +125,10 @@ Result<Json> parseRow(std::string_view text) {
         return fail(ErrorKind::Malformed, "is no whole JSON object");
     if (countValues(text) > kMostValues)
         return fail(ErrorKind::OutOfRange, fmt::format("more than {} values in one row", kMostValues));
-    return parseJson(text, "", {kLongestRow, 32});
+    auto row = parseJson(text, "", {kLongestRow, 32});
+    if (!row && !text::isValidUtf8(text))
+        return fail(row.error().kind, row.error().message + "; convert the file with iconv");
+    return row;
 }
 
 std::unique_ptr<RowDecoder> makeJsonDecoder(RowVisitor visit) {

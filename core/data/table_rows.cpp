@@ -130,7 +130,7 @@ private:
         Json row = Json::object();
         for (std::size_t i = 0; i < fields.size(); ++i) {
             if (!text::isValidUtf8(fields[i]))
-                return fail(ErrorKind::Malformed, fmt::format("column \"{}\" is no UTF-8", m_header[i]));
+                return fail(ErrorKind::Malformed, fmt::format("column \"{}\" is no UTF-8; convert the file with iconv", m_header[i]));
             row[m_header[i]] = fields[i];
         }
         return row;

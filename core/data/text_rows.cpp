@@ -23,7 +23,9 @@ public:
 protected:
     Result<void> line(std::string_view text, std::int64_t number) override {
         if (!text::isValidUtf8(text))
-            return fail(ErrorKind::Malformed, fmt::format("line {} is no UTF-8; convert the file with iconv", number));
+            return fail(ErrorKind::Malformed, text.find('\0') == text.npos
+                                                  ? fmt::format("line {} is no UTF-8; convert the file with iconv", number)
+                                                  : fmt::format("line {} holds zeros, so this is a file of another kind than its name says", number));
         const bool blank = pyStrip(text).empty();
         if (m_format == RowFormat::Lines)
             return blank ? Result<void>() : give(number, Json{{"text", text}});

@@ -114,7 +114,7 @@ public:
         const bool heldOut = std::ranges::binary_search(m_split.heldOut, row);
         m_lengths.push_back(static_cast<std::int32_t>(std::min<std::size_t>(example.ids.size(), INT32_MAX)));
         TuningTokenCounts& counts = heldOut ? m_set.heldOutCounts : m_set.trainCounts;
-        if (!fitToLength(example, m_settings, counts))
+        if (!fitToLength(example, m_settings, counts).empty())
             return {};
         if (counts.tokens > kMostTokens)
             return fail(ErrorKind::OutOfRange,
@@ -200,25 +200,6 @@ void addNotes(TuningSet& set, const TuningDataSettings& settings) {
                      set.repeated, set.heldOut.size()));
 }
 
-/// Why nothing is left of one part of the data.
-Result<void> checkNotEmpty(const TuningSet& set, const TuningDataSettings& settings, std::size_t heldOutRows) {
-    const bool noTrain = set.train.empty();
-    if (!noTrain && (heldOutRows == 0 || !set.heldOut.empty()))
-        return {};
-    const char* part = noTrain ? "train on" : "hold out";
-    return fail(
-        ErrorKind::Malformed,
-        settings.tooLong == TooLong::Drop
-            ? fmt::format("no example is left to {}: all are longer than {} tokens (the shortest of the data has "
-                          "{}). Allow longer examples, or truncate them",
-                          part, settings.maxTokens, set.lengths.shortest)
-            : fmt::format("no example is left to {}: within the first {} tokens nothing is learned, the prompts "
-                          "alone are as long (the shortest example of the data has {} tokens). Allow longer "
-                          "examples",
-                          part, settings.maxTokens, set.lengths.shortest),
-        settings.path);
-}
-
 } // namespace
 
 LengthHistogram lengthHistogram(std::span<const std::int32_t> lengths, std::int64_t bins) {
@@ -267,7 +248,8 @@ Result<TuningSet> readTuningData(const TuningDataSettings& settings, const text:
     ExampleBatcher batcher(encoder, cache, job, place);
     CREST_CHECK(tokenizeRows(data, settings, scan, set.contentHash, sorter, batcher, job));
     set.lengths = lengthHistogram(sorter.lengths());
-    CREST_CHECK(checkNotEmpty(set, settings, split.heldOut.size()));
+    const auto sizeOf = [](const auto& list) { return static_cast<std::int64_t>(list.size()); };
+    CREST_CHECK(checkExamplesLeft({sizeOf(set.train), sizeOf(set.heldOut), sizeOf(split.heldOut), set.lengths.shortest}, settings));
     set.repeated = repeatedIn(set);
     addNotes(set, settings);
     return set;

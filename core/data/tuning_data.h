@@ -40,9 +40,10 @@ struct TuningDataPlan {
     std::int64_t textBytes = 0; ///< of all rows that can be used
 };
 
+/// An example is counted once.
 struct TuningTokenCounts {
-    std::int64_t tooLong = 0; ///< longer than maxTokens: truncated or dropped
-    std::int64_t emptied = 0; ///< truncated, and nothing learned was left: dropped
+    std::int64_t tooLong = 0; ///< longer than maxTokens: truncated, or dropped where the settings say so
+    std::int64_t emptied = 0; ///< nothing learned is within maxTokens: dropped
     std::int64_t tokens = 0;  ///< of the examples that are kept, end tokens included
     std::int64_t learned = 0; ///< of these
 };

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/data/template_parts.h"
 #include "core/data/tuning_parts.h"
 
 namespace crest::data::tuning {
@@ -63,10 +64,10 @@ Result<std::vector<DialogueTurn>> turnsInText(const Dialogue& dialogue, const Js
     return turns;
 }
 
-/// A text, or OpenAI's list of parts that are texts.
+/// A text, a number as Python prints it, or OpenAI's list of parts that are texts.
 Result<std::string> contentOf(const Json& content, std::size_t turn) {
-    if (content.is_string())
-        return content.get<std::string>();
+    if (content.is_string() || content.is_number() || content.is_boolean())
+        return tpl::printed(content);
     std::string joined;
     bool texts = content.is_array();
     for (std::size_t i = 0; texts && i < content.size(); ++i) {

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 namespace crest::data {
 namespace {
 
@@ -56,23 +58,43 @@ std::int64_t learnedOf(const TuningExample& example) {
     return std::count(example.learned.begin(), example.learned.end(), std::uint8_t(1));
 }
 
-bool fitToLength(TuningExample& example, const TuningDataSettings& settings, TuningTokenCounts& counts) {
+std::string fitToLength(TuningExample& example, const TuningDataSettings& settings, TuningTokenCounts& counts) {
     const auto most = static_cast<std::size_t>(settings.maxTokens);
-    if (example.ids.size() > most) {
+    const std::size_t whole = example.ids.size();
+    if (whole > most && settings.tooLong == TooLong::Drop) {
         ++counts.tooLong;
-        if (settings.tooLong == TooLong::Drop)
-            return false;
-        example.ids.resize(most);
-        example.learned.resize(most);
+        return fmt::format("it has {} tokens, at most {} are taken", whole, most);
     }
+    example.ids.resize(std::min(whole, most));
+    example.learned.resize(example.ids.size());
     const std::int64_t learned = learnedOf(example);
     if (learned == 0) {
         ++counts.emptied;
-        return false;
+        return whole > most ? fmt::format("nothing within its first {} of {} tokens is learned", most, whole)
+                            : std::string("nothing in it is learned: its first token is never predicted");
     }
+    counts.tooLong += whole > most ? 1 : 0;
     counts.tokens += static_cast<std::int64_t>(example.ids.size());
     counts.learned += learned;
-    return true;
+    return {};
+}
+
+Result<void> checkExamplesLeft(const ExamplesLeft& left, const TuningDataSettings& settings) {
+    const bool noTrain = left.train == 0;
+    if (!noTrain && (left.heldOutRows == 0 || left.heldOut > 0))
+        return {};
+    const char* part = noTrain ? "train on" : "hold out";
+    return fail(
+        ErrorKind::Malformed,
+        settings.tooLong == TooLong::Drop
+            ? fmt::format("no example is left to {}: all are longer than {} tokens (the shortest of the data has "
+                          "{}). Allow longer examples, or truncate them",
+                          part, settings.maxTokens, left.shortest)
+            : fmt::format("no example is left to {}: within the first {} tokens nothing is learned, the prompts "
+                          "alone are as long (the shortest example of the data has {} tokens). Allow longer "
+                          "examples",
+                          part, settings.maxTokens, left.shortest),
+        settings.path);
 }
 
 } // namespace crest::data

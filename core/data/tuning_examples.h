@@ -51,7 +51,14 @@ private:
 };
 
 std::int64_t learnedOf(const TuningExample& example);
-/// Cuts or empties what is too long, and counts; false where the example goes.
-bool fitToLength(TuningExample& example, const TuningDataSettings& settings, TuningTokenCounts& counts);
+/// Cuts what is too long, and counts. Why the example goes, a part of a sentence; "" where it stays.
+std::string fitToLength(TuningExample& example, const TuningDataSettings& settings, TuningTokenCounts& counts);
+
+/// How many examples are left, of how many rows that are held out, and how long the shortest of all was.
+struct ExamplesLeft {
+    std::int64_t train = 0, heldOut = 0, heldOutRows = 0, shortest = 0;
+};
+/// Malformed, why nothing is left of one part of the data.
+Result<void> checkExamplesLeft(const ExamplesLeft& left, const TuningDataSettings& settings);
 
 } // namespace crest::data

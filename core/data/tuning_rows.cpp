@@ -103,7 +103,18 @@ private:
                            : "";
     }
 
+    bool lacksFields(const Json& row) const {
+        return std::ranges::any_of(m_form.needs(), [&](const std::string& need) { return !row.contains(need); });
+    }
+
+    void tell(const DataFile& file, std::int64_t number, const std::string& leftOut = {},
+              const std::vector<TuningSegment>& segments = {}) const {
+        if (m_options.look)
+            m_options.look({file.path.filename().string(), number, leftOut, segments});
+    }
+
     void addBad(const DataFile& file, std::int64_t number, const std::string& reason) {
+        tell(file, number, reason);
         ++m_counts.badRows;
         if (m_counts.badExamples.size() < kBadRowsShown)
             m_counts.badExamples.push_back(
@@ -122,13 +133,15 @@ private:
         bool outOfTurn = false;
         auto segments = row ? m_form.segments(*row, m_style, &outOfTurn) : Result<std::vector<TuningSegment>>(fail(row.error()));
         if (!segments) {
-            if (row && !m_badFields && m_counts.badRows == 0)
+            if (row && m_counts.badRows == 0 && lacksFields(*row))
                 m_badFields = fieldsOf(*row);
             addBad(file, number, segments.error().message);
             return !areHopeless(m_counts.badRows, m_counts.rows);
         }
+        const auto whole = m_options.look ? *segments : std::vector<TuningSegment>();
         auto lesson = lessonOf(std::move(*segments), m_options.learnAll);
         if (lesson.empty()) {
+            tell(file, number, "nothing in it is learned: there is no answer, or it is blank", whole);
             ++m_counts.blankRows;
             return true;
         }
@@ -137,6 +150,7 @@ private:
             return true;
         }
         m_counts.outOfTurnRows += outOfTurn;
+        tell(file, number);
         CREST_CHECK(m_visit(m_index++, std::move(lesson)));
         return true;
     }
@@ -154,17 +168,16 @@ Result<std::vector<DataFile>> tuningFiles(const std::filesystem::path& path) {
         return std::vector<DataFile>{{path, ""}};
     CREST_TRY(folder, DataFolder::open(path));
     const std::string inside = isArchive ? path.filename().string() + "!" : "";
-    std::vector<std::string> wanted;
     for (const char* part : {"train*", "train/*", "*"})
         for (const char* ending : {".parquet", ".jsonl", ".jsonl.gz", ".json", ".json.gz", ".csv", ".csv.gz", ".tsv",
                                    ".tsv.gz", ".txt", ".txt.gz"}) {
-            wanted.push_back(fmt::format("{}{}", part, ending));
-            CREST_TRY(files, folder.find(inside + wanted.back()));
+            CREST_TRY(files, folder.find(fmt::format("{}{}{}", inside, part, ending)));
             if (!files.empty())
                 return files;
         }
     return fail(ErrorKind::NotFound,
-                fmt::format("there is no data file in it; looked for {} to {}", wanted.front(), wanted.back()),
+                "there is no data file in it: none whose name ends with .parquet, .jsonl, .json, .csv, .tsv or .txt, or with .gz behind one of "
+                "the last five",
                 path.string());
 }
 

@@ -30,10 +30,19 @@ struct TuningRowCounts {
 /// says what was looked for.
 Result<std::vector<DataFile>> tuningFiles(const std::filesystem::path& path);
 
+/// A row as it stands in its file.
+struct TuningRowRead {
+    std::string file;        ///< its name, without folders
+    std::int64_t number = 0; ///< as problems name it
+    std::string leftOut;     ///< why; "" where it is used
+    std::vector<TuningSegment> segments; ///< of one that can be read and has nothing to learn
+};
+
 struct TuningRowOptions {
     bool learnAll = false; ///< prompts, too
     double maxBadShare = 0.01;
     std::int64_t limit = 0; ///< the first so many rows, the bad ones among them; 0: all
+    std::function<void(const TuningRowRead&)> look = {}; ///< told of every row, of one that is used before its visit
 };
 
 /// Gets each row that can be used, numbered from 0, with its segments: at least one is learned and the last is. An

@@ -143,8 +143,19 @@ bool isBlankText(std::string_view text) {
     return pyStrip(text).empty();
 }
 
-Result<Json> withFields(const Form& form, const Json& row) {
-    if (!row.is_object() && !form.fields.empty())
+/// An empty cell is null in JSON and Parquet, and an empty text in CSV: the same to a form of texts, never the word "None".
+Json withoutNulls(const Form& form, const std::vector<std::string>& needs, const Json& row) {
+    Json filled = row;
+    for (const std::string& need : needs)
+        if ((form.text || form.completion) && filled.is_object() && filled.contains(need) && filled[need].is_null())
+            filled[need] = "";
+    return filled;
+}
+
+Result<Json> withFields(const Form& form, Json row) {
+    if (form.fields.empty())
+        return row;
+    if (!row.is_object())
         return fail(ErrorKind::Malformed, "the row is no object with fields");
     Json object = row;
     for (const auto& [name, field] : form.fields) {
@@ -282,7 +293,7 @@ bool TuningTemplate::fits(const Json& row) const {
 }
 
 Result<std::vector<TuningSegment>> TuningTemplate::segments(const Json& row, const ChatStyle* style, bool* outOfTurn) const {
-    CREST_TRY(object, withFields(*m_form, row));
+    CREST_TRY(object, withFields(*m_form, withoutNulls(*m_form, m_needs, row)));
     if (m_form->text) {
         CREST_TRY(text, rendered(*m_form->text, object, "text"));
         std::vector<TuningSegment> out;

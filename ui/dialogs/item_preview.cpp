@@ -10,6 +10,7 @@
 #include "core/study/chat_tasks.h"
 #include "ui/data/format.h"
 #include "ui/data/items_model.h"
+#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -25,17 +26,10 @@ QString escaped(const std::string& text) {
     return shown.toHtmlEscaped();
 }
 
-/// Of what is scored: a touch of the accent, to be told from the page in light and dark.
-QColor scoredGround(const QPalette& palette) {
-    const QColor base = palette.color(QPalette::Base), accent = palette.color(QPalette::Highlight);
-    const auto mixed = [](int from, int to) { return from + (to - from) / 4; };
-    return QColor(mixed(base.red(), accent.red()), mixed(base.green(), accent.green()), mixed(base.blue(), accent.blue()));
-}
-
 /// Context, then each continuation on its own line; the right one named.
 QString itemHtml(const data::TaskItem& item, const QPalette& palette) {
-    const QString muted = palette.color(QPalette::PlaceholderText).name();
-    const QString ground = scoredGround(palette).name();
+    const QString muted = stateColors(palette).muted.name();
+    const QString ground = accentGround(palette).name();
     QString html = QStringLiteral("<p style=\"margin-bottom:2px\"><b>%1</b></p>").arg(QObject::tr("Row %1").arg(item.document));
     for (std::size_t k = 0; k < item.requests.size(); ++k) {
         const data::ItemRequest& request = item.requests[k];

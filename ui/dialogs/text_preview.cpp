@@ -11,6 +11,7 @@
 #include "core/series/tokenizer_files.h"
 #include "core/text/tokenizer.h"
 #include "ui/data/format.h"
+#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -108,7 +109,7 @@ void TextPreview::showContent(const TextPreviewContent& content) {
     const QString shades[] = {
         palette().color(QPalette::AlternateBase).name(),
         palette().color(QPalette::Mid).lighter(palette().color(QPalette::Base).lightnessF() > 0.5 ? 135 : 100).name()};
-    const QString muted = palette().color(QPalette::PlaceholderText).name();
+    const QString muted = stateColors(palette()).muted.name();
     QString html;
     int shade = 0;
     for (const PreviewToken& token : content.tokens) {

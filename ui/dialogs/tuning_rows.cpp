@@ -9,28 +9,42 @@
 #include "core/text/tokenizer.h"
 #include "ui/data/format.h"
 #include "ui/dialogs/length_bars.h"
+#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
 namespace {
 
 constexpr std::int64_t kShownExamples = 12, kAllRows = 0;
+constexpr qsizetype kShownLetters = 5000; ///< of one stretch of a row
 
+/// Line feeds are seen; of a very long text only its front.
 QString escapedRow(const std::string& text) {
-    return toQString(text).toHtmlEscaped().replace(u'\n', QStringLiteral("&crarr;<br>"));
+    const QString whole = toQString(text), front = whole.left(kShownLetters);
+    const QString more = whole.size() > front.size()
+                             ? QStringLiteral(" <i>%1</i>").arg(QObject::tr("... and %1 more").arg(countText(whole.size() - front.size(), "character")))
+                             : QString();
+    return front.toHtmlEscaped().replace(u'\n', QStringLiteral("&crarr;<br>")) + more;
+}
+
+/// Where the row stands, and what becomes of it.
+QString titleHtml(const data::PreviewExample& example, const QPalette& palette) {
+    const QString row = QObject::tr("Row %1").arg(example.row);
+    const QString place = example.file.empty() ? row : toQString(example.file) + QStringLiteral(", ") + row;
+    const QString fate = example.leftOut.empty() ? QObject::tr("%1, %2 learned").arg(countText(example.tokens, "token")).arg(example.learnedTokens)
+                                                 : QObject::tr("left out: %1").arg(toQString(example.leftOut));
+    const QColor color = example.leftOut.empty() ? stateColors(palette).muted : stateColors(palette).warning;
+    return QStringLiteral("<p style=\"margin:2px\"><b>%1</b> <span style=\"color:%2\">%3</span></p>")
+        .arg(place.toHtmlEscaped(), color.name(), fate.toHtmlEscaped());
 }
 
 /// Learned text on a ground of its own, the rest muted, what is cut off struck through.
 QString exampleHtml(const data::PreviewExample& example, const QPalette& palette) {
-    const QString muted = palette.color(QPalette::PlaceholderText).name(), plain = palette.color(QPalette::Text).name();
-    const QString ground = palette.color(QPalette::AlternateBase).name();
-    QString html = QStringLiteral("<p style=\"margin:2px\"><b>%1</b> <span style=\"color:%2\">%3</span></p><p "
-                                  "style=\"white-space:pre-wrap; margin:2px\">")
-                       .arg(QObject::tr("Row %1").arg(example.row + 1), muted,
-                            example.leftOut ? QObject::tr("left out: too long, or nothing is left to learn")
-                                            : QObject::tr("%1, %2 learned").arg(countText(example.tokens, "token")).arg(example.learnedTokens));
+    const QString muted = stateColors(palette).muted.name(), plain = palette.color(QPalette::Text).name();
+    const QString ground = accentGround(palette).name();
+    QString html = titleHtml(example, palette) + QStringLiteral("<p style=\"white-space:pre-wrap; margin:2px\">");
     for (const data::PreviewSegment& segment : example.segments) {
-        const bool learned = segment.learned && !segment.truncated;
+        const bool learned = segment.learned && !segment.truncated && example.leftOut.empty();
         html += QStringLiteral("<span style=\"color:%1;%2%3\">%4</span>")
                     .arg(learned ? plain : muted, learned ? QStringLiteral("background-color:%1;").arg(ground) : QString(),
                          segment.truncated ? QStringLiteral("text-decoration:line-through;") : QString(),
@@ -39,33 +53,55 @@ QString exampleHtml(const data::PreviewExample& example, const QPalette& palette
     return html + QStringLiteral("</p>");
 }
 
+/// The front of the data, then rows further back that are left out.
+QString rowsHtml(const data::TuningPreview& preview, const QPalette& palette) {
+    QString html;
+    for (std::size_t i = 0; i < preview.examples.size(); ++i) {
+        html += html.isEmpty() ? QString() : QStringLiteral("<hr>");
+        if (i == preview.front)
+            html += QStringLiteral("<p style=\"margin:2px\"><i>%1</i></p>").arg(QObject::tr("Further back, left out:"));
+        html += exampleHtml(preview.examples[i], palette);
+    }
+    return html;
+}
+
+/// Every row in one of them.
+QString leftOutText(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
+    const data::TuningTokenCounts& tokens = preview.tokenCounts;
+    const bool drops = settings.tooLong == data::TooLong::Drop;
+    QString text;
+    if (tokens.tooLong > 0)
+        text += (drops ? QObject::tr(" Longer than %1 and left out: %2.") : QObject::tr(" Longer than %1 and cut: %2."))
+                    .arg(countText(settings.maxTokens, "token"), countText(tokens.tooLong, "row"));
+    if (tokens.emptied > 0)
+        text += QObject::tr(" Left out, with nothing learned in their first %1: %2.")
+                    .arg(countText(settings.maxTokens, "token"), countText(tokens.emptied, "row"));
+    if (preview.counts.blankRows > 0)
+        text += QObject::tr(" Left out, without an answer: %1.").arg(countText(preview.counts.blankRows, "row"));
+    if (preview.counts.badRows > 0)
+        text += QObject::tr(" Cannot be used: %1.").arg(countText(preview.counts.badRows, "row"));
+    return text;
+}
+
 QString headText(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
     const QString rows = countText(preview.counts.rows, "row");
     QString head = preview.whole ? QObject::tr("%1.").arg(rows) : QObject::tr("The first %1, the others are being counted.").arg(rows);
-    head += QObject::tr(" Form: %1. What is learned stands on a ground of its own; the rest is only read.").arg(toQString(settings.form));
+    if (preview.whole && preview.problem.empty())
+        head += QObject::tr(" Trained on: %1, held out: %2.").arg(preview.trainExamples).arg(preview.heldOutExamples);
+    head += leftOutText(preview, settings);
+    if (preview.counts.outOfTurnRows > 0)
+        head += QObject::tr(" An answer follows no question, used as it stands: %1.").arg(countText(preview.counts.outOfTurnRows, "row"));
     const data::LengthHistogram& lengths = preview.lengths;
     if (!lengths.counts.empty())
         head += QObject::tr(" Tokens: %1 to %2, median %3.").arg(lengths.shortest).arg(lengths.longest).arg(lengths.median);
-    if (preview.tokenCounts.tooLong > 0)
-        head += (settings.tooLong == data::TooLong::Drop ? QObject::tr(" Longer than %1 and left out: %2.")
-                                                         : QObject::tr(" Longer than %1 and cut: %2."))
-                    .arg(settings.maxTokens)
-                    .arg(countText(preview.tokenCounts.tooLong, "row"));
-    if (preview.counts.blankRows > 0)
-        head += QObject::tr(" Left out, with nothing to learn: %1.").arg(countText(preview.counts.blankRows, "row"));
-    if (preview.counts.badRows > 0) {
-        head += QObject::tr(" Cannot be used: %1:").arg(countText(preview.counts.badRows, "row"));
-        for (const std::string& example : preview.counts.badExamples)
-            head += u'\n' + toQString(example);
-    }
-    return head;
+    return head + QObject::tr(" Form: %1. What is learned stands on a coloured ground; grey is only read.").arg(toQString(settings.form));
 }
 
 /// Of data that would be refused when they are planned; "" of others, and where not all rows were read.
 QString refusal(const data::TuningPreview& preview, const data::TuningDataSettings& settings) {
     const auto rows = static_cast<double>(preview.counts.rows), bad = static_cast<double>(preview.counts.badRows);
     if (!preview.whole || bad <= settings.maxBadShare * rows)
-        return {};
+        return preview.problem.empty() ? QString() : QObject::tr("These data cannot be used: %1.").arg(toQString(preview.problem));
     return QObject::tr("%1 of %2 cannot be used, and at most %3 % may be left out: mend the file, or choose another form.")
         .arg(preview.counts.badRows)
         .arg(countText(preview.counts.rows, "row"))
@@ -130,9 +166,7 @@ void TuningRows::show(const Content& content) {
     const QString problem = refusal(content.preview, content.resolved);
     m_head->setText(headText(content.preview, content.resolved).append(problem.isEmpty() ? problem : u'\n' + problem));
     m_lengths->setLengths(content.preview.lengths, content.resolved.maxTokens);
-    QString html;
-    for (const data::PreviewExample& example : content.preview.examples)
-        html += (html.isEmpty() ? QString() : QStringLiteral("<hr>")) + exampleHtml(example, palette());
+    const QString html = rowsHtml(content.preview, palette());
     if (html != m_shown) { // what is read on stays where it is
         m_shown = html;
         m_text->setHtml(html);

@@ -6,6 +6,7 @@
 #include "core/base/units.h"
 #include "ui/data/format.h"
 #include "ui/data/items_model.h"
+#include "ui/window/icons.h"
 
 namespace crest::ui {
 namespace {
@@ -112,7 +113,7 @@ QString itemDetailHtml(const analysis::ItemTable& table, int item, int checkpoin
     const auto index = static_cast<std::size_t>(item);
     const data::TaskItem* one = texts ? texts->item(index, table.documents[index]) : nullptr;
     QString html;
-    const QString muted = palette.color(QPalette::PlaceholderText).name();
+    const QString muted = stateColors(palette).muted.name();
     if (texts && !texts->problem.isEmpty())
         html += QStringLiteral("<p style=\"color:%1\">%2</p>").arg(muted, texts->problem.toHtmlEscaped());
     else if (!texts)

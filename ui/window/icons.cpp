@@ -69,4 +69,10 @@ StateColors stateColors(const QPalette& palette) {
     return {QColor(0x1e, 0x7b, 0x45), QColor(0x9a, 0x67, 0x00), QColor(0xb4, 0x23, 0x18), QColor(0x6b, 0x70, 0x76)};
 }
 
+QColor accentGround(const QPalette& palette) {
+    const QColor base = palette.color(QPalette::Base), accent = palette.color(QPalette::Highlight);
+    const auto mixed = [](int from, int to) { return from + (to - from) / 4; };
+    return QColor(mixed(base.red(), accent.red()), mixed(base.green(), accent.green()), mixed(base.blue(), accent.blue()));
+}
+
 } // namespace crest::ui

@@ -20,5 +20,7 @@ struct StateColors {
     QColor good, warning, bad, muted;
 };
 StateColors stateColors(const QPalette& palette);
+/// A touch of the accent, as the ground of text that counts: to be told from the page in light and dark.
+QColor accentGround(const QPalette& palette);
 
 } // namespace crest::ui

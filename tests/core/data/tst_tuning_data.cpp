@@ -4,6 +4,7 @@
 #include <optional>
 #include <set>
 
+#include <QProcess>
 #include <QTemporaryDir>
 #include <QTest>
 
@@ -112,6 +113,7 @@ private Q_SLOTS:
         add(R"({"text":"x","timestamp":"t","url":"u"})", "text");
         add(R"({"prompt":"x","completion":"y"})", "prompt-completion");
         add(R"({"prompt":[],"completion":[]})", "prompt-completion-messages");
+        add(R"({"prompt":3,"completion":4})", "prompt-completion");
         add(R"({"instruction":"x","input":"","output":"y"})", "alpaca");
         add(R"({"dataset":"d","id":"1","messages":[]})", "messages");
         add(R"({"id":"1","conversations":[]})", "sharegpt");
@@ -422,18 +424,22 @@ private Q_SLOTS:
         QVERIFY2(set, set ? "" : set.error().text().c_str());
         QCOMPARE(set->counts.rows, std::int64_t(21));
         QCOMPARE(set->counts.blankRows, std::int64_t(1));
-        QCOMPARE(set->trainCounts.tooLong, std::int64_t(2));
+        QCOMPARE(set->trainCounts.tooLong, std::int64_t(1)); // each is counted once
         QCOMPARE(set->trainCounts.emptied, std::int64_t(1)); // the prompt alone is longer
         QCOMPARE(set->train.size(), std::size_t(19));
         QCOMPARE(set->train[3].ids.size(), std::size_t(40));
         QVERIFY(set->train[3].ids.back() != *m_tokenizer->eosId());
         QVERIFY(set->lengths.longest > 100);
         QCOMPARE(set->notes.size(), std::size_t(3));
-        QVERIFY2(has(set->notes[1], "2 of 20 examples are longer than 40 tokens"), set->notes[1].c_str());
+        QVERIFY2(has(set->notes[1], "1 of 20 examples are longer than 40 tokens and are cut off there"), set->notes[1].c_str());
+        QVERIFY2(has(set->notes[2], "1 of 20 examples have nothing to learn within their first 40 tokens"), set->notes[2].c_str());
         const auto preview = previewTuningRows(*ready, *m_tokenizer, {5, 0});
         QVERIFY(preview);
-        QCOMPARE(preview->examples.size(), std::size_t(5));
-        QCOMPARE(preview->tokenCounts.tooLong, std::int64_t(2));
+        QCOMPARE(preview->examples.size(), std::size_t(7)); // the front, and what is left out further back
+        QCOMPARE(preview->front, std::size_t(5));
+        QCOMPARE(preview->tokenCounts.tooLong, std::int64_t(1));
+        QCOMPARE(preview->tokenCounts.emptied, std::int64_t(1));
+        QCOMPARE(preview->trainExamples, std::int64_t(19));
         const auto& cut = preview->examples[3];
         QCOMPARE(cut.tokens, std::int64_t(40));
         QCOMPARE(cut.segments.size(), std::size_t(4)); // prompt, answer, its tail that is cut, end token that is cut
@@ -444,7 +450,148 @@ private Q_SLOTS:
         ready = resolved(settings);
         set = readTuningData(*ready, *m_tokenizer);
         QCOMPARE(set->train.size(), std::size_t(18));
+        QCOMPARE(set->trainCounts.tooLong, std::int64_t(2));
         QCOMPARE(set->trainCounts.emptied, std::int64_t(0));
+    }
+
+    /// Every row that is not trained on is in the preview, at its place in the file, with the reason and what can be shown of it.
+    void previewShowsWhatIsLeftOut() {
+        std::string words, content = "\n{broken\n"; // an empty line is no row, but counts as a line
+        for (int i = 0; i < 100; ++i)
+            words += " something";
+        for (const Json& row : {Json{{"prompt", "a:"}, {"completion", " b"}}, Json{{"prompt", "c:"}, {"completion", " \n"}},
+                                Json{{"prompt", "d:"}, {"completion", nullptr}}, Json{{"prompt", words}, {"completion", " e"}}})
+            content += row.dump() + "\n";
+        for (const Json& row : pairs(50))
+            content += row.dump() + "\n";
+        content += Json{{"prompt", "f:"}}.dump() + "\n";
+        TuningDataSettings settings = plain(write("leftout.jsonl", content));
+        settings.form = "prompt-completion";
+        settings.maxTokens = 40;
+        const auto ready = resolved(settings);
+        const auto whole = previewTuningRows(*ready, *m_tokenizer, {6, 0, 10});
+        QVERIFY2(whole, whole ? "" : whole.error().text().c_str());
+        QCOMPARE(whole->front, std::size_t(6));
+        QCOMPARE(whole->examples.size(), std::size_t(7));
+        const std::pair<std::int64_t, const char*> wanted[] = {
+            {2, "is no whole JSON object"},
+            {3, ""}, {4, "nothing in it is learned: there is no answer, or it is blank"},
+            {5, "nothing in it is learned: there is no answer, or it is blank"},
+            {6, "nothing within its first 40 of "}, {7, ""}, {57, "there is no \"completion\""}};
+        for (std::size_t i = 0; i < std::size(wanted); ++i) {
+            const PreviewExample& shown = whole->examples[i];
+            QCOMPARE(shown.row, wanted[i].first);
+            QVERIFY2(wanted[i].second[0] == '\0' ? shown.leftOut.empty() : has(shown.leftOut, wanted[i].second), shown.leftOut.c_str());
+            QCOMPARE(shown.file, std::string()); // there is one
+        }
+        QVERIFY(whole->examples[0].segments.empty() && whole->examples[6].segments.empty());
+        QCOMPARE(whole->examples[2].segments.front(), (PreviewSegment{"c:", false, false, false}));
+        QCOMPARE(whole->examples[4].segments.front().text.substr(0, 20), words.substr(0, 20));
+        const std::int64_t leftOut = whole->counts.badRows + whole->counts.blankRows + whole->tokenCounts.emptied;
+        QCOMPARE(leftOut, std::int64_t(5)); // each once
+        QCOMPARE(whole->counts.rows, leftOut + whole->trainExamples);
+        QCOMPARE(whole->problem, std::string());
+        const auto front = previewTuningRows(*ready, *m_tokenizer, {2, 8});
+        QVERIFY(front && !front->whole && front->front == 2);
+        QCOMPARE(front->examples.size(), std::size_t(5));
+        std::filesystem::create_directories(at("parts"));
+        std::filesystem::copy_file(settings.path, at("parts/train-1.jsonl"));
+        std::filesystem::copy_file(settings.path, at("parts/train-2.jsonl"));
+        TuningDataSettings parts = *ready;
+        parts.path = at("parts");
+        const auto both = previewTuningRows(parts, *m_tokenizer, {6, 0, 10});
+        QVERIFY(both && both->examples.back().file == "train-2.jsonl" && both->examples.back().row == 57);
+    }
+
+    /// Before anything runs, in the words that training would stop with.
+    void previewSaysWhatIsRefused() {
+        const auto problemShown = [&](const TuningDataSettings& settings) {
+            const auto preview = previewTuningRows(*resolved(settings), *m_tokenizer);
+            return preview ? preview->problem : "! " + preview.error().text();
+        };
+        TuningDataSettings one = plain(writeRows("justone.jsonl", pairs(1)));
+        one.split.heldOutShare = 0.1;
+        TuningDataSettings narrow = plain(writeRows("toonarrow.jsonl", pairs(30)));
+        narrow.maxTokens = 2;
+        for (const TuningDataSettings& settings : {one, narrow}) {
+            const auto set = readTuningData(*resolved(settings), *m_tokenizer);
+            QVERIFY(!set);
+            QCOMPARE(problemShown(settings), set.error().message);
+        }
+        TuningDataSettings good = plain(at("toonarrow.jsonl"));
+        QCOMPARE(problemShown(good), std::string());
+    }
+
+    void numbersAreText_data() {
+        QTest::addColumn<QString>("file");
+        QTest::addColumn<QString>("form");
+        QTest::addColumn<QString>("content");
+        QTest::addColumn<QString>("text"); ///< by Python's str
+        const auto row = [](const char* tag, const char* file, const char* form, const char* content, const char* text) {
+            QTest::newRow(tag) << QString(file) << QString(form) << QString(content) << QString(text);
+        };
+        row("whole", "n.jsonl", "auto", R"({"prompt":"6*7=","completion":42})", "6*7=42");
+        row("below 0", "n.jsonl", "auto", R"({"prompt":"2-3=","completion":-1})", "2-3=-1");
+        row("a float that is whole", "n.jsonl", "auto", R"({"prompt":"6/2=","completion":3.0})", "6/2=3.0");
+        row("a float", "n.jsonl", "auto", R"({"prompt":"1/4=","completion":0.25})", "1/4=0.25");
+        row("an exponent", "n.jsonl", "auto", R"({"prompt":"x=","completion":1e-7})", "x=1e-07");
+        row("a truth value", "n.jsonl", "auto", R"({"prompt":"1<2: ","completion":true})", "1<2: True");
+        row("both", "n.jsonl", "auto", R"({"prompt":7,"completion":49})", "749");
+        row("zero", "n.jsonl", "auto", R"({"prompt":"1-1=","completion":0})", "1-1=0");
+        row("an array", "n.json", "auto", R"([{"prompt":"6*7=","completion":42}])", "6*7=42");
+        row("a table, as it is written", "n.csv", "auto", "prompt,completion\n6*7=,042\n", "6*7=042");
+        row("tabs", "n.tsv", "auto", "prompt\tcompletion\n6*7=\t4.20\n", "6*7=4.20");
+        row("with a space between", "n.jsonl", "prompt-completion-spaced", R"({"prompt":"six","completion":6})", "six 6");
+        row("no prompt", "n.jsonl", "prompt-completion", R"({"prompt":null,"completion":6})", "6");
+        row("text", "n.jsonl", "auto", R"({"text":1984})", "1984");
+        row("chat", "n.jsonl", "auto",
+            R"({"messages":[{"role":"user","content":6},{"role":"assistant","content":36}]})", "User: 6\nAssistant: 36");
+        row("an input of nought", "n.jsonl", "auto", R"({"instruction":"Double it.","input":0,"output":0})",
+            "Below is an instruction that describes a task, paired with an input that provides further context. Write a response that "
+            "appropriately completes the request.\n\n### Instruction:\nDouble it.\n\n### Input:\n0\n\n### Response:0");
+    }
+    void numbersAreText() {
+        QFETCH(QString, file);
+        QFETCH(QString, form);
+        QFETCH(QString, content);
+        QFETCH(QString, text);
+        TuningDataSettings settings = plain(write("numbers/" + file.toStdString(), content.toStdString()));
+        settings.form = form.toStdString();
+        settings.split.heldOutShare = 0;
+        const auto ready = resolved(settings);
+        QVERIFY2(ready, ready ? "" : ready.error().text().c_str());
+        const auto set = readTuningData(*ready, *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(set->train.size(), std::size_t(1));
+        QCOMPARE(QString::fromStdString(m_tokenizer->decode(set->train[0].ids, true)), text);
+    }
+
+    /// As datasets writes a column of numbers.
+    void numbersOfParquetAreText() {
+        if (!canReadParquet())
+            QSKIP("built without pyarrow"); // crest-parquet is left out then; tst_suite_oracle insists on it
+        QProcess python;
+        python.setWorkingDirectory(m_folder.path());
+        python.start(qEnvironmentVariable("CREST_PYTHON", QStringLiteral("python3")),
+                     {QStringLiteral("-c"), QStringLiteral("import pyarrow as pa, pyarrow.parquet as pq\n"
+                                                           "pq.write_table(pa.table({'prompt': ['6*7=', '1/4='], 'completion': [42.0, 0.25]}), 'n.parquet')\n")});
+        QVERIFY(python.waitForFinished(60'000) && python.exitCode() == 0);
+        const auto set = readTuningData(*resolved(plain(at("n.parquet"))), *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(m_tokenizer->decode(set->train[0].ids, true), std::string("6*7=42.0"));
+        QCOMPARE(m_tokenizer->decode(set->train[1].ids, true), std::string("1/4=0.25"));
+    }
+
+    /// Never the word "None": an empty cell of Parquet, which is an empty text in a table.
+    void nothingIsNoWord() {
+        auto rows = pairs(20);
+        rows[4]["completion"] = nullptr;
+        rows[6]["prompt"] = nullptr;
+        const auto set = readTuningData(*resolved(plain(writeRows("nulls.jsonl", rows))), *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(set->counts.blankRows, std::int64_t(1));
+        QCOMPARE(set->counts.badRows, std::int64_t(0));
+        QCOMPARE(m_tokenizer->decode(set->train[5].ids, true), std::string(" a thing of kind 6"));
     }
 
     void repeatedRowsAreSeen() {
@@ -477,13 +624,18 @@ private Q_SLOTS:
                      has(fields, "there is no \"instruction\"") &&
                      has(fields, "has the fields completion, prompt; \"alpaca\" needs instruction, output"),
                  fields.c_str());
+        TuningDataSettings roles = plain(writeRows("roles.jsonl", std::vector<Json>(30, Json{{"messages", {{{"role", "user"}, {"content", nullptr}}}}})));
+        const std::string content = problemOf(roles);
+        QVERIFY2(has(content, "the content of turn 1 is no text") && !has(content, "needs messages"), content.c_str()); // it has them
         wrong.form = "alpacca";
         QVERIFY(has(problemOf(wrong), "there is no form of rows \"alpacca\"; there are: alpaca,"));
         wrong.form = "auto";
         wrong.chat = "tullu";
         QVERIFY(has(problemOf(wrong), "there is no way of writing dialogues \"tullu\"; there are: chatml,"));
         TuningDataSettings broken = plain(write("broken.jsonl", "{\"text\":\"a\xFF\"}\n{\"text\":\"b\"}\n"));
-        QVERIFY2(has(problemOf(broken), "1 of 2 rows cannot be used"), problemOf(broken).c_str());
+        QVERIFY2(has(problemOf(broken), "1 of 2 rows cannot be used") && has(problemOf(broken), "no UTF-8); convert the file with iconv"),
+                 problemOf(broken).c_str());
+        QVERIFY2(has(problemOf(plain(write("picture.txt", std::string("GIF8\0\0\xFF\xFF", 8)))), "line 1 holds zeros"), problemOf(plain(at("picture.txt"))).c_str());
         QVERIFY(has(problemOf(plain(write("broken.txt", "good\n\nbad \xC3\x28\n"))), "line 3 is no UTF-8"));
         QVERIFY2(has(problemOf(plain(write("noanswer.jsonl", "{\"prompt\":\"a\",\"completion\":\"\"}\n"))),
                      "is anything to be learned"),

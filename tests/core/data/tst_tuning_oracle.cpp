@@ -109,7 +109,7 @@ private Q_SLOTS:
             QCOMPARE(preview->lengths.counts, set->lengths.counts);
             std::size_t next = 0;
             for (const PreviewExample& example : preview->examples) {
-                if (example.leftOut)
+                if (!example.leftOut.empty())
                     continue;
                 const TuningExample& made = set->train.at(next++);
                 QCOMPARE(example.tokens, static_cast<std::int64_t>(made.ids.size()));
