@@ -1,19 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// crest-run results STUDY: what is stored, as a table or as JSON lines.
+// crest-run results STUDY: what is stored, as a table, as JSON lines or comma-separated.
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/crest-run/commands.h"
 #include "app/crest-run/result_items.h"
+#include "core/analysis/probe_settings_words.h"
+#include "core/base/csv.h"
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/base/visible.h"
@@ -25,24 +31,46 @@
 namespace crest {
 namespace {
 
-/// The role of a task is a matter of the probe, and a result may serve several: it has the role that the newest run
-/// gave its task on its series.
-class Roles {
+/// The plans of a study's runs without their cells, oldest first.
+std::vector<study::Plan> plansOf(const study::StudyFolder& folder) {
+    std::vector<study::Plan> plans;
+    for (const std::string& id : study::listRuns(folder))
+        if (auto plan = study::readPlan(folder, id)) {
+            plan->cells = {};
+            plan->batches = {};
+            plans.push_back(std::move(*plan));
+        }
+    return plans;
+}
+
+/// What the runs of a study say of its rows.
+class RunFacts {
 public:
-    explicit Roles(const study::StudyFolder& folder) {
-        for (const std::string& id : study::listRuns(folder)) // oldest first
-            if (const auto plan = study::readPlan(folder, id))
-                for (std::size_t t = 0; t < std::min(plan->tasks.size(), plan->probe.tasks.size()); ++t)
-                    m_roles[{plan->probe.series, study::taskHash(plan->tasks[t])}] =
-                        study::roleName(plan->probe.tasks[t].role);
+    explicit RunFacts(const std::vector<study::Plan>& plans)
+        : m_settings(probesOf(plans)) {
+        for (const study::Plan& plan : plans)
+            for (std::size_t t = 0; t < std::min(plan.tasks.size(), plan.probe.tasks.size()); ++t)
+                m_roles[{plan.probe.series, study::taskHash(plan.tasks[t])}] = study::roleName(plan.probe.tasks[t].role);
     }
 
-    std::string of(const study::ResultRow& row) const {
+    /// The role of a task is a matter of the probe, and a result may serve several: it has the role that the newest run
+    /// gave its task on its series.
+    std::string role(const study::ResultRow& row) const {
         const auto role = m_roles.find({row.series, row.taskHash});
         return role == m_roles.end() ? "" : role->second;
     }
+    /// Tells modifications of one kind apart, in words.
+    std::string settings(const study::ResultRow& row) const { return m_settings.of(row); }
 
 private:
+    static std::vector<study::Probe> probesOf(const std::vector<study::Plan>& plans) {
+        std::vector<study::Probe> probes;
+        for (const study::Plan& plan : plans)
+            probes.push_back(plan.probe);
+        return probes;
+    }
+
+    analysis::SettingsWords m_settings;
     std::map<std::pair<std::string, std::string>, std::string> m_roles; ///< by series and task hash
 };
 
@@ -57,48 +85,60 @@ std::vector<data::MetricValue> metricsOf(const study::ResultRow& row) {
     return row.outcome.metrics;
 }
 
-Json toJson(const study::ResultRow& row, const data::MetricValue& metric, const std::string& role) {
+Json textOrNull(const std::string& text) {
+    return text.empty() ? Json() : Json(text);
+}
+
+/// In the order of the columns of --csv.
+std::vector<std::pair<const char*, Json>> fieldsOf(const study::ResultRow& row, const data::MetricValue& metric, const RunFacts& facts) {
     return {{"series", row.series},
             {"checkpoint", row.checkpoint},
             {"tokens", row.tokens ? Json(*row.tokens) : Json()},
             {"modification", row.modification},
-            {"noise_scale", row.noiseScale.empty() ? Json() : Json(row.noiseScale)}, // tells settings of one kind apart
+            {"settings", textOrNull(facts.settings(row))},
+            {"noise_scale", textOrNull(row.noiseScale)}, // the same for machines: a hash that no further run changes
             {"strength", row.strength},
             {"seed", row.seed},
             {"task", row.task},
-            {"role", role.empty() ? Json() : Json(role)},
+            {"role", textOrNull(facts.role(row))},
             {"metric", metric.metric},
             {"unit", metric.unit},
             {"value", finiteOrNull(metric.value)},
             {"stderr", finiteOrNull(metric.stderr_)},
             {"n", row.n},
-            {"cause", row.cause.empty() ? Json() : Json(row.cause)},
+            {"cause", textOrNull(row.cause)},
             {"cached_at", row.cachedAt}};
 }
 
-/// Of a modification that is stored with several settings, what tells them apart: else rows would look alike.
+/// Of modifications that are stored with several settings, what tells them apart: else rows would look alike.
 class SettingsColumn {
 public:
-    explicit SettingsColumn(const std::vector<study::ResultRow>& rows) {
+    SettingsColumn(const std::vector<study::ResultRow>& rows, const RunFacts& facts)
+        : m_facts(facts) {
         std::map<std::string, std::set<std::string>> settings;
         for (const study::ResultRow& row : rows)
-            settings[row.modification].insert(row.noiseScale);
+            settings[row.modification].insert(facts.settings(row));
         for (const auto& [modification, own] : settings)
-            if (own.size() > 1)
+            if (own.size() > 1) {
                 m_several.insert(modification);
+                for (const std::string& one : own)
+                    m_width = std::max(m_width, visible(one).size());
+            }
     }
-    std::string title() const { return m_several.empty() ? "" : fmt::format("  {:<10}", "settings"); }
+    std::string title() const { return m_several.empty() ? "" : fmt::format("  {:<{}}", "settings", m_width); }
     std::string of(const study::ResultRow& row) const {
         if (m_several.empty())
             return "";
-        return fmt::format("  {:<10}", m_several.contains(row.modification) ? row.noiseScale.substr(0, 10) : "");
+        return fmt::format("  {:<{}}", m_several.contains(row.modification) ? visible(m_facts.settings(row)) : "", m_width);
     }
 
 private:
+    const RunFacts& m_facts;
     std::set<std::string> m_several; ///< modifications
+    std::size_t m_width = std::string_view("settings").size();
 };
 
-void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
+void printTable(const std::vector<study::ResultRow>& rows, const RunFacts& facts) {
     std::size_t checkpoint = 10, task = 4, metric = 6, unit = 4;
     for (const study::ResultRow& row : rows) {
         checkpoint = std::max(checkpoint, visible(row.checkpoint).size());
@@ -108,7 +148,7 @@ void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
             unit = std::max(unit, one.unit.size());
         }
     }
-    const SettingsColumn settings(rows);
+    const SettingsColumn settings(rows, facts);
     fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
                "checkpoint", checkpoint, "tokens", "modification", settings.title(), "strength", "seed", "task", task, "role", "metric",
                metric, "value", "stderr", "n", "unit", unit);
@@ -116,23 +156,48 @@ void printTable(const std::vector<study::ResultRow>& rows, const Roles& roles) {
         for (const data::MetricValue& one : metricsOf(row))
             fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
                        visible(row.checkpoint), checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
-                       row.modification, settings.of(row), formatNumber(row.strength), row.seed, row.task, task, roles.of(row),
+                       row.modification, settings.of(row), formatNumber(row.strength), row.seed, row.task, task, facts.role(row),
                        one.metric, metric, std::isfinite(one.value) ? fmt::format("{:.6f}", one.value) : "not finite",
                        std::isfinite(one.stderr_) ? fmt::format("{:.6f}", one.stderr_) : "-", row.n, one.unit,
                        row.cause.empty() ? "" : "  " + row.cause);
 }
 
-void printResults(const std::vector<study::ResultRow>& rows, const study::StudyFolder& folder, bool json) {
-    const Roles roles(folder);
-    if (!json)
-        return printTable(rows, roles);
+void printCsv(const std::vector<study::ResultRow>& rows, const RunFacts& facts) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : fieldsOf({}, {}, facts))
+        names.emplace_back(name);
+    fmt::print("{}\n", fmt::join(names, ","));
     for (const study::ResultRow& row : rows)
-        for (const data::MetricValue& metric : metricsOf(row))
-            fmt::print("{}\n", canonicalJson(toJson(row, metric, roles.of(row))));
+        for (const data::MetricValue& metric : metricsOf(row)) {
+            std::vector<std::string> values;
+            for (const auto& [name, value] : fieldsOf(row, metric, facts))
+                values.push_back(value.is_null() ? "" : value.is_string() ? csvField(value.get<std::string>()) : value.dump());
+            fmt::print("{}\n", fmt::join(values, ","));
+        }
 }
 
-int results(const std::string& path, bool json, bool items) {
-    const auto folder = study::StudyFolder::open(path);
+void printJson(const std::vector<study::ResultRow>& rows, const RunFacts& facts) {
+    for (const study::ResultRow& row : rows)
+        for (const data::MetricValue& metric : metricsOf(row)) {
+            Json json;
+            for (const auto& [name, value] : fieldsOf(row, metric, facts))
+                json[name] = value;
+            fmt::print("{}\n", canonicalJson(json));
+        }
+}
+
+struct ResultOptions {
+    std::string study;
+    bool json = false, csv = false, items = false;
+};
+
+void printResults(const std::vector<study::ResultRow>& rows, const study::StudyFolder& folder, const ResultOptions& options) {
+    const RunFacts facts(plansOf(folder));
+    (options.json ? printJson : options.csv ? printCsv : printTable)(rows, facts);
+}
+
+int results(const ResultOptions& options) {
+    const auto folder = study::StudyFolder::open(options.study);
     if (!folder) {
         fmt::print(stderr, "crest-run results: {}\n", folder.error().text());
         return 1;
@@ -147,11 +212,11 @@ int results(const std::string& path, bool json, bool items) {
         return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed,
                           row.key);
     });
-    if (items)
+    if (options.items)
         for (const study::ResultRow& row : *rows)
             printItems(row);
     else
-        printResults(*rows, *folder, json);
+        printResults(*rows, *folder, options);
     for (const study::ReadProblem& problem : reader.problems())
         fmt::print(stderr, "crest-run results: {}: {}\n", visible(problem.where), visible(problem.message));
     return 0;
@@ -160,18 +225,15 @@ int results(const std::string& path, bool json, bool items) {
 } // namespace
 
 void addResultsCommand(CLI::App& app, int& exitCode) {
-    struct Options {
-        std::string study;
-        bool json = false, items = false;
-    };
-    const auto options = std::make_shared<Options>();
+    const auto options = std::make_shared<ResultOptions>();
     CLI::App* command =
         app.add_subcommand("results", "Tables of what is stored in a study; role: as the newest run has it");
     command->add_option("study", options->study, "Study folder")->required();
-    command->add_flag("--json", options->json, "One JSON object on each line");
+    CLI::Option* const json = command->add_flag("--json", options->json, "One JSON object on each line");
+    command->add_flag("--csv", options->csv, "Comma-separated, for other programs")->excludes(json);
     command->add_flag("--items", options->items,
                       "Every item of every suite task: what was answered, one JSON object on each line");
-    command->callback([options, &exitCode] { exitCode = results(options->study, options->json, options->items); });
+    command->callback([options, &exitCode] { exitCode = results(*options); });
 }
 
 } // namespace crest

@@ -65,11 +65,6 @@ Mitigation loraOf(const Json& training, double rank) {
     return one;
 }
 
-std::string words(std::string key) {
-    std::ranges::replace(key, '_', ' ');
-    return key;
-}
-
 std::string plainText(const Json& value) {
     return value.is_string() ? value.get<std::string>() : value.is_null() ? std::string("unsaid") : value.dump();
 }
@@ -97,18 +92,26 @@ std::string mitigationsText(const std::vector<Mitigation>& mitigations) {
     return parts.empty() ? "plain fine-tuning" : fmt::format("{}", fmt::join(parts, ", "));
 }
 
-std::string trainingWords(const study::Plan& plan) {
-    const study::Probe& probe = plan.probe;
+std::string trainingWords(const study::Probe& probe) {
     const std::vector<Mitigation> parts = mitigationsOf(probe);
     std::string how = mitigationsText(parts);
     if (probe.kind == study::kInterpolation)
         how = fmt::format("interpolation, tuned at {}{}", formatNumber(study::tuningRate(probe, 1)), parts.empty() ? "" : ", " + how);
-    std::size_t finer = 0; // over all checkpoints, so that a further level has another number
-    for (const auto& [weights, rates] : study::finerRatesOf(probe))
-        finer += rates.size();
-    if (finer > 0)
-        how += fmt::format(", {}", counted(static_cast<std::int64_t>(finer), "finer rate"));
     return text(probe.settings, "data_task") + ": " + how;
+}
+
+std::string trainingWords(const study::Plan& plan) {
+    std::size_t finer = 0; // over all checkpoints, so that a further level has another number
+    for (const auto& [weights, rates] : study::finerRatesOf(plan.probe))
+        finer += rates.size();
+    return trainingWords(plan.probe) + (finer > 0 ? ", " + counted(static_cast<std::int64_t>(finer), "finer rate") : "");
+}
+
+std::string settingText(std::string name, const Json& value) {
+    if (name == "compute")
+        return plainText(value);
+    std::ranges::replace(name, '_', ' ');
+    return name + " " + plainText(value);
 }
 
 bool isTraining(const study::Plan& plan) {
@@ -131,8 +134,7 @@ TrainingDifference differenceOf(const study::Plan& shown, const study::Plan& oth
     std::vector<std::string> parts;
     for (const std::string& key : keys)
         if (const Json mine = own.value(key, Json()), theirs = its.value(key, Json()); mine != theirs)
-            parts.push_back(key == "compute" ? fmt::format("{}, not {}", plainText(theirs), plainText(mine))
-                                             : fmt::format("{} {}, not {}", words(key), plainText(theirs), plainText(mine)));
+            parts.push_back(fmt::format("{}, not {}", settingText(key, theirs), plainText(mine)));
     if (parts.size() > kMostNamed) {
         const std::size_t more = parts.size() - kMostNamed;
         parts.resize(kMostNamed);

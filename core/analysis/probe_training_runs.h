@@ -27,6 +27,10 @@ std::string mitigationsText(const std::vector<Mitigation>& mitigations);
 /// Of a run that trains, what tells it from others: "bible: L2 to the start 0.1", "bible: interpolation, tuned at 0.004",
 /// "bible: plain fine-tuning, 19 finer rates".
 std::string trainingWords(const study::Plan& plan);
+std::string trainingWords(const study::Probe& probe); ///< the same without the number of finer rates
+
+/// One setting: "epochs 3", "batch examples 16"; of the compute type "bfloat16".
+std::string settingText(std::string name, const Json& value);
 
 /// Whether a run trains: fine-tuning and interpolation.
 bool isTraining(const study::Plan& plan);

@@ -8,9 +8,11 @@
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_figure_list.h"
+#include "core/analysis/probe_settings_words.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
 #include "core/base/units.h"
+#include "core/study/planner.h"
 #include "tests/core/analysis/trade_off_study.h"
 
 using namespace crest;
@@ -349,6 +351,41 @@ private Q_SLOTS:
         panel.x.low = whole.markers[0].at.x - 1e-3;
         const CurveGeometry cut = curveGeometry(panel, curveOf(panel, "l2"));
         QVERIFY(near(cut.markers[0].across[0].x, panel.x.low));
+    }
+
+    /// In tables of all rows: settings that the words of a trade-off do not tell apart are named, no others.
+    void settingsAreToldApart() {
+        const auto tuning = [](const Json& training, const Json& settings = Json::object()) {
+            return makeRun({.training = training, .settings = settings}, [](auto&&...) { return 1.0; }).plan.probe;
+        };
+        const study::Probe plain = tuning(Json::object()), longer = tuning({{"epochs", 3}}), pulled = tuning({{"l2_to_start", 0.1}}),
+                    other = tuning({{"l2_to_start", 0.1}}, {{"data_hash", "0123456789abcdef"}}), kept = tuning({{"epochs", 3}}, {{"keep_bytes", 5}});
+        study::Probe mixed = tuning({{"l2_to_start", 0.1}}, {{"learning_rate", 0.002}}), noise, coarse, fine;
+        mixed.kind = study::kInterpolation;
+        coarse.kind = fine.kind = study::kQuantisation;
+        coarse.settings = {{"group", 128}}, fine.settings = {{"group", 32}};
+        const study::Probe probes[] = {plain, longer, pulled, other, kept, mixed, noise, coarse, fine};
+        const SettingsWords words(probes);
+        const auto of = [&](const study::Probe& probe, const char* compute = "float32") {
+            study::ResultRow row;
+            row.modification = probe.kind, row.noiseScale = study::variantOf(probe), row.compute = compute;
+            return words.of(row);
+        };
+        QCOMPARE(of(plain), std::string("set: plain fine-tuning, epochs 1"));
+        QCOMPARE(of(longer), std::string("set: plain fine-tuning, epochs 3"));
+        QCOMPARE(of(kept), of(longer)); // what is kept moves no number
+        QCOMPARE(of(pulled), std::string("set: L2 to the start 0.1, data hash of "));
+        QCOMPARE(of(other), std::string("set: L2 to the start 0.1, data 01234567"));
+        QCOMPARE(of(mixed), std::string("set: interpolation, tuned at 0.002, L2 to the start 0.1"));
+        QCOMPARE(of(noise), std::string("init-std"));
+        QCOMPARE(of(noise, "bfloat16"), std::string("init-std, bfloat16"));
+        QCOMPARE(of(coarse), std::string("group 128"));
+        QCOMPARE(of(fine), std::string("group 32"));
+        study::ResultRow base, unknown;
+        base.modification = "none", base.compute = "float32";
+        QCOMPARE(words.of(base), std::string());
+        unknown.modification = study::kFineTuning, unknown.noiseScale = "0011223344556677", unknown.compute = "float32";
+        QCOMPARE(words.of(unknown), unknown.noiseScale);
     }
 };
 
