@@ -260,6 +260,8 @@ void CurvePanel::resizeEvent(QResizeEvent* event) {
     m_chart->setSize(size);
     if (m_ownMargins)
         m_chart->setMargins(m_chart->neededMargins());
+    if (event->size().width() != event->oldSize().width())
+        Q_EMIT widthChanged();
 }
 
 void CurvePanel::setOwnMargins(bool own) {

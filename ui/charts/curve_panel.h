@@ -53,6 +53,8 @@ Q_SIGNALS:
     void pointReleased();
     /// Font or palette have changed: margins may need aligning anew.
     void styleChanged();
+    /// Notes may wrap otherwise now: the same.
+    void widthChanged();
 
 protected:
     void resizeEvent(QResizeEvent* event) override;

@@ -53,11 +53,12 @@ std::string count(const Json& object, const char* key) {
     return object.contains(key) && object[key].is_number() ? formatNumber(object[key].get<double>(), 5) : "?";
 }
 
-std::string joined(const Json& list, const char* key) {
+/// `between`: labels and notes may hold commas themselves.
+std::string joined(const Json& list, const char* key, const char* between = ", ") {
     std::string out;
     if (list.is_array())
         for (const Json& each : list)
-            out += (out.empty() ? "" : ", ") + (key                ? text(each, key)
+            out += (out.empty() ? "" : between) + (key                ? text(each, key)
                                                 : each.is_string() ? each.get<std::string>()
                                                                    : each.dump());
     return out;
@@ -70,7 +71,7 @@ void appendPanel(std::string& out, const Json& panel) {
         out += fmt::format("    {} ({}) over {} ({})\n", text(panel["y"], "title"), text(panel["y"], "scale"),
                            text(panel["x"], "title"), text(panel["x"], "scale"));
     if (panel.contains("curves") && !panel["curves"].empty())
-        out += "    curves: " + joined(panel["curves"], "label") + "\n";
+        out += "    curves: " + joined(panel["curves"], "label", "; ") + "\n";
     if (panel.contains("map") && panel["map"].is_object())
         out += fmt::format("    map: {}, {} to {}; {} fields, {} of them with values that are not finite, {} not measured\n",
                            text(panel["map"], "title"), count(panel["map"], "low"), count(panel["map"], "high"),
@@ -82,7 +83,7 @@ void appendPanel(std::string& out, const Json& panel) {
         for (const Json& mark : panel["marks"])
             out += fmt::format("    inflection of {}: {}\n", text(mark, "curve"), text(mark, "label"));
     if (panel.contains("notes") && !panel["notes"].empty())
-        out += "    notes: " + joined(panel["notes"], nullptr) + "\n";
+        out += "    notes: " + joined(panel["notes"], nullptr, "; ") + "\n";
 }
 
 std::string shortened(std::string words) {

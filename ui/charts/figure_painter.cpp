@@ -54,17 +54,21 @@ void FigurePainter::layOut(const analysis::Figure& figure, const PaperSize& pape
         chart->setLabels(panelLabels(figure, static_cast<int>(i)));
         chart->setPanel(figure.panels[i]);
         chart->setSize({panelWidth, rowHeight});
-        const PanelMargins margins = chart->neededMargins();
-        leastTop = std::min(leastTop, margins.top);
-        leastBottom = std::min(leastBottom, margins.bottom);
         m_charts.push_back(chart);
+    }
+    const PanelMargins sides = commonSides({m_charts.begin(), m_charts.end()});
+    std::vector<PanelMargins> margins;
+    for (const PanelChart* chart : m_charts) {
+        margins.push_back(chart->neededMargins(sides));
+        leastTop = std::min(leastTop, margins.back().top);
+        leastBottom = std::min(leastBottom, margins.back().bottom);
     }
     for (std::size_t row = 0; row < m_charts.size(); row += static_cast<std::size_t>(columns)) {
         const std::size_t end = std::min(m_charts.size(), row + static_cast<std::size_t>(columns));
         double top = 0, bottom = 0;
         for (std::size_t i = row; i < end; ++i) {
-            top = std::max(top, m_charts[i]->neededMargins().top);
-            bottom = std::max(bottom, m_charts[i]->neededMargins().bottom);
+            top = std::max(top, margins[i].top);
+            bottom = std::max(bottom, margins[i].bottom);
         }
         const double height = rowHeight + (top - leastTop) + (bottom - leastBottom);
         for (std::size_t i = row; i < end; ++i) {

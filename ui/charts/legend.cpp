@@ -198,7 +198,8 @@ void LegendButton::keyPressEvent(QKeyEvent* event) {
 
 Legend::Legend(QWidget* parent)
     : QWidget(parent) {
-    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Fixed);
+    // Fixed would cap it at the height of its hint, which is of another width, and cut off the last row.
+    QSizePolicy policy(QSizePolicy::Preferred, QSizePolicy::Minimum);
     policy.setHeightForWidth(true);
     setSizePolicy(policy);
     setAccessibleName(tr("Legend"));

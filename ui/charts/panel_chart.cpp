@@ -89,7 +89,7 @@ void PanelChart::setSize(const QSizeF& size) {
     place();
 }
 
-PanelMargins PanelChart::neededMargins() const {
+PanelMargins PanelChart::neededMargins(const PanelMargins& sides) const {
     const double em = m_style.em;
     const QFontMetricsF metrics(m_style.font);
     PanelMargins margins;
@@ -97,8 +97,8 @@ PanelMargins PanelChart::neededMargins() const {
     double widest = 0;
     for (const analysis::Tick& tick : ticksForLength(m_panel.y, height, em))
         widest = std::max(widest, metrics.horizontalAdvance(QString::fromStdString(tick.label)));
-    margins.left = widest + 2.4 * em;
-    margins.right = 1.3 * em + colorBarWidth(m_panel, m_style, height);
+    margins.left = std::max(sides.left, widest + 2.4 * em);
+    margins.right = std::max(sides.right, 1.3 * em + colorBarWidth(m_panel, m_style, height));
     const double width = std::max(4 * em, m_size.width() - margins.left - margins.right);
     margins.top = panelHeading(m_panel, m_style, width).height() + 0.8 * em;
     margins.bottom = 0.7 * em + (m_labels.xTicks ? 1.3 * em : 0.2 * em) + (m_labels.xTitle ? 1.55 * em : 0);
@@ -289,15 +289,22 @@ void PanelChart::placeRings() {
     }
 }
 
+PanelMargins commonSides(const std::vector<const PanelChart*>& panels) {
+    PanelMargins sides;
+    for (const PanelChart* panel : panels) {
+        const PanelMargins own = panel->neededMargins();
+        sides.left = std::max(sides.left, own.left);
+        sides.right = std::max(sides.right, own.right);
+    }
+    return sides;
+}
+
 std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& panels, int columns) {
     const auto perRow = static_cast<std::size_t>(std::max(1, columns));
-    double left = 0, right = 0;
+    const PanelMargins sides = commonSides(panels);
     std::vector<PanelMargins> margins;
-    for (const PanelChart* panel : panels) {
-        margins.push_back(panel->neededMargins());
-        left = std::max(left, margins.back().left);
-        right = std::max(right, margins.back().right);
-    }
+    for (const PanelChart* panel : panels)
+        margins.push_back(panel->neededMargins(sides));
     for (std::size_t row = 0; row < panels.size(); row += perRow) {
         const std::size_t end = std::min(panels.size(), row + perRow);
         double top = 0, bottom = 0;
@@ -306,7 +313,7 @@ std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& p
             bottom = std::max(bottom, margins[i].bottom);
         }
         for (std::size_t i = row; i < end; ++i)
-            margins[i] = {left, top, right, bottom};
+            margins[i] = {sides.left, top, sides.right, bottom};
     }
     return margins;
 }

@@ -48,8 +48,9 @@ public:
 
     /// Sets the item's size; its origin stays.
     void setSize(const QSizeF& size);
-    /// The room that title, notes, tick labels and axis titles need at the present size.
-    PanelMargins neededMargins() const;
+    /// The room that title, notes, tick labels and axis titles need at the present size, where left and right of the
+    /// plot are at least those of `sides`: notes wrap in what is left between.
+    PanelMargins neededMargins(const PanelMargins& sides = {}) const;
     /// Room as agreed with the neighbours (never less than needed in a grid); takes effect at once.
     void setMargins(const PanelMargins& margins);
 
@@ -100,6 +101,8 @@ private:
     Ring m_hover, m_pinned;
 };
 
+/// The widest left and right that one of them needs; top and bottom are 0.
+PanelMargins commonSides(const std::vector<const PanelChart*>& panels);
 /// Equal margins for the panels of a grid: left and right over all, top and bottom per row.
 std::vector<PanelMargins> alignedMargins(const std::vector<const PanelChart*>& panels, int columns);
 void alignMargins(const std::vector<PanelChart*>& panels, int columns);

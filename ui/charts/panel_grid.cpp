@@ -189,6 +189,10 @@ CurvePanel* PanelGrid::makePanel() {
     connect(panel, &CurvePanel::pointPinned, this, &PanelGrid::pointPinned);
     connect(panel, &CurvePanel::pointReleased, this, &PanelGrid::pointReleased);
     connect(panel, &CurvePanel::styleChanged, this, &PanelGrid::alignSoon);
+    connect(panel, &CurvePanel::widthChanged, this, [this] {
+        if (isUpToDate())
+            alignSoon();
+    });
     const int columns = std::max(1, m_columns);
     m_layout->addWidget(panel, static_cast<int>(index) / columns, static_cast<int>(index) % columns);
     panel->show();

@@ -43,6 +43,12 @@ int labelStride(const std::vector<double>& centres, const std::vector<double>& w
     return static_cast<int>(std::max<std::size_t>(1, n));
 }
 
+/// What follows the last comma ("lower is better") goes first, then the end is elided.
+QString fittingTitle(const QString& title, const QFontMetricsF& metrics, double room) {
+    const bool cut = metrics.horizontalAdvance(title) > room && title.contains(u',');
+    return metrics.elidedText(cut ? title.section(u',', 0, -2) : title, Qt::ElideRight, room);
+}
+
 double positionOnX(const PanelChart& chart, double value) {
     return chart.toItem({analysis::axisPosition(chart.panel().x, value), 0}).x();
 }
@@ -72,7 +78,7 @@ PanelHeading panelHeading(const analysis::FigurePanel& panel, const ChartStyle& 
     heading.noteLine = 1.12 * style.em;
     const double badge = badgeWidth(panel, style);
     const double titleWidth = width - (badge > 0 ? badge + 0.5 * style.em : 0);
-    heading.title = wrapText(QString::fromStdString(panel.title), heading.titleFont, titleWidth, 2);
+    heading.title = wrapText(QString::fromStdString(panel.title), heading.titleFont, titleWidth, 3);
     for (const std::string& note : analysis::panelNotes(panel))
         heading.notes += wrapText(QString::fromStdString(note), heading.noteFont, width, 3);
     return heading;
@@ -251,7 +257,7 @@ void PanelGround::paintY(QPainter* painter) const {
         const double y = positionOnY(*m_chart, value);
         painter->drawLine(QPointF(plot.left() - kMinorTick * em, y), QPointF(plot.left(), y));
     }
-    const QString title = metrics.elidedText(QString::fromStdString(axis.title), Qt::ElideRight, m_bounds.height());
+    const QString title = fittingTitle(QString::fromStdString(axis.title), metrics, m_bounds.height());
     painter->setPen(style.theme.text);
     painter->save();
     painter->translate(plot.left() - (kMajorTick + 2 * kLabelGap) * em - widest - metrics.descent(), plot.center().y());
@@ -288,15 +294,40 @@ void PanelMarks::paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidg
     paintLabels(painter);
 }
 
-/// Beside its point, where it covers the least of other labels and markers and of what lies outside the plot.
-void PanelMarks::paintLabels(QPainter* painter) const {
+/// What a label would hide or be hidden by: markers, error bars and the lines between the points of a curve, as squares along them.
+std::vector<QRectF> PanelMarks::obstacles() const {
+    const double em = m_chart->style().em;
+    std::vector<QRectF> squares;
+    const auto put = [&](const QPointF& centre, double side) {
+        squares.push_back(QRectF(0, 0, side, side).translated(centre - QPointF(side / 2, side / 2)));
+    };
+    const auto putAlong = [&](const QLineF& line) {
+        const int steps = 1 + static_cast<int>(line.length() / (0.4 * em));
+        for (int k = 0; k <= steps; ++k)
+            put(line.pointAt(static_cast<double>(k) / steps), 0.4 * em);
+    };
+    for (const Item& item : m_markers) {
+        for (const std::vector<analysis::XY>& bar : item.bars)
+            putAlong({m_chart->toItem(bar.front()), m_chart->toItem(bar.back())});
+        for (std::size_t i = 0; i < item.at.size(); ++i) {
+            put(m_chart->toItem(item.at[i]), 0.7 * em);
+            if (i > 0)
+                putAlong({m_chart->toItem(item.at[i - 1]), m_chart->toItem(item.at[i])});
+        }
+    }
+    return squares;
+}
+
+/// Beside its point, where it covers the least of other labels and obstacles and of what lies outside the plot.
+std::vector<PanelMarks::Label> PanelMarks::placedLabels() const {
+    std::vector<Label> labels;
+    if (std::ranges::none_of(m_markers, [](const Item& item) {
+            return std::ranges::any_of(item.labels, [](const QString& label) { return !label.isEmpty(); });
+        }))
+        return labels;
     const double em = m_chart->style().em, gap = 0.45 * em;
-    const QFont small = smallFont(m_chart->style());
-    const QFontMetricsF metrics(small);
-    std::vector<QRectF> taken;
-    for (const Item& item : m_markers)
-        for (const analysis::XY& at : item.at)
-            taken.push_back(QRectF(0, 0, 0.7 * em, 0.7 * em).translated(m_chart->toItem(at) - QPointF(0.35 * em, 0.35 * em)));
+    const QFontMetricsF metrics(smallFont(m_chart->style()));
+    std::vector<QRectF> taken = obstacles();
     const auto covered = [&](const QRectF& box) {
         const QRectF inside = box & m_chart->plotRect();
         double area = 4 * (box.width() * box.height() - inside.width() * inside.height());
@@ -305,7 +336,6 @@ void PanelMarks::paintLabels(QPainter* painter) const {
                 area += both.width() * both.height();
         return area;
     };
-    painter->setFont(small);
     for (const Item& item : m_markers)
         for (std::size_t i = 0; i < item.at.size() && i < item.labels.size(); ++i) {
             if (item.labels[i].isEmpty())
@@ -319,9 +349,19 @@ void PanelMarks::paintLabels(QPainter* painter) const {
                 if (const QRectF box(at + corner, size); best.isNull() || covered(box) < covered(best))
                     best = box;
             taken.push_back(best);
-            painter->setPen(item.color);
-            painter->drawText(QPointF(best.left(), best.top() + metrics.ascent()), item.labels[i]);
+            labels.push_back({best, item.labels[i], item.color});
         }
+    return labels;
+}
+
+void PanelMarks::paintLabels(QPainter* painter) const {
+    const QFont small = smallFont(m_chart->style());
+    const double ascent = QFontMetricsF(small).ascent();
+    painter->setFont(small);
+    for (const Label& label : placedLabels()) {
+        painter->setPen(label.color);
+        painter->drawText(QPointF(label.box.left(), label.box.top() + ascent), label.text);
+    }
     painter->setFont(m_chart->style().font);
 }
 

@@ -62,7 +62,15 @@ public:
     QRectF boundingRect() const override { return m_bounds; }
     void paint(QPainter* painter, const QStyleOptionGraphicsItem*, QWidget*) override;
 
+    struct Label {
+        QRectF box;
+        QString text;
+        QColor color;
+    };
+    std::vector<Label> placedLabels() const;
+
 private:
+    std::vector<QRectF> obstacles() const;
     void paintMarks(QPainter* painter) const;
     void paintLabels(QPainter* painter) const;
 

@@ -66,6 +66,25 @@ private Q_SLOTS:
         QCOMPARE(m_panel->hoverText(), QString());
     }
 
+    /// A label above right of its point would lie on a line that rises, or on the error bar of a neighbour.
+    void labelsKeepClearOfLinesAndErrorBars() {
+        analysis::FigurePanel panel;
+        panel.x.high = panel.y.high = 10;
+        m_panel->setPanel(panel);
+        const auto at = [this](double x, double y) { return m_panel->chart()->toItem({x, y}); };
+        auto* marks = new ui::PanelMarks(m_panel->chart());
+        marks->setShape(m_panel->rect(), {{analysis::Marker::Circle, Qt::red, {{1, 2}, {3, 4}, {5, 6}}, {}, {"0.25", "0.5", "0.75"}},
+                                          {analysis::Marker::Circle, Qt::blue, {{8, 3}}, {{{7, 3.4}, {9, 3.4}}}, {"1"}}});
+        const auto labels = marks->placedLabels();
+        QCOMPARE(labels.size(), 4u);
+        for (const auto& label : labels) {
+            for (double t = 1; t <= 5; t += 0.01)
+                QVERIFY2(!label.box.contains(at(t, t + 1)), qPrintable(label.text));
+            QVERIFY2(!label.box.intersects(QRectF(at(7, 3.42), at(9, 3.38))), qPrintable(label.text));
+        }
+        QVERIFY(QLineF(labels[3].box.center(), at(8, 3)).length() < 3 * m_panel->chart()->style().em); // still beside its point
+    }
+
     void hoverStaysWhileNumbersComeIn() {
         moveTo(pixelOf(8e6, 5.193));
         QVERIFY(QToolTip::isVisible());

@@ -115,6 +115,18 @@ private Q_SLOTS:
         QCOMPARE(lines.count(QString::fromStdString(figure.panels[0].x.title)), labelled);
     }
 
+    void anAxisTitleGivesUpItsLastClauseFirst() {
+        analysis::Figure figure = test::trialFigure();
+        figure.panels.resize(1);
+        figure.panels[0].y.title = "loss (nats/token), lower is better";
+        ui::ExportOptions options;
+        options.panelHeightMm = 60;
+        QVERIFY(test::readSvg(read(write(figure, FigureFormat::Svg, options))).text.contains(QStringLiteral("loss (nats/token), lower is better")));
+        options.panelHeightMm = 32;
+        const QString low = test::readSvg(read(write(figure, FigureFormat::Svg, options))).text;
+        QVERIFY2(low.contains(QStringLiteral("loss (nats/token)\n")) || low.endsWith(QStringLiteral("loss (nats/token)")), qPrintable(low));
+    }
+
     void legendWrapsItsKeysOnNarrowPaper() {
         analysis::Figure figure = test::trialFigure();
         figure.keys[0].text =
@@ -214,6 +226,8 @@ private Q_SLOTS:
             QVERIFY(words.find("crest export STUDY --figure curves") != std::string::npos);
             QVERIFY(words.find("settings.gammas: 0.1, 0.15, 0.2, 0.3") != std::string::npos);
             QVERIFY(words.find("Fine-tuned on Bible: GCIDE loss [OOD]") != std::string::npos);
+            QVERIFY2(words.find("curves: " + figure.panels[0].curves[0].label + "; " + figure.panels[0].curves[1].label) != std::string::npos,
+                     words.c_str()); // labels have commas of their own
         }
         QCOMPARE(test::readSvg(read(m_folder.filePath(QStringLiteral("figure.svg")))).error, QString());
     }

@@ -9,6 +9,7 @@
 
 #include "tests/ui/charts/sample_figure.h"
 #include "ui/charts/panel_grid.h"
+#include "ui/charts/panel_items.h"
 
 using namespace crest;
 using analysis::AxisScale;
@@ -182,6 +183,41 @@ private Q_SLOTS:
         // Aligning the plots of a row and moving the next row down take their turns of the event loop.
         QTRY_VERIFY(m_grid->panels()[1]->chart()->plotRect().height() >= 85);
         QTRY_VERIFY(m_grid->panels()[2]->y() >= m_grid->panels()[0]->geometry().bottom());
+    }
+
+    /// Titles and notes end above the plot, whatever width, and however wide the tick labels of another panel are.
+    void notesHaveRoomAtEveryWidth() {
+        analysis::Figure figure = test::trialFigure();
+        figure.panels[0].notes = {"below the line: modes that cost more under noise than they gain"};
+        figure.panels[3].y.low = -1234567.25;
+        figure.panels[3].y.high = 1234567.25;
+        figure.panels[3].y.ticks = {{-1234567.25, "-1,234,567.25"}, {1234567.25, "1,234,567.25"}};
+        shown(figure);
+        const auto overlaps = [this] {
+            for (const ui::CurvePanel* panel : m_grid->panels()) {
+                const QRectF plot = panel->chart()->plotRect();
+                if (ui::panelHeading(panel->panel(), panel->chart()->style(), plot.width()).height() > plot.top())
+                    return true;
+            }
+            return false;
+        };
+        for (int width = 420; width <= 900; width += 15) {
+            m_grid->resize(width, 700);
+            QTRY_VERIFY2(!overlaps(), qPrintable(QString::number(width)));
+        }
+    }
+
+    /// Also where its last row is a sentence that wraps.
+    void theLegendHasAllItsHeight() {
+        analysis::Figure figure = test::trialFigure();
+        figure.keys[0].text = "the stop with the least loss, its neighbours; a line alone: theory, by the closed form, where it has one";
+        shown(figure);
+        for (const int width : {260, 330, 380, 420, 900}) {
+            m_grid->resize(width, 700);
+            const ui::Legend* legend = m_grid->legend();
+            QTRY_COMPARE(legend->width(), width - 16);
+            QTRY_COMPARE(legend->height(), legend->heightForWidth(width - 16));
+        }
     }
 
     void narrowWindowsTakeFewerColumns() {
