@@ -19,7 +19,7 @@ constexpr std::array<Rgb, 7> kOkabeIto{rgb(0x0072b2), rgb(0xd55e00), rgb(0x009e7
                                        rgb(0xe69f00), rgb(0x56b4e9), rgb(0xf0e442)};
 // Dark blue and vermilion are weak on dark grey.
 constexpr std::array<Rgb, 7> kOkabeItoDark{rgb(0x56b4e9), rgb(0xe69f00), rgb(0x2fc29a), rgb(0xe29ac4),
-                                           rgb(0xf0e442), rgb(0x4a9fd4), rgb(0xea8048)};
+                                           rgb(0xf0e442), rgb(0x6a7dff), rgb(0xea8048)};
 
 using Stops = std::array<Rgb, 4>;
 constexpr Stops kWarm{rgb(0xf3f0e8), rgb(0xf2b866), rgb(0xd9681a), rgb(0x9e3308)};
@@ -43,7 +43,7 @@ template<std::size_t N> Rgb between(const std::array<Rgb, N>& stops, double posi
 
 Rgb orderedColor(double position, bool dark) {
     const double clamped = std::clamp(std::isfinite(position) ? position : 0.0, 0.0, 1.0);
-    return between(kViridis, dark ? 0.38 + 0.62 * clamped : 0.10 + 0.77 * clamped);
+    return between(kViridis, dark ? 0.42 + 0.58 * clamped : 0.10 + 0.77 * clamped);
 }
 
 Rgb categoryColor(int index, bool dark) {

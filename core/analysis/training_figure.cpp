@@ -19,7 +19,7 @@
 namespace crest::analysis {
 namespace {
 
-constexpr std::size_t kMostMarked = 60; ///< points of a curve that still have a marker each
+constexpr std::int64_t kMostMarked = 60; ///< points of a curve that still have a marker each
 
 enum class Quantity { Loss, Rate, GradientNorm };
 
@@ -30,6 +30,11 @@ double valueOf(const study::TrainingStep& step, Quantity quantity) {
 /// The steps with which weights were updated.
 std::span<const study::TrainingStep> updates(const study::TrainingLog& log) {
     return std::span(log.lines).first(log.lines.size() - (log.diverged ? 1 : 0));
+}
+
+/// Points that the curve has when it is whole: one at work looks as it will, and as those beside it do.
+std::int64_t wholePoints(const study::TrainingLog& log) {
+    return std::max(log.steps / study::loggedEvery(log.steps), static_cast<std::int64_t>(updates(log).size()));
 }
 
 FigurePoint pointOf(const study::TrainingStep& step, Quantity quantity) {
@@ -57,7 +62,7 @@ FigureCurve curveOf(const ProbeResults& results, const TrainingCurve& training, 
     curve.id = fmt::format("{}={}", fineTuning().curve, formatNumber(training.rate, 6));
     curve.label = rateLabel(training.rate);
     curve.colorPosition = colorPositionOf(results.plan, training.rate);
-    curve.marker = updates(*training.log).size() <= kMostMarked ? Marker::Circle : Marker::None;
+    curve.marker = wholePoints(*training.log) <= kMostMarked ? Marker::Circle : Marker::None;
     bool open = false;
     for (const study::TrainingStep& step : updates(*training.log)) {
         const bool finite = std::isfinite(valueOf(step, quantity));

@@ -251,6 +251,11 @@ private Q_SLOTS:
         }
         QCOMPARE(int(categoryColor(0, false).blue), 0xb2); // Okabe and Ito's blue, #0072B2
         QCOMPARE(int(categoryColor(7, false).blue), 0xb2);
+        const auto distance = [](Rgb a, Rgb b) { return std::hypot(a.red - b.red, a.green - b.green, a.blue - b.blue); };
+        for (const bool dark : {false, true})
+            for (int i = 0; i < 7; ++i)
+                for (int k = 0; k < i; ++k) // the two nearest of Okabe and Ito's seven, orange and vermilion, are 67 apart
+                    QVERIFY2(distance(categoryColor(i, dark), categoryColor(k, dark)) > 60, qPrintable(QStringLiteral("%1 and %2").arg(k).arg(i)));
     }
 
     void theViewAsOptions() {

@@ -116,6 +116,9 @@ private Q_SLOTS:
         QVERIFY(says(notes, "not trained yet: \u03b7 = 0.004"));
         QVERIFY(says(notes, "the curve was not kept: \u03b7 = 0.002"));
         QVERIFY(figure.panels[0].curves[0].marker == Marker::None); // too many for markers
+        const Figure alike = trainingFigure(results, {1, 3, std::nullopt}, {{0.001, logOf(75, 75), true}, {0.002, logOf(75, 38), false}});
+        for (const FigureCurve& curve : alike.panels[0].curves) // the one at work as the whole one beside it
+            QVERIFY(curve.marker == Marker::None);
         QVERIFY(trainingFigure(results, {1, 3, std::nullopt}, {{0.001, {}, false}, {0.002, {}, false}, {0.004, study::TrainingLog(), false}})
                     .panels.empty());
 
