@@ -6,6 +6,7 @@
 #include <QCheckBox>
 #include <QComboBox>
 #include <QLabel>
+#include <QScrollArea>
 #include <QStackedLayout>
 #include <QVBoxLayout>
 
@@ -40,6 +41,7 @@ CurvesPage::CurvesPage(StudySession& session, Actions& actions, QWidget* parent)
     , m_grid(new PanelGrid)
     , m_empty(new QLabel)
     , m_notes(new QLabel)
+    , m_notesArea(new QScrollArea)
     , m_recipe(new RecipePanel) {
     setAccessibleName(tr("Curves"));
     setupBar();
@@ -83,7 +85,12 @@ void CurvesPage::setupLayout() {
     below->setContentsMargins(0, 0, 0, 0);
     below->setSpacing(0);
     below->addWidget(m_grid, 1);
-    below->addWidget(m_notes);
+    below->addWidget(m_notesArea);
+    m_notesArea->setWidget(m_notes);
+    m_notesArea->setWidgetResizable(true);
+    m_notesArea->setFrameShape(QFrame::NoFrame);
+    m_notesArea->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
+    m_notesArea->setFocusPolicy(Qt::NoFocus);
     QFont small = font();
     small.setPointSizeF(small.pointSizeF() * 0.9);
     m_notes->setFont(small);
@@ -196,7 +203,8 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
         m_panelNotes = notesOfPanels(*figure);
         const QString shared = takeSharedNotes(*figure);
         m_notes->setText(shared);
-        m_notes->setVisible(!shared.isEmpty());
+        m_notesArea->setVisible(!shared.isEmpty());
+        fitNotes();
         m_grid->setFigure(*figure);
         m_stack->setCurrentIndex(figure->panels.empty() ? 0 : 1);
         showEmpty();
@@ -206,6 +214,17 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
     }
     if (std::exchange(m_again, false))
         requestFigure();
+}
+
+/// As high as they are, up to an eighth of the page: figures over several data sets have a dozen lines, and the curves need the room.
+void CurvesPage::fitNotes() {
+    const int few = 3 * m_notes->fontMetrics().lineSpacing() + kRhythm;
+    m_notesArea->setFixedHeight(std::min(m_notes->heightForWidth(m_notesArea->width()), std::max(few, height() / 8)));
+}
+
+void CurvesPage::resizeEvent(QResizeEvent* event) {
+    QWidget::resizeEvent(event);
+    fitNotes();
 }
 
 analysis::Figure CurvesPage::figureForExport() const {

@@ -40,6 +40,9 @@ Q_SIGNALS:
     void figureChanged();
     void failed(const QString& message);
 
+protected:
+    void resizeEvent(QResizeEvent* event) override;
+
 private:
     void setupBar();
     void setupLayout();
@@ -56,6 +59,7 @@ private:
     void chooseFigure(const std::string& name);
     void requestFigure();
     void takeFigure(Result<analysis::Figure> figure);
+    void fitNotes();
     void showEmpty();
     void showScales();
 
@@ -80,6 +84,7 @@ private:
     QLabel *m_shareLabel = nullptr, *m_xLabel = nullptr;
     PanelGrid* m_grid;
     QLabel *m_empty, *m_notes;
+    QScrollArea* m_notesArea; ///< holds m_notes
     std::vector<std::vector<std::string>> m_panelNotes; ///< of every panel as the figure came
     RecipePanel* m_recipe;
     QStackedLayout* m_stack = nullptr;

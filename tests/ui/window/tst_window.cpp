@@ -659,6 +659,17 @@ void WindowTest::undoTakesAnEditBack() {
     QTRY_COMPARE(draws->value(), before + 1);
     QTest::keyClick(window.get(), Qt::Key_Z, Qt::ControlModifier | Qt::ShiftModifier);
     QTRY_COMPARE(draws->value(), before + 2);
+    // In a field: the study's where the field has nothing of its own to take back (as after Tab), else the field's.
+    QTest::keyClick(draws, Qt::Key_Z, Qt::ControlModifier);
+    QTRY_COMPARE(draws->value(), before + 1);
+    QTest::keyClick(draws, Qt::Key_Z, Qt::ControlModifier | Qt::ShiftModifier);
+    QTRY_COMPARE(draws->value(), before + 2);
+    const QString own = gammas->text();
+    QTest::keyClick(gammas, Qt::Key_End);
+    QTest::keyClicks(gammas, QStringLiteral(" 0.45"));
+    QTest::keyClick(gammas, Qt::Key_Z, Qt::ControlModifier);
+    QTRY_COMPARE(gammas->text(), own);
+    QCOMPARE(draws->value(), before + 2);
     gammas->setText(QStringLiteral("0.1 what"));
     Q_EMIT gammas->textEdited(gammas->text());
     QVERIFY(!window->actions().at(ActionId::Run)->isEnabled());
