@@ -2,16 +2,19 @@
 #include "core/analysis/probe_paper_figures.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_data_sets.h"
+#include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_task_mean.h"
 #include "core/analysis/probe_tuning_figures.h"
+#include "core/base/units.h"
 #include "core/study/planner.h"
 
 namespace crest::analysis {
@@ -34,6 +37,33 @@ Result<void> addMeanInflection(FigurePanel& panel, const ProbeResults& results, 
     addInflections(panel, results, name, {{name, Role::OutOfDistribution, kEnvelopeStrength, inflection, measure.metric, {}}}, x,
                    [](double) { return std::string(kEnvelopeCurve); });
     return {};
+}
+
+/// What guessing reaches in the mean over the benchmarks, where it is known of each.
+void addMeanChance(FigurePanel& panel, const ProbeResults& results, const ResultIndex& index, const std::vector<std::string>& tasks,
+                   const Measure& measure) {
+    double chance = 0;
+    for (const std::string& task : tasks)
+        chance += chanceOf(index, indexOfTask(results.plan, task), measure) / static_cast<double>(tasks.size());
+    if (std::isfinite(chance))
+        panel.lines.push_back({chance, "chance " + formatNumber(chance, 3)});
+}
+
+/// One scale for all, so that they can be compared; also where budgets of some are still to come.
+void shareRanges(std::vector<FigurePanel>& panels) {
+    const auto share = [&](Axis FigurePanel::*axis) {
+        double low = (panels.front().*axis).low, high = (panels.front().*axis).high;
+        for (const FigurePanel& panel : panels) {
+            low = std::min(low, (panel.*axis).low);
+            high = std::max(high, (panel.*axis).high);
+        }
+        for (FigurePanel& panel : panels) {
+            (panel.*axis).low = low;
+            (panel.*axis).high = high;
+        }
+    };
+    share(&FigurePanel::x);
+    share(&FigurePanel::y);
 }
 
 /// Two panels: base and tuned.
@@ -59,6 +89,7 @@ Result<Figure> benchmarkFigure(const ProbeResults& results, const FigureOptions&
                 sources.push_back(&curve);
                 panel.curves.push_back(makeFigureCurve(results, curve, {measure, options.x, false}, looks, panel.hiddenNonFinite));
             }
+        addMeanChance(panel, results, index, tasks, measure);
         setAxes(panel, results, options, fmt::format("mean {}", measure.unit));
         bands.push_back(addBandNotes(panel, sources, false, measure.item, kindOf(results)));
         panel.notes.push_back(fmt::format("{}", fmt::join(tasks, ", ")));
@@ -162,15 +193,7 @@ Result<Figure> figureOne(const ProbeResults& results, const FigureOptions& wante
         parts.push_back(std::move(part));
     }
     shareKeys(figure, parts);
-    double low = 1, high = 0;
-    for (const FigurePanel& panel : figure.panels) {
-        low = std::min(low, panel.y.low);
-        high = std::max(high, panel.y.high);
-    }
-    for (FigurePanel& panel : figure.panels) { // one scale, so that they can be compared
-        panel.y.low = low;
-        panel.y.high = high;
-    }
+    shareRanges(figure.panels);
     for (const std::string& note : sets.leftOut)
         figure.panels.front().notes.push_back(note);
     figure.name = "figure-1";

@@ -183,6 +183,8 @@ private Q_SLOTS:
                 row.unit = "accuracy";
                 row.value = cell.strength == 0 ? 0.75 : run == &results ? 0.5 : 0.25;
                 row.outcome.metrics = {{"acc", "accuracy", row.value, 0, {1, 1, row.value > 0.3 ? 1.0F : 0.0F, 0}, {}}};
+                row.outcome.details.itemRequests = {4, 4, 2, 2};
+                row.outcome.details.itemGold = {0, 0, 0, 0};
                 cell.keys.push_back(row.key);
                 cell.cached.push_back(0);
                 run->rows.push_back(row);
@@ -196,6 +198,17 @@ private Q_SLOTS:
                 near(pointsOf(figure.panels[2], "envelope")[0].y, 0.5));
         for (const FigurePanel& panel : figure.panels)
             QVERIFY(panel.y.low == figure.panels[0].y.low && panel.y.high == figure.panels[0].y.high && panel.y.low < 0.25);
+        for (const FigurePanel& panel : figure.panels)
+            QVERIFY(panel.lines.size() == 1 && near(panel.lines[0].y, 0.375) && panel.lines[0].label == "chance 0.375");
+        const ProbeResults whole = results; // the last budget is still to be tuned: the token axes stay alike
+        for (const study::Cell& cell : whole.plan.cells)
+            if (cell.strength != 0 && whole.plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)].tokens == 8'000'000)
+                std::erase_if(results.rows, [&](const study::ResultRow& row) { return std::ranges::find(cell.keys, row.key) != cell.keys.end(); });
+        figure = made("figure-1", results);
+        QCOMPARE(pointsOf(figure.panels[2], "envelope").size() + 1, pointsOf(figure.panels[0], "base").size());
+        for (const FigurePanel& panel : figure.panels)
+            QVERIFY(panel.x.low == figure.panels[0].x.low && panel.x.high == figure.panels[0].x.high);
+        results = whole;
         // Other benchmarks have no common mean.
         results.siblings.front().plan.tasks.back().dataHash = "other items";
         figure = made("figure-1", results);
