@@ -25,6 +25,13 @@ QString prefixOf(QStringList tasks) {
            QStringLiteral(": ");
 }
 
+/// What a panel shows, up to the colon; all of its title where another shows the same.
+QString nameOf(const analysis::FigurePanel& panel, const analysis::Figure& figure) {
+    const auto task = [](const analysis::FigurePanel& one) { return toQString(one.title).section(u':', 0, 0); };
+    const auto alike = std::ranges::count(figure.panels, task(panel), task);
+    return alike > 1 ? toQString(panel.title) : task(panel);
+}
+
 /// Of panels with more than one note, each panel's as one line; nothing where there are many such panels.
 QStringList takeLongNotes(analysis::Figure& figure) {
     const auto isLong = [](const analysis::FigurePanel& panel) { return panel.notes.size() > kMostInPanel; };
@@ -37,7 +44,7 @@ QStringList takeLongNotes(analysis::Figure& figure) {
         QStringList notes;
         for (const std::string& note : std::exchange(panel.notes, {}))
             notes << toQString(note);
-        lines << toQString(panel.title).section(u':', 0, 0) + QStringLiteral(": ") + notes.join(QStringLiteral("; "));
+        lines << nameOf(panel, figure) + QStringLiteral(": ") + notes.join(QStringLiteral("; "));
     }
     return lines;
 }

@@ -42,6 +42,7 @@
 #include "ui/docks/strength_edit.h"
 #include "ui/main_window.h"
 #include "ui/pages/curves_page.h"
+#include "ui/pages/shared_notes.h"
 #include "ui/pages/start_page.h"
 
 using namespace crest;
@@ -86,6 +87,7 @@ private Q_SLOTS:
     void aSeriesThatMovedKeepsItsRow();
     void theStartPageHasTheWindowToItself();
     void undoTakesAnEditBack();
+    void longNotesNameTheirPanel();
     void everyFieldHasAName();
 
 private:
@@ -673,6 +675,19 @@ void WindowTest::undoTakesAnEditBack() {
     gammas->setText(QStringLiteral("0.1 what"));
     Q_EMIT gammas->textEdited(gammas->text());
     QVERIFY(!window->actions().at(ActionId::Run)->isEnabled());
+}
+
+/// Up to the colon of its title; by all of it where two panels begin alike.
+void WindowTest::longNotesNameTheirPanel() {
+    analysis::Figure figure;
+    for (const char* title : {"mean: base", "mean: tuned", "words: loss"}) {
+        analysis::FigurePanel& panel = figure.panels.emplace_back();
+        panel.title = title;
+        panel.notes = {std::string("first of ") + title, std::string("second of ") + title};
+    }
+    QCOMPARE(takeSharedNotes(figure), QStringLiteral("mean: base: first of mean: base; second of mean: base\n"
+                                                     "mean: tuned: first of mean: tuned; second of mean: tuned\n"
+                                                     "words: first of words: loss; second of words: loss"));
 }
 
 void WindowTest::everyFieldHasAName() {
