@@ -11,19 +11,22 @@
 namespace crest::series {
 namespace {
 
+constexpr const char* kAveraged = "the average of the parallel runs of stage 2";
+constexpr const char* kAnnealed = "annealed in stage 2";
+
 constexpr KnownSeries kKnown[] = {
     // name, repository, model_type, name prefix, tokens per step, tokens of stage 1, number of main, index offset,
-    // initialisation
+    // initialisation, what main is
     {"Pythia", "pythia-", "gpt_neox", "", 2'097'152, 0, 0, 0, InitRule::SmallAndWang},
     {"OLMo-1B", "olmo-1b", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
     {"OLMo-7B", "olmo-7b", "olmo", "", 4'423'680, 0, 0, 0, InitRule::Unknown}, // batch 2160, not the 2048 of its yaml
     {"OLMo-1B-0724", "olmo-1b-0724", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
     {"OLMo-7B-0424", "olmo-7b-0424", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
     {"OLMo-7B-0724", "olmo-7b-0724", "olmo", "", 4'194'304, 0, 0, 0, InitRule::Unknown},
-    {"OLMo-2-1B", "olmo-2-0425-1b", "olmo2", "", 2'097'152, 1'907'359.0 * 2'097'152, 0, 0, InitRule::Unknown},
-    {"OLMo-2-7B", "olmo-2-1124-7b", "olmo2", "", 4'194'304, 928'646.0 * 4'194'304, 0, 0, InitRule::Unknown},
-    {"OLMo-2-13B", "olmo-2-1124-13b", "olmo2", "", 8'388'608, 596'057.0 * 8'388'608, 0, 0, InitRule::Unknown},
-    {"OLMo-2-32B", "olmo-2-0325-32b", "olmo2", "", 8'388'608, 721'901.0 * 8'388'608, 0, 0, InitRule::Unknown},
+    {"OLMo-2-1B", "olmo-2-0425-1b", "olmo2", "", 2'097'152, 1'907'359.0 * 2'097'152, 0, 0, InitRule::Unknown, kAnnealed},
+    {"OLMo-2-7B", "olmo-2-1124-7b", "olmo2", "", 4'194'304, 928'646.0 * 4'194'304, 0, 0, InitRule::Unknown, kAveraged},
+    {"OLMo-2-13B", "olmo-2-1124-13b", "olmo2", "", 8'388'608, 596'057.0 * 8'388'608, 0, 0, InitRule::Unknown, kAveraged},
+    {"OLMo-2-32B", "olmo-2-0325-32b", "olmo2", "", 8'388'608, 721'901.0 * 8'388'608, 0, 0, InitRule::Unknown, kAnnealed},
     {"Amber", "amber", "llama", "ckpt", 1.25913e12 / 360, 0, 359, 1,
      InitRule::Unknown}, // equal chunks are an assumption
     {"TinyLlama", "tinyllama", "llama", "", 2'097'152, 0, 0, 0, InitRule::TinyLlama},
@@ -83,6 +86,13 @@ std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& n
     const double count = static_cast<double>(name.step.value_or(known.finalNumber)) + known.indexOffset;
     const bool laterStage = name.stage.value_or(1) > 1 && known.stageOneTokens > 0;
     return count * known.tokensPerStep + (laterStage ? known.stageOneTokens : 0.0);
+}
+
+const char* standsApart(const Checkpoint& checkpoint) {
+    if (!checkpoint.isFinal)
+        return nullptr;
+    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
+    return known ? known->finalIs : nullptr;
 }
 
 bool shapeIsPublished(const KnownSeries& known, const DecoderSpec& spec) {

@@ -33,6 +33,8 @@ struct KnownSeries {
     std::int64_t finalNumber; ///< the number that "main" stands for where it is the next one of the series; else 0
     int indexOffset;          ///< 1 where the number is an index that starts at 0 and counts what is done before it
     InitRule init;
+    /// What "main" is where it is no later point of the run but made of it: averaged, or annealed on its own; else null.
+    const char* finalIs = nullptr;
 };
 
 /// The row for a checkpoint called `name` at `path`, or null. The longest repository name that occurs in the path's
@@ -42,6 +44,9 @@ const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::strin
 
 /// Tokens by the row's rule; nothing where the name has no step and is no final one that the row places.
 std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& name);
+
+/// KnownSeries::finalIs of a final; null where it has a place among the others as any checkpoint.
+const char* standsApart(const Checkpoint& checkpoint);
 
 /// True where the shape is one of those published for this row (rows with an init rule only).
 bool shapeIsPublished(const KnownSeries& known, const DecoderSpec& spec);

@@ -12,6 +12,7 @@
 #include "core/base/units.h"
 #include "core/series/checkpoint_records.h"
 #include "core/series/duplicates.h"
+#include "core/series/gaps.h"
 #include "core/series/known_series.h"
 #include "core/series/names.h"
 #include "core/series/token_order.h"
@@ -39,42 +40,23 @@ bool before(const Checkpoint& a, const Checkpoint& b) {
            std::make_tuple(b.pretrainSeed.value_or(-1), b.path.string());
 }
 
-using Line = std::vector<Checkpoint*>;
-
-std::vector<Line> linesOf(Series& series) {
-    std::map<SeriesLine, Line> lines;
-    for (Checkpoint& checkpoint : series.checkpoints)
-        lines[lineOf(checkpoint)].push_back(&checkpoint);
-    std::vector<Line> out;
-    for (auto& [key, line] : lines)
-        out.push_back(std::move(line));
-    return out;
+/// Said of the series, and on the row after it.
+void markGaps(Series& series, std::vector<ScanIssue>& issues) {
+    for (const SeriesGap& gap : findGaps(series)) {
+        const Checkpoint& before = series.checkpoints[gap.before];
+        Checkpoint& after = series.checkpoints[gap.after];
+        const std::string what = fmt::format("no checkpoint between step {} and step {} (usually {}).", *before.step, *after.step, gap.usual);
+        issues.push_back({after.path.parent_path().string(), "Gap: " + what});
+        if (after.state == CheckpointState::Ok)
+            after.reason = "gap before it, " + what;
+    }
 }
 
-/// A difference of steps of at least twice the most frequent one, unless steps grow geometrically there. Said of the series, and on
-/// the row after it.
-void markGaps(Line line, std::vector<ScanIssue>& issues) {
-    std::erase_if(line, [](const Checkpoint* c) { return !c->step; });
-    std::stable_sort(line.begin(), line.end(), [](const Checkpoint* a, const Checkpoint* b) { return *a->step < *b->step; });
-    std::map<std::int64_t, int> spacings;
-    for (std::size_t i = 1; i < line.size(); ++i)
-        if (*line[i]->step > *line[i - 1]->step)
-            ++spacings[*line[i]->step - *line[i - 1]->step];
-    const auto usual = std::max_element(spacings.begin(), spacings.end(),
-                                        [](const auto& a, const auto& b) { return a.second < b.second; });
-    if (usual == spacings.end() || usual->second < 3)
-        return;
-    for (std::size_t i = 1; i < line.size(); ++i) {
-        const std::int64_t from = *line[i - 1]->step, to = *line[i]->step, gap = to - from;
-        const bool geometric = from > 0 && gap <= 2 * from && from < 2 * usual->first;
-        if (gap < 2 * usual->first || geometric)
-            continue;
-        const std::string what = fmt::format("no checkpoint between step {} and step {} (usually every {}).", from, to,
-                                             usual->first == 1 ? "step" : fmt::format("{} steps", usual->first));
-        issues.push_back({line.front()->path.parent_path().string(), "Gap: " + what});
-        if (line[i]->state == CheckpointState::Ok)
-            line[i]->reason = "gap before it, " + what;
-    }
+/// A final that is averaged or annealed in a way of its own is no later point of the same run.
+void sayWhatStandsApart(Series& series) {
+    for (Checkpoint& checkpoint : series.checkpoints)
+        if (const char* what = standsApart(checkpoint); what && checkpoint.state == CheckpointState::Ok && checkpoint.reason.empty())
+            checkpoint.reason = fmt::format("no later point of this run but {}: curves show it apart.", what);
 }
 
 /// Another data mix and schedule: its checkpoints stand apart from those of the first stage.
@@ -146,8 +128,8 @@ void judgeSeries(Series& series, std::vector<ScanIssue>& issues) {
     markUnnamedRevisions(series);
     markConflicts(series);
     markIdenticalWeights(series);
-    for (const Line& line : linesOf(series))
-        markGaps(line, issues);
+    markGaps(series, issues);
+    sayWhatStandsApart(series);
     for (const Checkpoint& checkpoint : series.checkpoints)
         if (checkpoint.state == CheckpointState::Suspect || checkpoint.state == CheckpointState::Broken)
             issues.push_back({checkpoint.path.string(), checkpoint.reason});

@@ -22,7 +22,8 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues);
 ///   steps are settled first (token_order.h);
 /// - a later stage is off (Excluded) where the series has a first one and nobody included it: another mix and schedule;
 /// - marks as Suspect two of one token count, weights that are those of another place, and revisions without name;
-/// - lists gaps, and each checkpoint that is not Ok (unless it is only excluded).
+/// - says of a final that stands apart from the run what it is (known_series.h);
+/// - lists gaps (gaps.h), and each checkpoint that is not Ok (unless it is only excluded).
 void judgeSeries(Series& series, std::vector<ScanIssue>& issues);
 
 /// One line within a series: checkpoints that may follow each other. Nothing of two lines is ever compared or averaged.

@@ -4,6 +4,7 @@
 
 #include <set>
 
+#include "core/series/known_series.h"
 #include "core/series/series_rules.h"
 #include "tests/core/series/layouts.h"
 
@@ -188,6 +189,28 @@ private Q_SLOTS:
         QCOMPARE(*series.checkpoints[0].tokens, std::int64_t{3'497'583'333});
         QCOMPARE(*series.checkpoints[2].tokens, std::int64_t{1'259'130'000'000});
         QCOMPARE(series.checkpoints[2].tokensSource, TokensSource::FamilyRule);
+    }
+    /// OLMo 2's main is no later point of the run (formats.md 1.4); where it is one of the checkpoints it is that one's name.
+    void averagedFinalsStandApart() {
+        DecoderSpec olmo2 = tinySpec();
+        olmo2.family = "olmo2";
+        olmo2.normPlacement = NormPlacement::AfterBranch, olmo2.qkNorm = QkNorm::AllHeads;
+        unsigned seed = 0;
+        for (const char* ref : {"main", "stage1-step1000-tokens5B", "stage1-step2000-tokens9B"})
+            makeSnapshot(root(), "allenai--OLMo-2-1124-7B", ref, ++seed, olmo2);
+        const Series series = onlySeries();
+        QCOMPARE(names(series), std::string("stage1-step1000-tokens5B stage1-step2000-tokens9B main "));
+        const Checkpoint& main = series.checkpoints[2];
+        QVERIFY(!standsApart(series.checkpoints[1]) && standsApart(main));
+        QVERIFY(!main.tokens && main.state == CheckpointState::Ok);
+        QVERIFY2(says(main, "average of the parallel runs of stage 2"), main.reason.c_str());
+        QVERIFY(says(main, "curves show it apart"));
+        for (const char* ref : {"main", "step1000"}) // of an unknown series nothing is claimed
+            makeSnapshot(root(), "a--b", ref, ++seed);
+        const auto scan = scanFolder(root());
+        const Series* unknown = named(*scan, "b");
+        QVERIFY(unknown && unknown->checkpoints.size() == 2);
+        QVERIFY(!standsApart(unknown->checkpoints[1]) && unknown->checkpoints[1].reason.empty());
     }
     void localDownloads() {
         const fs::path folder = root() / "tiny" / "step1000";

@@ -3,6 +3,7 @@
 #include <QtTest>
 
 #include "core/io/files.h"
+#include "core/series/gaps.h"
 #include "core/series/series.h"
 #include "core/series/weights.h"
 #include "tests/core/series/make_checkpoint.h"
@@ -34,6 +35,35 @@ std::string names(const Series& series) {
 bool mentions(const std::vector<ScanIssue>& issues, const std::string& part) {
     return std::any_of(issues.begin(), issues.end(),
                        [&](const ScanIssue& issue) { return issue.message.find(part) != std::string::npos; });
+}
+
+using Steps = std::vector<std::int64_t>;
+
+/// 0, 1, 2, 4 .. 512, then every 1000 up to 143000: formats.md 1.1.
+Steps pythia() {
+    Steps steps{0};
+    for (std::int64_t step = 1; step <= 512; step *= 2)
+        steps.push_back(step);
+    for (std::int64_t step = 1000; step <= 143000; step += 1000)
+        steps.push_back(step);
+    return steps;
+}
+
+Steps without(Steps steps, const Steps& missing) {
+    std::erase_if(steps, [&](std::int64_t step) { return std::ranges::find(missing, step) != missing.end(); });
+    return steps;
+}
+
+Steps every(std::int64_t spacing, std::int64_t first, std::int64_t last) {
+    Steps steps;
+    for (std::int64_t step = first; step <= last; step += spacing)
+        steps.push_back(step);
+    return steps;
+}
+
+Steps joined(Steps a, const Steps& b) {
+    a.insert(a.end(), b.begin(), b.end());
+    return a;
 }
 
 std::string fileText(const fs::path& file) {
@@ -352,6 +382,57 @@ private Q_SLOTS:
             writeRecord(root() / "run" / name, "mini", 1'000'000, 7);
         }
         QVERIFY(mentions(scanFolder(root())->issues, "x and y are both at 1M tokens"));
+    }
+    void gapsBySchedule_data() {
+        QTest::addColumn<Steps>("steps");
+        QTest::addColumn<QString>("gaps"); ///< "4-8 16-64": missing between these
+        const auto row = [](const char* name, const Steps& steps, const char* gaps) { QTest::newRow(name) << steps << QString(gaps); };
+        row("nothing", {}, "");
+        row("one", {7}, "");
+        row("Pythia, all", pythia(), "");
+        row("Pythia, doublings only", [] { Steps all = pythia(); all.resize(11); return all; }(), "");
+        row("Pythia, the first half of the doublings", {0, 1, 2, 4, 8}, "");
+        row("Pythia, begun", {0, 1, 2, 4}, "");
+        row("Pythia without 256", without(pythia(), {256}), "128-512");
+        row("Pythia without 512", without(pythia(), {512}), "256-1000");
+        row("Pythia without 1000", without(pythia(), {1000}), "512-2000");
+        row("Pythia without 2", without(pythia(), {2}), "1-4");
+        row("Pythia without 2 and 4", without(pythia(), {2, 4}), "1-8");
+        row("Pythia without 2000", without(pythia(), {2000}), "1000-3000");
+        row("Pythia without 71000 and 72000", without(pythia(), {71000, 72000}), "70000-73000");
+        row("Pythia without 4, 32, 142000", without(pythia(), {4, 32, 142000}), "2-8 16-64 141000-143000");
+        row("Pythia, every power of two that users take", {1000, 2000, 4000, 8000, 16000, 32000, 64000, 128000, 143000}, "");
+        row("a doubling less", {1, 2, 4, 16, 32, 64}, "4-16");
+        row("threefold and a bit", {1, 3, 10, 30, 100, 300, 1000}, "");
+        row("one, two, five, ten", {1, 2, 5, 10, 20, 50, 100}, "");
+        row("equal, then none", {100, 200, 300, 400, 700}, "400-700");
+        row("equal, and again", {100, 200, 300, 400, 700, 800}, "400-700");
+        row("few, but again", {100, 200, 400, 500}, "200-400");
+        row("too few to tell", {100, 200, 300, 500}, "");
+        row("each second one of some", without(every(100, 100, 1200), {500, 700}), "400-600 600-800");
+        row("a denser beginning", joined(every(100, 100, 1000), every(1000, 2000, 10000)), "");
+        row("a denser beginning, with a leap", joined(every(10, 10, 100), every(1000, 1000, 10000)), "");
+        row("a denser beginning, one of each missing", without(joined(every(100, 100, 1000), every(1000, 2000, 10000)), {400, 6000}),
+            "300-500 5000-7000");
+        // OLMo-1B (formats.md): about every 1000, none between 117850 and 330000, odd ones among them.
+        row("OLMo-1B", joined(joined(every(1000, 1000, 117000), {117850}), joined(every(1000, 330000, 337000), joined({337700}, every(1000, 338000, 738000)))),
+            "117850-330000");
+        // Sun & Dredze's choice: no two spacings alike.
+        row("chosen by hand", {1000, 18000, 342000, 424000, 505000, 592000, 738000}, "");
+        row("a last one off the schedule", joined(every(500, 500, 5000), {5234}), "");
+    }
+    void gapsBySchedule() {
+        QFETCH(Steps, steps);
+        QFETCH(QString, gaps);
+        QStringList found;
+        for (const StepGap& gap : gapsOfSteps(steps))
+            found << QString("%1-%2").arg(steps[gap.after - 1]).arg(steps[gap.after]);
+        QCOMPARE(found.join(' '), gaps);
+    }
+    void gapsSayTheSchedule() {
+        QCOMPARE(gapsOfSteps(without(pythia(), {256})).at(0).usual, std::string("each 2 times the step before"));
+        QCOMPARE(gapsOfSteps(without(pythia(), {2000})).at(0).usual, std::string("every 1000 steps"));
+        QCOMPARE(gapsOfSteps(Steps{1, 2, 3, 4, 9, 10}).at(0).usual, std::string("every step"));
     }
     void mixedSourcesThatContradictFallBackToSteps() {
         QVERIFY(makeCheckpoint(root() / "run" / "step10-tokens5B"));
