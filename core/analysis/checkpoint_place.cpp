@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/analysis/checkpoint_place.h"
 
+#include <cmath>
+
 #include "core/base/units.h"
 
 namespace crest::analysis {
@@ -11,6 +13,14 @@ std::string stepText(std::int64_t step) {
     for (auto at = std::ssize(digits) - 3; at > first; at -= 3)
         digits.insert(static_cast<std::size_t>(at), ",");
     return "step " + digits;
+}
+
+std::string budgetHeading(double place, bool isStep) {
+    return isStep ? stepText(std::llround(place)) : formatTokens(place);
+}
+
+std::string budgetText(double place, bool isStep) {
+    return budgetHeading(place, isStep) + (isStep ? "" : " tokens");
 }
 
 std::string placeHeading(const CheckpointPlace& place) {

@@ -15,6 +15,10 @@ struct CheckpointPlace {
 
 /// "step 1,000".
 std::string stepText(std::int64_t step);
+/// A place on an axis of tokens or of steps: "16M", "step 1,000".
+std::string budgetHeading(double place, bool isStep);
+/// In a sentence: "16M tokens", "step 1,000".
+std::string budgetText(double place, bool isStep);
 /// Above a column: "1.5B", "step 1,000", "final".
 std::string placeHeading(const CheckpointPlace& place);
 /// In a sentence: "1.5B tokens", "step 1,000", "final".

@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "core/analysis/budget_table.h"
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/pairwise_error.h"
 #include "core/analysis/statistics.h"
 #include "core/base/counted.h"
@@ -99,7 +100,8 @@ std::string methodText(const Inflection& result, const InflectionOptions& option
 }
 
 std::string differenceText(const BudgetTable& table, const PairwiseError& error, std::size_t from, std::size_t lowest,
-                           const Measure& measure) {
+                           const InflectionOptions& options) {
+    const Measure& measure = options.measure;
     const double difference = error.meanDifference(from, lowest);
     const detail::DifferenceError known = error.difference(from, lowest);
     std::string df = std::isfinite(known.df) ? fmt::format(", df {}", formatNumber(known.df, 3)) : "";
@@ -107,7 +109,7 @@ std::string differenceText(const BudgetTable& table, const PairwiseError& error,
         df += fmt::format("; {} % of its variance from draws with df {}", formatNumber(100 * known.fewShare, 2), formatNumber(known.fewDf, 3));
     return fmt::format("{}{} {} at {} (standard error {}{})", formatNumber(difference, 3),
                        measure.exponential ? " " + measure.unit : "", measure.higherIsBetter ? "lower" : "higher",
-                       formatTokens(table.budgets[from].tokens), formatNumber(std::sqrt(known.variance), 2), df);
+                       budgetHeading(table.budgets[from].tokens, options.overSteps), formatNumber(std::sqrt(known.variance), 2), df);
 }
 
 std::string countsText(const Inflection& result, const InflectionOptions& options) {
@@ -128,13 +130,14 @@ std::string evidenceText(const Inflection& result, const BudgetTable& table, con
     const double best = table.budgets[lowest].summary.mean;
     const std::string unit = measure.valueUnit.empty() ? "" : " " + measure.valueUnit;
     std::string text = fmt::format("{} at {}: {}{}", measure.higherIsBetter ? "highest" : "lowest",
-                                   formatTokens(result.tokens),
+                                   budgetHeading(result.tokens, options.overSteps),
                                    formatNumber(measure.higherIsBetter ? -best : measure.shown(best)), unit);
     if (lowest > 0)
-        text += "; " + differenceText(table, error, 0, lowest, measure);
+        text += "; " + differenceText(table, error, 0, lowest, options);
     if (lowest + 1 < table.budgets.size())
-        text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest, measure);
-    text += fmt::format("; budgets not excluded: {} to {}", formatTokens(result.low), formatTokens(result.high));
+        text += "; " + differenceText(table, error, table.budgets.size() - 1, lowest, options);
+    text += fmt::format("; budgets not excluded: {} to {}", budgetHeading(result.low, options.overSteps),
+                        budgetHeading(result.high, options.overSteps));
     return text + "; " + countsText(result, options);
 }
 
@@ -185,6 +188,7 @@ Inflection analyse(BudgetTable& table, const InflectionOptions& options) {
     Inflection result;
     result.level = options.level;
     result.higherIsBetter = options.measure.higherIsBetter;
+    result.overSteps = options.overSteps;
     describeData(result, table);
     if (table.budgets.size() < static_cast<std::size_t>(std::max(options.minimumBudgets, 2)))
         return unsupported(result, InflectionVerdict::TooFewBudgets,
@@ -237,19 +241,19 @@ Result<Inflection> findInflection(std::span<const Observation> observations, con
 }
 
 std::string inflectionLabel(const Inflection& inflection) {
+    const auto text = [&](double budget) { return budgetHeading(budget, inflection.overSteps); };
     switch (inflection.verdict) {
     case InflectionVerdict::Supported:
         if (inflection.low == inflection.high)
-            return formatTokens(inflection.tokens);
-        return fmt::format("{} ({} to {})", formatTokens(inflection.tokens), formatTokens(inflection.low),
-                           formatTokens(inflection.high));
+            return text(inflection.tokens);
+        return fmt::format("{} ({} to {})", text(inflection.tokens), text(inflection.low), text(inflection.high));
     case InflectionVerdict::FallsToLast:
         return inflection.higherIsBetter ? "none: rises to the last budget" : "none: falls to the last budget";
     case InflectionVerdict::RiseNotClear:
         return inflection.higherIsBetter ? "none: the fall after the maximum is within the error"
                                          : "none: the rise after the minimum is within the error";
     case InflectionVerdict::RisesFromStart:
-        return fmt::format("at or before {}: no {} is beyond the error", formatTokens(inflection.high),
+        return fmt::format("at or before {}: no {} is beyond the error", text(inflection.high),
                            inflection.higherIsBetter ? "rise before the fall" : "fall before the rise");
     case InflectionVerdict::NoError:
         return "none: no spread is known";

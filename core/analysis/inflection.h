@@ -35,6 +35,7 @@ struct Inflection {
     bool supported = false;
     InflectionVerdict verdict = InflectionVerdict::TooFewBudgets;
     bool higherIsBetter = false; ///< of the metric: "best" below is its highest mean, else its lowest
+    bool overSteps = false;      ///< budgets are steps, not tokens
     double tokens = 0;           ///< the budget with the best mean
     double low = 0,
            high =
@@ -58,6 +59,7 @@ struct InflectionOptions {
     int minimumBudgets = 4;
     Measure measure = measureOf("loss"); ///< which direction is worse, and the words for it
     std::string draw = "noise draw";     ///< what a draw is called; "": nothing is drawn
+    bool overSteps = false;              ///< Observation::tokens are steps
 };
 
 /// Of one task at one strength: `observations` must all have the same task and strength (Mismatch otherwise).

@@ -7,8 +7,8 @@
 #include <fmt/format.h>
 
 #include "core/analysis/checkpoint_place.h"
+#include "core/analysis/probe_gaps.h"
 #include "core/analysis/probe_provenance.h"
-#include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
 #include "core/study/finer_rates.h"
 
@@ -56,8 +56,7 @@ std::string pointDetail(const study::ProbeKind& kind, const std::string& label, 
                         const FigurePoint& shown, const CurveContent& content) {
     const Measure& measure = content.measure;
     const bool base = curve.strength == 0;
-    const std::string place = content.x == XQuantity::Steps ? stepText(std::llround(point.tokens))
-                                                            : formatTokens(point.tokens) + " tokens";
+    const std::string place = content.place.empty() ? budgetText(point.tokens, content.x == XQuantity::Steps) : content.place;
     std::string text = fmt::format("{}, {}\n{} {}", label, place,
                                    content.change ? "change from base" : measure.title,
                                    withUnit(shown.y, measure, content.change, 6));
@@ -116,7 +115,9 @@ FigurePoint makePoint(const ProbeResults& results, const StrengthCurves& curve, 
     if (curve.strength != 0 && kindOf(results).isDrawn())
         out.draws = point.draws;
     out.detail = pointDetail(kindOf(results), label, curve, point, out, content);
-    out.recipe = pointRecipe(results, curve.task, modificationText(results, curve.strength), point.tokens, "curves", content.x);
+    const std::string modification = modificationText(results, curve.strength);
+    out.recipe = content.place.empty() ? pointRecipe(results, curve.task, modification, point.tokens, "curves", content.x)
+                                       : pointRecipeAt(results, curve.task, modification, content.place, "curves", content.x);
     return out;
 }
 
@@ -160,11 +161,12 @@ FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& s
             curve.segments.push_back(std::move(segment));
         segment.clear();
     };
-    const std::vector<StageBorder> borders = content.x == XQuantity::Steps ? std::vector<StageBorder>() : stagesOf(results).borders;
-    auto border = borders.begin();
+    const LineBreaks breaks(results, content.x);
+    double last = 0;
     for (const CurvePoint& point : (content.change ? source.sensitivity : source.value).points) {
-        for (; border != borders.end() && point.tokens >= border->after; ++border)
-            endSegment(); // what a stage changed is no slope of the curve
+        if (!segment.empty() && breaks.isBetween(last, point.tokens))
+            endSegment();
+        last = point.tokens;
         if (std::isfinite(point.mean)) {
             segment.push_back(makePoint(results, source, point, content, curve.label));
             continue;

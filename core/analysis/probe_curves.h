@@ -40,12 +40,19 @@ struct CurveLooks {
 /// Of a probe's own curve: the base dashed, strengths on the ordered scale; in a base evaluation the series' colour.
 CurveLooks looksOf(const ProbeResults& results, double strength, std::size_t position);
 
+/// One curve of a panel: what was measured, and how it looks.
+struct DrawnCurve {
+    const StrengthCurves* source = nullptr;
+    CurveLooks looks;
+};
+
 struct CurveContent {
     const Measure& measure;
     XQuantity x;
     bool change; ///< modified minus base, in the measure's unit
+    std::string place = {}; ///< in words, of points whose place on the axis is none of their own
 };
-/// Points that are not finite end a segment and are counted in `hidden`; a stage border ends one, too.
+/// Points that are not finite end a segment and are counted in `hidden`; what LineBreaks (probe_gaps.h) has ends one, too.
 FigureCurve makeFigureCurve(const ProbeResults& results, const StrengthCurves& source, const CurveContent& content,
                             const CurveLooks& looks, int& hidden);
 

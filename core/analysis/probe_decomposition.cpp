@@ -17,7 +17,7 @@
 namespace crest::analysis {
 namespace {
 
-using Place = std::pair<double, std::int64_t>; ///< tokens, pretraining seed
+using Place = std::pair<double, std::int64_t>; ///< tokens (or step), pretraining seed
 
 /// Of the checkpoints that have a finite base and a finite modified value: their observations. `left` counts the others.
 std::vector<Observation> paired(const std::vector<Observation>& all, const std::string& task, double strength,
@@ -74,7 +74,7 @@ Result<Figure> decompositionFigure(const ProbeResults& results, const FigureOpti
     if (strength == 0)
         return fail(ErrorKind::Mismatch, "A base evaluation modifies nothing: there is nothing to decompose.",
                     results.plan.probe.name);
-    const std::vector<Observation> all = observationsOf(results, options.metric);
+    const std::vector<Observation> all = observationsOf(results, options.metric, options.x);
     const ResultIndex index(results);
     Figure figure;
     figure.name = "decomposition";
@@ -103,7 +103,7 @@ Result<Figure> decompositionFigure(const ProbeResults& results, const FigureOpti
         panel.notes.push_back("base + sensitivity = sum at every point: over the same checkpoints, paired");
         if (left > 0)
             panel.notes.push_back(counted(left, "checkpoint") + " left out: no finite value of base or modified model");
-        addCautions(panel, results);
+        addCautions(panel, results, options.x);
         addStageBorders(panel, results, options.x);
         if (options.inflections)
             addInflections(panel, results, task.task, inflections, options.x, [&](double one) {

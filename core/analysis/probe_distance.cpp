@@ -71,10 +71,10 @@ const study::WeightChange* changeOf(const ResultIndex& index, const study::Cell&
 }
 
 /// One "task" is all weights at every strength, the others a kind of tensor at `strength`.
-std::vector<Observation> distances(const ProbeResults& results, double strength) {
+std::vector<Observation> distances(const ProbeResults& results, double strength, XQuantity x) {
     const study::Plan& plan = results.plan;
     const ResultIndex index(results);
-    const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    const std::vector<char> counted = chooseCheckpoints(plan, x).counted;
     const std::vector<double> grid = study::gridOf(plan.probe); // a rate of a few checkpoints is no curve over pretraining
     std::vector<Observation> out;
     for (const study::Cell& cell : plan.cells) {
@@ -84,7 +84,7 @@ std::vector<Observation> distances(const ProbeResults& results, double strength)
             continue;
         const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
         const auto add = [&](const std::string& what, double value) {
-            out.push_back({static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1), what, cell.strength,
+            out.push_back({static_cast<double>(*placeOf(checkpoint, x)), checkpoint.pretrainSeed.value_or(-1), what, cell.strength,
                            cell.seed, value, {}, {}});
         };
         add(kAll, change->relative());
@@ -103,7 +103,7 @@ bool hasDistances(const ProbeResults& results) {
 
 Result<Figure> distanceFigure(const ProbeResults& results, const FigureOptions& options) {
     CREST_TRY(strength, wantedStrength(results, options));
-    CREST_TRY(curves, buildCurves(distances(results, strength), {options.spread}));
+    CREST_TRY(curves, buildCurves(distances(results, strength, options.x), {options.spread}));
     const Measure measure = distanceMeasure();
     Figure figure;
     figure.name = "distance";
@@ -127,7 +127,7 @@ Result<Figure> distanceFigure(const ProbeResults& results, const FigureOptions& 
         bands.push_back(addBandNotes(panel, sources, false, measure.item, kindOf(results)));
         if (!whole)
             panel.notes.push_back("the same tensor of all layers together");
-        addCautions(panel, results);
+        addCautions(panel, results, options.x);
         addStageBorders(panel, results, options.x);
     }
     addFinerRates(figure, results);

@@ -126,16 +126,17 @@ std::string checkpoints(std::int64_t count) {
 }
 
 /// Of what is not finite only what a training's divergence is recorded for has diverged.
-void addDivergence(std::vector<RateChoice>& choices, const ProbeResults& results) {
+void addDivergence(std::vector<RateChoice>& choices, const ProbeResults& results, XQuantity x) {
     const study::Plan& plan = results.plan;
     const ResultIndex index(results);
-    std::set<std::tuple<double, std::int64_t, double>> diverged; // tokens, pretraining seed, rate
+    std::set<std::tuple<double, std::int64_t, double>> diverged; // place, pretraining seed, rate
     for (const study::Cell& cell : plan.cells)
         for (std::size_t task = 0; task < plan.tasks.size(); ++task) {
             const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
             const study::ResultRow* row = index.row(cell, task);
-            if (row && checkpoint.tokens && row->cause.starts_with(study::kTrainingDiverged))
-                diverged.emplace(static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1), cell.strength);
+            const std::optional<std::int64_t> place = placeOf(checkpoint, x);
+            if (row && place && row->cause.starts_with(study::kTrainingDiverged))
+                diverged.emplace(static_cast<double>(*place), checkpoint.pretrainSeed.value_or(-1), cell.strength);
         }
     for (RateChoice& one : choices)
         std::ranges::copy_if(one.notFinite, std::back_inserter(one.diverged),
@@ -190,14 +191,14 @@ IdScore idScoreOf(const ProbeResults& results, const std::string& metric) {
     return score;
 }
 
-TriedRates triedRates(const study::Plan& plan) {
+TriedRates triedRates(const study::Plan& plan, XQuantity x) {
     TriedRates own;
     if (study::finerRatesOf(plan.probe).empty())
         return own;
-    const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    const std::vector<char> counted = chooseCheckpoints(plan, x).counted;
     for (std::size_t i = 0; i < counted.size(); ++i)
         if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; counted[i])
-            own[{static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)}] = study::strengthsOf(plan.probe, one.weights);
+            own[{static_cast<double>(*placeOf(one, x)), one.pretrainSeed.value_or(-1)}] = study::strengthsOf(plan.probe, one.weights);
     return own;
 }
 
@@ -224,7 +225,7 @@ std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::sp
 }
 
 Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observation> observations,
-                            const std::string& metric) {
+                            const std::string& metric, XQuantity x) {
     const study::Probe& probe = results.plan.probe;
     if (!isTuned(kindOf(results)) || probe.strengths.empty())
         return fail(ErrorKind::Mismatch,
@@ -236,8 +237,8 @@ Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observa
     if (envelope.idTasks.empty())
         return fail(ErrorKind::Mismatch, "This probe has no ID task to choose a rate by.", probe.name);
     const std::vector<Observation> scores = meanOverTasks(observations, envelope.idTasks, "ID score");
-    envelope.choices = chooseRates(scores, envelope.grid, envelope.measure, triedRates(results.plan));
-    addDivergence(envelope.choices, results);
+    envelope.choices = chooseRates(scores, envelope.grid, envelope.measure, triedRates(results.plan, x));
+    addDivergence(envelope.choices, results, x);
     addNotes(envelope, isComplete(results));
     envelope.favourNote = favourNote(envelope.choices, envelope.measure);
     return envelope;
@@ -293,11 +294,11 @@ std::vector<Observation> envelopeObservations(std::span<const Observation> obser
 
 Result<std::vector<InflectionRow>> envelopeInflections(const ProbeResults& results,
                                                        std::span<const Observation> observations,
-                                                       const std::string& metric) {
+                                                       const std::string& metric, XQuantity x) {
     std::vector<InflectionRow> rows;
     if (!isTuned(kindOf(results)) || results.plan.probe.strengths.empty())
         return rows;
-    const auto envelope = envelopeOf(results, observations, metric);
+    const auto envelope = envelopeOf(results, observations, metric, x);
     if (!envelope)
         return rows; // nothing to choose by
     const std::vector<Observation> chosen = envelopeObservations(observations, *envelope);
@@ -309,6 +310,7 @@ Result<std::vector<InflectionRow>> envelopeInflections(const ProbeResults& resul
             continue;
         InflectionOptions options;
         options.draw = kindOf(results).draw;
+        options.overSteps = x == XQuantity::Steps;
         options.measure =
             measureOfTask(results, index, static_cast<std::size_t>(at - results.plan.tasks.begin()), metric);
         std::vector<Observation> own;

@@ -34,7 +34,7 @@ inline constexpr const char* kEnvelopeCurve = "envelope"; ///< FigureCurve::id
 
 /// What was chosen for one checkpoint.
 struct RateChoice {
-    double tokens = 0;
+    double tokens = 0; ///< or its step
     std::int64_t pretrainSeed = -1;
     std::optional<double> rate; ///< nothing: no rate has a finite ID score
     double score = 0;           ///< its ID score (the metric's ratio) over the seeds that all candidates have
@@ -61,7 +61,7 @@ struct Envelope {
     std::string favourNote;           ///< of ID panels: by how much choosing by these scores favours them; "": not known
 };
 
-/// By tokens and pretraining seed.
+/// By tokens (or step) and pretraining seed.
 using TriedRates = std::map<std::pair<double, std::int64_t>, std::vector<double>>;
 
 /// Of observations of one "task", the ID score (strength 0, the base, is not looked at). The best is the lowest, or highest,
@@ -70,12 +70,12 @@ using TriedRates = std::map<std::pair<double, std::int64_t>, std::vector<double>
 std::vector<RateChoice> chooseRates(std::span<const Observation> scores, std::span<const double> grid,
                                     const Measure& measure, const TriedRates& own = {});
 /// Those of a plan where single checkpoints have finer rates (study::strengthsOf); else empty.
-TriedRates triedRates(const study::Plan& plan);
+TriedRates triedRates(const study::Plan& plan, XQuantity x);
 
-/// Each checkpoint (budget and pretraining seed) has its own choice, by the ID score (idScoreOf).
+/// Each checkpoint (budget and pretraining seed) has its own choice, by the ID score (idScoreOf). `x`: what `observations` are over.
 /// Errors: Mismatch where the probe varies no learning rate or has no ID task.
 Result<Envelope> envelopeOf(const ProbeResults& results, std::span<const Observation> observations,
-                            const std::string& metric);
+                            const std::string& metric, XQuantity x);
 
 /// By how much choosing by these scores favours them, on average and in words; "": not known, or not at all.
 std::string favourNote(std::span<const RateChoice> choices, const Measure& measure);
@@ -91,6 +91,6 @@ std::vector<Observation> envelopeObservations(std::span<const Observation> obser
 /// The inflection of the envelope for each task, ID tasks first; empty where the kind has none.
 Result<std::vector<InflectionRow>> envelopeInflections(const ProbeResults& results,
                                                        std::span<const Observation> observations,
-                                                       const std::string& metric);
+                                                       const std::string& metric, XQuantity x);
 
 } // namespace crest::analysis

@@ -10,6 +10,7 @@
 #include <fmt/ranges.h>
 
 #include "core/analysis/probe_distance.h"
+#include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_paper_figures.h"
 #include "core/analysis/probe_trade_off.h"
@@ -59,7 +60,7 @@ const Entry kEntries[] = {
          return chosenRateFigure(results, options);
      }},
     {"decomposition", "base + sensitivity", {}, true, "a probe that modifies checkpoints", &isSweep, &decompositionFigure},
-    {"rate-map", "map of strength and tokens", {Change, kLog, kLog}, false, "a probe that modifies checkpoints", &isSweep,
+    {"rate-map", "map of strength and pretraining", {Change, kLog, kLog}, false, "a probe that modifies checkpoints", &isSweep,
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return strengthMapFigure(results, options);
      }},
@@ -125,8 +126,7 @@ Result<Figure> makeFigure(const std::string& name, const ProbeResults& results, 
         FigureOptions own = options;
         if (at->fixedY)
             own.y = at->usual.y;
-        if (own.x == XQuantity::Steps && at->make != &curvesFigure)
-            own.x = XQuantity::Tokens;
+        own.x = shownX(results.plan, own.x);
         return at->make(results, own, inflections);
     }
     std::vector<std::string> there;

@@ -16,6 +16,20 @@
 
 namespace crest::analysis {
 
+/// Between two places of a series nothing is known: checkpoints are missing there. Both at one place: the checkpoint there is
+/// broken. Absent where the checkpoints have none.
+struct SeriesHole {
+    std::optional<std::int64_t> tokensFrom, tokensTo, stepFrom, stepTo;
+    bool operator==(const SeriesHole&) const = default;
+};
+
+/// A final that is no later point of the run, such as the average of several.
+struct ApartCheckpoint {
+    std::string what;                   ///< "the average of the parallel runs of stage 2"
+    std::optional<std::int64_t> tokens; ///< where the user gave it a place
+    bool operator==(const ApartCheckpoint&) const = default;
+};
+
 /// All that a figure of one probe is made from.
 struct ProbeResults {
     study::Plan plan;                    ///< which results belong to the probe: those whose keys it names
@@ -24,6 +38,9 @@ struct ProbeResults {
     double flopsPerToken = 0;            ///< of pretraining (forward and backward); 0 where unknown
     /// Stage of pretraining by "series/checkpoint", where more is known than the names say (corrections by hand).
     std::map<std::string, int> stages = {};
+    std::vector<SeriesHole> holes = {}; ///< of the probe's series; no line is drawn over them
+    /// By "series/checkpoint"; in `plan` they have neither tokens nor step, so no statement over pretraining counts them.
+    std::map<std::string, ApartCheckpoint> apart = {};
     std::vector<study::Overlay> overlays; ///< points of others
     /// Base evaluations of other series that measure the same tasks: drawn in the same panels, a colour for each.
     std::vector<ProbeResults> others;
@@ -34,7 +51,7 @@ struct ProbeResults {
     std::int64_t excluded = 0;           ///< checkpoints of the run that the study has excluded since; they are not in `plan`
 };
 
-enum class XQuantity { Tokens, TokensPerParameter, Flops, Steps }; ///< Steps: of curves alone
+enum class XQuantity { Tokens, TokensPerParameter, Flops, Steps };
 enum class YQuantity { Value, Change, Both };
 
 struct FigureOptions {
@@ -47,7 +64,7 @@ struct FigureOptions {
     std::string metric = {}; ///< of the tasks of suites that have it; "": the first of each
     /// Of a figure of one strength; absent: the middle of the grid, of a trade-off what tradeOffChoices (probe_trade_off.h) has.
     std::optional<double> strength = {};
-    std::optional<double> budget = {};   ///< tokens, of a figure of one budget; absent: the largest
+    std::optional<double> budget = {};   ///< tokens (or steps), of a figure of one budget; absent: the largest
     double quickExponent = 0.5; ///< the chosen rate falls quickly where it is ~ tokens^-this or faster (probe_rate_trend.h)
 };
 
@@ -75,7 +92,7 @@ std::vector<std::string> metricsOf(const ProbeResults& results);
 
 /// The inflection of every task and strength (of the base only where there is nothing else), ID tasks first: the budget
 /// after which the metric gets worse, which for an accuracy is a fall; where learning rates are varied, then those of the
-/// envelope. Takes some 10 ms a row: not for the thread that draws.
+/// envelope. Over steps where no token count is known (Inflection::overSteps). Takes some 10 ms a row: not for the thread that draws.
 Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, const std::string& metric = {});
 
 /// The curves page: one panel per task (two with YQuantity::Both), ID first. Base dashed, strengths on the ordered

@@ -99,7 +99,7 @@ void addNotes(Refinement& refinement, const ProbeResults& results, const std::ve
         return std::ranges::none_of(refinement.checkpoints, [&](const auto& other) { return other.weights == one.weights; });
     });
     if (placeless > 0)
-        refinement.notes.push_back(counted(placeless, "checkpoint") + " left out: no place of their own on the token axis");
+        refinement.notes.push_back(counted(placeless, "checkpoint") + " left out: no place of their own on the axis");
 }
 
 } // namespace
@@ -135,10 +135,11 @@ Result<Refinement> refineRates(const ProbeResults& results, int between) {
         return fail(ErrorKind::OutOfRange,
                     fmt::format("{} finer rates between neighbours: it must be from 1 to {}.", between, kMostBetween));
     const study::Plan& plan = results.plan;
-    CREST_TRY(envelope, envelopeOf(results, observationsOf(results), ""));
+    const XQuantity x = shownX(plan);
+    CREST_TRY(envelope, envelopeOf(results, observationsOf(results, "", x), "", x));
     Refinement refinement;
     refinement.finer = study::finerRatesOf(plan.probe);
-    const std::vector<char> hasPlace = chooseCheckpoints(plan).counted;
+    const std::vector<char> hasPlace = chooseCheckpoints(plan, x).counted;
     for (std::size_t i = 0; i < hasPlace.size(); ++i) {
         if (!hasPlace[i])
             continue;
@@ -148,7 +149,7 @@ Result<Refinement> refineRates(const ProbeResults& results, int between) {
         one.weights = checkpoint.weights;
         one.why = "no result yet";
         const auto choice = std::ranges::find_if(envelope.choices, [&](const RateChoice& other) {
-            return other.tokens == static_cast<double>(*checkpoint.tokens) &&
+            return other.tokens == static_cast<double>(*placeOf(checkpoint, x)) &&
                    other.pretrainSeed == checkpoint.pretrainSeed.value_or(-1);
         });
         if (choice == envelope.choices.end())

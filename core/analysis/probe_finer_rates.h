@@ -33,7 +33,7 @@ struct RefinedCheckpoint {
 
 struct Refinement {
     study::FinerRates finer; ///< those that were there and the new ones: study::withFinerRates
-    std::vector<RefinedCheckpoint> checkpoints; ///< those with a place on the token axis, in the order of the plan
+    std::vector<RefinedCheckpoint> checkpoints; ///< those with a place on the axis, in the order of the plan
     std::vector<std::string> notes;             ///< what was left out, and what a reader must know
     std::int64_t added() const;                 ///< rates that are new, over all checkpoints
 };

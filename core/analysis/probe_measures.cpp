@@ -178,16 +178,17 @@ void setItems(Observation& observation, const data::MetricValue& metric) {
 
 } // namespace
 
-std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric, XQuantity x) {
+std::vector<Observation> observationsAt(const ProbeResults& results, const std::string& metric,
+                                        const std::vector<std::optional<double>>& places) {
     const study::Plan& plan = results.plan;
     const ResultIndex index(results);
-    const std::vector<char> counted = chooseCheckpoints(plan, x).counted;
     std::vector<Measure> measures;
     for (std::size_t t = 0; t < plan.tasks.size(); ++t)
         measures.push_back(measureOfTask(results, index, t, metric));
     std::vector<Observation> out;
     for (const study::Cell& cell : plan.cells) {
-        if (!counted[static_cast<std::size_t>(cell.checkpoint)])
+        const std::optional<double> place = places[static_cast<std::size_t>(cell.checkpoint)];
+        if (!place)
             continue;
         // What the plan says of a key counts: the row may have been stored under another name of the task or series.
         const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
@@ -195,9 +196,8 @@ std::vector<Observation> observationsOf(const ProbeResults& results, const std::
             const ResultRow* row = index.row(cell, t);
             if (!row || !canHaveCurve(index, t))
                 continue;
-            Observation observation{static_cast<double>(*placeOf(checkpoint, x)), checkpoint.pretrainSeed.value_or(-1),
-                                    plan.tasks[t].name, cell.strength, cell.seed, row->value, row->sequenceNats,
-                                    row->sequenceTokens};
+            Observation observation{*place,     checkpoint.pretrainSeed.value_or(-1), plan.tasks[t].name, cell.strength,
+                                    cell.seed, row->value, row->sequenceNats, row->sequenceTokens};
             if (const data::MetricValue* value = metricOfRow(*row, measures[t].metric)) {
                 if (value->metric != measures[t].metric)
                     continue; // another metric is another quantity
@@ -208,6 +208,16 @@ std::vector<Observation> observationsOf(const ProbeResults& results, const std::
         }
     }
     return out;
+}
+
+std::vector<Observation> observationsOf(const ProbeResults& results, const std::string& metric, XQuantity x) {
+    const study::Plan& plan = results.plan;
+    const std::vector<char> counted = chooseCheckpoints(plan, x).counted;
+    std::vector<std::optional<double>> places(counted.size());
+    for (std::size_t i = 0; i < counted.size(); ++i)
+        if (counted[i])
+            places[i] = static_cast<double>(*placeOf(plan.checkpoints[i], x));
+    return observationsAt(results, metric, places);
 }
 
 std::vector<std::string> metricsOf(const ProbeResults& results) {
@@ -222,12 +232,14 @@ std::vector<std::string> metricsOf(const ProbeResults& results) {
 }
 
 Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, const std::string& metric) {
-    const std::vector<Observation> all = observationsOf(results, metric);
+    const XQuantity x = shownX(results.plan);
+    const std::vector<Observation> all = observationsOf(results, metric, x);
     const ResultIndex index(results);
     std::vector<InflectionRow> table;
     for (const study::TaskInProbe& task : orderedTasks(results.plan.probe)) {
         InflectionOptions options;
         options.draw = study::probeKind(results.plan.probe.kind).draw;
+        options.overSteps = x == XQuantity::Steps;
         bool drawn = true;
         for (std::size_t t = 0; t < results.plan.tasks.size(); ++t)
             if (results.plan.tasks[t].name == task.task) {
@@ -250,7 +262,7 @@ Result<std::vector<InflectionRow>> inflectionTable(const ProbeResults& results, 
                                            : study::strengthText(study::probeKind(results.plan.probe.kind), strength)});
         }
     }
-    CREST_TRY(envelope, envelopeInflections(results, all, metric));
+    CREST_TRY(envelope, envelopeInflections(results, all, metric, x));
     std::ranges::move(envelope, std::back_inserter(table));
     return table;
 }

@@ -52,12 +52,16 @@ Result<double> wantedStrength(const ProbeResults& results, const FigureOptions& 
 
 /// The token count of a checkpoint, or its step: what all quantities of an x axis are made from.
 std::optional<std::int64_t> placeOf(const study::PlannedCheckpoint& checkpoint, XQuantity x);
-/// Whether curves can be drawn over steps: some checkpoint has one, and more tokens never mean fewer steps (a later stage of a
+/// Whether figures can be drawn over steps: some checkpoint has one, and more tokens never mean fewer steps (a later stage of a
 /// pretraining counts them anew).
 bool canShowSteps(const study::Plan& plan);
-/// What curves of these results are drawn over where `wanted` is asked for: steps where no token count is known, tokens where
+/// What figures of these results are drawn over where `wanted` is asked for: steps where no token count is known, tokens where
 /// steps cannot be shown.
-XQuantity shownX(const study::Plan& plan, XQuantity wanted);
+XQuantity shownX(const study::Plan& plan, XQuantity wanted = XQuantity::Tokens);
+
+/// observationsOf with a place for each checkpoint of the plan; those without one are left out.
+std::vector<Observation> observationsAt(const ProbeResults& results, const std::string& metric,
+                                        const std::vector<std::optional<double>>& places);
 
 /// Checkpoints that have a place on the axis: those with a token count (or step); of copies with the same content there,
 /// the first; none where contents differ at one budget and pretraining seed, because nothing says which run is which.

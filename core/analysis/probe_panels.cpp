@@ -11,6 +11,8 @@
 
 #include "core/analysis/count_range.h"
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_apart.h"
+#include "core/analysis/probe_gaps.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_overlays.h"
 #include "core/analysis/probe_provenance.h"
@@ -76,12 +78,12 @@ bool hasPlaces(const study::Plan& plan, XQuantity x) {
 }
 
 /// Checkpoints without a place on the axis, and what gives them one; "" where there are none. A few are named.
-std::string placelessText(const study::Plan& plan, XQuantity x) {
+std::string placelessText(const ProbeResults& results, XQuantity x) {
     constexpr std::size_t kMostNames = 3;
     std::vector<std::string> names;
     bool anyStep = false;
-    for (const study::PlannedCheckpoint& one : plan.checkpoints)
-        if (!placeOf(one, x)) {
+    for (const study::PlannedCheckpoint& one : results.plan.checkpoints)
+        if (!placeOf(one, x) && !results.apart.contains(one.series + "/" + one.name)) {
             names.push_back(one.name);
             anyStep = anyStep || one.step;
         }
@@ -113,9 +115,11 @@ Result<std::vector<StrengthCurves>> addOtherSeries(FigurePanel& panel, const Pro
         std::erase_if(some, [&](const Observation& one) { return one.task != task || one.strength != 0; });
         CREST_TRY(curves, buildCurves(some, {options.spread}));
         const CurveLooks looks{"series=" + other.plan.probe.series, other.plan.probe.series, number, 0, true};
+        CREST_TRY(finals, ApartFinals::of(other, options));
         for (const StrengthCurves& curve : curves) {
             panel.curves.push_back(
                 makeFigureCurve(other, curve, {measure, options.x, false}, looks, panel.hiddenNonFinite));
+            finals.addTo(panel, task, {measure, options.x, false}, {{&curve, looks}});
             drawn.push_back(curve);
         }
         if (const std::string unfinished = unfinishedText(other); !curves.empty() && !unfinished.empty())
@@ -130,14 +134,9 @@ void addChance(FigurePanel& panel, const ResultIndex& index, std::size_t task, c
         panel.lines.push_back({chance, "chance " + formatNumber(chance, 3)});
 }
 
-/// One curve of a panel: what was measured, and how it looks.
-struct DrawnCurve {
-    const StrengthCurves* source = nullptr;
-    CurveLooks looks;
-};
-
-Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& index, const study::TaskInProbe& task,
-                              const std::vector<DrawnCurve>& curves, bool change, std::string& band) {
+Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& index, const ApartFinals& finals,
+                              const study::TaskInProbe& task, const std::vector<DrawnCurve>& curves, bool change,
+                              std::string& band) {
     const ProbeResults& results = input.results;
     const std::size_t taskIndex = indexOfTask(results.plan, task.task);
     const Measure measure = measureOfTask(results, index, taskIndex, input.options.metric);
@@ -153,6 +152,7 @@ Result<FigurePanel> makePanel(const TaskFigureInput& input, const ResultIndex& i
         panel.curves.push_back(makeFigureCurve(results, *curve.source, {measure, input.options.x, change}, curve.looks,
                                                panel.hiddenNonFinite));
     }
+    finals.addTo(panel, task.task, {measure, input.options.x, change}, curves);
     if (results.plan.probe.strengths.empty()) {
         CREST_TRY(drawn, addOtherSeries(panel, results, task.task, measure, input.options));
         others = std::move(drawn);
@@ -241,13 +241,12 @@ bool isComplete(const ProbeResults& results) {
 void addInflections(FigurePanel& panel, const ProbeResults& results, const std::string& task,
                     const std::vector<InflectionRow>& rows, XQuantity x,
                     const std::function<std::string(double strength)>& curveOf) {
-    if (x == XQuantity::Steps) {
-        if (std::ranges::any_of(rows, [&](const auto& row) { return row.task == task && row.inflection.supported; }))
-            panel.notes.push_back("inflections are found over tokens, and drawn there");
-        return;
-    }
-    bool looked = false;
+    bool looked = false, elsewhere = false;
     for (const InflectionRow& row : rows) {
+        if (row.inflection.overSteps != (x == XQuantity::Steps)) {
+            elsewhere = elsewhere || (row.task == task && row.inflection.supported);
+            continue;
+        }
         const std::string curve = row.task == task ? curveOf(row.strength) : std::string();
         looked = looked || !curve.empty();
         if (curve.empty() || !row.inflection.supported)
@@ -260,6 +259,8 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
         mark.label = inflectionLabel(row.inflection);
         panel.marks.push_back(std::move(mark));
     }
+    if (elsewhere)
+        panel.notes.push_back("inflections are found over tokens, and drawn there");
     if (panel.marks.empty() && looked)
         panel.notes.push_back(isComplete(results) ? "no inflection is supported by these data"
                                                   : "no inflection is supported by the results so far");
@@ -272,8 +273,9 @@ void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     if (results.excluded > 0)
         panel.notes.push_back(counted(results.excluded, "excluded checkpoint") + " left out");
-    if (const std::string placeless = placelessText(results.plan, x); !placeless.empty())
+    if (const std::string placeless = placelessText(results, x); !placeless.empty())
         panel.notes.push_back(placeless);
+    addHoleNotes(panel, results, x);
     for (const std::vector<std::string>& names : chooseCheckpoints(results.plan, x).ambiguous)
         panel.notes.push_back(fmt::format("left out: {} stand at one {}; exclude all but one, or give their seeds",
                                           fmt::join(names, ", "), x == XQuantity::Steps ? "step" : "budget"));
@@ -323,6 +325,7 @@ Result<Figure> taskFigure(const TaskFigureInput& input) {
     const ProbeResults& results = input.results;
     const YQuantity y = input.options.y;
     CREST_TRY(curves, buildCurves(input.observations, {input.options.spread}));
+    CREST_TRY(finals, ApartFinals::of(results, input.options));
     const ResultIndex index(results);
     Figure figure;
     figure.name = input.name;
@@ -335,7 +338,7 @@ Result<Figure> taskFigure(const TaskFigureInput& input) {
         const std::vector<DrawnCurve> own = curvesOf(task.task, curves, input);
         for (const bool change : {false, true})
             if (change ? y != YQuantity::Value : y != YQuantity::Change) {
-                CREST_TRY(panel, makePanel(input, index, task, own, change, bands.emplace_back()));
+                CREST_TRY(panel, makePanel(input, index, finals, task, own, change, bands.emplace_back()));
                 addWithoutResult(panel, missing, task.task);
                 figure.panels.push_back(std::move(panel));
             }

@@ -32,7 +32,7 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
                     const std::function<std::string(double strength)>& curveOf);
 
 /// What else a reader must know of these results. `x`: checkpoints without a place there are said.
-void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x = XQuantity::Tokens);
+void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x);
 
 /// By task: how many checkpoints with a place on the axis have no result at all. They would vanish without a word.
 std::map<std::string, std::int64_t> withoutResult(const ProbeResults& results,

@@ -33,6 +33,7 @@ Result<void> addMeanInflection(FigurePanel& panel, const ProbeResults& results, 
     InflectionOptions how;
     how.draw = kindOf(results).draw;
     how.measure = measure;
+    how.overSteps = x == XQuantity::Steps;
     CREST_TRY(inflection, findInflection(chosen, how));
     addInflections(panel, results, name, {{name, Role::OutOfDistribution, kEnvelopeStrength, inflection, measure.metric, {}}}, x,
                    [](double) { return std::string(kEnvelopeCurve); });
@@ -69,8 +70,8 @@ void shareRanges(std::vector<FigurePanel>& panels) {
 /// Two panels: base and tuned.
 Result<Figure> benchmarkFigure(const ProbeResults& results, const FigureOptions& options) {
     const std::vector<std::string> tasks = benchmarksOf(results, options.metric);
-    const std::vector<Observation> observations = observationsOf(results, options.metric);
-    CREST_TRY(envelope, envelopeOf(results, observations, options.metric));
+    const std::vector<Observation> observations = observationsOf(results, options.metric, options.x);
+    CREST_TRY(envelope, envelopeOf(results, observations, options.metric, options.x));
     const std::string name = fmt::format("mean of {}", counted(static_cast<std::int64_t>(tasks.size()), "benchmark"));
     const std::vector<Observation> mean = meanOverTasks(envelopeObservations(observations, envelope), tasks, name);
     CREST_TRY(curves, buildCurves(mean, {options.spread}));
@@ -95,7 +96,7 @@ Result<Figure> benchmarkFigure(const ProbeResults& results, const FigureOptions&
         panel.notes.push_back(fmt::format("{}", fmt::join(tasks, ", ")));
         if (tuned)
             panel.notes.insert(panel.notes.end(), envelope.notes.begin(), envelope.notes.end());
-        addCautions(panel, results);
+        addCautions(panel, results, options.x);
     }
     if (options.inflections)
         CREST_CHECK(addMeanInflection(figure.panels.back(), results, mean, name, measure, options.x));

@@ -170,9 +170,13 @@ std::string chosenText(const ProbeResults& results, const std::string& strengths
 
 std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
                         double tokens, const std::string& figure, XQuantity x) {
+    const std::string place = x == XQuantity::Steps ? stepText(std::llround(tokens)) : tokensWithCount(tokens) + " tokens";
+    return pointRecipeAt(results, task, modification, place, figure, x);
+}
+
+std::string pointRecipeAt(const ProbeResults& results, const std::string& task, const std::string& modification,
+                          const std::string& place, const std::string& figure, XQuantity x) {
     const study::Probe& probe = results.plan.probe;
-    const bool bySteps = x == XQuantity::Steps;
-    const std::string place = bySteps ? stepText(std::llround(tokens)) : tokensWithCount(tokens) + " tokens";
     std::string text = fmt::format("{}\nseries {}, {}\ntask {}\n", probe.name, probe.series, place, task);
     text += modification;
     for (const study::Task& one : results.plan.tasks)
@@ -188,7 +192,7 @@ std::string pointRecipe(const ProbeResults& results, const std::string& task, co
                                 one.dataHash.substr(0, 16));
     text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
                         version(),
-                        fmt::format("{} --figure {}{} -o {}.pdf", results.studyCommand, figure, bySteps ? " --x steps" : "", figure));
+                        fmt::format("{} --figure {}{} -o {}.pdf", results.studyCommand, figure, x == XQuantity::Steps ? " --x steps" : "", figure));
     return text;
 }
 

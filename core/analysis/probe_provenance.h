@@ -17,6 +17,9 @@ std::string chosenText(const ProbeResults& results, const std::string& strengths
 /// Settings, seeds, data, versions and the command behind one point, several lines for people. `tokens`: of an axis of steps, its step.
 std::string pointRecipe(const ProbeResults& results, const std::string& task, const std::string& modification,
                         double tokens, const std::string& figure = "curves", XQuantity x = XQuantity::Tokens);
+/// Of a checkpoint without a place of its own on the axis; `place`: what is said instead.
+std::string pointRecipeAt(const ProbeResults& results, const std::string& task, const std::string& modification,
+                          const std::string& place, const std::string& figure, XQuantity x);
 
 /// figureProvenance with the siblings (ProbeResults::siblings) that are drawn, too.
 std::string provenanceWith(const ProbeResults& results, const std::string& figure, const FigureOptions& options,

@@ -82,8 +82,8 @@ std::vector<RateTrend> touched(const RateTrendResult& result) {
     return out;
 }
 
-std::string textOf(const RateTrendResult& result) {
-    std::string text = fmt::format("{}: rate ~ tokens^{} (95 %: {} to {})", rateTrendName(result.trend),
+std::string textOf(const RateTrendResult& result, const std::string& over) {
+    std::string text = fmt::format("{}: rate ~ {}^{} (95 %: {} to {})", rateTrendName(result.trend), over,
                                    formatNumber(result.exponent, 2), formatNumber(result.low, 2),
                                    formatNumber(result.high, 2));
     std::string others;
@@ -109,7 +109,7 @@ std::string rateTrendName(RateTrend trend) {
     return "quickly decreasing";
 }
 
-RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, double quick) {
+RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, double quick, const std::string& over) {
     RateTrendResult result;
     const std::vector<std::vector<RatePoint>> runs = usableRuns(points);
     if (runs.empty())
@@ -155,7 +155,7 @@ RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, do
     }
     result.trend = classOf(result.exponent, result);
     result.possible = touched(result);
-    result.text = textOf(result);
+    result.text = textOf(result, over);
     return result;
 }
 

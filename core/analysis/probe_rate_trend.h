@@ -38,7 +38,8 @@ struct RateTrendResult {
 /// degrees of freedom), with one run the residuals about its line (n - 2); and the rounding of each choice to the grid, uniform
 /// over `gridStep` (the ratio of neighbouring rates, > 1). Where all choices are equal, any
 /// trend of less than one step over the range would look the same, and the interval is just that. `quick` > 0: the rate falls
-/// quickly where b <= -quick.
-RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, double quick);
+/// quickly where b <= -quick. `over`: what `RatePoint::tokens` are, in words.
+RateTrendResult rateTrend(std::span<const RatePoint> points, double gridStep, double quick,
+                          const std::string& over = "tokens");
 
 } // namespace crest::analysis

@@ -2,12 +2,16 @@
 // A field for every budget and strength.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_gaps.h"
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_stages.h"
@@ -18,31 +22,40 @@
 namespace crest::analysis {
 namespace {
 
-/// The borders of fields around `values` (ascending): half-way between neighbours on the axis, as far beyond the ends.
-std::vector<double> bordersOf(const std::vector<double>& values, AxisScale scale) {
+struct Extent {
+    double low = 0, high = 0;
+};
+
+/// The fields around `values` (ascending): half-way to neighbours on the axis. A side without one, or with nothing known between
+/// them (`isBroken` before the value of this index), is as wide as the other.
+std::vector<Extent> fieldsAround(const std::vector<double>& values, AxisScale scale, const std::function<bool(std::size_t)>& isBroken = {}) {
     const Axis axis{"", scale, 0, 1, {}, TickFormat::Number};
-    std::vector<double> at, borders;
+    std::vector<double> at;
     for (const double value : values)
         at.push_back(axisPosition(axis, value));
-    const std::size_t n = at.size();
     const double usual = scale == AxisScale::Log ? 0.15 : std::max(0.5, 0.1 * std::abs(at.front()));
-    const auto gap = [&](std::size_t i) { // to the right of the i-th; beyond the ends that of the neighbour
-        if (n < 2)
-            return usual;
-        const std::size_t k = std::min(i, n - 2);
-        const double half = (at[k + 1] - at[k]) / 2;
-        return std::isfinite(half) ? half : usual; // 0 tokens have no place on a log axis
+    const auto halfWay = [&](std::size_t i) { // to the value before; 0 tokens have no place on a log axis
+        const double half = i == 0 || i >= at.size() ? NAN : (at[i] - at[i - 1]) / 2;
+        return std::isfinite(half) ? std::optional(half) : std::nullopt;
     };
-    borders.push_back(axisValue(axis, at.front() - gap(0)));
-    for (std::size_t i = 0; i < n; ++i)
-        borders.push_back(axisValue(axis, std::isfinite(at[i]) ? at[i] + gap(i) : at[std::min(i + 1, n - 1)] - gap(i + 1)));
-    return borders;
+    std::vector<Extent> fields;
+    for (std::size_t i = 0; i < at.size(); ++i) {
+        const std::optional<double> below = halfWay(i), above = halfWay(i + 1);
+        const bool openBelow = !below || (isBroken && isBroken(i)), openAbove = !above || (isBroken && isBroken(i + 1));
+        const double own = !openBelow ? *below : !openAbove ? *above : usual;
+        const double left = openBelow ? std::min(openAbove ? own : *above, below.value_or(HUGE_VAL)) : *below,
+                     right = openAbove ? std::min(own, above.value_or(HUGE_VAL)) : *above;
+        fields.push_back({axisValue(axis, at[i] - left), axisValue(axis, at[i] + right)});
+    }
+    return fields;
 }
 
 /// The strengths of one budget: those of its checkpoints, which may have finer ones than others.
 struct MapColumn {
-    double tokens = 0, left = 0, right = 0;
-    std::vector<double> strengths, borders; ///< ascending; one border more
+    double tokens = 0; ///< or its step
+    Extent width;
+    std::vector<double> strengths; ///< ascending
+    std::vector<Extent> heights;   ///< of each
 };
 
 struct Grid {
@@ -53,11 +66,11 @@ struct Grid {
 Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
     const study::Plan& plan = results.plan;
     std::map<double, std::set<double>> strengths; // by budget
-    const CheckpointChoice choice = chooseCheckpoints(plan);
+    const CheckpointChoice choice = chooseCheckpoints(plan, options.x);
     for (std::size_t i = 0; i < plan.checkpoints.size(); ++i)
         if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; choice.counted[i])
             for (const double strength : study::strengthsOf(plan.probe, one.weights))
-                strengths[static_cast<double>(*one.tokens)].insert(strength);
+                strengths[static_cast<double>(*placeOf(one, options.x))].insert(strength);
     Grid grid{plan.probe.strengths, {}};
     std::vector<double> x;
     for (const auto& [tokens, own] : strengths) {
@@ -65,15 +78,16 @@ Grid gridOf(const ProbeResults& results, const FigureOptions& options) {
         MapColumn& column = grid.columns.emplace_back();
         column.tokens = tokens;
         column.strengths.assign(own.begin(), own.end());
-        column.borders = bordersOf(column.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
+        column.heights = fieldsAround(column.strengths, kindOf(results).whole ? AxisScale::Linear : AxisScale::Log);
     }
     if (x.empty())
         return grid;
-    const std::vector<double> borders = bordersOf(x, options.xScale.value_or(AxisScale::Log));
-    for (std::size_t i = 0; i < grid.columns.size(); ++i) {
-        grid.columns[i].left = borders[i];
-        grid.columns[i].right = borders[i + 1];
-    }
+    const LineBreaks breaks(results, options.x);
+    const std::vector<Extent> widths = fieldsAround(x, options.xScale.value_or(AxisScale::Log), [&](std::size_t i) {
+        return breaks.isBetween(grid.columns[i - 1].tokens, grid.columns[i].tokens);
+    });
+    for (std::size_t i = 0; i < grid.columns.size(); ++i)
+        grid.columns[i].width = widths[i];
     return grid;
 }
 
@@ -123,10 +137,10 @@ void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const St
         const double tokens = column.tokens;
         const auto at = static_cast<std::size_t>(own - column.strengths.begin());
         FigureCell& cell = panel.cells.emplace_back();
-        cell.left = column.left;
-        cell.right = column.right;
-        cell.bottom = column.borders[at];
-        cell.top = column.borders[at + 1];
+        cell.left = column.width.low;
+        cell.right = column.width.high;
+        cell.bottom = column.heights[at].low;
+        cell.top = column.heights[at].high;
         cell.point.x = xOf(tokens, results, input.content.x);
         cell.point.y = strength;
         const CurvePoint* source = !curves ? nullptr : pointAt(input.content.change ? curves->sensitivity : curves->value, tokens);
@@ -136,8 +150,8 @@ void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const St
         }
         cell.crossed = source != nullptr;
         cell.state = source ? "no finite value" : "not measured";
-        cell.point.detail = fmt::format("{}, {} tokens\n{}", label, formatTokens(tokens), cell.state);
-        cell.point.recipe = pointRecipe(results, input.task, modificationText(results, strength), tokens, "rate-map");
+        cell.point.detail = fmt::format("{}, {}\n{}", label, budgetText(tokens, input.content.x == XQuantity::Steps), cell.state);
+        cell.point.recipe = pointRecipe(results, input.task, modificationText(results, strength), tokens, "rate-map", input.content.x);
     }
 }
 
@@ -159,14 +173,15 @@ void setColors(FigurePanel& panel, const std::string& title) {
 /// The tuned rate, where one is chosen: geometric means of the runs.
 void addChosen(FigurePanel& panel, const ProbeResults& results, const std::vector<Observation>& observations,
                const FigureOptions& options) {
-    const auto envelope = envelopeOf(results, observations, options.metric);
+    const auto envelope = envelopeOf(results, observations, options.metric, options.x);
     if (!envelope)
         return;
     FigureCurve curve;
     curve.id = "chosen";
     curve.label = "rate best in ID";
     curve.color = CurveColor::Base;
-    curve.segments.emplace_back();
+    const LineBreaks breaks(results, options.x);
+    std::optional<double> last; ///< that the line comes from
     std::map<double, std::vector<double>> logs;
     for (const RateChoice& one : envelope->choices)
         if (one.rate)
@@ -179,10 +194,13 @@ void addChosen(FigurePanel& panel, const ProbeResults& results, const std::vecto
         point.x = xOf(tokens, results, options.x);
         point.y = std::exp(sum / static_cast<double>(rates.size()));
         point.n = static_cast<std::int64_t>(rates.size());
-        point.detail = fmt::format("{} tokens\nbest in ID: {}", formatTokens(tokens), ratesText(choicesAt(*envelope, tokens)));
+        point.detail = fmt::format("{}\nbest in ID: {}", budgetText(tokens, options.x == XQuantity::Steps), ratesText(choicesAt(*envelope, tokens)));
+        if (!last || breaks.isBetween(*last, tokens))
+            curve.segments.emplace_back();
+        last = tokens;
         curve.segments.back().push_back(std::move(point));
     }
-    if (!curve.segments.back().empty())
+    if (!curve.segments.empty())
         panel.curves.push_back(std::move(curve));
 }
 
@@ -204,7 +222,7 @@ bool hasCrosses(const Figure& figure) {
 Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOptions& options) {
     if (results.plan.probe.strengths.empty())
         return fail(ErrorKind::Mismatch, "A base evaluation varies nothing: there is no map of it.", results.plan.probe.name);
-    const std::vector<Observation> observations = observationsOf(results, options.metric);
+    const std::vector<Observation> observations = observationsOf(results, options.metric, options.x);
     CREST_TRY(curves, buildCurves(observations, {options.spread}));
     const ResultIndex index(results);
     const Grid grid = gridOf(results, options);
@@ -232,7 +250,7 @@ Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOption
             setColors(panel, change ? measure.changeTitle : measure.axisTitle);
             addChosen(panel, results, observations, options);
             setMapAxes(panel, results, options);
-            addCautions(panel, results);
+            addCautions(panel, results, options.x);
             addStageBorders(panel, results, options.x);
         }
     }

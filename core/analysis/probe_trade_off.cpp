@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_panels.h"
@@ -71,6 +72,10 @@ struct PanelInput {
     bool change;
 };
 
+XQuantity axisOf(const detail::TradeOffPlace& wanted) {
+    return wanted.ofSteps ? XQuantity::Steps : XQuantity::Tokens;
+}
+
 /// What is drawn of a dot, and what the hover says of it.
 struct Drawn {
     Estimate value, difference;
@@ -85,7 +90,7 @@ double shownIn(double ratio, const Measure& measure, bool change) {
 std::string detailOf(const Dot& dot, const Drawn& drawn, const PanelInput& input) {
     const Estimate& value = drawn.value;
     const std::string rates = dot.rates.empty() ? std::string() : " at learning rate " + dot.rates;
-    std::string text = fmt::format("{}{}, {} tokens\nID {} {}\n{} {} {}", dot.text, rates, formatTokens(input.wanted.budget), input.score.measure.title,
+    std::string text = fmt::format("{}{}, {}\nID {} {}\n{} {} {}", dot.text, rates, budgetText(input.wanted.budget, input.wanted.ofSteps), input.score.measure.title,
                                    inWords(value.id, input.score.measure, false), input.task, input.measure.title,
                                    inWords(value.ood, input.measure, false));
     text += "\nN: " + counted(value.id.seeds, "pretraining run");
@@ -109,7 +114,7 @@ FigurePoint pointOf(const Dot& dot, const Drawn& drawn, const PanelInput& input)
     const bool chosen = !dot.rates.empty() && dot.source->plan.probe.kind == study::kFineTuning;
     const std::string modification = chosen ? chosenText(*dot.source, fmt::format("learning rate {} (best in ID)", dot.rates))
                                             : modificationText(*dot.source, dot.isBase ? 0 : dot.strength);
-    point.recipe = pointRecipe(*dot.source, input.task, modification, input.wanted.budget, "trade-off");
+    point.recipe = pointRecipe(*dot.source, input.task, modification, input.wanted.budget, "trade-off", axisOf(input.wanted));
     if (input.change && dot.isPlain)
         return point; // by definition
     const auto set = [&](const CurvePoint& from, const Measure& measure, double& at, auto& low, auto& high) {
@@ -225,9 +230,9 @@ std::string errorText(FigurePanel& panel, const std::vector<StrengthCurves>& of,
 
 Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     FigurePanel panel;
-    panel.title = fmt::format("{}: {} at {}, {} tokens", input.task, input.change ? "change from plain" : input.measure.title,
+    panel.title = fmt::format("{}: {} at {}, {}", input.task, input.change ? "change from plain" : input.measure.title,
                               input.wanted.ownRates() ? "rates best in ID" : "rate " + formatNumber(input.wanted.rate),
-                              formatTokens(input.wanted.budget));
+                              budgetText(input.wanted.budget, input.wanted.ofSteps));
     panel.badge = "OOD";
     panel.errorBars = true;
     Shortfall shortfall;
@@ -278,7 +283,7 @@ Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     shortfall.say(panel, isComplete(input.results));
     panel.notes.insert(panel.notes.end(), input.dots.chosen.begin(), input.dots.chosen.end());
     panel.notes.insert(panel.notes.end(), input.dots.leftOut.begin(), input.dots.leftOut.end());
-    addCautions(panel, input.results);
+    addCautions(panel, input.results, axisOf(input.wanted));
     return panel;
 }
 

@@ -14,6 +14,7 @@ struct TradeOffChoices {
     bool ownRates = false;       ///< of two settings or more at least one was, or is to be, trained at several rates
     std::vector<double> rates;   ///< at which at least two settings were, or are to be, trained; ascending
     std::vector<double> budgets; ///< tokens, ascending
+    bool ofSteps = false;        ///< these are steps: no token count is known
     /// Where none is asked for: each at its own (kEnvelopeStrength) where two settings have several rates, else the middle one of
     /// this run's.
     double rate = 0;

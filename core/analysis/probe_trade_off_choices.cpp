@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_trade_off.h"
@@ -44,10 +45,12 @@ TradeOffChoices tradeOffChoices(const ProbeResults& results) {
     const auto several = std::ranges::count_if(settings, [](const auto& one) { return one.second.several; });
     choices.ownRates = settings.size() > 1 && several > 0;
     std::set<double> budgets;
-    const std::vector<char> counted = chooseCheckpoints(results.plan).counted;
+    const XQuantity x = shownX(results.plan);
+    choices.ofSteps = x == XQuantity::Steps;
+    const std::vector<char> counted = chooseCheckpoints(results.plan, x).counted;
     for (std::size_t i = 0; i < counted.size(); ++i)
         if (counted[i])
-            budgets.insert(static_cast<double>(*results.plan.checkpoints[i].tokens));
+            budgets.insert(static_cast<double>(*placeOf(results.plan.checkpoints[i], x)));
     choices.budgets.assign(budgets.begin(), budgets.end());
     if (!choices.any())
         return choices;
@@ -72,7 +75,7 @@ Result<detail::TradeOffPlace> detail::placeOf(const ProbeResults& results, const
                     "There is nothing to compare: fine-tune the same checkpoints on the same data with another setting (a pull to "
                     "the start, replay, ...) at the same learning rates.",
                     results.plan.probe.name);
-    TradeOffPlace wanted{choices.rate, choices.budget};
+    TradeOffPlace wanted{choices.rate, choices.budget, choices.ofSteps};
     const auto listed = [](const std::vector<double>& values, auto text) {
         std::vector<std::string> texts;
         for (const double value : values)
@@ -97,8 +100,8 @@ Result<detail::TradeOffPlace> detail::placeOf(const ProbeResults& results, const
     if (options.budget) {
         const auto at = std::ranges::min_element(choices.budgets, {}, [&](double one) { return std::abs(one - *options.budget); });
         if (std::abs(*at - *options.budget) > kSameBudget * std::abs(*options.budget))
-            return fail(ErrorKind::NotFound, fmt::format("This run has no checkpoint at {} tokens; there are {}.",
-                                                         formatTokens(*options.budget), listed(choices.budgets, formatTokens)));
+            return fail(ErrorKind::NotFound, fmt::format("This run has no checkpoint at {}; there are {}.", budgetText(*options.budget, choices.ofSteps),
+                                                         listed(choices.budgets, [&](double one) { return budgetHeading(one, choices.ofSteps); })));
         wanted.budget = *at;
     }
     return wanted;

@@ -294,7 +294,7 @@ bool TradeOffPlace::ownRates() const {
 }
 
 Dots dotsAt(const ProbeResults& results, const TradeOffPlace& place, const std::string& metric) {
-    Settings settings = settingsAt(results, place.budget, metric);
+    Settings settings = settingsAt(results, place.budget, place.ofSteps ? XQuantity::Steps : XQuantity::Tokens, metric);
     std::ranges::stable_sort(settings.all, {}, [](const Setting& one) { return std::tuple(!one.isPlain(), one.isInterpolation(), one.family, one.order); });
     Dots out;
     out.siblings = settings.siblings;

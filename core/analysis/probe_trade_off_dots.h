@@ -15,6 +15,7 @@ namespace crest::analysis::detail {
 struct TradeOffPlace {
     double rate = 0; ///< kEnvelopeStrength: each setting at its own best
     double budget = 0;
+    bool ofSteps = false; ///< the budget is a step
     bool ownRates() const;
 };
 /// What the options ask for, or tradeOffChoices has. Mismatch where there is nothing to compare, NotFound for what is not there.

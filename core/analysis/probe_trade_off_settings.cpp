@@ -80,7 +80,8 @@ Setting settingOf(const study::Probe& probe, double strength) {
 /// From a run's words to those of the shown one: checkpoints by content, tasks by what they measure.
 class Translation {
 public:
-    Translation(const ProbeResults& shown, const ProbeResults& run) {
+    Translation(const ProbeResults& shown, const ProbeResults& run, XQuantity x)
+        : m_x(x) {
         std::map<std::string, Place> places;
         visit(shown.plan, [&](const std::string& weights, const Place& place) { places[weights] = place; });
         visit(run.plan, [&](const std::string& weights, const Place& place) {
@@ -107,18 +108,19 @@ public:
     std::int64_t otherCheckpoints() const { return m_others; }
     /// The shown run's place of a checkpoint of the run.
     std::optional<Place> placeOf(const study::PlannedCheckpoint& checkpoint) const {
-        const auto place = checkpoint.tokens ? m_places.find({static_cast<double>(*checkpoint.tokens), checkpoint.pretrainSeed.value_or(-1)})
-                                             : m_places.end();
+        const std::optional<std::int64_t> own = analysis::placeOf(checkpoint, m_x);
+        const auto place = own ? m_places.find({static_cast<double>(*own), checkpoint.pretrainSeed.value_or(-1)}) : m_places.end();
         return place == m_places.end() ? std::nullopt : std::optional(place->second);
     }
 
 private:
-    template<class Visit> static void visit(const study::Plan& plan, Visit found) {
-        const std::vector<char> counted = chooseCheckpoints(plan).counted;
+    template<class Visit> void visit(const study::Plan& plan, Visit found) const {
+        const std::vector<char> counted = chooseCheckpoints(plan, m_x).counted;
         for (std::size_t i = 0; i < counted.size(); ++i)
             if (const study::PlannedCheckpoint& one = plan.checkpoints[i]; counted[i])
-                found(one.weights, Place{static_cast<double>(*one.tokens), one.pretrainSeed.value_or(-1)});
+                found(one.weights, Place{static_cast<double>(*analysis::placeOf(one, m_x)), one.pretrainSeed.value_or(-1)});
     }
+    XQuantity m_x;
     std::map<Place, Place> m_places;
     std::map<std::string, std::string> m_tasks;
     std::int64_t m_others = 0;
@@ -163,14 +165,14 @@ void addRates(Collection& settings, const ProbeResults& run, const Place& place,
     }
 }
 
-void addRun(Collection& settings, const ProbeResults& shown, const ProbeResults& run, double budget, const std::string& metric,
+void addRun(Collection& settings, const ProbeResults& shown, const ProbeResults& run, double budget, XQuantity x, const std::string& metric,
             std::vector<std::string>& leftOut) {
     const study::Probe& probe = run.plan.probe;
-    const Translation translation(shown, run);
+    const Translation translation(shown, run, x);
     for (const study::PlannedCheckpoint& checkpoint : run.plan.checkpoints)
         if (const std::optional<Place> place = translation.placeOf(checkpoint); place && place->first == budget)
             addRates(settings, run, *place, study::strengthsOf(probe, checkpoint.weights));
-    for (Observation& one : observationsOf(run, metric)) {
+    for (Observation& one : observationsOf(run, metric, x)) {
         const double strength = one.strength;
         if (!translation.apply(one) || one.tokens != budget)
             continue;
@@ -213,13 +215,13 @@ bool Setting::isInterpolation() const {
     return family.starts_with(kInterpolated);
 }
 
-Settings settingsAt(const ProbeResults& results, double budget, const std::string& metric) {
+Settings settingsAt(const ProbeResults& results, double budget, XQuantity x, const std::string& metric) {
     Settings out;
     Collection collection;
-    addRun(collection, results, results, budget, metric, out.leftOut);
+    addRun(collection, results, results, budget, x, metric, out.leftOut);
     for (const ProbeResults& other : results.siblings)
         if (isAlike(differenceOf(results.plan, other.plan))) {
-            addRun(collection, results, other, budget, metric, out.leftOut);
+            addRun(collection, results, other, budget, x, metric, out.leftOut);
             out.siblings.push_back(&other);
         }
     out.all = collection.take();

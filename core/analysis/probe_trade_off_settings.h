@@ -38,7 +38,8 @@ struct Settings {
     std::vector<std::string> leftOut;
     std::vector<const ProbeResults*> siblings; ///< whose training is the same
 };
-Settings settingsAt(const ProbeResults& results, double budget, const std::string& metric);
+/// `x`: whether the budget is tokens or a step.
+Settings settingsAt(const ProbeResults& results, double budget, XQuantity x, const std::string& metric);
 
 /// Of one setting, by the plans alone.
 struct PlannedRates {

@@ -4,11 +4,14 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/figure_view.h"
+#include "core/analysis/probe_gaps.h"
 #include "core/analysis/probe_panels.h"
 #include "core/analysis/probe_provenance.h"
 #include "core/analysis/probe_rate_trend.h"
@@ -36,7 +39,7 @@ void sayRates(FigurePanel& panel, const ProbeResults& results, const Envelope& e
                     const std::string rates = fmt::format("{} {}, best in ID", kindOf(results).strength,
                                                           ratesText(choicesAt(envelope, tokens)));
                     point.detail += "\n" + rates;
-                    point.recipe = pointRecipe(results, task, chosenText(results, rates), tokens, "envelope");
+                    point.recipe = pointRecipe(results, task, chosenText(results, rates), tokens, "envelope", x);
                 }
 }
 
@@ -67,9 +70,9 @@ double stepOf(const Envelope& envelope) {
     return count > 0 ? std::exp(std::sqrt(squares / count)) : 1;
 }
 
-std::string choiceDetail(const RateChoice& choice, const Envelope& envelope) {
-    std::string text = fmt::format("pretraining seed {}, {} tokens\nrate {}, ID score {} {} over {}",
-                                   choice.pretrainSeed, formatTokens(choice.tokens), formatNumber(*choice.rate),
+std::string choiceDetail(const RateChoice& choice, const Envelope& envelope, XQuantity x) {
+    std::string text = fmt::format("pretraining seed {}, {}\nrate {}, ID score {} {} over {}",
+                                   choice.pretrainSeed, budgetText(choice.tokens, x == XQuantity::Steps), formatNumber(*choice.rate),
                                    formatNumber(envelope.measure.shown(choice.score), 5), envelope.measure.valueUnit,
                                    counted(choice.seeds, "fine-tuning seed"));
     if (choice.low && choice.high)
@@ -88,11 +91,11 @@ FigurePoint choicePoint(const RateChoice& choice, const ProbeResults& results, c
     point.y = *choice.rate;
     point.n = point.draws = choice.seeds;
     point.runs = 1;
-    point.detail = choiceDetail(choice, envelope);
+    point.detail = choiceDetail(choice, envelope, x);
     point.recipe = pointRecipe(results, envelope.idTasks.front(),
                                chosenText(results, fmt::format("{} {}, best in ID", kindOf(results).strength,
                                                                formatNumber(*choice.rate))),
-                               choice.tokens, "chosen-rate");
+                               choice.tokens, "chosen-rate", x);
     return point;
 }
 
@@ -107,15 +110,16 @@ FigureCurve chosenCurve(const char* label) {
 /// One run: a line, with the rates that are not clearly worse as its band.
 FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
     FigureCurve curve = chosenCurve("rate best in ID");
-    bool open = false;
+    const LineBreaks breaks(results, x);
+    const RateChoice* last = nullptr; ///< that the line comes from
     for (const RateChoice& one : envelope.choices) {
         if (!one.rate) {
-            open = false;
+            last = nullptr;
             continue;
         }
-        if (!open)
+        if (!last || breaks.isBetween(last->tokens, one.tokens))
             curve.segments.emplace_back();
-        open = true;
+        last = &one;
         FigurePoint point = choicePoint(one, results, envelope, x);
         point.low = one.low;
         point.high = one.high;
@@ -127,7 +131,8 @@ FigureCurve ofOneRun(const ProbeResults& results, const Envelope& envelope, XQua
 /// The geometric mean over runs, its interval by Student's t of the logarithms.
 FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQuantity x) {
     FigureCurve curve = chosenCurve("geometric mean of the runs");
-    curve.segments.emplace_back();
+    const LineBreaks breaks(results, x);
+    std::optional<double> last; ///< that the line comes from
     std::set<double> budgets;
     for (const RateChoice& one : envelope.choices)
         budgets.insert(one.tokens);
@@ -137,10 +142,12 @@ FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQ
             if (one.rate)
                 logs.push_back(std::log(*one.rate));
         if (logs.empty()) {
-            if (!curve.segments.back().empty())
-                curve.segments.emplace_back();
+            last.reset();
             continue;
         }
+        if (!last || breaks.isBetween(*last, tokens))
+            curve.segments.emplace_back();
+        last = tokens;
         const Summary summary = summarize(logs);
         FigurePoint point;
         point.x = xOf(tokens, results, x);
@@ -152,13 +159,12 @@ FigureCurve meanOfRuns(const ProbeResults& results, const Envelope& envelope, XQ
             point.high = std::exp(interval.high);
         }
         const std::string rates = ratesText(choicesAt(envelope, tokens));
-        point.detail = fmt::format("{} tokens\nchosen: {}", formatTokens(tokens), rates);
+        point.detail = fmt::format("{}\nchosen: {}", budgetText(tokens, x == XQuantity::Steps), rates);
         point.recipe = pointRecipe(results, envelope.idTasks.front(),
                                    chosenText(results, fmt::format("{} {}, best in ID", kindOf(results).strength, rates)),
-                                   tokens, "chosen-rate");
+                                   tokens, "chosen-rate", x);
         curve.segments.back().push_back(std::move(point));
     }
-    std::erase_if(curve.segments, [](const auto& segment) { return segment.empty(); });
     return curve;
 }
 
@@ -191,7 +197,8 @@ void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& e
     for (const RateChoice& one : envelope.choices)
         if (one.rate)
             points.push_back({one.tokens, one.pretrainSeed, *one.rate});
-    const RateTrendResult trend = rateTrend(points, step, options.quickExponent);
+    const std::string over = options.x == XQuantity::Steps ? "steps" : "tokens";
+    const RateTrendResult trend = rateTrend(points, step, options.quickExponent, over);
     if (!trend.known) {
         panel.notes.push_back("no trend: three budgets with a chosen rate are the least");
         return;
@@ -204,7 +211,7 @@ void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& e
         panel.notes.push_back("rates at an edge of the grid count as they are: the trend may be stronger");
     FigureCurve line;
     line.id = "trend";
-    line.label = fmt::format("tokens^{}: {}", formatNumber(trend.exponent, 2), rateTrendName(trend.trend));
+    line.label = fmt::format("{}^{}: {}", over, formatNumber(trend.exponent, 2), rateTrendName(trend.trend));
     line.color = CurveColor::Base;
     line.dashed = true;
     line.marker = Marker::None;
@@ -224,8 +231,8 @@ void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& e
 
 Result<Figure> envelopeFigure(const ProbeResults& results, const FigureOptions& options,
                               const std::vector<InflectionRow>& inflections) {
-    const std::vector<Observation> observations = observationsOf(results, options.metric);
-    CREST_TRY(envelope, envelopeOf(results, observations, options.metric));
+    const std::vector<Observation> observations = observationsOf(results, options.metric, options.x);
+    CREST_TRY(envelope, envelopeOf(results, observations, options.metric, options.x));
     const auto looks = [&](double strength) {
         return strength == 0 ? looksOf(results, 0, 0)
                              : CurveLooks{kEnvelopeCurve, "tuned, rate best in ID", 0, 1, false};
@@ -247,8 +254,8 @@ Result<Figure> envelopeFigure(const ProbeResults& results, const FigureOptions& 
 }
 
 Result<Figure> chosenRateFigure(const ProbeResults& results, const FigureOptions& options) {
-    const std::vector<Observation> observations = observationsOf(results, options.metric);
-    CREST_TRY(envelope, envelopeOf(results, observations, options.metric));
+    const std::vector<Observation> observations = observationsOf(results, options.metric, options.x);
+    CREST_TRY(envelope, envelopeOf(results, observations, options.metric, options.x));
     std::set<std::int64_t> runs;
     for (const RateChoice& one : envelope.choices)
         runs.insert(one.pretrainSeed);
@@ -277,7 +284,7 @@ Result<Figure> chosenRateFigure(const ProbeResults& results, const FigureOptions
     setAxes(panel, results, options, fmt::format("{} best in ID", kindOf(results).strength), AxisScale::Log);
     for (const double rate : study::gridOf(results.plan.probe))
         panel.y.ticks.push_back({rate, formatNumber(rate)});
-    addCautions(panel, results);
+    addCautions(panel, results, options.x);
     addStageBorders(panel, results, options.x);
     figure.provenance = figureProvenance(results, figure.name, options);
     return figure;

@@ -124,6 +124,20 @@ inline bool says(const std::vector<std::string>& notes, const std::string& part)
     return std::ranges::any_of(notes, [&](const std::string& note) { return note.find(part) != std::string::npos; });
 }
 
+/// The same runs where nobody knows the tokens of a step: step 1,000 stands for 1M tokens.
+inline ProbeResults overSteps(ProbeResults results) {
+    const auto change = [](ProbeResults& run) {
+        for (study::PlannedCheckpoint& one : run.plan.checkpoints) {
+            one.step = *one.tokens / 1000;
+            one.tokens.reset();
+        }
+    };
+    change(results);
+    for (ProbeResults& sibling : results.siblings)
+        change(sibling);
+    return results;
+}
+
 /// A figure with the inflections of its run; an empty one, with a warning, where it cannot be made.
 inline Figure figureOf(const std::string& name, const ProbeResults& results, const FigureOptions& options = {}) {
     auto figure = makeFigure(name, results, options, inflectionTable(results).value_or(std::vector<InflectionRow>{}));

@@ -82,6 +82,25 @@ private Q_SLOTS:
         QVERIFY(curveOf(figure->panels[1], "model.norm"));
     }
 
+    void overStepsWhereNoTokensAreKnown() {
+        ProbeResults steps = results();
+        for (study::PlannedCheckpoint& one : steps.plan.checkpoints) {
+            one.step = *one.tokens / 1000;
+            one.tokens.reset();
+        }
+        const auto figure = makeFigure("distance", steps, {}, {});
+        QVERIFY2(figure, figure ? "" : figure.error().text().c_str());
+        for (const FigurePanel& panel : figure->panels) {
+            QCOMPARE(panel.x.title, std::string("pretraining steps"));
+            QVERIFY(!panel.curves.empty() && panel.notes.end() == std::ranges::find_if(panel.notes, [](const std::string& note) {
+                return note.find("left out") != std::string::npos;
+            }));
+        }
+        const FigureCurve* curve = curveOf(figure->panels[0], "rate=0.01");
+        QVERIFY(curve && curve->segments.at(0).size() == 3 && curve->segments[0][2].x == 4000);
+        QVERIFY(std::abs(curve->segments[0][2].y - 0.01 * 3 * 1.5 / 10) < 1e-12);
+    }
+
     void oneRateIsChosen() {
         FigureOptions options;
         options.strength = 0.001;

@@ -3,6 +3,8 @@
 // says.
 #include <cmath>
 #include <limits>
+#include <set>
+#include <sstream>
 
 #include <QTest>
 
@@ -345,9 +347,16 @@ private Q_SLOTS:
         QCOMPARE(figureOf(results, options).panels[0].x.title, std::string("pretraining tokens"));
         options.x = XQuantity::Steps;
         QCOMPARE(figureOf(results, options).panels[0].curves[0].segments.at(0).at(2).x, 40.0);
-        // Of the others every figure is over tokens.
         const auto map = makeFigure("rate-map", results, options, {});
-        QVERIFY(map && map->panels[0].x.title == "pretraining tokens");
+        QVERIFY(map && map->panels[0].x.title == "pretraining steps");
+        QCOMPARE(map->panels[0].cells.back().point.x, 40.0);
+        // Where tokens are known inflections are found over them, and a figure over steps does not show them as if they were its own.
+        std::vector<InflectionRow> found(1);
+        found[0].task = "near";
+        found[0].strength = 0.1;
+        found[0].inflection.supported = true;
+        QVERIFY(figureOf(results, options, found).panels[0].marks.empty());
+        QVERIFY(says(figureOf(results, options, found).panels[0].notes, "inflections are found over tokens, and drawn there"));
         // One that only has a step is left out of tokens, and the reader told what to do.
         checkpoints[1].tokens.reset();
         options.x = XQuantity::Tokens;
@@ -393,6 +402,134 @@ private Q_SLOTS:
         QCOMPARE(figure.panels[0].curves[0].segments[0][1].x, 1.2e7);
         QCOMPARE(figure.panels[0].x.title, std::string("pretraining compute (FLOPs)"));
         QVERIFY(figure.panels[0].x.format == TickFormat::Number);
+    }
+
+    /// The second and the third of four are joined only where nothing is missing between them.
+    void linesBreakAtHolesOfTheSeries() {
+        ProbeResults results = resultsOf({{1'000'000, -1, 3, {3.5, 3.6}},
+                                          {2'000'000, -1, 2.9, {3.4, 3.5}},
+                                          {8'000'000, -1, 2.5, {3, 3.1}},
+                                          {9'000'000, -1, 2.4, {3, 3.1}}});
+        const auto cuts = [&](const FigureOptions& options = {}) { // "2+2": how the points of every curve are joined
+            std::set<std::string> ways;
+            for (const FigurePanel& panel : figureOf(results, options).panels)
+                for (const FigureCurve& curve : panel.curves) {
+                    std::string way;
+                    for (const auto& segment : curve.segments)
+                        way += (way.empty() ? "" : "+") + std::to_string(segment.size());
+                    ways.insert(way);
+                }
+            return ways.size() == 1 ? *ways.begin() : std::string("not alike");
+        };
+        const auto notes = [&] { return figureOf(results).panels[0].notes; };
+        QCOMPARE(cuts(), std::string("4")); // as for one that the user has excluded
+        for (std::size_t i = 0; i < 4; ++i)
+            results.plan.checkpoints[i].step = *results.plan.checkpoints[i].tokens / 1000;
+        results.holes = {{2'000'000, 8'000'000, 2000, 8000}};
+        QCOMPARE(cuts(), std::string("2+2"));
+        QVERIFY(says(notes(), "gap: no checkpoint between 2M and 8M tokens"));
+        // In what is exported, too: a line and a band for each part, and in words.
+        const Figure figure = figureOf(results);
+        const std::string tex = texBelowRecord(figure), csv = figureToCsv(figure);
+        const auto count = [](const std::string& text, const std::vector<std::string>& parts) { // lines that hold all
+            std::istringstream lines(text);
+            int found = 0;
+            for (std::string line; std::getline(lines, line);)
+                found += std::ranges::all_of(parts, [&](const std::string& part) { return line.find(part) != std::string::npos; });
+            return found;
+        };
+        QCOMPARE(count(tex, {"\\addplot[", "line width=0.8pt, mark=none"}), 2 * 2 * 2); // panels, curves, parts
+        QCOMPARE(count(tex, {"\\addplot[draw=none, fill="}), 2 * 2);                    // of the modified ones
+        QCOMPARE(count(csv, {"note: gap: no checkpoint between 2M and 8M tokens"}), 2);
+        // Over steps by the steps.
+        FigureOptions steps;
+        steps.x = XQuantity::Steps;
+        QCOMPARE(cuts(steps), std::string("2+2"));
+        QVERIFY(says(figureOf(results, steps).panels[0].notes, "gap: no checkpoint between step 2,000 and step 8,000"));
+        results.holes[0].stepFrom.reset();
+        QCOMPARE(cuts(steps), std::string("4"));
+        // One end is excluded since, the other was not measured: the hole still lies between the points.
+        results.holes = {{3'000'000, 7'000'000, {}, {}}};
+        QCOMPARE(cuts(), std::string("2+2"));
+        // Beyond what was measured, or filled by it: checkpoints that were there when they were measured.
+        results.holes = {{9'000'000, 20'000'000, {}, {}}, {1'000'000, 8'000'000, {}, {}}};
+        QCOMPARE(cuts(), std::string("4"));
+        QVERIFY(!says(notes(), "20M"));
+        // A broken one between two points; one that was measured before it broke is none.
+        results.holes = {{5'000'000, 5'000'000, {}, {}}, {2'000'000, 2'000'000, {}, {}}};
+        QCOMPARE(cuts(), std::string("2+2"));
+        QVERIFY(says(notes(), "gap: the checkpoint at 5M tokens is broken"));
+        // Many are counted.
+        results.holes = {{2'000'000, 3'000'000, {}, {}}, {3'000'000, 4'000'000, {}, {}}, {4'000'000, 6'000'000, {}, {}}};
+        QVERIFY(says(notes(), "3 gaps in the series"));
+        // The map leaves the place between its fields free: they are as wide as towards their other neighbours.
+        results.holes = {{2'000'000, 8'000'000, {}, {}}};
+        const auto map = makeFigure("rate-map", results, {}, {});
+        QVERIFY(map && map->panels[0].cells.size() == 4);
+        const std::vector<FigureCell>& cells = map->panels[0].cells;
+        QVERIFY(near(cells[0].right, cells[1].left) && near(cells[1].right, 2e6 * std::sqrt(2.0)));
+        QVERIFY(near(cells[2].left, 8e6 / std::sqrt(9.0 / 8)) && near(cells[2].right, cells[3].left));
+    }
+
+    /// Missing results are gaps, and are not joined over (protocols.md 1): of one strength alone, where the others have them.
+    void linesBreakWhereAResultIsMissing() {
+        ProbeResults results = resultsOf({{1000, -1, 3, {3.5, 3.6}}, {2000, -1, 2.9, {3.4, 3.5}}, {4000, -1, 2.5, {3, 3.1}}}, {0.1, 0.2});
+        std::erase_if(results.rows, [](const study::ResultRow& row) { return row.key.starts_with("1/0.2") && row.task == "near"; });
+        const FigurePanel panel = figureOf(results).panels[0];
+        QCOMPARE(panel.curves[0].segments.size(), 1u);
+        QCOMPARE(panel.curves[1].segments.size(), 1u);
+        QCOMPARE(panel.curves[2].segments.size(), 2u);
+        QCOMPARE(figureOf(results).panels[1].curves[2].segments.size(), 1u); // the other task has it
+    }
+
+    /// OLMo 2's main: measured, but no later point of the run (formats.md 1.4).
+    void finalsThatStandApart() {
+        ProbeResults results = resultsOf({{1'000'000, -1, 3, {3.5, 3.6}}, {2'000'000, -1, 2.9, {3.4, 3.5}}, {4'000'000, -1, 2.5, {3, 3.1}}, {5, -1, 2.2, {2.4, 2.6}}});
+        study::PlannedCheckpoint& main = results.plan.checkpoints[3];
+        main.series = "s";
+        main.name = "main";
+        main.tokens.reset(); // as the window leaves it (probe_loading.h)
+        results.apart["s/main"] = {"the average of the parallel runs of stage 2", {}};
+        const Figure figure = figureOf(results);
+        const FigurePanel& panel = figure.panels[0];
+        for (const FigureCurve& curve : panel.curves) {
+            QCOMPARE(curve.segments.size(), 2u);
+            QCOMPARE(curve.segments[0].size(), 3u);
+            QCOMPARE(curve.segments[1].size(), 1u);
+            QVERIFY(curve.segments[1][0].x > 4e6 && panel.x.high > curve.segments[1][0].x);
+        }
+        const FigurePoint &base = panel.curves[0].segments[1][0], &noisy = panel.curves[1].segments[1][0];
+        QVERIFY(near(base.y, 2.2) && near(noisy.y, 2.5) && noisy.n == 2);
+        // Its place is none: said where one looks, and behind a border.
+        QVERIFY2(base.detail.starts_with("base, main, no token count known\n"), base.detail.c_str());
+        QVERIFY2(base.recipe.find("series s, main, no token count known\n") != std::string::npos, base.recipe.c_str());
+        QCOMPARE(panel.borders.size(), 1u);
+        QCOMPARE(panel.borders[0].label, std::string("main"));
+        QVERIFY(panel.borders[0].x > 4e6 && panel.borders[0].x < base.x);
+        QVERIFY(panel.borders[0].detail.find("no token count is known") != std::string::npos);
+        QVERIFY(says(panel.notes, "main stands apart: the average of the parallel runs of stage 2"));
+        QVERIFY(!says(panel.notes, "left out"));
+        QVERIFY(figureToCsv(figure).find("main stands apart") != std::string::npos);
+        const auto rows = inflectionTable(results); // it is no budget
+        QVERIFY(rows && rows->front().inflection.budgets == 3);
+        // Over steps, too.
+        for (std::size_t i = 0; i < 3; ++i)
+            results.plan.checkpoints[i].step = 100 << i;
+        FigureOptions steps;
+        steps.x = XQuantity::Steps;
+        QVERIFY(figureOf(results, steps).panels[0].curves[0].segments.at(1).at(0).x > 400);
+        // Where the user says what it has seen, it stands there: by its name, and on no line.
+        results.apart["s/main"].tokens = 3'000'000;
+        const FigurePanel placed = figureOf(results).panels[0];
+        QVERIFY(placed.borders.empty());
+        QCOMPARE(placed.curves[0].segments.size(), 2u);
+        QCOMPARE(placed.curves[0].segments[0].size(), 3u);
+        QCOMPARE(placed.curves[0].segments[1][0].x, 3e6);
+        QCOMPARE(placed.curves[0].segments[1][0].label, std::string("main"));
+        QVERIFY(placed.curves[0].segments[1][0].detail.starts_with("base, main, 3M tokens\n"));
+        // Not measured: nothing is claimed.
+        std::erase_if(results.rows, [](const study::ResultRow& row) { return row.key.starts_with("3/"); });
+        QVERIFY(!says(figureOf(results).panels[0].notes, "main"));
     }
 
     void aLaterStageHasItsBorder() {
@@ -476,6 +613,21 @@ private Q_SLOTS:
         FigureOptions without;
         without.inflections = false;
         QVERIFY(figureOf(results, without, *rows).panels[0].marks.empty());
+        // The same where only steps are known: it is found over them, and says so.
+        ProbeResults steps = results;
+        for (study::PlannedCheckpoint& one : steps.plan.checkpoints) {
+            one.step = *one.tokens / 1000;
+            one.tokens.reset();
+        }
+        const auto overSteps = inflectionTable(steps);
+        QVERIFY(overSteps && (*overSteps)[0].inflection.supported && (*overSteps)[0].inflection.overSteps);
+        QVERIFY2(inflectionLabel((*overSteps)[0].inflection).starts_with("step 4,000"), inflectionLabel((*overSteps)[0].inflection).c_str());
+        QVERIFY((*overSteps)[0].inflection.evidence.starts_with("lowest at step 4,000: "));
+        const Figure stepped = figureOf(steps, {}, *overSteps);
+        QCOMPARE(stepped.panels[0].marks.size(), 1u);
+        QCOMPARE(stepped.panels[0].marks[0].x, 4e3);
+        QCOMPARE(stepped.panels[0].marks[0].low, figure.panels[0].marks[0].low / 1000);
+        QCOMPARE(stepped.panels[0].x.title, std::string("pretraining steps"));
     }
 
     void noInflectionIsSaid() {

@@ -121,6 +121,9 @@ private Q_SLOTS:
         QCOMPARE(trainingWords(sweep().plan), std::string("set: plain fine-tuning"));
         QCOMPARE(trainingWords(sweep(scoreOf, refined->finer).plan), std::string("set: plain fine-tuning, 24 finer rates"));
         QVERIFY(!refineRates(sweep(), 0) && !refineRates(sweep(), 101));
+        const auto bySteps = refineRates(test::overSteps(sweep()), 1); // no token counts are needed
+        QVERIFY2(bySteps, bySteps ? "" : bySteps.error().text().c_str());
+        QVERIFY(bySteps->finer == refined->finer && bySteps->notes.empty());
         ProbeResults noise = sweep();
         noise.plan.probe.kind = study::kGaussianNoise;
         QVERIFY(!refineRates(noise, 1));
@@ -178,7 +181,7 @@ private Q_SLOTS:
         const ProbeResults other = test::makeRun(shape, nothing);
         const std::string called = "4 checkpoints with rates at which tuning diverged",
                           notCalled = "4 checkpoints with rates without a finite ID score, though no training diverged";
-        const auto ofDiverged = envelopeOf(diverged, observationsOf(diverged), ""), ofOther = envelopeOf(other, observationsOf(other), "");
+        const auto ofDiverged = envelopeOf(diverged, observationsOf(diverged), "", XQuantity::Tokens), ofOther = envelopeOf(other, observationsOf(other), "", XQuantity::Tokens);
         QVERIFY(ofDiverged && says(ofDiverged->notes, called) && !says(ofDiverged->notes, "no training diverged"));
         QVERIFY(ofOther && says(ofOther->notes, notCalled) && !says(ofOther->notes, called));
         const auto smaller = refineRates(diverged, 1), none = refineRates(other, 1);
@@ -191,7 +194,7 @@ private Q_SLOTS:
         const auto first = refineRates(sweep(), 1);
         QVERIFY(first);
         const ProbeResults results = sweep(scoreOf, first->finer);
-        const auto envelope = envelopeOf(results, observationsOf(results), "");
+        const auto envelope = envelopeOf(results, observationsOf(results), "", XQuantity::Tokens);
         QVERIFY(envelope);
         const double wanted[] = {0.001, 0.0005, 0.002, 0.001, 0.004, 0.002, 0.008, 0.004}; // the feet, run 1 and 2 of each budget
         for (std::size_t i = 0; i < 8; ++i) {

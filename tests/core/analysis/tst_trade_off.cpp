@@ -248,6 +248,30 @@ private Q_SLOTS:
         QVERIFY(!missing && missing.error().message == "This run has no checkpoint at 9M tokens; there are 1M, 2M.");
     }
 
+    void budgetsAreStepsWhereNoTokensAreKnown() {
+        const ProbeResults steps = overSteps(wholeStudy());
+        const TradeOffChoices choices = tradeOffChoices(steps);
+        QVERIFY(choices.ofSteps && choices.budgets == (std::vector<double>{1000, 2000}));
+        const Figure figure = fixedAt(steps), byTokens = fixedAt(wholeStudy());
+        QCOMPARE(figure.panels.size(), byTokens.panels.size());
+        QCOMPARE(figure.panels[0].title, std::string("prose: loss at rate 0.002, step 2,000"));
+        for (const FigureCurve& curve : byTokens.panels[0].curves) {
+            const auto points = pointsOf(figure.panels[0], curve.id), others = pointsOf(byTokens.panels[0], curve.id);
+            QCOMPARE(points.size(), others.size());
+            for (std::size_t i = 0; i < points.size(); ++i) {
+                QVERIFY(near(points[i].x, others[i].x) && near(points[i].y, others[i].y));
+                QVERIFY(points[i].detail.find(", step 2,000\n") != std::string::npos && points[i].detail.find("tokens") == std::string::npos);
+            }
+        }
+        FigureOptions options;
+        options.budget = 1000;
+        QCOMPARE(fixedAt(steps, options).panels[0].title, std::string("prose: loss at rate 0.002, step 1,000"));
+        options.budget = 1500;
+        const auto none = makeFigure("trade-off", steps, options, {});
+        QVERIFY2(!none && none.error().message == "This run has no checkpoint at step 1,500; there are step 1,000, step 2,000.",
+                 none ? "" : none.error().message.c_str());
+    }
+
     void offeredWhereThereIsSomethingToCompare() {
         const auto offers = [](const ProbeResults& results) {
             return std::ranges::any_of(figuresOf(results), [](const NamedFigure& one) { return one.name == "trade-off"; });

@@ -143,6 +143,39 @@ private Q_SLOTS:
         QCOMPARE(inflectionTable(sweep(study::kGaussianNoise))->size(), 6u); // nothing is tuned
     }
 
+    /// What is drawn over tokens is drawn over steps where only these are known, and nothing speaks of tokens then.
+    void everyFigureGoesOverSteps() {
+        const ProbeResults byTokens = sweep(), bySteps = test::overSteps(sweep());
+        const auto sameOver = [](double step, double tokens) { return near(1000 * step, tokens); };
+        for (const std::string& name : namesOf(byTokens)) {
+            const Figure tokens = test::figureOf(name, byTokens), steps = test::figureOf(name, bySteps);
+            QVERIFY2(!steps.panels.empty() && steps.panels.size() == tokens.panels.size(), name.c_str());
+            for (std::size_t p = 0; p < steps.panels.size(); ++p) {
+                const FigurePanel &one = steps.panels[p], &other = tokens.panels[p];
+                QCOMPARE(one.x.title, std::string("pretraining steps"));
+                QCOMPARE(one.curves.size(), other.curves.size());
+                QCOMPARE(one.cells.size(), other.cells.size());
+                QCOMPARE(one.marks.size(), other.marks.size());
+                for (std::size_t c = 0; c < one.curves.size(); ++c) {
+                    QVERIFY2(one.curves[c].label.find("tokens") == std::string::npos, one.curves[c].label.c_str());
+                    const auto points = pointsOf(one, one.curves[c].id), others = pointsOf(other, one.curves[c].id);
+                    QCOMPARE(points.size(), others.size());
+                    for (std::size_t i = 0; i < points.size(); ++i) {
+                        QVERIFY2(sameOver(points[i].x, others[i].x) && near(points[i].y, others[i].y), name.c_str());
+                        QVERIFY2(points[i].detail.find("tokens") == std::string::npos, points[i].detail.c_str());
+                        QVERIFY(points[i].recipe.empty() || points[i].recipe.find(", step ") != std::string::npos);
+                    }
+                }
+                for (std::size_t c = 0; c < one.cells.size(); ++c) {
+                    QVERIFY(sameOver(one.cells[c].left, other.cells[c].left) && sameOver(one.cells[c].right, other.cells[c].right));
+                    QVERIFY(one.cells[c].value == other.cells[c].value && one.cells[c].point.detail.find("tokens") == std::string::npos);
+                }
+                for (const std::string& note : one.notes)
+                    QVERIFY2(note.find("tokens") == std::string::npos && note.find("left out") == std::string::npos, note.c_str());
+            }
+        }
+    }
+
     void chosenRateWithItsTrend() {
         const Figure figure = test::figureOf("chosen-rate", sweep());
         QCOMPARE(figure.panels.size(), 1u);
