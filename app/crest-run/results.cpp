@@ -27,6 +27,7 @@
 #include "core/study/results.h"
 #include "core/study/runs.h"
 #include "core/study/study_json.h"
+#include "core/study/tokens_now.h"
 
 namespace crest {
 namespace {
@@ -208,6 +209,9 @@ int results(const ResultOptions& options) {
         fmt::print(stderr, "crest-run results: {}\n", rows.error().text());
         return 1;
     }
+    const study::TokensNow now(*folder);
+    for (study::ResultRow& row : *rows)
+        row.tokens = now.of(row);
     std::ranges::sort(*rows, {}, [](const study::ResultRow& row) {
         return std::tuple(row.series, row.tokens.value_or(-1), row.checkpoint, row.task, row.strength, row.seed,
                           row.key);
