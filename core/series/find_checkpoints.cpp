@@ -52,6 +52,27 @@ public:
         , m_issues(issues)
         , m_found(found) {}
 
+    /// Links that lead to a folder above `root` are not followed: what lies beside it was not asked for.
+    void start(const fs::path& root) {
+        std::error_code error;
+        for (fs::path above = fs::canonical(root, error); above.has_relative_path();) {
+            above = above.parent_path();
+            struct stat status {};
+            if (::stat(above.c_str(), &status) == 0)
+                m_above.emplace(status.st_dev, status.st_ino);
+        }
+        visit(root, 0);
+    }
+
+private:
+    using Inode = std::pair<dev_t, ino_t>;
+
+    const JobContext& m_job;
+    std::vector<ScanIssue>& m_issues;
+    const std::function<void(FoundCheckpoint)>& m_found;
+    std::set<Inode> m_above, m_seen;
+    std::shared_ptr<const HubRepository> m_repository; ///< the last one: its snapshots come one after the other
+
     /// True where the folder or one below it is a checkpoint.
     bool visit(const fs::path& folder, int depth) {
         if (m_job.stopRequested())
@@ -62,7 +83,8 @@ public:
                 m_issues.push_back({folder.string(), io::systemError(errno, "search", folder).message});
             return false;
         }
-        if (!m_seen.emplace(status.st_dev, status.st_ino).second)
+        const Inode own(status.st_dev, status.st_ino);
+        if (m_above.contains(own) || !m_seen.insert(own).second)
             return false;
         if (m_seen.size() > kMaxFolders || depth > kMaxDepth) {
             m_issues.push_back(
@@ -86,13 +108,6 @@ public:
             tell({file, true, !isNamedCheckpoint(file), false, nullptr});
         return below || !listing.torchFiles.empty();
     }
-
-private:
-    const JobContext& m_job;
-    std::vector<ScanIssue>& m_issues;
-    const std::function<void(FoundCheckpoint)>& m_found;
-    std::set<std::pair<dev_t, ino_t>> m_seen;
-    std::shared_ptr<const HubRepository> m_repository; ///< the last one: its snapshots come one after the other
 
     void tell(FoundCheckpoint place) {
         if (m_job.stopRequested())
@@ -225,7 +240,7 @@ void findCheckpoints(const fs::path& folder, const JobContext& job, std::vector<
     const fs::path root = fs::absolute(folder, error).lexically_normal();
     if (fs::is_regular_file(root, error))
         return found(placeOf(root));
-    Walk(job, issues, found).visit(root.has_filename() ? root : root.parent_path(), 0);
+    Walk(job, issues, found).start(root.has_filename() ? root : root.parent_path());
 }
 
 } // namespace crest::series

@@ -29,7 +29,7 @@ bool isNamedCheckpoint(const std::filesystem::path& file);
 FoundCheckpoint placeOf(const std::filesystem::path& path);
 
 /// Tells every checkpoint below `folder` as it comes, in natural order of names; links to folders are followed, each
-/// real folder once. Not deeper than 8 folders and not more than 200,000 of them; what is left out is an issue.
+/// real folder once, but none to a folder above `folder`. Not deeper than 8 folders and not more than 200,000 of them; what is left out is an issue.
 void findCheckpoints(const std::filesystem::path& folder, const JobContext& job, std::vector<ScanIssue>& issues,
                      const std::function<void(FoundCheckpoint)>& found);
 

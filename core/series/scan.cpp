@@ -53,6 +53,12 @@ bool isNoPoint(const Checkpoint& checkpoint) {
     return !checkpoint.step && !checkpoint.tokens && !checkpoint.isFinal;
 }
 
+/// The model that a Trainer saves above its checkpoints when it ends, with the trainer_state.json of its last step (save_state)
+/// or without. A step in the name makes a folder a point of a series, whatever was trained below it.
+bool isTrainersLast(const FoundCheckpoint& place, const Checkpoint& checkpoint) {
+    return place.holdsOthers && (checkpoint.isFinal || !parseCheckpointName(checkpoint.name).step);
+}
+
 GroupKey keyOf(const FoundCheckpoint& place, const CheckpointRead& read) {
     if (!read.recordedSeries.empty())
         return {"", read.recordedSeries};
@@ -66,8 +72,8 @@ GroupKey keyOf(const FoundCheckpoint& place, const CheckpointRead& read) {
         name = place.repository->shortName();
     } else if (place.isFile && checkpoint.name != checkpoint.path.filename()) {
         folder = folder.parent_path(); // step100/ckpt.pt, step200/ckpt.pt
-    } else if (place.holdsOthers && checkpoint.isFinal) {
-        folder = checkpoint.path; // the last model of a Trainer beside its checkpoints
+    } else if (isTrainersLast(place, checkpoint)) {
+        folder = checkpoint.path; // beside its checkpoints
     }
     if (name.empty())
         name = folder.filename().empty() ? "checkpoints" : folder.filename().string();
@@ -75,6 +81,23 @@ GroupKey keyOf(const FoundCheckpoint& place, const CheckpointRead& read) {
     if (checkpoint.branch)
         name += fmt::format(" stage {} ingredient {}", checkpoint.stage.value_or(2), *checkpoint.branch);
     return {folder.string(), name};
+}
+
+/// The record of a Trainer above its checkpoints tells where training ended. The model beside it may be an earlier one (the
+/// best): where that step has its own checkpoint, this is a final model, known by its weights or unordered.
+void unplaceTrainersLast(std::vector<Checkpoint>& group) {
+    std::set<std::pair<std::string, std::int64_t>> below; ///< folder and step
+    for (const Checkpoint& one : group)
+        if (one.step)
+            below.emplace(one.path.parent_path().string(), *one.step);
+    for (Checkpoint& last : group)
+        if (last.step && below.contains({last.path.string(), *last.step})) {
+            last.step.reset();
+            last.stepRecorded = false;
+            last.tokens.reset();
+            last.tokensSource = TokensSource::Unknown;
+            last.isFinal = true;
+        }
 }
 
 /// What tells the parts of a group apart, as short as it can be said.
@@ -183,7 +206,8 @@ Result<ScanResult> findSeries(const fs::path& folder, const JobContext& job, con
     Groups groups = readAll(folder, job, found, result.issues);
     if (job.stopRequested())
         return stopped();
-    for (auto& [key, checkpoints] : groups)
+    for (auto& [key, checkpoints] : groups) {
+        unplaceTrainersLast(checkpoints);
         for (Series& series : splitByConfig(key.name, std::move(checkpoints))) {
             series.path = commonFolder(series);
             const Checkpoint& first = series.checkpoints.front();
@@ -193,6 +217,7 @@ Result<ScanResult> findSeries(const fs::path& folder, const JobContext& job, con
             nameApart(series);
             result.series.push_back(std::move(series));
         }
+    }
     std::error_code error;
     if (result.series.empty())
         result.issues.push_back(

@@ -110,6 +110,63 @@ private Q_SLOTS:
         QVERIFY(issueAt(*scan, root() / "run" / "a").empty());
     }
 
+    /// A series in a mixed folder is looked for again in its own folder: a link in it that leads up brings nothing of the others.
+    void linksThatLeadAboveTheFolder() {
+        makeCheckpoint(root() / "all" / "asked" / "step1", tinySpec(), 1);
+        makeCheckpoint(root() / "all" / "beside" / "step2", tinySpec(), 2);
+        makeCheckpoint(root() / "elsewhere" / "step3", tinySpec(), 3);
+        fs::create_directory_symlink("..", root() / "all" / "asked" / "up");
+        fs::create_directory_symlink("../..", root() / "all" / "asked" / "top");
+        fs::create_directory_symlink("../../elsewhere", root() / "all" / "asked" / "aside");
+        fs::create_directory_symlink("all/asked", root() / "link");
+        for (const fs::path& folder : {root() / "all" / "asked", root() / "link"}) {
+            const auto scan = scanFolder(folder);
+            QVERIFY(scan);
+            QCOMPARE(rows(*scan), std::size_t{2});
+            QVERIFY(rowOf(*scan, "step1") && rowOf(*scan, "step3"));
+            QVERIFY2(scan->issues.empty(), scan->issues.empty() ? "" : scan->issues.front().message.c_str());
+        }
+    }
+
+    /// A Trainer's record above its checkpoints (save_state) is that of the last step, whichever model was kept beside it.
+    void trainersFolderWithItsRecord() {
+        const auto state = [](int step) {
+            return "{\"global_step\":" + std::to_string(step) + ",\"num_input_tokens_seen\":" + std::to_string(step * 2048) + "}";
+        };
+        for (const unsigned step : {500U, 1000U, 1500U}) {
+            makeCheckpoint(root() / "my run" / ("checkpoint-" + std::to_string(step)), tinySpec(), step);
+            writeText(root() / "my run" / ("checkpoint-" + std::to_string(step)) / "trainer_state.json", state(static_cast<int>(step)));
+        }
+        makeCheckpoint(root() / "my run", tinySpec(), 1000); // the best
+        writeText(root() / "my run" / "trainer_state.json", state(1500));
+        const auto scan = scanFolder(root());
+        QVERIFY(scan);
+        QCOMPARE(scan->series.size(), std::size_t{1});
+        QCOMPARE(scan->series[0].name, std::string("my run"));
+        QCOMPARE(rows(*scan), std::size_t{4});
+        for (const Checkpoint& checkpoint : scan->series[0].checkpoints)
+            QVERIFY2(checkpoint.state == CheckpointState::Ok, (checkpoint.name + ": " + checkpoint.reason).c_str());
+        const Checkpoint* last = rowOf(*scan, "my run");
+        QVERIFY(last && last->isFinal && !last->step && !last->tokens);
+        // Where the last step has no checkpoint of its own, the record tells its place.
+        fs::remove_all(root() / "my run" / "checkpoint-1500");
+        const auto shorter = scanFolder(root());
+        QVERIFY(shorter);
+        last = rowOf(*shorter, "my run");
+        QVERIFY(last && last->step == 1500 && last->tokens == 1500 * 2048);
+        QCOMPARE(shorter->series[0].checkpoints.back().name, std::string("my run"));
+        // A point of a series stays one, whatever was trained below it.
+        makeCheckpoint(root() / "base" / "step10", tinySpec(), 10);
+        makeCheckpoint(root() / "base" / "step20", tinySpec(), 20);
+        makeCheckpoint(root() / "base" / "step20" / "tuned" / "checkpoint-5", tinySpec(), 5);
+        const auto points = scanFolder(root() / "base");
+        QVERIFY(points);
+        for (const Series& series : points->series)
+            if (series.name == "base")
+                QCOMPARE(series.checkpoints.size(), std::size_t{2});
+        QVERIFY(rowOf(*points, "step20") && rowOf(*points, "step20")->step == 20);
+    }
+
     void thousandsOfOtherFiles() {
         const fs::path run = root() / "run";
         makeCheckpoint(run / "step1");
