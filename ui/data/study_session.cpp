@@ -2,6 +2,7 @@
 #include "ui/data/study_session_private.h"
 
 #include <QFileInfo>
+#include <QSet>
 
 #include <algorithm>
 
@@ -34,6 +35,18 @@ Issue missingIssue(const series::Series& one, const std::vector<std::string>& mi
                 .arg(text)};
 }
 
+/// The folders of series lie in each other: what is found in one is found again in the one around it.
+std::vector<Issue> toldOnce(std::vector<Issue> issues) {
+    QSet<std::pair<QString, QString>> told;
+    std::erase_if(issues, [&](const Issue& issue) {
+        const std::pair what(issue.where, issue.message);
+        const bool again = told.contains(what);
+        told.insert(what);
+        return again;
+    });
+    return issues;
+}
+
 } // namespace
 
 std::vector<std::string> missingCheckpoints(const series::Series& one,
@@ -62,7 +75,7 @@ void StudySession::Private::report(const Error& error) {
 }
 
 void StudySession::Private::updateIssues() {
-    std::vector<Issue> all = scanIssues;
+    std::vector<Issue> all = toldOnce(scanIssues);
     all.insert(all.end(), readIssues.begin(), readIssues.end());
     for (const series::Series& one : series)
         if (const auto missing = missingCheckpoints(one, weights); !one.checkpoints.empty() && !missing.empty())

@@ -68,6 +68,7 @@ bool addHubAndTrainer(const fs::path& root) {
                                                      "}");
         writeText(folder / "optimizer.pt", "never looked at");
     }
+    writeText(root / "trainer/out/trainer_state.json", R"({"global_step":1000,"num_input_tokens_seen":16384000})");
     writeText(root / "trainer/out/checkpoint-1500/adapter_config.json", R"({"base_model_name_or_path":"org/base"})");
     writeText(root / "trainer/out/checkpoint-1500/adapter_model.safetensors", "x");
     return made;
@@ -122,18 +123,21 @@ bool addFolders(const fs::path& root) {
     return made;
 }
 
-Listed byCommand(const fs::path& root, QByteArray& errors) {
+/// `said`: what is wrong, of the rows and beside them.
+Listed byCommand(const fs::path& root, QByteArray& said) {
     QProcess process;
     process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"),
                   {QStringLiteral("inspect"), QString::fromStdString(root.string()), QStringLiteral("--json")});
     process.waitForFinished(kWaitMs);
-    errors = process.readAllStandardError();
+    said = process.readAllStandardError();
     const auto json = parseJson(process.readAllStandardOutput().toStdString(), "inspect");
     Listed out;
     if (json)
         for (const Json& series : (*json)["series"])
             for (const Json& one : series["checkpoints"]) {
                 std::string name = one["name"].get<std::string>();
+                if (one["reason"].is_string())
+                    said += QByteArray::fromStdString(one["path"].get<std::string>() + ": " + one["reason"].get<std::string>() + "\n");
                 for (const Json& alias : one["aliases"])
                     name += "=" + alias.get<std::string>();
                 out[series["name"].get<std::string>()].push_back(
@@ -197,13 +201,13 @@ private Q_SLOTS:
     }
 
     void theCommandListsEverySeries() {
-        QByteArray errors;
-        const QString wrong = differences(byCommand(root(), errors));
+        QByteArray said;
+        const QString wrong = differences(byCommand(root(), said));
         QVERIFY2(wrong.isEmpty(), qPrintable(wrong));
-        for (const char* said : {"truncated", "only an adapter (LoRA)", "a nanoGPT checkpoint holds none",
+        for (const char* part : {"truncated", "only an adapter (LoRA)", "a nanoGPT checkpoint holds none",
                                  "no checkpoint of nanoGPT", "downloaded by its commit",
                                  "unshard.py", "named by the index but missing", "words/step2: tokenizer.json: "})
-            QVERIFY2(errors.contains(said), said);
+            QVERIFY2(said.contains(part), part);
     }
 
     void theWindowListsEverySeries() {
@@ -218,6 +222,26 @@ private Q_SLOTS:
                    issue.message.startsWith(QStringLiteral("tokenizer.json: "));
         };
         QVERIFY(std::ranges::any_of(session.issues(), names));
+    }
+
+    /// A study that is opened again looks into the folder of each series, and these may lie in each other.
+    void whatTwoSearchesFindIsToldOnce() {
+        const fs::path folder = root().parent_path() / "nested";
+        for (const unsigned step : {10U, 20U})
+            QVERIFY(makeCheckpoint(folder / ("own-step" + std::to_string(step)), tinySpec(), step));
+        makeSnapshot(folder / "hub", "org--part", "step30", 3);
+        writeText(folder / "hub/models--org--part/refs/step40", commitOf("gone"));
+        QString place = QString::fromStdString(folder.string());
+        for (const char* round : {"the folder", "its study"}) {
+            ui::StudySession session;
+            session.open(place);
+            QTRY_COMPARE_WITH_TIMEOUT(session.series().size(), std::size_t{2}, kWaitMs);
+            const auto told = std::ranges::count_if(session.issues(), [](const ui::Issue& issue) {
+                return issue.message.startsWith(QStringLiteral("Of the revision step40"));
+            });
+            QVERIFY2(told == 1, qPrintable(QStringLiteral("%1: told %2 times").arg(QLatin1String(round)).arg(told)));
+            place = session.folder();
+        }
     }
 
     void aFileOfALargeFolderIsOpenedAlone() {
