@@ -2,7 +2,8 @@
 #include "core/series/known_series.h"
 
 #include <algorithm>
-#include <iterator>
+#include <bit>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -36,10 +37,74 @@ constexpr KnownSeries kKnown[] = {
     {"SmolLM3", "smollm3-3b", "smollm3", "", 2'359'296, 0, 0, 0, InitRule::Unknown},
 };
 
-constexpr KnownShape kPythiaShapes[] = {
-    {128, 6, 4, 512},    {256, 6, 8, 1024},    {512, 6, 8, 2048},     {768, 12, 12, 3072},   {1024, 24, 16, 4096},
-    {2048, 16, 8, 8192}, {2048, 24, 16, 8192}, {2560, 32, 32, 10240}, {4096, 32, 32, 16384}, {5120, 36, 40, 20480}};
-constexpr KnownShape kTinyLlamaShapes[] = {{2048, 22, 32, 5632}};
+/// A shape that was published, and what its checkpoints are called.
+struct PublishedShape {
+    const char* series; ///< a row of kKnown
+    std::int64_t width, layers, heads, kvHeads, mlpWidth, vocabSize;
+    const char* before = ""; ///< their steps: this and a number alone
+    std::int64_t every = 0;  ///< a multiple of this is a published step; 0: names have labels, which tell
+};
+
+// Not here: shapes that several series have whose rules differ (OLMo-7B and its later versions, Llama's 7B of Amber).
+constexpr PublishedShape kShapes[] = {
+    {"Pythia", 128, 6, 4, 4, 512, 50304, "step", 1000},
+    {"Pythia", 256, 6, 8, 8, 1024, 50304, "step", 1000},
+    {"Pythia", 512, 6, 8, 8, 2048, 50304, "step", 1000},
+    {"Pythia", 768, 12, 12, 12, 3072, 50304, "step", 1000},
+    {"Pythia", 1024, 24, 16, 16, 4096, 50304, "step", 1000},
+    {"Pythia", 2048, 16, 8, 8, 8192, 50304, "step", 1000},
+    {"Pythia", 2048, 24, 16, 16, 8192, 50304, "step", 1000},
+    {"Pythia", 2560, 32, 32, 32, 10240, 50304, "step", 1000},
+    {"Pythia", 4096, 32, 32, 32, 16384, 50432, "step", 1000},
+    {"Pythia", 5120, 36, 40, 40, 20480, 50688, "step", 1000},
+    {"OLMo-1B", 2048, 16, 16, 16, 8192, 50304},
+    {"OLMo-2-1B", 2048, 16, 16, 16, 8192, 100352},
+    {"OLMo-2-7B", 4096, 32, 32, 32, 11008, 100352},
+    {"OLMo-2-13B", 5120, 40, 40, 40, 13824, 100352},
+    {"OLMo-2-32B", 5120, 64, 40, 8, 27648, 100352},
+    {"TinyLlama", 2048, 22, 32, 4, 5632, 32000},
+    {"SmolLM2-1.7B", 2048, 24, 32, 32, 8192, 49152, "step-", 125'000},
+    {"SmolLM2-360M", 960, 32, 15, 5, 2560, 49152, "step-", 160'000},
+    {"SmolLM2-135M", 576, 30, 9, 3, 1536, 49152, "step-", 240'000},
+};
+constexpr std::int64_t kPythiaSteps = 143'000; ///< 1, 2, 4 .. 512 come before the thousands
+
+bool hasSizes(const DecoderSpec& spec, const PublishedShape& shape) {
+    return shape.width == spec.width && shape.layers == spec.layers && shape.heads == spec.heads && shape.mlpWidth == spec.mlpWidth;
+}
+
+bool typeAgrees(const KnownSeries& row, std::string_view modelType) {
+    return modelType == row.modelType || (modelType == "hf_olmo" && row.modelType == std::string_view("olmo"));
+}
+
+const KnownSeries& rowOf(const PublishedShape& shape) {
+    return *std::ranges::find(kKnown, std::string_view(shape.series), &KnownSeries::name);
+}
+
+/// Other models of GPT-NeoX have these sizes, too (RedPajama-INCITE, say): they rotate all dimensions, or add one after the other.
+bool computesAsPythia(const DecoderSpec& spec) {
+    return spec.parallelResidual && 4 * spec.ropeDims == spec.headSize;
+}
+
+bool wasPublished(const PublishedShape& shape, std::int64_t step) {
+    if (shape.series != std::string_view("Pythia"))
+        return step > 0 && step % shape.every == 0;
+    const bool isEarly = step == 0 || (step <= 512 && std::has_single_bit(static_cast<std::uint64_t>(step)));
+    return isEarly || (step % shape.every == 0 && step <= kPythiaSteps);
+}
+
+bool isNameOf(const PublishedShape& shape, std::string_view name) {
+    const ParsedName parsed = parseCheckpointName(name);
+    if (!parsed.step)
+        return false;
+    if (shape.every == 0)
+        return parsed.tokens && labelAgrees(rowOf(shape), parsed);
+    std::string_view digits = name;
+    if (!digits.starts_with(shape.before))
+        return false;
+    digits.remove_prefix(std::string_view(shape.before).size());
+    return digits.find_first_not_of("0123456789") == std::string_view::npos && wasPublished(shape, *parsed.step);
+}
 
 /// The last folders of a path, lower case, separators as "-", each with a "-" on both sides:
 /// "-pythia-160m-/-step1000-".
@@ -67,11 +132,10 @@ const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::strin
         std::string wanted = fmt::format("-{}", row.repository);
         if (!wanted.ends_with('-'))
             wanted += '-';
-        const bool typeAgrees = modelType.empty() || modelType == row.modelType ||
-                                (modelType == "hf_olmo" && row.modelType == std::string_view("olmo"));
+        const bool mayBe = modelType.empty() || typeAgrees(row, modelType);
         const bool nameAgrees =
             lowerCase(std::string(name)).starts_with(row.namePrefix) || (final && row.finalNumber > 0);
-        if (typeAgrees && nameAgrees && wanted.size() > bestLength && text.find(wanted) != std::string::npos) {
+        if (mayBe && nameAgrees && wanted.size() > bestLength && text.find(wanted) != std::string::npos) {
             best = &row;
             bestLength = wanted.size();
         }
@@ -95,20 +159,55 @@ const char* standsApart(const Checkpoint& checkpoint) {
     return known ? known->finalIs : nullptr;
 }
 
+bool labelAgrees(const KnownSeries& known, const ParsedName& name) {
+    const auto ruled = tokensByRule(known, name);
+    if (!name.tokens || !ruled)
+        return !name.tokens;
+    const double comparable = *ruled - (name.stage.value_or(1) > 1 ? known.stageOneTokens : 0);
+    return std::abs(*name.tokens - comparable) <= std::max(name.tokensResolution, 0.001 * comparable);
+}
+
 bool shapeIsPublished(const KnownSeries& known, const DecoderSpec& spec) {
-    const auto same = [&](const KnownShape& shape) {
-        return shape.width == spec.width && shape.layers == spec.layers && shape.heads == spec.heads &&
-               shape.mlpWidth == spec.mlpWidth;
-    };
-    switch (known.init) {
-    case InitRule::SmallAndWang:
-        return std::any_of(std::begin(kPythiaShapes), std::end(kPythiaShapes), same);
-    case InitRule::TinyLlama:
-        return std::any_of(std::begin(kTinyLlamaShapes), std::end(kTinyLlamaShapes), same);
-    case InitRule::Unknown:
+    const auto isOf = [&](const PublishedShape& shape) { return shape.series == std::string_view(known.name) && hasSizes(spec, shape); };
+    return known.init != InitRule::Unknown && std::ranges::any_of(kShapes, isOf);
+}
+
+const KnownSeries* seriesOfShape(const DecoderSpec& spec, std::string_view name) {
+    for (const PublishedShape& shape : kShapes)
+        if (hasSizes(spec, shape) && shape.kvHeads == spec.kvHeads && shape.vocabSize == spec.vocabSize &&
+            typeAgrees(rowOf(shape), spec.family) && (spec.family != "gpt_neox" || computesAsPythia(spec)) && isNameOf(shape, name))
+            return &rowOf(shape);
+    return nullptr;
+}
+
+Recognised recognise(const Checkpoint& checkpoint) {
+    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
+    if (known && (!checkpoint.spec || known->init == InitRule::Unknown || shapeIsPublished(*known, *checkpoint.spec)))
+        return {known, false};
+    const KnownSeries* byShape = checkpoint.spec ? seriesOfShape(*checkpoint.spec, checkpoint.name) : nullptr;
+    return {byShape, byShape != nullptr};
+}
+
+std::string tokensOrigin(const Checkpoint& checkpoint) {
+    switch (checkpoint.tokensSource) {
+    case TokensSource::User:
+        return "given by hand";
+    case TokensSource::Metadata:
+        return "from its record";
+    case TokensSource::FamilyRule: {
+        const Recognised row = recognise(checkpoint);
+        if (!row.known)
+            return "by published tokens per step";
+        return fmt::format("{} {}", row.byShape ? "from the config's shape:" : "by the rule of", row.known->name);
+    }
+    case TokensSource::Label:
+        return "rounded, from its name";
+    case TokensSource::Config:
+        return "steps by its training config";
+    case TokensSource::Unknown:
         break;
     }
-    return false;
+    return "";
 }
 
 } // namespace crest::series

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,10 +18,6 @@ enum class InitRule {
     Unknown,
     SmallAndWang, ///< GPT-NeoX: "small_init" for inputs, "wang_init" for outputs
     TinyLlama
-};
-
-struct KnownShape {
-    std::int64_t width, layers, heads, mlpWidth;
 };
 
 struct KnownSeries {
@@ -48,7 +45,26 @@ std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& n
 /// KnownSeries::finalIs of a final; null where it has a place among the others as any checkpoint.
 const char* standsApart(const Checkpoint& checkpoint);
 
+/// Whether a label in the name fits the rule, within one unit of its last digit or 0.1 %. A label of a later stage counts that stage
+/// only. True where there is none.
+bool labelAgrees(const KnownSeries& known, const ParsedName& name);
+
 /// True where the shape is one of those published for this row (rows with an init rule only).
 bool shapeIsPublished(const KnownSeries& known, const DecoderSpec& spec);
+
+/// The row for a model whose path names no repository, by its shape and its name: model_type, sizes and vocabulary are published for
+/// one row alone, and `name` is one of its names, of a step that was published or with a label that its rule agrees with. Else null.
+const KnownSeries* seriesOfShape(const DecoderSpec& spec, std::string_view name);
+
+/// By the path, else by the shape. A model of another shape that only borrows a repository's name is not the published series.
+struct Recognised {
+    const KnownSeries* known = nullptr;
+    bool byShape = false;
+};
+Recognised recognise(const Checkpoint& checkpoint);
+
+/// Where its tokens come from, for people: "from the config's shape: Pythia", "by the rule of Pythia", "from its name", ...;
+/// "" where they are not known.
+std::string tokensOrigin(const Checkpoint& checkpoint);
 
 } // namespace crest::series

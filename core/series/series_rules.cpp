@@ -90,23 +90,17 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues) {
     if (checkpoint.tokens)
         return;
     const ParsedName name = parseCheckpointName(checkpoint.name);
-    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
-    // A model of another shape that only borrows the name is not the published series.
-    if (known && checkpoint.spec && known->init != InitRule::Unknown && !shapeIsPublished(*known, *checkpoint.spec))
-        known = nullptr;
+    const KnownSeries* known = recognise(checkpoint).known;
     const auto ruled = known ? tokensByRule(*known, name) : std::nullopt;
-    if (ruled) {
-        const double comparable = *ruled - (name.stage.value_or(1) > 1 ? known->stageOneTokens : 0);
-        const double tolerance = std::max(name.tokensResolution, 0.001 * comparable);
-        if (!name.tokens || std::abs(*name.tokens - comparable) <= tolerance) {
-            checkpoint.tokens = wholeTokens(*ruled);
-            checkpoint.tokensSource = TokensSource::FamilyRule;
-            return;
-        }
-        issues.push_back({checkpoint.path.string(),
-                          fmt::format("The name says {} tokens, the rule of {} gives {}; the name is used.",
-                                      formatTokens(*name.tokens), known->name, formatTokens(comparable))});
+    if (ruled && labelAgrees(*known, name)) {
+        checkpoint.tokens = wholeTokens(*ruled);
+        checkpoint.tokensSource = TokensSource::FamilyRule;
+        return;
     }
+    if (ruled)
+        issues.push_back({checkpoint.path.string(),
+                          fmt::format("The name says {} tokens, the rule of {} gives {}; the name is used.", formatTokens(*name.tokens),
+                                      known->name, formatTokens(*ruled - (name.stage.value_or(1) > 1 ? known->stageOneTokens : 0)))});
     if (name.tokens) {
         checkpoint.tokens = wholeTokens(*name.tokens);
         checkpoint.tokensSource = TokensSource::Label;

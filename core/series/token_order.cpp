@@ -110,7 +110,7 @@ std::optional<std::int64_t> labelledTokens(const Checkpoint& checkpoint) {
     const ParsedName name = parseCheckpointName(checkpoint.name);
     double before = 0;
     if (checkpoint.stage.value_or(1) > 1) {
-        const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
+        const KnownSeries* known = recognise(checkpoint).known;
         if (!known)
             return std::nullopt;
         before = known->stageOneTokens;

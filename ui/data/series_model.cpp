@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/series/known_series.h"
 #include "ui/data/format.h"
 #include "ui/data/path_marks.h"
 
@@ -12,30 +13,12 @@ namespace {
 /// The internal id of a top-level row is 0, that of a checkpoint its series' row + 1.
 constexpr quintptr kTopLevel = 0;
 
-QString sourceText(series::TokensSource source) {
-    switch (source) {
-    case series::TokensSource::User:
-        return QStringLiteral("given by hand");
-    case series::TokensSource::Metadata:
-        return QStringLiteral("from its record");
-    case series::TokensSource::FamilyRule:
-        return QStringLiteral("published tokens per step");
-    case series::TokensSource::Label:
-        return QStringLiteral("rounded, from its name");
-    case series::TokensSource::Config:
-        return QStringLiteral("steps by its training config");
-    case series::TokensSource::Unknown:
-        break;
-    }
-    return QStringLiteral("of unknown origin");
-}
-
 QString tokensToolTip(const series::Checkpoint& checkpoint) {
     if (!checkpoint.tokens)
         return QStringLiteral(
             "The number of pretraining tokens is not known. Type it here, or give the tokens per step of the "
             "series.");
-    return QStringLiteral("%1 tokens (%2)").arg(*checkpoint.tokens).arg(sourceText(checkpoint.tokensSource));
+    return QStringLiteral("%1 tokens (%2)").arg(*checkpoint.tokens).arg(toQString(series::tokensOrigin(checkpoint)));
 }
 
 const std::string& foundName(const series::Checkpoint& checkpoint) {
