@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "core/series/checkpoint_records.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <fstream>
@@ -15,6 +16,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::uint64_t kMaxRecordBytes = 2'000'000; // init_std names every tensor
+constexpr std::size_t kMaxSeriesName = 200;
 constexpr std::uint64_t kMaxWholeState = 200'000;
 constexpr std::uint64_t kStateEnds = 32'768;
 
@@ -48,6 +50,20 @@ void readInitStd(const Json& record, const std::string& where, Checkpoint& check
     checkpoint.initStdSource = checkpoint.initStd.empty() ? "" : "crest.json";
 }
 
+/// The series' name; one that a study could not have either (control characters, endless) is not used.
+std::string recordedSeries(const Json& record, const std::string& where, Checkpoint& checkpoint) {
+    const auto found = record.find("series");
+    if (found == record.end() || !found->is_string())
+        return {};
+    auto name = found->get<std::string>();
+    const auto isControl = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    if (name.size() <= kMaxSeriesName && std::ranges::none_of(name, isControl))
+        return name;
+    mark(checkpoint, CheckpointState::Suspect,
+         fmt::format("{}: \"series\" must be a name of at most {} bytes without control characters; it is not used.", where, kMaxSeriesName));
+    return {};
+}
+
 /// The number of a key of the root of a JSON text that is indented by two spaces.
 std::optional<std::int64_t> rootNumber(std::string_view text, const std::string& key) {
     const std::string wanted = fmt::format("\n  \"{}\": ", key);
@@ -61,32 +77,19 @@ std::optional<std::int64_t> rootNumber(std::string_view text, const std::string&
     return whole && value >= 0 && value <= kMaxTokens ? std::optional(value) : std::nullopt;
 }
 
-struct TrainerNumbers {
-    std::optional<std::int64_t> step, tokens, batch;
-};
-
 /// The Trainer writes its keys sorted and indented; between global_step and num_input_tokens_seen stands the log of the
 /// whole training, often tens of MB. Of a large file only both ends are read.
-std::optional<TrainerNumbers> trainerNumbers(const fs::path& file) {
+std::optional<TrainerNumbers> readTrainerNumbers(const fs::path& file) {
     auto head = io::readFileHead(file, kMaxWholeState);
     if (!head)
         return std::nullopt;
-    if (head->fileSize <= kMaxWholeState) {
-        const auto state = parseJson(head->bytes, file.string());
-        if (!state || !state->is_object())
-            return std::nullopt;
-        const auto number = [&](const char* key) {
-            const auto value = requireInt(*state, key, file.string(), 0, kMaxTokens);
-            return value ? std::optional(*value) : std::nullopt;
-        };
-        return TrainerNumbers{number("global_step"), number("num_input_tokens_seen"), number("train_batch_size")};
-    }
+    if (head->fileSize <= kMaxWholeState)
+        return trainerNumbers(head->bytes);
     std::ifstream in(file, std::ios::binary);
     std::string tail(kStateEnds, ' ');
     in.seekg(-static_cast<std::streamoff>(kStateEnds), std::ios::end);
     in.read(tail.data(), static_cast<std::streamsize>(tail.size()));
-    return TrainerNumbers{rootNumber(head->bytes, "global_step"), rootNumber(tail, "num_input_tokens_seen"),
-                          rootNumber(tail, "train_batch_size")};
+    return trainerNumbers(head->bytes, tail);
 }
 
 } // namespace
@@ -130,16 +133,12 @@ Result<Json> readSmallJson(const fs::path& file, std::uint64_t maxBytes) {
     return parseJson(text, file.string());
 }
 
-std::string readCrestRecord(const fs::path& folder, Checkpoint& checkpoint) {
-    const fs::path file = folder / "crest.json";
-    if (!io::isThere(file))
-        return {};
-    const auto record = readSmallJson(file, kMaxRecordBytes);
+std::string parseCrestRecord(std::string_view text, const std::string& where, Checkpoint& checkpoint) {
+    const auto record = parseJson(text, where);
     if (!record) {
         mark(checkpoint, CheckpointState::Suspect, record.error().text());
         return {};
     }
-    const std::string where = file.string();
     if (const auto format = requireInt(*record, "format", where, 1, 1); !format) {
         mark(checkpoint, CheckpointState::Suspect,
              format.error().text() + "; it was written by another version and is not used.");
@@ -154,15 +153,40 @@ std::string readCrestRecord(const fs::path& folder, Checkpoint& checkpoint) {
     if (const auto annealed = record->find("annealed"); annealed != record->end() && annealed->is_boolean())
         checkpoint.annealed = annealed->get<bool>();
     readInitStd(*record, where, checkpoint);
-    const auto name = record->find("series");
-    return name != record->end() && name->is_string() ? name->get<std::string>() : std::string();
+    return recordedSeries(*record, where, checkpoint);
+}
+
+std::string readCrestRecord(const fs::path& folder, Checkpoint& checkpoint) {
+    const fs::path file = folder / "crest.json";
+    if (!io::isThere(file))
+        return {};
+    const auto text = readSmallText(file, kMaxRecordBytes);
+    if (text)
+        return parseCrestRecord(*text, file.string(), checkpoint);
+    mark(checkpoint, CheckpointState::Suspect, text.error().text());
+    return {};
+}
+
+std::optional<TrainerNumbers> trainerNumbers(std::string_view text) {
+    const auto state = parseJson(text, "trainer_state.json");
+    if (!state || !state->is_object())
+        return std::nullopt;
+    const auto number = [&](const char* key) {
+        const auto value = requireInt(*state, key, "trainer_state.json", 0, kMaxTokens);
+        return value ? std::optional(*value) : std::nullopt;
+    };
+    return TrainerNumbers{number("global_step"), number("num_input_tokens_seen"), number("train_batch_size")};
+}
+
+TrainerNumbers trainerNumbers(std::string_view head, std::string_view tail) {
+    return {rootNumber(head, "global_step"), rootNumber(tail, "num_input_tokens_seen"), rootNumber(tail, "train_batch_size")};
 }
 
 void readTrainerState(const fs::path& folder, Checkpoint& checkpoint) {
     const fs::path file = folder / "trainer_state.json";
     if (!io::isThere(file))
         return;
-    const auto numbers = trainerNumbers(file);
+    const auto numbers = readTrainerNumbers(file);
     if (!numbers)
         return;
     if (numbers->step && !checkpoint.step) {

@@ -70,6 +70,28 @@ const std::vector<Hostile>& hostileFiles() {
         {"record beyond all size", "crest.json", [] { return repeated("{", kHuge); }, "crest.json"},
         {"record with absurd tokens", "crest.json", [] { return std::string(R"({"format":1,"tokens":9e99})"); },
          "crest.json"},
+        {"record nested deep", "crest.json", [] { return "{\"format\":1,\"a\":" + repeated("[", kMost); }, "nested deeper"},
+        {"record that is not UTF-8", "crest.json", [] { return std::string("{\"format\":1,\"series\":\"\xff\"}"); }, "crest.json"},
+        {"record with a key twice", "crest.json", [] { return std::string(R"({"format":1,"tokens":1,"tokens":2})"); }, "twice"},
+        {"record of a version to come", "crest.json", [] { return std::string(R"({"format":2,"tokens":1})"); }, "another version"},
+        {"record without a version", "crest.json", [] { return std::string(R"({"tokens":1})"); }, "format"},
+        {"record of 2^63 tokens", "crest.json", [] { return std::string(R"({"format":1,"tokens":9223372036854775808})"); }, "tokens"},
+        {"record with a step below 0", "crest.json", [] { return std::string(R"({"format":1,"step":-1})"); }, "step"},
+        {"record with a seed of text", "crest.json", [] { return std::string(R"({"format":1,"pretrain_seed":"7"})"); }, "pretrain_seed"},
+        {"record with a series without end", "crest.json", [] { return R"({"format":1,"series":")" + repeated("x", kMost) + "\"}"; },
+         "at most 200 bytes"},
+        {"record with a series of two lines", "crest.json", [] { return std::string(R"({"format":1,"series":"a\u000a\u001b[2J"})"); },
+         "control characters"},
+        {"record of many standard deviations", "crest.json",
+         [] {
+             std::string text = R"({"format":1,"init_std":{"a":0.02)";
+             for (int i = 0; text.size() < kMost; ++i)
+                 text += fmt::format(",\"{}\":1e300", i);
+             return text + "}}";
+         },
+         ""},
+        {"record with an endless standard deviation", "crest.json", [] { return std::string(R"({"format":1,"init_std":{"a":1e999}})"); },
+         "crest.json"},
         {"YAML beyond all size", "config.yaml", [] { return repeated("a: 1\n", kHuge); }, "config.yaml"},
         {"YAML nested deep", "config.yaml", [] { return "a: " + repeated("[", kMost); }, "deeper than 32"},
         {"YAML indented deep", "config.yaml", [] { return repeated("- ", kMost); }, "deeper than 32"},
@@ -101,6 +123,15 @@ const std::vector<Hostile>& hostileFiles() {
         {"trainer state beyond all size", "trainer_state.json", [] { return repeated("[", kHuge); }, ""},
         {"trainer state with an absurd step", "trainer_state.json",
          [] { return std::string(R"({"global_step":99999999999999999999999})"); }, ""},
+        {"trainer state with a step below 0", "trainer_state.json", [] { return std::string(R"({"global_step":-5})"); }, ""},
+        {"trainer state with tokens of text", "trainer_state.json", [] { return std::string(R"({"num_input_tokens_seen":"5"})"); }, ""},
+        {"trainer state nested deep", "trainer_state.json", [] { return "{\"log_history\":" + repeated("[", 190'000); }, ""},
+        {"trainer state of a list", "trainer_state.json", [] { return std::string("[1,2]"); }, ""},
+        {"trainer state that is not UTF-8", "trainer_state.json", [] { return std::string("{\"global_step\":5,\"a\":\"\xff\"}"); }, ""},
+        {"large trainer state with an absurd step", "trainer_state.json",
+         [] { return "{\n  \"global_step\": 99999999999999999999999,\n" + repeated(" ", 300'000) + "\n  \"num_input_tokens_seen\": -1\n}"; }, ""},
+        {"large trainer state that breaks off", "trainer_state.json",
+         [] { return repeated(" ", 300'000) + "\n  \"num_input_tokens_seen\": 12"; }, ""},
     };
     return all;
 }
@@ -137,6 +168,7 @@ private Q_SLOTS:
         QVERIFY2(over.empty(), over.c_str());
         if (*hostile.part == '\0') {
             QVERIFY2(read.state == CheckpointState::Ok, read.reason.c_str());
+            QVERIFY(!read.step && !read.tokens && !read.batchPerDevice); // no number of such a file is believed
             return;
         }
         QVERIFY(read.state != CheckpointState::Ok);
