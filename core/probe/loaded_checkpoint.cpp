@@ -5,6 +5,7 @@
 #include "core/probe/gaussian_noise.h"
 #include "core/series/folder_stamp.h"
 #include "core/series/tokenizer_files.h"
+#include "core/series/weight_check.h"
 #include "core/study/planner.h"
 
 namespace crest::probe {

@@ -99,6 +99,35 @@ void untieStoredHead(const WeightFiles& files, const TensorPlaces& places, Check
                                         places.tiedHead.begin()->first);
 }
 
+/// Stored beside what the decoder has, and left out, as transformers does with a warning.
+std::string unusedTensors(const TensorPlaces& places) {
+    if (places.unused.empty())
+        return {};
+    const std::size_t more = places.unused.size() - 1;
+    return fmt::format("Tensor \"{}\"{} no place in the model that config.json describes, and {} left out: is it the config of these "
+                       "weights?",
+                       places.unused.front(), more == 0 ? " has" : fmt::format(" and {} more have", more), more == 0 ? "is" : "are");
+}
+
+/// What headers tell of a second form of the weights in the same folder (formats.md 2.1: do both belong to one revision?). Other
+/// tensors are suspect; another type alone is worth knowing.
+void compareForms(const fs::path& path, const WeightFiles& used, const TensorPlaces& places, Checkpoint& checkpoint) {
+    for (const WeightFiles& other : readOtherWeights(path)) {
+        const auto otherPlaces = placeTensors(other, *checkpoint.spec, other.name);
+        if (!otherPlaces) {
+            mark(checkpoint, CheckpointState::Suspect,
+                 fmt::format("{} and {} are here and differ, so they may be of two checkpoints; {} is used. Of {}: {}", used.name,
+                             other.name, used.name, other.name, otherPlaces.error().message));
+            continue;
+        }
+        const auto differs = [&](const auto& tensor) { return otherPlaces->byName.at(tensor.first).entry.dtype != tensor.second.entry.dtype; };
+        const auto tensor = std::ranges::find_if(places.byName, differs);
+        if (tensor != places.byName.end() && checkpoint.state == CheckpointState::Ok && checkpoint.reason.empty())
+            checkpoint.reason = fmt::format("{} is used; {} beside it stores \"{}\" as {}, not {}.", used.name, other.name, tensor->first,
+                                            otherPlaces->byName.at(tensor->first).entry.dtypeText, tensor->second.entry.dtypeText);
+    }
+}
+
 void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBlobs = false) {
     const auto files = readWeightFiles(path);
     if (!files && files.error().kind == ErrorKind::NotFound && incompleteBlobs)
@@ -121,8 +150,10 @@ void readWeights(const fs::path& path, Checkpoint& checkpoint, bool incompleteBl
     if (!places)
         return mark(checkpoint, CheckpointState::Broken, places.error().text());
     untieStoredHead(*files, *places, checkpoint);
-    if (const std::string mixed = mixedTypes(*files); !mixed.empty())
-        mark(checkpoint, CheckpointState::Suspect, mixed);
+    for (const std::string& found : {mixedTypes(*files), unusedTensors(*places)})
+        if (!found.empty())
+            mark(checkpoint, CheckpointState::Suspect, found);
+    compareForms(path, *files, *places, checkpoint);
 }
 
 void checkTokenizer(const fs::path& path, Checkpoint& checkpoint) {

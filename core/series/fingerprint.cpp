@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <chrono>
-
-#include <sys/stat.h>
+#include <cstring>
 
 #include <fmt/format.h>
 
 #include "core/base/hash.h"
 #include "core/base/json.h"
-#include "core/io/files.h"
+#include "core/series/check_cache.h"
 #include "core/series/checkpoint_records.h"
-#include "core/series/folder_stamp.h"
+#include "core/series/file_identity.h"
+#include "core/series/hub_digest.h"
 #include "core/series/number_health.h"
-#include "core/series/tokenizer_files.h"
+#include "core/series/weight_check.h"
 #include "core/series/weight_files.h"
-#include "core/series/weights.h"
 
 namespace crest::series {
 namespace {
@@ -23,7 +22,6 @@ namespace fs = std::filesystem;
 
 constexpr std::size_t kChunkBytes = 8u << 20;
 constexpr std::size_t kLookBytes = 64u << 10; ///< still near the processor when it is looked at again
-constexpr std::size_t kMaxRemembered = 50'000;
 /// A file changed this short before it was read could change again without a new time stamp.
 constexpr std::int64_t kSettledNanoseconds = 100'000'000;
 
@@ -57,75 +55,84 @@ std::string specText(const DecoderSpec& spec) {
     return canonicalJson(config);
 }
 
-/// What tells that a file is unchanged.
-struct FileIdentity {
-    std::string text;
-    std::int64_t changedNs = 0;
+/// The files that checkCheckpoint reads.
+struct CheckedFiles {
+    WeightFiles weights;
+    std::vector<WeightFiles> others; ///< second forms of them
+    std::vector<HubFile> ofHub;
 };
 
-Result<FileIdentity> identityOf(const fs::path& file) {
-    struct stat status {};
-    if (::stat(file.c_str(), &status) != 0)
-        return fail(io::systemError(errno, "look at", file));
-    const auto nanoseconds = [](const timespec& time) {
-        return static_cast<std::int64_t>(time.tv_sec) * 1'000'000'000 + static_cast<std::int64_t>(time.tv_nsec);
-    };
-    return FileIdentity{fmt::format("{}:{}:{}:{}:{}", status.st_dev, status.st_ino, status.st_size,
-                                    nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)),
-                        std::max(nanoseconds(status.st_mtim), nanoseconds(status.st_ctim))};
+Result<CheckedFiles> filesToCheck(const fs::path& folder) {
+    CREST_TRY(weights, readWeightFiles(folder));
+    std::vector<fs::path> paths;
+    for (const WeightFile& file : weights.files)
+        paths.push_back(file.path);
+    std::vector<HubFile> ofHub = hubFiles(folder, paths);
+    return CheckedFiles{std::move(weights), readOtherWeights(folder), std::move(ofHub)};
 }
 
-/// Of all files that hold the weights, and the spec.
-Result<FileIdentity> identityOf(const WeightFiles& files, const DecoderSpec& spec) {
+/// Of all of them, with the hashes that they must have, and of the spec.
+Result<FileIdentity> identityOfAll(const CheckedFiles& files, const DecoderSpec& spec) {
     FileIdentity all;
     all.text = specText(spec);
-    for (const WeightFile& file : files.files) {
-        CREST_TRY(one, identityOf(file.path));
-        all.text += fmt::format("\n{} {}", file.path.filename().string(), one.text);
+    const auto add = [&](const fs::path& path, const std::string& digest) -> Result<void> {
+        CREST_TRY(one, identityOf(path));
+        all.text += fmt::format("\n{} {}{}", path.filename().string(), one.text, digest.empty() ? "" : " " + digest);
         all.changedNs = std::max(all.changedNs, one.changedNs);
-    }
+        return {};
+    };
+    for (const WeightFile& file : files.weights.files)
+        CREST_CHECK(add(file.path, ""));
+    for (const WeightFiles& other : files.others)
+        for (const WeightFile& file : other.files)
+            CREST_CHECK(add(file.path, ""));
+    for (const HubFile& file : files.ofHub)
+        CREST_CHECK(add(file.path, file.digest));
     all.text = sha256Hex(all.text);
     return all;
 }
 
-/// The remembered fingerprints; an unreadable cache is an empty one.
-Json readCache(const fs::path& cacheFile) {
-    const auto text = io::readTextFile(cacheFile);
-    const auto json = text ? parseJson(*text, cacheFile.string()) : Result<Json>(Json());
-    if (json && json->is_object() && json->value("format", Json()) == 1 && json->contains("fingerprints") &&
-        (*json)["fingerprints"].is_object())
-        return *json;
-    return Json{{"format", 1}, {"fingerprints", Json::object()}};
+/// What is wrong with the first file that has not the bytes that the hub named.
+Result<std::string> damageIn(const std::vector<HubFile>& files, const JobContext& job) {
+    for (const HubFile& file : files) {
+        CREST_TRY(problem, hubDigestProblem(file, job));
+        if (!problem.empty())
+            return problem;
+    }
+    return std::string();
 }
 
-bool isFingerprint(const Json& value) {
-    return value.is_string() && value.get_ref<const std::string&>().size() == 64 &&
-           value.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos;
+bool sameBytes(const CheckpointWeights& a, const StoredTensor& ofA, const CheckpointWeights& b, const StoredTensor& ofB) {
+    const std::size_t size = ofA.bytes.size();
+    for (std::size_t at = 0; at < size; at += kChunkBytes) {
+        const auto left = ofA.bytes.subspan(at, std::min(kChunkBytes, size - at)), right = ofB.bytes.subspan(at, left.size());
+        const bool same = std::memcmp(left.data(), right.data(), left.size()) == 0;
+        a.release(left);
+        b.release(right);
+        if (!same)
+            return false;
+    }
+    return true;
 }
 
-/// What is remembered of an identity. Older versions kept the fingerprint alone: then it is read again.
-std::optional<CheckedWeights> rememberedWeights(const Json& cache, const std::string& identity) {
-    const auto entry = cache["fingerprints"].find(identity);
-    if (entry == cache["fingerprints"].end() || !entry->is_object() || !isFingerprint(entry->value("sha256", Json())) ||
-        !entry->value("unsound", Json()).is_string())
-        return std::nullopt;
-    return CheckedWeights{(*entry)["sha256"].get<std::string>(), (*entry)["unsound"].get<std::string>()};
-}
-
-/// Best effort: a cache that cannot be written only costs time.
-void remember(const fs::path& cacheFile, const std::string& identity, const CheckedWeights& weights) {
-    std::error_code error;
-    fs::create_directories(cacheFile.parent_path(), error);
-    fs::path lockFile = cacheFile;
-    lockFile += ".lock";
-    const auto lock = io::FileLock::tryLock(lockFile);
-    if (!lock)
-        return;
-    Json cache = readCache(cacheFile);
-    if (cache["fingerprints"].size() >= kMaxRemembered)
-        cache["fingerprints"].clear();
-    cache["fingerprints"][identity] = Json{{"sha256", weights.fingerprint}, {"unsound", weights.unsound}};
-    static_cast<void>(io::writeFileAtomic(cacheFile, canonicalJson(cache)));
+/// The first tensor that is stored alike in a second form of the weights, with other numbers, as a sentence. "" where there is
+/// none; what headers tell is said while listing.
+Result<std::string> differenceIn(const CheckedFiles& files, const CheckpointWeights& weights, const DecoderSpec& spec,
+                                 const JobContext& job) {
+    for (const WeightFiles& form : files.others) {
+        const auto other = CheckpointWeights::open(form, spec, "");
+        if (!other)
+            continue;
+        for (const auto& [name, tensor] : weights.tensors()) {
+            if (job.stopRequested())
+                return stopped();
+            const StoredTensor& stored = other->tensors().at(name);
+            if (stored.dtype == tensor.dtype && !sameBytes(weights, tensor, *other, stored))
+                return fmt::format("Tensor \"{}\" holds other numbers in {} than in {}: they may be of two checkpoints. {} is used.", name,
+                                   form.name, files.weights.name, files.weights.name);
+        }
+    }
+    return std::string();
 }
 
 /// The tensors with one fault: the first is named, the others are counted.
@@ -161,32 +168,14 @@ struct Faults {
 
 } // namespace
 
-Result<std::string> folderStamp(const fs::path& checkpoint) {
-    std::vector<fs::path> files, folders{tokenizerFolder(checkpoint)};
-    std::error_code error;
-    if (fs::is_regular_file(checkpoint, error))
-        files.push_back(checkpoint);
-    else if (folders.front() != checkpoint)
-        folders.push_back(checkpoint);
-    for (const fs::path& folder : folders) {
-        for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-            if (const std::string type = entry->path().extension().string();
-                type == ".json" || type == ".txt" || type == ".model" || type == ".yaml" ||
-                (folder == checkpoint && (type == ".safetensors" || type == ".bin" || type == ".pt")))
-                files.push_back(entry->path());
-        if (error)
-            return fail(io::systemError(error.value(), "search", folder));
-    }
-    std::ranges::sort(files);
-    std::string stamp;
-    for (const fs::path& file : files) {
-        CREST_TRY(one, identityOf(file));
-        stamp += fmt::format("{} {}\n", file.filename().string(), one.text);
-    }
-    return stamp;
+bool canBeChecked(const Checkpoint& checkpoint) {
+    return checkpoint.spec && checkpoint.state != CheckpointState::Broken;
 }
 
-void markUnsound(Checkpoint& checkpoint, const CheckedWeights& weights) {
+void takeCheck(Checkpoint& checkpoint, const CheckedWeights& weights) {
+    checkpoint.fingerprint = weights.fingerprint;
+    if (!weights.damaged.empty())
+        mark(checkpoint, CheckpointState::Broken, weights.damaged);
     if (!weights.unsound.empty())
         mark(checkpoint, CheckpointState::Suspect, weights.unsound);
 }
@@ -218,7 +207,7 @@ Result<CheckedWeights> checkWeights(const CheckpointWeights& weights, const Deco
         }
         faults.add(name, tensor, health);
     }
-    return CheckedWeights{hash.finishHex(), faults.text()};
+    return CheckedWeights{hash.finishHex(), faults.text(), {}};
 }
 
 Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
@@ -227,31 +216,77 @@ Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const D
     return std::move(checked.fingerprint);
 }
 
+namespace {
+
+Result<CheckedWeights> checkFiles(const CheckedFiles& files, const DecoderSpec& spec, const fs::path& folder, const JobContext& job) {
+    CREST_TRY(damage, damageIn(files.ofHub, job));
+    if (!damage.empty())
+        return CheckedWeights{{}, {}, std::move(damage)};
+    CREST_TRY(weights, CheckpointWeights::open(files.weights, spec, folder.string()));
+    weights.willNeed();
+    CREST_TRY(checked, checkWeights(weights, spec, job));
+    CREST_TRY(difference, differenceIn(files, weights, spec, job));
+    if (!difference.empty())
+        checked.unsound += (checked.unsound.empty() ? "" : " ") + difference;
+    return checked;
+}
+
+} // namespace
+
 Result<CheckedWeights> checkCheckpoint(const fs::path& folder, const DecoderSpec& spec, const fs::path& cacheFile,
                                        const JobContext& job) {
-    CREST_TRY(files, readWeightFiles(folder));
-    CREST_TRY(identity, identityOf(files, spec));
-    if (auto remembered = rememberedWeights(readCache(cacheFile), identity.text))
+    CREST_TRY(files, filesToCheck(folder));
+    CREST_TRY(identity, identityOfAll(files, spec));
+    if (auto remembered = rememberedCheck(readCheckCache(cacheFile), identity.text))
         return std::move(*remembered);
     const auto startNs =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
             .count();
-    CREST_TRY(weights, CheckpointWeights::open(folder, spec));
-    weights.willNeed();
-    CREST_TRY(checked, checkWeights(weights, spec, job));
-    CREST_TRY(after, identityOf(files, spec));
+    CREST_TRY(checked, checkFiles(files, spec, folder, job));
+    CREST_TRY(after, identityOfAll(files, spec));
     if (after.text != identity.text)
         return fail(ErrorKind::Io, "The weights changed while they were read; try again when nothing writes them.",
                     folder.string());
     if (identity.changedNs < startNs - kSettledNanoseconds)
-        remember(cacheFile, identity.text, checked);
+        rememberCheck(cacheFile, identity.text, checked);
     return checked;
 }
 
 Result<std::string> fingerprintCheckpoint(const fs::path& folder, const DecoderSpec& spec, const fs::path& cacheFile,
                                           const JobContext& job) {
     CREST_TRY(checked, checkCheckpoint(folder, spec, cacheFile, job));
+    if (!checked.damaged.empty())
+        return fail(ErrorKind::Malformed, checked.damaged, folder.string());
     return std::move(checked.fingerprint);
+}
+
+RememberedChecks::RememberedChecks(const fs::path& cacheFile)
+    : m_cache(readCheckCache(cacheFile)) {}
+
+std::optional<CheckedWeights> RememberedChecks::find(const fs::path& folder, const DecoderSpec& spec) const {
+    if (m_cache["fingerprints"].empty())
+        return std::nullopt;
+    const auto files = filesToCheck(folder);
+    const auto identity = files ? identityOfAll(*files, spec) : Result<FileIdentity>(tl::unexpect, files.error());
+    return identity ? rememberedCheck(m_cache, identity->text) : std::nullopt;
+}
+
+Result<void> checkAll(const std::vector<Checkpoint*>& checkpoints, const fs::path& cacheFile, const JobContext& job,
+                      std::vector<ScanIssue>& issues) {
+    const auto total = static_cast<std::int64_t>(checkpoints.size());
+    std::int64_t done = 0;
+    for (Checkpoint* checkpoint : checkpoints) {
+        job.report(done++, total, "checkpoints");
+        const auto checked = checkCheckpoint(checkpoint->path, *checkpoint->spec, cacheFile, JobContext(job.token()));
+        if (checked)
+            takeCheck(*checkpoint, *checked);
+        else if (checked.error().kind == ErrorKind::Stopped)
+            return fail(checked.error());
+        else
+            issues.push_back({checkpoint->path.string(), checked.error().text()});
+    }
+    job.report(total, total, "checkpoints");
+    return {};
 }
 
 } // namespace crest::series

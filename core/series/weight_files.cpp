@@ -2,11 +2,13 @@
 #include "core/series/weight_files.h"
 
 #include <algorithm>
+#include <charconv>
 #include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/io/byte_source.h"
 #include "core/io/files.h"
@@ -140,12 +142,47 @@ Result<WeightFiles> readSharded(const fs::path& folder, const fs::path& index, W
     CREST_TRY(known, parseShardIndex(text, index.string()));
     WeightFiles files;
     files.format = format;
+    files.name = index.filename().string();
     for (const std::string& shard : known.shards) {
         CREST_TRY(path, shardPath(folder, shard));
         CREST_CHECK(addFile(files, path));
     }
     CREST_CHECK(compareWithIndex(files, known.weightMap, index));
     return files;
+}
+
+Result<WeightFiles> readSingle(const fs::path& file, WeightFormat format) {
+    std::error_code error;
+    if (!fs::exists(file, error) && fs::is_symlink(fs::symlink_status(file, error)))
+        return fail(danglingLink(file));
+    WeightFiles files;
+    files.format = format;
+    files.name = file.filename().string();
+    CREST_CHECK(addFile(files, file));
+    return files;
+}
+
+/// One way to store weights: whole, or in shards with an index.
+struct StoredForm {
+    const char* file; ///< the weights, or the index
+    WeightFormat format;
+    bool isIndex = false;
+};
+
+/// Those that lie in a folder, the preferred one first.
+std::vector<StoredForm> formsIn(const fs::path& folder) {
+    std::vector<StoredForm> forms;
+    const bool ofOlmo = io::isThere(folder / "config.yaml"); // elsewhere model.pt may be anything
+    for (const StoredForm& form : {StoredForm{kSingle, WeightFormat::Safetensors}, StoredForm{kIndex, WeightFormat::Safetensors, true},
+                                   StoredForm{kTorchSingle, WeightFormat::TorchZip}, StoredForm{kTorchIndex, WeightFormat::TorchZip, true},
+                                   StoredForm{kOlmoSingle, WeightFormat::OlmoTorch}})
+        if ((form.format != WeightFormat::OlmoTorch || ofOlmo) && io::isThere(folder / form.file))
+            forms.push_back(form);
+    return forms;
+}
+
+Result<WeightFiles> readForm(const fs::path& folder, const StoredForm& form) {
+    return form.isIndex ? readSharded(folder, folder / form.file, form.format) : readSingle(folder / form.file, form.format);
 }
 
 /// Buffers that older versions saved beside the parameters (formats.md 2.1). Real parameters end in .bias, too.
@@ -188,6 +225,21 @@ public:
             stored.remove_prefix(cut);
         return stored == headName() || (m_names.headAlias && stored == std::string(m_names.headAlias) + ".weight");
     }
+    /// The layer that a stored name speaks of, or -1.
+    std::int64_t layerOf(std::string_view stored) const {
+        while (const std::size_t cut = wrapperLength(stored))
+            stored.remove_prefix(cut);
+        for (std::string_view prefix : {std::string_view(m_names.layerPrefix), withoutBody(m_names.layerPrefix)}) {
+            while (const std::size_t cut = wrapperLength(prefix)) // as the name has lost it
+                prefix.remove_prefix(cut);
+            std::int64_t layer = -1;
+            if (stored.starts_with(prefix))
+                std::from_chars(stored.data() + prefix.size(), stored.data() + stored.size(), layer);
+            if (layer >= 0)
+                return layer;
+        }
+        return -1;
+    }
     std::string headName() const { return std::string(m_names.head) + ".weight"; }
     std::string embeddingName() const { return std::string(m_names.embedding) + ".weight"; }
 
@@ -195,6 +247,10 @@ private:
     const TensorNames& m_names;
     std::map<std::string, const TensorInfo*> m_expected;
 
+    std::string_view withoutBody(std::string_view prefix) const {
+        const std::string_view body = m_names.bodyPrefix;
+        return prefix.starts_with(body) ? prefix.substr(body.size()) : prefix;
+    }
     static std::size_t wrapperLength(std::string_view name) {
         for (const std::string_view prefix : {"_orig_mod.", "module.", "model."})
             if (name.starts_with(prefix))
@@ -234,37 +290,21 @@ const char* weightFormatName(WeightFormat format) {
 }
 
 Result<WeightFiles> readWeightFiles(const fs::path& folder) {
-    if (std::error_code error; fs::is_regular_file(folder, error)) {
-        WeightFiles files;
-        files.format = WeightFormat::NanoGpt;
-        CREST_CHECK(addFile(files, folder));
-        return files;
-    }
-    struct Layout {
-        const char *single, *index;
-        WeightFormat format;
-    };
-    const bool ofOlmo = io::isThere(folder / "config.yaml"); // elsewhere model.pt may be anything
-    // safetensors first where both are there.
-    for (const Layout& layout :
-         {Layout{kSingle, kIndex, WeightFormat::Safetensors}, Layout{kTorchSingle, kTorchIndex, WeightFormat::TorchZip},
-          Layout{kOlmoSingle, nullptr, WeightFormat::OlmoTorch}}) {
-        if (layout.format == WeightFormat::OlmoTorch && !ofOlmo)
-            continue;
-        const fs::path single = folder / layout.single;
-        if (io::isThere(single)) {
-            std::error_code error;
-            if (!fs::exists(single, error) && fs::is_symlink(fs::symlink_status(single, error)))
-                return fail(danglingLink(single));
-            WeightFiles files;
-            files.format = layout.format;
-            CREST_CHECK(addFile(files, single));
-            return files;
-        }
-        if (layout.index != nullptr && io::isThere(folder / layout.index))
-            return readSharded(folder, folder / layout.index, layout.format);
-    }
-    return fail(ErrorKind::NotFound, whyNoWeights(folder), folder.string());
+    if (std::error_code error; fs::is_regular_file(folder, error))
+        return readSingle(folder, WeightFormat::NanoGpt);
+    const std::vector<StoredForm> forms = formsIn(folder);
+    if (forms.empty())
+        return fail(ErrorKind::NotFound, whyNoWeights(folder), folder.string());
+    return readForm(folder, forms.front());
+}
+
+std::vector<WeightFiles> readOtherWeights(const fs::path& folder) {
+    std::vector<WeightFiles> others;
+    const std::vector<StoredForm> forms = formsIn(folder);
+    for (std::size_t i = 1; i < forms.size(); ++i)
+        if (auto files = readForm(folder, forms[i]))
+            others.push_back(std::move(*files));
+    return others;
 }
 
 bool storedHeadDiffers(const WeightFiles& files, const TensorPlaces& places, const DecoderSpec& spec) {
@@ -312,11 +352,15 @@ Result<TensorPlaces> placeTensors(const WeightFiles& files, const DecoderSpec& s
             }
             if (!wanted && isBuffer(tensor.name))
                 continue;
-            if (!wanted)
-                return fail(
-                    ErrorKind::Mismatch,
-                    fmt::format("Tensor \"{}\" has no place in the model that config.json describes.", tensor.name),
-                    source);
+            if (!wanted && mapper.layerOf(tensor.name) >= spec.layers)
+                return fail(ErrorKind::Mismatch,
+                            fmt::format("Tensor \"{}\" has no place in the model that config.json describes: that one has {}.",
+                                        tensor.name, counted(spec.layers, "layer")),
+                            source);
+            if (!wanted) {
+                places.unused.push_back(tensor.name);
+                continue;
+            }
             CREST_CHECK(checkTensor(tensor, *wanted, source));
             if (!places.byName.emplace(wanted->name, TensorPlace{file, tensor}).second)
                 return fail(ErrorKind::Mismatch, fmt::format("Tensor \"{}\" is stored twice.", wanted->name), source);

@@ -24,6 +24,7 @@ struct WeightFile {
 
 struct WeightFiles {
     WeightFormat format = WeightFormat::Safetensors;
+    std::string name; ///< of the file, or of the index where it is in shards
     std::vector<WeightFile> files;
     std::uint64_t bytes = 0; ///< of all tensors
 };
@@ -38,6 +39,7 @@ struct TensorPlaces {
     std::map<std::string, TensorPlace> byName; ///< every tensor of expectedTensors(spec), by canonical name
     /// A tied head that the files hold beside the embedding; the two must be equal (formats.md 2.1).
     std::map<std::string, TensorPlace> tiedHead;
+    std::vector<std::string> unused; ///< stored names that have no place in the decoder, without known buffers
 };
 
 /// Finds and checks model.safetensors, or model.safetensors.index.json with its shards; without them
@@ -47,13 +49,17 @@ struct TensorPlaces {
 /// its "model" is read. Reads headers only.
 Result<WeightFiles> readWeightFiles(const std::filesystem::path& checkpoint);
 
+/// The other forms of weights in a folder that holds more than one (model.safetensors and pytorch_model.bin, say): nothing uses them.
+/// What cannot be read is left out.
+std::vector<WeightFiles> readOtherWeights(const std::filesystem::path& checkpoint);
+
 /// True where a head that is stored beside a tied embedding (places.tiedHead) is another one, by what is looked at: blocks
 /// all over both. False also where it cannot be told without reading all (stored with strides).
 bool storedHeadDiffers(const WeightFiles& files, const TensorPlaces& places, const DecoderSpec& spec);
 
 /// Maps stored names to canonical ones (prefixes of wrappers stripped, buffers ignored, a tied head that is stored
-/// alone fills the embedding) and compares shapes and dtypes. Missing, unknown, doubled or misshapen tensors are a
-/// Mismatch.
+/// alone fills the embedding) and compares shapes and dtypes. Missing, doubled or misshapen tensors are a Mismatch, and so
+/// are those of a layer that config.json has not; others that have no place are unused, as transformers leaves them out.
 Result<TensorPlaces> placeTensors(const WeightFiles& files, const DecoderSpec& spec, const std::string& where);
 
 } // namespace crest::series

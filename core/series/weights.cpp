@@ -48,7 +48,11 @@ bool equal(std::span<const std::byte> a, std::span<const std::byte> b) {
 
 Result<CheckpointWeights> CheckpointWeights::open(const std::filesystem::path& folder, const DecoderSpec& spec) {
     CREST_TRY(files, readWeightFiles(folder));
-    CREST_TRY(places, placeTensors(files, spec, folder.string()));
+    return open(files, spec, folder.string());
+}
+
+Result<CheckpointWeights> CheckpointWeights::open(const WeightFiles& files, const DecoderSpec& spec, const std::string& where) {
+    CREST_TRY(places, placeTensors(files, spec, where));
     auto data = std::make_unique<Data>();
     for (const WeightFile& file : files.files) {
         CREST_TRY(map, io::MappedFile::open(file.path));
@@ -67,7 +71,7 @@ Result<CheckpointWeights> CheckpointWeights::open(const std::filesystem::path& f
                         fmt::format("config.json ties the head to the embedding, but \"{}\" differs from \"{}\"; set "
                                     "\"tie_word_embeddings\" to false to use both.",
                                     name, embedding),
-                        folder.string());
+                        where);
     }
     return CheckpointWeights(std::move(data));
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The weights of one checkpoint as mapped, named, read-only tensors, however they are sharded; and their fingerprint.
+// The weights of one checkpoint as mapped, named, read-only tensors, however they are sharded.
 #pragma once
 
 #include <filesystem>
@@ -9,13 +9,13 @@
 #include <string>
 #include <vector>
 
-#include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/io/safetensors.h"
 #include "core/series/decoder_spec.h"
-#include "core/series/series.h"
 
 namespace crest::series {
+
+struct WeightFiles;
 
 /// A view of one stored tensor; valid as long as its CheckpointWeights lives.
 struct StoredTensor {
@@ -26,11 +26,13 @@ struct StoredTensor {
 
 /// Opens the weights below `folder`: safetensors or pytorch_model.bin, whole or in shards with an index; mapped, but
 /// for tensors that a torch file stores with strides, which are copied. Checks headers, index and names (canonical
-/// names of `spec`; known prefixes stripped, known buffers ignored; tied heads as formats.md 2.1) and shapes against
-/// `spec`. Any thread may read.
+/// names of `spec`; known prefixes stripped, known buffers and what has no place left out; tied heads as formats.md 2.1)
+/// and shapes against `spec`. Any thread may read.
 class CheckpointWeights {
 public:
     static Result<CheckpointWeights> open(const std::filesystem::path& folder, const DecoderSpec& spec);
+    /// Of files whose headers were read; `where` is for messages.
+    static Result<CheckpointWeights> open(const WeightFiles& files, const DecoderSpec& spec, const std::string& where);
     CheckpointWeights(CheckpointWeights&&) noexcept;
     CheckpointWeights& operator=(CheckpointWeights&&) noexcept;
     ~CheckpointWeights();
@@ -47,30 +49,5 @@ private:
     explicit CheckpointWeights(std::unique_ptr<Data> data);
     std::unique_ptr<Data> m_data;
 };
-
-/// Content identity of a checkpoint's weights: SHA-256 over the canonical tensors in order of name (name, dtype, shape,
-/// bytes) and the numbers of `spec` that change results; a re-sharded copy has the same. 64 hex digits. Reads every
-/// byte once.
-Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const DecoderSpec& spec,
-                                       const JobContext& job = {});
-
-/// What reading every byte tells.
-struct CheckedWeights {
-    std::string fingerprint;
-    /// NaN, infinities and matrices of nothing but zeros: counts and the first tensor, as a sentence. "" where sound.
-    std::string unsound;
-    bool operator==(const CheckedWeights&) const = default;
-};
-/// Makes a checkpoint whose weights are unsound Suspect, before judgeSeries.
-void markUnsound(Checkpoint& checkpoint, const CheckedWeights& weights);
-Result<CheckedWeights> checkWeights(const CheckpointWeights& weights, const DecoderSpec& spec, const JobContext& job = {});
-
-/// The same of a checkpoint, remembered in `cacheFile` by (device, inode, size, mtime, ctime) of the files, so that an unchanged
-/// checkpoint is not read again.
-Result<CheckedWeights> checkCheckpoint(const std::filesystem::path& folder, const DecoderSpec& spec,
-                                       const std::filesystem::path& cacheFile, const JobContext& job = {});
-/// Its fingerprint alone.
-Result<std::string> fingerprintCheckpoint(const std::filesystem::path& folder, const DecoderSpec& spec,
-                                          const std::filesystem::path& cacheFile, const JobContext& job = {});
 
 } // namespace crest::series

@@ -16,7 +16,7 @@
 #include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "core/study/chat_tasks.h"
 #include "core/study/finer_rates.h"
 #include "core/study/study_json.h"
@@ -75,20 +75,6 @@ Result<void> pinReplay(const StudyFolder& folder, Plan& plan, const JobContext& 
     return {};
 }
 
-/// Where fingerprints of unchanged checkpoints are remembered, over all studies of the user.
-fs::path fingerprintCache(const StudyFolder& folder) {
-    fs::path base;
-    if (const char* cache = std::getenv("XDG_CACHE_HOME"); cache && *cache == '/')
-        base = cache;
-    else if (const char* home = std::getenv("HOME"); home && *home == '/')
-        base = fs::path(home) / ".cache";
-    else
-        return folder.path() / "fingerprints.json";
-    std::error_code error;
-    fs::create_directories(base / "crest", error);
-    return error ? folder.path() / "fingerprints.json" : base / "crest" / "fingerprints.json";
-}
-
 Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Probe& probe) {
     if (probe.kind != kGaussianNoise || probe.noiseScale != NoiseScale::InitStd)
         return std::string();
@@ -113,7 +99,7 @@ Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series:
     planned.pretrainSeed = checkpoint.pretrainSeed;
     CREST_TRY(initStd, knownInitStd(checkpoint, probe));
     planned.initStd = std::move(initStd);
-    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, fingerprintCache(folder),
+    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, checkCacheOf(folder.path()),
                                                      JobContext(job.token())));
     planned.weights = std::move(weights);
     CREST_TRY(tokenizer, series::tokenizerHash(checkpoint.path));
@@ -324,6 +310,11 @@ void addBatches(Plan& plan, std::int64_t seedsPerBatch, bool acrossCheckpoints) 
 }
 
 } // namespace
+
+fs::path checkCacheOf(const fs::path& study) {
+    const fs::path ofUser = series::userCheckCache();
+    return ofUser.empty() ? study / "fingerprints.json" : ofUser;
+}
 
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job) {

@@ -3,6 +3,7 @@
 // structs.
 #pragma once
 
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <span>
@@ -51,6 +52,10 @@ std::string variantOf(const Probe& probe);
 
 /// PlannedCheckpoint::initStd of these standard deviations.
 std::string initStdHash(const std::map<std::string, double>& initStd);
+
+/// Where the fingerprints of unchanged checkpoints are remembered: over all studies of the user (series::userCheckCache), else in
+/// this study's folder.
+std::filesystem::path checkCacheOf(const std::filesystem::path& study);
 
 /// Plans `probe` on the checkpoints of `series` that are Ok or Suspect and not excluded. Reads weights once for their
 /// fingerprints (remembered; progress through `job`) and the texts for their hashes. Refuses what would fail every

@@ -7,10 +7,9 @@
 #include <QFileInfo>
 
 #include "core/series/series.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "core/study/study_series.h"
 #include "ui/data/moved_checkpoints.h"
-#include "ui/data/places.h"
 
 namespace crest::ui {
 namespace {
@@ -61,7 +60,7 @@ Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, c
 
 Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
     const QString clean = QFileInfo(QDir::cleanPath(input.folder)).absoluteFilePath();
-    const std::filesystem::path cache = cacheFolder().toStdString() + "/fingerprints.json";
+    const std::filesystem::path cache = series::userCheckCache();
     if (!input.missing.empty()) {
         CREST_TRY(moved, findMovedCheckpoints(clean.toStdString(), input.missing, cache, job));
         if (!moved.empty()) {

@@ -7,7 +7,7 @@
 #include "core/base/json.h"
 #include "core/io/files.h"
 #include "core/series/find_checkpoints.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 
 namespace crest::ui {
 namespace {
@@ -78,7 +78,7 @@ Result<std::map<std::string, std::string>> findMovedCheckpoints(const fs::path& 
     std::vector<const series::Checkpoint*> candidates;
     for (const series::Series& one : scanned.series)
         for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec && checkpoint.state != series::CheckpointState::Broken)
+            if (series::canBeChecked(checkpoint))
                 candidates.push_back(&checkpoint);
     // Those with a name that is missed first: weights are read only until all are found.
     std::ranges::stable_sort(candidates, [&](const series::Checkpoint* a, const series::Checkpoint* b) {

@@ -24,9 +24,6 @@ QString dataFolder() {
 QString stateFolder() {
     return xdgFolder("XDG_STATE_HOME", QStringLiteral(".local/state"));
 }
-QString cacheFolder() {
-    return xdgFolder("XDG_CACHE_HOME", QStringLiteral(".cache"));
-}
 
 QString resourcesFolder() {
     const QDir program(QCoreApplication::applicationDirPath());

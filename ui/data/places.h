@@ -8,7 +8,6 @@ namespace crest::ui {
 
 QString dataFolder();  ///< $XDG_DATA_HOME/crest: untitled studies
 QString stateFolder(); ///< $XDG_STATE_HOME/crest: window layout, recent studies
-QString cacheFolder(); ///< $XDG_CACHE_HOME/crest: remembered fingerprints
 
 /// resources/ of this installation: $CREST_RESOURCES, else share/crest beside the program, else the source tree that
 /// built it. "" where none is there.

@@ -11,8 +11,7 @@
 #include "core/analysis/score_jumps.h"
 #include "core/base/units.h"
 #include "core/series/tokenizer_check.h"
-#include "core/series/weights.h"
-#include "ui/data/places.h"
+#include "core/series/weight_check.h"
 
 namespace crest::ui {
 namespace {
@@ -68,8 +67,7 @@ std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
     std::vector<Unprinted> wanted;
     for (const series::Series& one : series)
         for (const series::Checkpoint& checkpoint : one.checkpoints)
-            if (checkpoint.spec && checkpoint.state != series::CheckpointState::Broken &&
-                !known.contains(checkpoint.path.string()))
+            if (series::canBeChecked(checkpoint) && !known.contains(checkpoint.path.string()))
                 wanted.push_back({checkpoint.path, *checkpoint.spec});
     return wanted;
 }
@@ -77,7 +75,7 @@ std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
 void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
                     const std::function<void(const std::string&, const series::CheckedWeights&)>& done) {
     yieldToOthers();
-    const std::filesystem::path cache = cacheFolder().toStdString() + "/fingerprints.json";
+    const std::filesystem::path cache = series::userCheckCache();
     for (const Unprinted& one : wanted) {
         if (job.stopRequested())
             return;

@@ -11,7 +11,7 @@
 
 #include "core/base/job_context.h"
 #include "core/series/series.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "core/study/types.h"
 
 namespace crest::ui {

@@ -184,10 +184,8 @@ StudiedSeries studiedSeries(const StudyScan& scan, const study::Study& study, co
         series::Series found = scan.series[i].found;
         for (series::Checkpoint& checkpoint : found.checkpoints) {
             const std::string path = checkpoint.path.string();
-            if (const auto known = facts.weights.find(path); known != facts.weights.end()) {
-                checkpoint.fingerprint = known->second.fingerprint;
-                series::markUnsound(checkpoint, known->second);
-            }
+            if (const auto known = facts.weights.find(path); known != facts.weights.end())
+                series::takeCheck(checkpoint, known->second);
             if (const auto why = facts.unreadable.find(path); why != facts.unreadable.end())
                 series::markUnreadable(checkpoint, why->second);
         }

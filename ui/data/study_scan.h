@@ -12,7 +12,7 @@
 #include "core/base/job_context.h"
 #include "core/base/result.h"
 #include "core/series/series.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "core/study/types.h"
 #include "ui/data/study_session.h"
 

@@ -16,7 +16,7 @@
 #include "core/io/files.h"
 #include "core/probe/gaussian_noise.h"
 #include "core/probe/probe_runner.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "core/study/planner.h"
 #include "tests/core/probe/small_checkpoint.h"
 

@@ -9,7 +9,7 @@
 #include "core/base/json.h"
 #include "core/io/files.h"
 #include "core/series/series.h"
-#include "core/series/weights.h"
+#include "core/series/weight_check.h"
 #include "tests/core/series/make_checkpoint.h"
 #include "tests/support/peers.h"
 
