@@ -53,6 +53,7 @@ Result<Session> openSession(const EvalRequest& request) {
     const series::Checkpoint checkpoint = series::readCheckpoint(request.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, request.model);
+    tellDoubts(checkpoint, "eval");
     CREST_TRY(device, model::deviceFromName(request.device));
     CREST_TRY(reader, model::WeightReader::open(request.model, *checkpoint.spec));
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(request.model)));

@@ -90,6 +90,7 @@ Result<void> generate(GenerateOptions& options, const run::StopSignals& signals)
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);
+    tellDoubts(checkpoint, "generate");
     CREST_TRY(device, model::deviceFromName(options.device));
     CREST_TRY(reader, model::WeightReader::open(options.model, *checkpoint.spec));
     CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(options.model)));

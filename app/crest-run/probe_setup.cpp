@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdio>
 #include <functional>
+#include <set>
 #include <system_error>
 #include <thread>
 
@@ -13,6 +14,7 @@
 #include "core/base/counted.h"
 #include "core/base/visible.h"
 #include "core/series/tokenizer_check.h"
+#include "core/series/weight_check.h"
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
@@ -219,6 +221,37 @@ Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder&
     return probe;
 }
 
+/// Those that a plan would take, without those in `read`.
+std::vector<series::Checkpoint*> plannedUnread(series::Series& found, const study::StudySeries& known, const std::set<fs::path>& read) {
+    std::vector<series::ScanIssue> ignored;
+    std::set<fs::path> planned;
+    for (const series::Checkpoint& checkpoint : study::asStudied(found, known, ignored).checkpoints)
+        if (isUsable(checkpoint) && series::canBeChecked(checkpoint) && !read.contains(checkpoint.path))
+            planned.insert(checkpoint.path);
+    std::vector<series::Checkpoint*> out;
+    for (series::Checkpoint& checkpoint : found.checkpoints)
+        if (planned.contains(checkpoint.path))
+            out.push_back(&checkpoint);
+    return out;
+}
+
+/// As the study has it, judged by the weights of what the plan takes, which it fingerprints anyway: copies under another name, damaged
+/// files and numbers that are none are said before anything runs.
+Result<series::Series> judgedByWeights(series::Series found, const study::StudySeries& known, const fs::path& study,
+                                       const JobContext& job) {
+    std::vector<series::ScanIssue> issues;
+    std::set<fs::path> read;
+    // Again where a copy takes the place of one that turned out damaged.
+    for (auto unread = plannedUnread(found, known, read); !unread.empty(); unread = plannedUnread(found, known, read)) {
+        CREST_CHECK(series::checkAll(unread, study::checkCacheOf(study), job, issues));
+        for (const series::Checkpoint* checkpoint : unread)
+            read.insert(checkpoint->path);
+    }
+    series::Series judged = study::asStudied(std::move(found), known, issues);
+    printIssues(issues);
+    return judged;
+}
+
 Result<study::StudyFolder> openOrDraft(const fs::path& path) {
     std::error_code ignored;
     if (fs::is_regular_file(path, ignored))
@@ -248,10 +281,9 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
     CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
-    std::vector<series::ScanIssue> issues;
     const study::StudySeries& known = *std::ranges::find(study.series, probe.series, &study::StudySeries::name);
-    planned.series = study::asStudied(std::move(planned.series), known, issues);
-    printIssues(issues);
+    CREST_TRY(judged, judgedByWeights(std::move(planned.series), known, folder.path(), job));
+    planned.series = std::move(judged);
     CREST_TRY(draft, study::StudyFolder::draft(folder.path(), study));
     study::ResultReader reader(draft);
     CREST_CHECK(reader.poll());

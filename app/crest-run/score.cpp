@@ -108,6 +108,7 @@ Result<std::int64_t> score(const ScoreOptions& options) {
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);
+    tellDoubts(checkpoint, "score");
     if (options.stride && (*options.stride < 1 || *options.stride > checkpoint.spec->contextLength))
         return fail(ErrorKind::OutOfRange, fmt::format("--stride {}: it must be 1 to the model's context of {} tokens",
                                                        *options.stride, checkpoint.spec->contextLength));

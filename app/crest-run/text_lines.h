@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Texts that a command takes: one JSON object a line, answered line by line.
+// What commands on one model take: its folder, and texts, one JSON object a line, answered line by line.
 #pragma once
 
+#include <cstdio>
 #include <filesystem>
 #include <iostream>
 #include <iterator>
@@ -9,9 +10,13 @@
 #include <system_error>
 #include <vector>
 
+#include <fmt/format.h>
+
 #include "core/base/json.h"
 #include "core/base/result.h"
+#include "core/base/visible.h"
 #include "core/io/files.h"
+#include "core/series/series.h"
 
 namespace crest {
 
@@ -21,6 +26,12 @@ inline Result<void> checkModelThere(const std::string& model) {
     if (!std::filesystem::exists(model, ignored))
         return fail(ErrorKind::NotFound, "There is no such checkpoint folder.", model);
     return {};
+}
+
+/// On stderr what is to be known of a checkpoint that can be used all the same: tensors that have no place in it, say.
+inline void tellDoubts(const series::Checkpoint& checkpoint, const char* command) {
+    if (checkpoint.state != series::CheckpointState::Broken && !checkpoint.reason.empty())
+        fmt::print(stderr, "crest-run {}: {}\n", command, visible(checkpoint.reason));
 }
 
 /// The "text" of every line of a JSONL file ("-": standard input); blank lines are left out. Malformed names file and

@@ -5,7 +5,9 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
-#include "tests/core/series/make_checkpoint.h"
+#include <limits>
+
+#include "tests/core/series/layouts.h"
 
 using namespace crest;
 namespace fs = std::filesystem;
@@ -17,10 +19,12 @@ struct Ended {
     QByteArray out, err;
 };
 
-Ended inspect(const fs::path& path, bool json = false) {
+Ended inspect(const fs::path& path, bool json = false, bool fingerprints = false) {
     QStringList arguments{QStringLiteral("inspect"), QString::fromStdString(path.string())};
     if (json)
         arguments << QStringLiteral("--json");
+    if (fingerprints)
+        arguments << QStringLiteral("--fingerprints");
     QProcess process;
     process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), arguments);
     if (!process.waitForFinished(30'000) || process.exitStatus() != QProcess::NormalExit)
@@ -45,6 +49,7 @@ class TestInspectCommand : public QObject {
 
 private Q_SLOTS:
     void initTestCase() {
+        qputenv("XDG_CACHE_HOME", (m_dir.path() + "/cache").toUtf8());
         for (const int tokens : {4'000'000, 1'000'000, 2'000'000}) {
             const fs::path folder = m_folder / "good" / ("run-" + std::to_string(tokens / 1'000'000));
             QVERIFY(test::makeCheckpoint(folder, test::tinySpec(), static_cast<unsigned>(tokens)));
@@ -113,6 +118,69 @@ private Q_SLOTS:
                     ++broken;
                 }
         QCOMPARE(broken, 2);
+    }
+
+    /// In its row; what is only said of the folder stays beside the table.
+    void eachReasonIsSaidOnce() {
+        const Ended ended = inspect(m_folder / "mixed");
+        for (const char* name : {"run-2", "run-4"}) {
+            const QByteArray line = lineOf(ended.out, name), reason = line.mid(line.indexOf("broken: ") + 8);
+            QVERIFY2(reason.size() > 20, line.constData());
+            QCOMPARE((ended.out + ended.err).count(reason), 1);
+        }
+        fs::create_directories(m_folder / "linked");
+        fs::copy(m_folder / "good" / "run-1", m_folder / "linked" / "run-1", fs::copy_options::recursive);
+        fs::create_symlink("/gone/step2", m_folder / "linked" / "step2");
+        const Ended linked = inspect(m_folder / "linked");
+        QVERIFY2(linked.err.contains("linked/step2: "), linked.err.constData());
+    }
+
+    /// Copies, NaN and damaged files: only where the weights are read, or were and did not change.
+    void whatTheWeightsTell() {
+        const fs::path run = m_folder / "doubtful";
+        for (const int tokens : {1'000'000, 2'000'000, 3'000'000, 4'000'000}) {
+            const fs::path folder = run / ("run-" + std::to_string(tokens / 1'000'000));
+            QVERIFY(test::makeCheckpoint(folder, test::tinySpec(), tokens == 2'000'000 ? 1'000'000U : static_cast<unsigned>(tokens)));
+            test::writeRecord(folder, "doubtful", tokens, 7);
+        }
+        auto tensors = test::randomTensors(test::tinySpec(), 3);
+        tensors.front().values[5] = std::numeric_limits<float>::infinity();
+        QVERIFY(test::writeTensors(run / "run-3" / "model.safetensors", tensors));
+        test::writeText(run / "run-4/.cache/huggingface/download/model.safetensors.metadata",
+                        test::commitOf("5") + "\n" + sha256Hex("what the hub has") + "\n" + std::to_string(test::secondsNow() + 10) + "\n");
+        QTest::qSleep(200); // files that changed just now are not remembered
+        const Ended before = inspect(run);
+        QVERIFY2(!before.out.contains("suspect") && !before.out.contains("broken"), before.out.constData());
+        QVERIFY2(before.err.contains("the weights of 4 checkpoints (") && before.err.contains("--fingerprints"), before.err.constData());
+        QVERIFY(Json::parse(inspect(run, true).out.toStdString()).at("series").at(0).at("checkpoints").at(0).at("fingerprint").is_null());
+        for (const bool fingerprints : {true, false}) { // the second time it is remembered
+            const Ended text = inspect(run, false, fingerprints);
+            QCOMPARE(text.code, 0);
+            QVERIFY2(lineOf(text.out, "run-1").contains("suspect: Its weights are identical to those of run-2 ("), text.out.constData());
+            QVERIFY(lineOf(text.out, "run-2").contains("suspect: Its weights are identical to those of run-1 ("));
+            QVERIFY(lineOf(text.out, "run-3").trimmed().endsWith("suspect: Tensor \"model.embed_tokens.weight\" holds 0 NaN and 1 Inf."));
+            QVERIFY(lineOf(text.out, "run-4").contains("broken: model.safetensors is damaged: the SHA-256 of its bytes is "));
+            QVERIFY2(text.err.isEmpty(), text.err.constData());
+            const Json rows = Json::parse(inspect(run, true, fingerprints).out.toStdString()).at("series").at(0).at("checkpoints");
+            QCOMPARE(rows.size(), std::size_t{4});
+            QCOMPARE(rows[0].at("fingerprint").get<std::string>().size(), std::size_t{64});
+            QCOMPARE(rows[0].at("fingerprint"), rows[1].at("fingerprint"));
+            QVERIFY(rows[0].at("fingerprint") != rows[2].at("fingerprint"));
+            QVERIFY(rows[3].at("fingerprint").is_null() && rows[3].at("state") == "broken");
+            QVERIFY(rows[2].at("state") == "suspect" && rows[2].at("reason").get<std::string>().ends_with("holds 0 NaN and 1 Inf."));
+        }
+    }
+
+    void whereTokensComeFrom() {
+        QVERIFY2(inspect(m_folder / "good").out.contains("  Tokens: from its record.\n"), inspect(m_folder / "good").out.constData());
+        const fs::path run = m_folder / "anonymous" / "step2000";
+        test::writeText(run / "config.json", R"({"model_type":"gpt_neox","hidden_size":768,"num_hidden_layers":12,"num_attention_heads":12,
+            "intermediate_size":3072,"vocab_size":50304,"rotary_pct":0.25,"use_parallel_residual":true})");
+        const Ended ended = inspect(m_folder / "anonymous");
+        QVERIFY2(ended.out.contains("  Tokens: from the config's shape: Pythia.\n"), ended.out.constData());
+        const Json row = Json::parse(inspect(m_folder / "anonymous", true).out.toStdString()).at("series").at(0).at("checkpoints").at(0);
+        QCOMPARE(row.at("tokens").get<std::int64_t>(), std::int64_t{4'194'304'000}); // 2000 x 2,097,152
+        QCOMPARE(row.at("tokens_origin").get<std::string>(), std::string("from the config's shape: Pythia"));
     }
 
     void oneCheckpoint() {

@@ -4,12 +4,14 @@
 #include <QtTest>
 
 #include <cstdlib>
+#include <limits>
 #include <map>
 #include <optional>
 
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "core/base/hash.h"
 #include "core/io/files.h"
 #include "core/study/queueing.h"
 #include "core/study/run_log.h"
@@ -70,6 +72,36 @@ private Q_SLOTS:
         // 4 windows of 32 tokens; a pair counts twice
         QCOMPARE(ended.lines[0].at("forward_tokens").get<int>(), 2 * 4 * 32 * (1 + 2 * 2 * 3));
         QVERIFY(!fs::exists(study));
+    }
+
+    /// Before anything runs, of the checkpoints that the plan takes.
+    void whatTheWeightsTellIsSaidWithThePlan() {
+        const fs::path doubtful = m_folder / "doubtful";
+        for (const int tokens : {1000, 2000, 4000, 5000})
+            makeOne(doubtful / ("step" + std::to_string(tokens / 10)), "doubtful", tokens);
+        if (QTest::currentTestFailed())
+            return;
+        fs::copy_file(doubtful / "step100/model.safetensors", doubtful / "step200/model.safetensors", fs::copy_options::overwrite_existing);
+        {
+            std::fstream weights(doubtful / "step400/model.safetensors", std::ios::in | std::ios::out | std::ios::binary);
+            const float nan = std::numeric_limits<float>::quiet_NaN();
+            weights.seekp(-static_cast<int>(sizeof nan), std::ios::end);
+            weights.write(reinterpret_cast<const char*>(&nan), sizeof nan);
+        }
+        const fs::path file = doubtful / "step500/model.safetensors";
+        writeText(file.parent_path() / ".cache/huggingface/download/model.safetensors.metadata",
+                  std::string(40, 'c') + "\n" + sha256Hex("what the hub has") + "\n9999999999.0\n"); // commit, hash, not written since
+        QStringList command = probe(m_folder / "unwritten", QStringLiteral("0.1"), texts() + QStringList{QStringLiteral("--plan-only")});
+        command[command.indexOf(pathOf(m_series))] = pathOf(doubtful);
+        const Ended ended = crestRun(command);
+        QVERIFY2(ended.code == 0, ended.err.constData());
+        QCOMPARE(ended.lines[0].at("cells").get<int>(), 3 * (1 + 3)); // what is damaged has no part
+        for (const char* said : {"step200: Its weights are identical to those of step100 (", "step100: Its weights are identical to those of step200 (",
+                                 " holds 1 NaN and 0 Inf.", "step500: model.safetensors is damaged: the SHA-256 of its bytes is "})
+            QVERIFY2(ended.err.count(said) == 1, (QByteArray(said) + "\n" + ended.err).constData());
+        // What is left out of the plan is not said.
+        const Ended fewer = crestRun(command + QStringList{QStringLiteral("--exclude"), QStringLiteral("step200"), QStringLiteral("--exclude"), QStringLiteral("step400")});
+        QVERIFY2(fewer.code == 0 && !fewer.err.contains("identical") && !fewer.err.contains("NaN"), fewer.err.constData());
     }
 
     void whatCannotWorkIsRefusedAndLeavesNothing_data() {
