@@ -17,7 +17,7 @@
 namespace crest::train {
 namespace {
 
-constexpr const char* kPassRows = "pass_rows"; ///< of a saved state
+constexpr const char *kPassRows = "pass_rows", *kNote = "note"; ///< of a saved state
 
 } // namespace
 
@@ -98,6 +98,7 @@ std::string FineTune::instructions() const {
 Result<void> FineTune::saveState(const std::filesystem::path& folder, const std::string& identity) const {
     Json facts;
     facts[kPassRows] = m_impl->passRows;
+    facts[kNote] = m_impl->note; // whoever goes on says it
     return saveRunState(folder, m_impl->identityOf(identity), m_impl->done, m_impl->state.cpu(), facts);
 }
 
@@ -117,6 +118,8 @@ Result<bool> FineTune::loadState(const std::filesystem::path& folder, const std:
     m_impl->workers.clear();
     if (facts.contains(kPassRows) && facts[kPassRows].is_number_integer())
         m_impl->passRows = std::clamp(facts[kPassRows].get<std::int64_t>(), m_impl->longest, m_impl->passRows);
+    if (facts.contains(kNote) && facts[kNote].is_string())
+        m_impl->note = facts[kNote].get<std::string>();
     m_impl->done = *step;
     m_impl->diverged = false;
     if (m_impl->lowRank)

@@ -70,7 +70,8 @@ private Q_SLOTS:
         row("all weights", {{"gradient_lanes", 1}});
         row("accumulated one by one, on several threads", {{"packing", false}, {"gradient_lanes", 4}});
         row("bfloat16", {{"compute", "bfloat16"}});
-        row("adapters", {{"lora_rank", 3}});
+        row("bfloat16, accumulated, towards the start", {{"compute", "bfloat16"}, {"packing", false}, {"gradient_lanes", 3}, {"l2_to_start", 0.1}});
+        row("adapters, with replay", {{"lora_rank", 3}, {"replay_share", 0.25}, {"replay_tokens", 16}});
         row("the head first, with replay", {{"head_share", 0.4}, {"replay_share", 0.25}, {"replay_tokens", 16}});
     }
 
