@@ -25,7 +25,7 @@ protected:
         if (!text::isValidUtf8(text))
             return fail(ErrorKind::Malformed, text.find('\0') == text.npos
                                                   ? fmt::format("line {} is no UTF-8; convert the file with iconv", number)
-                                                  : fmt::format("line {} holds zeros, so this is a file of another kind than its name says", number));
+                                                  : fmt::format("line {} holds zeros, so this is no file of text", number));
         const bool blank = pyStrip(text).empty();
         if (m_format == RowFormat::Lines)
             return blank ? Result<void>() : give(number, Json{{"text", text}});

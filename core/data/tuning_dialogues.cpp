@@ -113,6 +113,8 @@ Result<std::vector<DialogueTurn>> turnsInList(const Messages& messages, const Js
 
 Result<std::string> rendered(const Template& from, const Json& row, const char* key) {
     auto text = from.text(row);
+    if (!text && text.error().message.find(fmt::format("\"{}\"", key)) != std::string::npos)
+        return fail(text.error().kind, text.error().message); // there is no "completion"
     if (!text)
         return fail(text.error().kind, fmt::format("\"{}\": {}", key, text.error().message));
     return std::move(*text);

@@ -92,7 +92,7 @@ Result<void> checkExamplesLeft(const ExamplesLeft& left, const TuningDataSetting
                           part, settings.maxTokens, left.shortest)
             : fmt::format("no example is left to {}: within the first {} tokens nothing is learned, the prompts "
                           "alone are as long (the shortest example of the data has {} tokens). Allow longer "
-                          "examples",
+                          "examples, or take others",
                           part, settings.maxTokens, left.shortest),
         settings.path);
 }

@@ -141,7 +141,7 @@ private:
         const auto whole = m_options.look ? *segments : std::vector<TuningSegment>();
         auto lesson = lessonOf(std::move(*segments), m_options.learnAll);
         if (lesson.empty()) {
-            tell(file, number, "nothing in it is learned: there is no answer, or it is blank", whole);
+            tell(file, number, "there is no answer in it, or a blank one", whole);
             ++m_counts.blankRows;
             return true;
         }

@@ -17,6 +17,7 @@
 #include "ui/data/prompts_task.h"
 #include "ui/dialogs/chat_box.h"
 #include "ui/dialogs/counted_box.h"
+#include "ui/dialogs/grow_to_fit.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -128,6 +129,7 @@ void PromptsDialog::validate() {
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)
         m_add->setEnabled(problem.isEmpty() && m_read);
+    growToFit(this);
 }
 
 study::Task PromptsDialog::task() const {

@@ -10,6 +10,7 @@
 #include <QSpinBox>
 
 #include "ui/dialogs/counted_box.h"
+#include "ui/dialogs/grow_to_fit.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -84,6 +85,7 @@ void TextDialog::validate() {
     m_problem->setVisible(!problem.isEmpty());
     if (m_add)
         m_add->setEnabled(problem.isEmpty());
+    growToFit(this);
 }
 
 study::Task TextDialog::task() const {

@@ -58,6 +58,7 @@ TuningDialog::TuningDialog(const QString& path, std::vector<study::Task> existin
     , m_tooLong(new QComboBox)
     , m_learnAll(new QCheckBox(tr("&Learn prompts, too")))
     , m_maxTokens(new WholeBox)
+    , m_heldOutRows(new WholeBox)
     , m_trainRows(new WholeBox)
     , m_splitSeed(new WholeBox)
     , m_heldOut(new AmountBox)
@@ -112,13 +113,20 @@ void TuningDialog::setupFields(std::int64_t context) {
     m_heldOut->setSuffix(tr(" % of the rows"));
     m_heldOut->setAccessibleName(tr("Held out"));
     m_heldOut->setToolTip(tr("Never trained on: their loss is the in-distribution (ID) score."));
-    for (QAbstractSpinBox* box : std::initializer_list<QAbstractSpinBox*>{m_maxTokens, m_heldOut, m_trainRows, m_splitSeed}) {
+    m_heldOutRows->setRange(0, kMostRows);
+    m_heldOutRows->setSpecialValueText(tr("as the share says"));
+    m_heldOutRows->setSuffix(tr(" rows"));
+    m_heldOutRows->setAccessibleName(tr("Rows that are held out"));
+    m_heldOutRows->setToolTip(tr("So many rows instead of a share"));
+    for (QAbstractSpinBox* box :
+         std::initializer_list<QAbstractSpinBox*>{m_maxTokens, m_heldOut, m_heldOutRows, m_trainRows, m_splitSeed}) {
         box->setAlignment(Qt::AlignRight);
         box->setKeyboardTracking(false);
     }
     m_wait.setSingleShot(true);
     m_wait.setInterval(kReadDelayMs);
     const auto changed = [this] {
+        m_heldOut->setEnabled(m_heldOutRows->value() == 0);
         m_read = false;
         m_wait.start();
         validate();
@@ -127,7 +135,7 @@ void TuningDialog::setupFields(std::int64_t context) {
     for (QComboBox* box : {m_form, m_chat, m_tooLong})
         connect(box, &QComboBox::activated, this, changed);
     connect(m_learnAll, &QCheckBox::toggled, this, changed);
-    for (QSpinBox* box : {m_maxTokens, m_trainRows, m_splitSeed})
+    for (QSpinBox* box : {m_maxTokens, m_heldOutRows, m_trainRows, m_splitSeed})
         connect(box, &QSpinBox::valueChanged, this, changed);
     connect(m_heldOut, &QDoubleSpinBox::valueChanged, this, changed);
 }
@@ -165,6 +173,7 @@ void TuningDialog::setupLayout() {
     form->addRow(QString(), m_learnAll);
     addPair(form, tr("At &most"), m_maxTokens, m_tooLong);
     addPair(form, tr("&Held out"), m_heldOut, m_splitSeed);
+    addPair(form, tr("&or so many"), m_heldOutRows, nullptr);
     addPair(form, tr("&Train on"), m_trainRows, nullptr);
     auto* column = new QVBoxLayout(this);
     column->setSpacing(kRhythm);
@@ -191,6 +200,7 @@ data::TuningDataSettings TuningDialog::settings() const {
     settings.maxTokens = m_maxTokens->value();
     settings.tooLong = static_cast<data::TooLong>(m_tooLong->currentData().toInt());
     settings.split.heldOutShare = m_heldOut->value() / 100;
+    settings.split.heldOutCount = m_heldOutRows->value();
     settings.split.splitSeed = static_cast<std::uint32_t>(m_splitSeed->value());
     settings.split.sampleCount = m_trainRows->value();
     return settings;

@@ -53,7 +53,7 @@ private:
     QLineEdit* m_name;
     QComboBox *m_form, *m_chat, *m_tooLong;
     QCheckBox* m_learnAll;
-    QSpinBox *m_maxTokens, *m_trainRows, *m_splitSeed;
+    QSpinBox *m_maxTokens, *m_heldOutRows, *m_trainRows, *m_splitSeed;
     QDoubleSpinBox* m_heldOut;
     TuningRows* m_rows;
     QLabel* m_problem;

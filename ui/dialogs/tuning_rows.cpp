@@ -113,17 +113,22 @@ QString refusal(const data::TuningPreview& preview, const data::TuningDataSettin
 TuningRows::TuningRows(QWidget* parent)
     : QWidget(parent)
     , m_head(new QLabel)
+    , m_problem(new QLabel)
     , m_lengths(new LengthBars)
     , m_text(new QTextBrowser)
     , m_reading(this) {
-    m_head->setWordWrap(true);
-    m_head->setTextFormat(Qt::PlainText);
+    for (QLabel* label : {m_head, m_problem}) {
+        label->setWordWrap(true);
+        label->setTextFormat(Qt::PlainText);
+    }
+    showProblem({});
     m_text->setOpenLinks(false);
     m_text->setAccessibleName(tr("Rows as the model sees them"));
     auto* column = new QVBoxLayout(this);
     column->setContentsMargins(0, 0, 0, 0);
     column->setSpacing(kRhythm);
     column->addWidget(m_head);
+    column->addWidget(m_problem);
     column->addWidget(m_lengths);
     m_lengths->hide();
     column->addWidget(m_text, 1);
@@ -142,6 +147,7 @@ Result<TuningRows::Content> TuningRows::readContent(const Source& source, std::i
 void TuningRows::read(const data::TuningDataSettings& settings, const std::filesystem::path& templates,
                       const std::filesystem::path& checkpoint) {
     m_head->setText(tr("Reading..."));
+    showProblem({});
     read({settings, templates, checkpoint}, data::PreviewOptions().maxRows);
 }
 
@@ -154,17 +160,28 @@ void TuningRows::read(const Source& source, std::int64_t rows) {
                                 read(source, kAllRows);
                             return;
                         }
-                        m_head->setText(toQString(content.error().text()));
+                        m_head->clear();
+                        showProblem(toQString(content.error().text()));
                         m_text->clear();
                         m_shown.clear();
                         m_lengths->hide();
-                        Q_EMIT settled({}, m_head->text());
+                        Q_EMIT settled({}, m_problem->text());
                     });
+}
+
+void TuningRows::showProblem(const QString& problem) {
+    m_head->setVisible(!m_head->text().isEmpty());
+    QPalette colored = palette();
+    colored.setColor(QPalette::WindowText, stateColors(palette()).bad);
+    m_problem->setPalette(colored);
+    m_problem->setText(problem);
+    m_problem->setVisible(!problem.isEmpty());
 }
 
 void TuningRows::show(const Content& content) {
     const QString problem = refusal(content.preview, content.resolved);
-    m_head->setText(headText(content.preview, content.resolved).append(problem.isEmpty() ? problem : u'\n' + problem));
+    m_head->setText(headText(content.preview, content.resolved));
+    showProblem(problem);
     m_lengths->setLengths(content.preview.lengths, content.resolved.maxTokens);
     const QString html = rowsHtml(content.preview, palette());
     if (html != m_shown) { // what is read on stays where it is

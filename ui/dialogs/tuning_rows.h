@@ -42,8 +42,9 @@ private:
     static Result<Content> readContent(const Source& source, std::int64_t rows, const JobContext& job);
     void read(const Source& source, std::int64_t rows);
     void show(const Content& content);
+    void showProblem(const QString& problem);
 
-    QLabel* m_head;
+    QLabel *m_head, *m_problem;
     LengthBars* m_lengths;
     QTextBrowser* m_text;
     QString m_shown; ///< in it

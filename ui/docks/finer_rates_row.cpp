@@ -18,7 +18,7 @@ namespace crest::ui {
 
 FinerRatesRow::FinerRatesRow(QWidget* parent)
     : QWidget(parent)
-    , m_ask(new QPushButton(tr("&Finer around the best")))
+    , m_ask(new QPushButton(tr("Fi&ner around the best")))
     , m_remove(new QToolButton)
     , m_text(new QLabel) {
     m_remove->setText(QStringLiteral("\u00d7")); // the dock is narrow

@@ -18,6 +18,7 @@
 #include "ui/docks/probe_defaults.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
+#include "ui/docks/training_details.h"
 #include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
 #include "ui/window/number_box.h"
@@ -38,6 +39,7 @@ ProbeDock::ProbeDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_epochs(new WholeBox)
     , m_batch(new WholeBox)
     , m_loraRank(new WholeBox)
+    , m_details(new TrainingDetails)
     , m_extras(new TuningExtras)
     , m_rate(new StrengthEdit)
     , m_strengths(new StrengthEdit)
@@ -65,6 +67,7 @@ void ProbeDock::loadStudy() {
     m_series->setCurrentIndex(same >= 0 && !before.isEmpty() ? same : firstUsable(m_session.series()));
     widget()->setEnabled(m_session.isOpen());
     m_tasks->setTasks(m_session.study().tasks);
+    m_tasks->tabBehind(m_device);
     const QVariant chosen = m_data->currentData();
     m_data->clear();
     for (const study::Task& task : m_session.study().tasks)
@@ -178,7 +181,7 @@ void ProbeDock::showProbe() {
     m_form->setRowVisible(m_scaleHelp, !isBase());
     m_form->setRowVisible(m_group, isKind(study::kQuantisation));
     for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch),
-                         static_cast<QWidget*>(m_loraRank), static_cast<QWidget*>(m_extras)})
+                         static_cast<QWidget*>(m_loraRank), static_cast<QWidget*>(m_details), static_cast<QWidget*>(m_extras)})
         m_form->setRowVisible(row, trains());
     m_form->setRowVisible(m_rate, isKind(study::kInterpolation));
     m_form->setRowVisible(m_finer, isKind(study::kFineTuning));
@@ -186,7 +189,7 @@ void ProbeDock::showProbe() {
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
         m_strengthsLabel->setText(strengthsLabel());
-        m_seedsLabel->setText(noise ? tr("&Draws") : tr("S&eeds"));
+        m_seedsLabel->setText(noise ? tr("&Draws") : tr("See&ds"));
         m_seeds->setAccessibleName(noise ? tr("Noise draws") : tr("Fine-tuning seeds"));
         m_seeds->setToolTip(
             noise ? tr("Draws of the noise per checkpoint and gamma. Each is a pair, +z and -z, on the same tokens.")
@@ -215,6 +218,8 @@ void ProbeDock::showTuning() {
     showNumber(m_epochs, training.value("epochs", 1));
     showNumber(m_batch, training.value("batch_examples", 16));
     showNumber(m_loraRank, training.value("lora_rank", 0));
+    m_details->showSettings(m_probe.settings);
+    m_epochs->setEnabled(m_details->steps() == 0);
     m_extras->showSettings(m_probe.settings);
     if (const double rate = m_probe.settings.value("learning_rate", 0.0); rate > 0 && m_rate->strengths().values != std::vector{rate})
         m_rate->setStrengths({rate});
@@ -235,6 +240,7 @@ void ProbeDock::takeTuning(study::Probe& changed) const {
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
     changed.settings["training"]["lora_rank"] = m_loraRank->value();
+    m_details->takeInto(changed.settings);
     m_extras->takeInto(changed.settings);
     if (isKind(study::kInterpolation))
         changed.settings["learning_rate"] = m_rate->strengths().values.front();
@@ -271,7 +277,7 @@ void ProbeDock::showScaleHelp() {
             : isKind(study::kInterpolation)
                 ? tr("Each checkpoint is trained once for each seed; these shares of the tuned weights are mixed with the "
                      "pretrained ones (WiSE-FT). 1 is the tuned model.")
-                : tr("Each checkpoint is trained on the same data (AdamW, linear to zero), once for each rate and seed."));
+                : tr("Each checkpoint is trained on the same data (AdamW, %1), once for each rate and seed.").arg(m_details->scheduleWords()));
     if (isKind(study::kPruning))
         return m_scaleHelp->setText(tr("In each matrix of the blocks this share of the weights, the smallest, is set to "
                                        "zero. Embeddings, head, norms and biases are left alone."));

@@ -22,6 +22,7 @@ class FinerRatesRow;
 class RowForm;
 class StrengthEdit;
 class TaskRoles;
+class TrainingDetails;
 class TuningExtras;
 
 class ProbeDock : public QDockWidget {
@@ -99,6 +100,7 @@ private:
     QComboBox* m_data;          ///< of what trains, these four
     QSpinBox *m_epochs, *m_batch;
     QSpinBox* m_loraRank;       ///< 0: all weights are trained
+    TrainingDetails* m_details; ///< steps, schedule, decay
     TuningExtras* m_extras;     ///< mitigations, kept weights
     StrengthEdit* m_rate;       ///< of interpolation: one learning rate
     StrengthEdit* m_strengths;

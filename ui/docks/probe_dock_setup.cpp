@@ -16,6 +16,7 @@
 #include "ui/docks/probe_dock.h"
 #include "ui/docks/strength_edit.h"
 #include "ui/docks/task_roles.h"
+#include "ui/docks/training_details.h"
 #include "ui/docks/tuning_extras.h"
 #include "ui/window/actions.h"
 #include "ui/window/number_box.h"
@@ -98,11 +99,12 @@ void ProbeDock::setupFields() {
     setup(m_loraRank, 1024);
     m_loraRank->setMinimum(0);
     m_loraRank->setSpecialValueText(tr("all weights"));
+    m_loraRank->setPrefix(tr("rank "));
     m_loraRank->setAccessibleName(tr("Rank of LoRA"));
     m_loraRank->setToolTip(tr("Trains low-rank adapters of the blocks' matrices instead of the weights themselves (LoRA, alpha 16)"));
     m_rate->setKind(study::probeKind(study::kFineTuning));
     m_rate->setAccessibleName(tr("Learning rate"));
-    m_rate->setToolTip(tr("Peak rate of the training"));
+    m_rate->setTip(tr("Peak rate of the training"));
     m_group->setAccessibleName(tr("Weights in a group"));
     m_group->setToolTip(tr("So many weights along a matrix's input share one scale"));
     m_series->setAccessibleName(tr("Series"));
@@ -116,6 +118,7 @@ void ProbeDock::setupFields() {
     m_compute->addItem(tr("float32"), static_cast<int>(study::ComputeType::Float32));
     m_compute->addItem(tr("bfloat16"), static_cast<int>(study::ComputeType::BFloat16));
     m_compute->setAccessibleName(tr("Number format"));
+    m_compute->setToolTip(tr("Of the products of matrices. With bfloat16, trained weights, moments and sums stay in float32."));
     m_device->setAccessibleName(tr("Device"));
     m_device->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     showDevices();
@@ -155,11 +158,12 @@ RowForm* ProbeDock::formOfFields(Actions& actions) {
     form->addRow(tr("&Batch"), m_batch);
     form->addRow(tr("Rate"), m_rate);
     form->addRow(tr("&LoRA"), m_loraRank);
+    form->addRow(m_details);
     form->addRow(m_extras);
-    form->addRow(tr("S&cale"), m_scale);
+    form->addRow(tr("Sca&le"), m_scale);
     form->addRow(m_scaleHelp);
     form->addRow(tr("C&ompute"), m_compute);
-    form->addRow(tr("D&evice"), m_device);
+    form->addRow(tr("Devi&ce"), m_device);
     form->addRow(line());
     form->addRow(m_tasks);
     form->addRow(add);
@@ -210,6 +214,7 @@ void ProbeDock::connectFields() {
         edited();
         store();
     });
+    connect(m_details, &TrainingDetails::edited, this, editedAndStored);
     connect(m_extras, &TuningExtras::edited, this, &ProbeDock::edited);
     connect(m_extras, &TuningExtras::settled, this, &ProbeDock::store);
     connect(m_data, &QComboBox::activated, this, editedAndStored);

@@ -70,6 +70,7 @@ StrengthEdit::StrengthEdit(QWidget* parent)
     : QLineEdit(parent) {
     setKind(study::probeKind(study::kGaussianNoise));
     connect(this, &QLineEdit::textEdited, this, &StrengthEdit::strengthsEdited);
+    connect(this, &QLineEdit::textChanged, this, &StrengthEdit::showTip);
     connect(this, &QLineEdit::editingFinished, this, [this] {
         if (const StrengthList list = strengths(); list.problem.isEmpty())
             setStrengths(list.values); // in order, each once
@@ -79,7 +80,16 @@ StrengthEdit::StrengthEdit(QWidget* parent)
 void StrengthEdit::setKind(const study::ProbeKind& kind) {
     m_kind = &kind;
     setAccessibleName(capitalised(kind.strengths));
-    setToolTip(tr("%1, with blanks between them, for instance %2").arg(capitalised(kind.strengths), examples(kind)));
+    setTip(tr("%1, with blanks between them, for instance %2").arg(capitalised(kind.strengths), examples(kind)));
+}
+
+void StrengthEdit::setTip(const QString& tip) {
+    m_tip = tip;
+    showTip();
+}
+
+void StrengthEdit::showTip() {
+    setToolTip(text().trimmed().isEmpty() ? m_tip : text() + u'\n' + m_tip);
 }
 
 void StrengthEdit::setStrengths(const std::vector<double>& strengths) {

@@ -22,8 +22,10 @@ class StrengthEdit : public QLineEdit {
     Q_OBJECT
 public:
     explicit StrengthEdit(QWidget* parent = nullptr);
-    /// What the numbers are; noise at first.
+    /// What the numbers are, noise at first, with its tip.
     void setKind(const study::ProbeKind& kind);
+    /// Shown below the list, of which a narrow line has the front only.
+    void setTip(const QString& tip);
     void setStrengths(const std::vector<double>& strengths);
     /// Of the text as it stands.
     StrengthList strengths() const { return parseStrengths(text(), *m_kind); }
@@ -33,7 +35,10 @@ Q_SIGNALS:
     void strengthsEdited();
 
 private:
+    void showTip();
+
     const study::ProbeKind* m_kind;
+    QString m_tip;
 };
 
 } // namespace crest::ui

@@ -108,7 +108,7 @@ void TaskRoles::addRow(const study::Task& task) {
             [this, name] { Q_EMIT removeAsked(name); });
     preview->setMenu(menu);
     const Row made{task.name, roleBox(tr("ID"), name, tr("Measure it as in-distribution")),
-                   roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution"))};
+                   roleBox(tr("OOD"), name, tr("Measure it as out-of-distribution")), preview};
     m_grid->addWidget(label, row, 0);
     m_grid->addWidget(made.id, row, 1, Qt::AlignCenter);
     m_grid->addWidget(made.ood, row, 2, Qt::AlignCenter);
@@ -126,6 +126,14 @@ void TaskRoles::addRow(const study::Task& task) {
     });
     connect(preview, &QToolButton::clicked, this, [this, name] { Q_EMIT previewAsked(name); });
     m_rows.push_back(made);
+}
+
+void TaskRoles::tabBehind(QWidget* field) const {
+    for (const Row& row : m_rows)
+        for (QWidget* next : {static_cast<QWidget*>(row.id), static_cast<QWidget*>(row.ood), static_cast<QWidget*>(row.preview)}) {
+            setTabOrder(field, next);
+            field = next;
+        }
 }
 
 void TaskRoles::setRoles(const std::vector<study::TaskInProbe>& roles) {

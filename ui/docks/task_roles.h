@@ -12,6 +12,7 @@
 class QCheckBox;
 class QGridLayout;
 class QLabel;
+class QToolButton;
 
 namespace crest::ui {
 
@@ -23,6 +24,8 @@ public:
     void setTasks(const std::vector<study::Task>& tasks);
     void setRoles(const std::vector<study::TaskInProbe>& roles);
     std::vector<study::TaskInProbe> roles() const;
+    /// Tab goes from `field` through the rows, which are made later than what stands below them.
+    void tabBehind(QWidget* field) const;
 
 Q_SIGNALS:
     void rolesEdited();
@@ -33,6 +36,7 @@ private:
     struct Row {
         std::string task;
         QCheckBox *id, *ood;
+        QToolButton* preview;
     };
     void addRow(const study::Task& task);
     void clear();

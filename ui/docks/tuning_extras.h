@@ -3,20 +3,17 @@
 // room for tuned weights that are kept, and training in less memory: rarely used, so folded away until a probe has any of it.
 #pragma once
 
-#include <QWidget>
-
-#include "core/base/json.h"
+#include "ui/docks/folded_rows.h"
+#include "ui/docks/stored_amount.h"
 
 class QCheckBox;
-class QDoubleSpinBox;
 class QLineEdit;
+class QSpinBox;
 class QToolButton;
 
 namespace crest::ui {
 
-class RowForm;
-
-class TuningExtras : public QWidget {
+class TuningExtras : public FoldedRows {
     Q_OBJECT
 public:
     explicit TuningExtras(QWidget* parent = nullptr);
@@ -35,29 +32,19 @@ Q_SIGNALS:
     void settled();
 
 private:
-    /// A share or an amount: what the study says, and what the box made of it.
-    struct Amount {
-        QDoubleSpinBox* box = nullptr;
-        double unit = 1; ///< of the box: 0.01 for percent
-        double stored = 0, shown = 0;
-        double value() const;
-        void show(double wanted);
-    };
     void setupFields();
-    void setupLayout();
+    void setupRows();
     void connectFields();
     void chooseText();
-    void fold(bool open);
-    void showReplayRow();
+    void showReplayRows();
 
     Json m_settings; ///< as last shown
     double m_storedPull = 0;
-    QToolButton *m_fold, *m_choose;
-    QWidget* m_body;
-    RowForm* m_form = nullptr;
+    QToolButton* m_choose;
     QLineEdit *m_pull, *m_text;
     QWidget* m_textRow;
-    Amount m_head, m_replay, m_keep;
+    QSpinBox* m_window; ///< of replayed text
+    StoredAmount m_head, m_replay, m_keep;
     QCheckBox* m_recompute;
 };
 

@@ -475,8 +475,8 @@ private Q_SLOTS:
         QCOMPARE(whole->examples.size(), std::size_t(7));
         const std::pair<std::int64_t, const char*> wanted[] = {
             {2, "is no whole JSON object"},
-            {3, ""}, {4, "nothing in it is learned: there is no answer, or it is blank"},
-            {5, "nothing in it is learned: there is no answer, or it is blank"},
+            {3, ""}, {4, "there is no answer in it, or a blank one"},
+            {5, "there is no answer in it, or a blank one"},
             {6, "nothing within its first 40 of "}, {7, ""}, {57, "there is no \"completion\""}};
         for (std::size_t i = 0; i < std::size(wanted); ++i) {
             const PreviewExample& shown = whole->examples[i];
@@ -485,7 +485,7 @@ private Q_SLOTS:
             QCOMPARE(shown.file, std::string()); // there is one
         }
         QVERIFY(whole->examples[0].segments.empty() && whole->examples[6].segments.empty());
-        QCOMPARE(whole->examples[2].segments.front(), (PreviewSegment{"c:", false, false, false}));
+        QCOMPARE(whole->examples[2].segments.front(), (PreviewSegment{"c: \n", false, false, false})); // all of it
         QCOMPARE(whole->examples[4].segments.front().text.substr(0, 20), words.substr(0, 20));
         const std::int64_t leftOut = whole->counts.badRows + whole->counts.blankRows + whole->tokenCounts.emptied;
         QCOMPARE(leftOut, std::int64_t(5)); // each once

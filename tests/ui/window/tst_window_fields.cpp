@@ -5,6 +5,7 @@
 #include <QDir>
 #include <QLabel>
 #include <QLineEdit>
+#include <QMenuBar>
 #include <QPushButton>
 #include <QScrollArea>
 #include <QSignalSpy>
@@ -119,6 +120,7 @@ private Q_SLOTS:
     void theProbeDockSaysWhy();
     void whatIsTypedIsPlannedBeforeItRuns();
     void everyKindOfProbe();
+    void theKeyboardReachesEveryField();
     void everyDialog();
     void theTheory();
 
@@ -127,6 +129,11 @@ private:
 
     ProbeDock* dock() const { return m_window->findChild<ProbeDock*>(); }
     QSpinBox* draws() const { return named<QSpinBox>(m_window.get(), QStringLiteral("Noise draws")); }
+    void unfoldAll() const {
+        for (QToolButton* fold : dock()->findChildren<QToolButton*>())
+            if (fold->isCheckable() && fold->isVisible())
+                fold->setChecked(true); // more of the training, mitigations
+    }
     QAction* run() const { return m_window->actions().at(ActionId::Run); }
     void openSample() {
         m_window->actions().at(ActionId::OpenSample)->trigger();
@@ -287,13 +294,11 @@ void WindowFieldsTest::everyKindOfProbe() {
     if (QTest::currentTestFailed())
         return;
     auto* kind = named<QComboBox>(m_window.get(), QStringLiteral("Kind of probe"));
-    for (const auto& [name, boxes] : {std::pair{"Gaussian noise", 1}, std::pair{"Fine-tuning", 6}, std::pair{"Interpolation", 6},
+    for (const auto& [name, boxes] : {std::pair{"Gaussian noise", 1}, std::pair{"Fine-tuning", 11}, std::pair{"Interpolation", 11},
                                       std::pair{"Quantisation", 1}, std::pair{"Pruning", 0}, std::pair{"Base evaluation", 0}}) {
         kind->setCurrentIndex(kind->findText(QString::fromLatin1(name)));
         Q_EMIT kind->activated(kind->currentIndex());
-        for (QToolButton* fold : dock()->findChildren<QToolButton*>())
-            if (fold->isCheckable() && fold->isVisible())
-                fold->setChecked(true); // of the mitigations
+        unfoldAll();
         const auto* viewport = dock()->findChild<QScrollArea*>()->viewport();
         const QFont usual = dock()->font();
         for (const int larger : {0, 6}) { // with the letters of another desktop, too
@@ -305,6 +310,52 @@ void WindowFieldsTest::everyKindOfProbe() {
         dock()->setFont(usual);
         neverAnotherNumber(dock(), boxes);
         QVERIFY2(!QTest::currentTestFailed(), name);
+    }
+}
+
+/// Tab goes down the dock, row by row, past every field, and no letter of Alt+ has two meanings in it or in the menus.
+void WindowFieldsTest::theKeyboardReachesEveryField() {
+    openSample();
+    if (QTest::currentTestFailed())
+        return;
+    auto* kind = named<QComboBox>(m_window.get(), QStringLiteral("Kind of probe"));
+    for (int i = 0; i < kind->count(); ++i) {
+        kind->setCurrentIndex(i);
+        Q_EMIT kind->activated(i);
+        unfoldAll();
+        QTest::qWait(100); // laid out
+        QString letters;
+        for (const QAction* menu : m_window->menuBar()->actions())
+            letters += menu->text().section(u'&', 1).left(1).toUpper();
+        for (const QLabel* label : dock()->findChildren<QLabel*>())
+            if (label->isVisible() && label->buddy())
+                letters += label->text().section(u'&', 1).left(1).toUpper();
+        for (const QAbstractButton* button : dock()->findChildren<QAbstractButton*>())
+            if (button->isVisible())
+                letters += button->text().section(u'&', 1).left(1).toUpper();
+        for (const QChar letter : letters)
+            QVERIFY2(letters.count(letter) == 1, qPrintable(kind->currentText() + QStringLiteral(": Alt+") + letter));
+
+        QWidget* fields = dock()->findChild<QScrollArea*>()->widget();
+        QStringList missed;
+        for (const QWidget* one : fields->findChildren<QWidget*>())
+            if (one->isVisible() && one->isEnabled() && (one->focusPolicy() & Qt::TabFocus) && !one->focusProxy())
+                missed << one->accessibleName() + QString::fromLatin1(one->metaObject()->className());
+        kind->setFocus();
+        missed.removeOne(kind->accessibleName() + QString::fromLatin1(kind->metaObject()->className()));
+        for (QPoint before(0, 0); dock()->isAncestorOf(QApplication::focusWidget());) {
+            const QWidget* now = QApplication::focusWidget();
+            if (!fields->isAncestorOf(now))
+                break;
+            const QPoint at = now->mapTo(fields, QPoint(0, now->height() / 2));
+            const bool sameRow = std::abs(at.y() - before.y()) < 8;
+            QVERIFY2(sameRow ? at.x() > before.x() || now == kind : at.y() > before.y(),
+                     qPrintable(kind->currentText() + QStringLiteral(": ") + now->accessibleName()));
+            missed.removeOne(now->accessibleName() + QString::fromLatin1(now->metaObject()->className()));
+            before = at;
+            QTest::keyClick(QApplication::focusWidget(), Qt::Key_Tab);
+        }
+        QVERIFY2(missed.isEmpty(), qPrintable(kind->currentText() + QStringLiteral(": ") + missed.join(QStringLiteral(", "))));
     }
 }
 
@@ -325,10 +376,22 @@ void WindowFieldsTest::everyDialog() {
     check(text, 3);
     PromptsDialog prompts(sample + QStringLiteral("tasks/prompts.jsonl"), none, nullptr);
     check(prompts, 2);
+    PromptsDialog wrong(sample + QStringLiteral("tuning/glosses.jsonl"), none, nullptr); // without a "text"
+    wrong.show();
+    const auto labels = wrong.findChildren<QLabel*>();
+    const auto isSaid = [&] {
+        return std::any_of(labels.begin(), labels.end(), [](const QLabel* label) { return label->text().contains(QStringLiteral("cannot be used")); });
+    };
+    const auto allFit = [&] { // no line is cut
+        return std::all_of(labels.begin(), labels.end(), [](const QLabel* label) {
+            return !label->isVisible() || !label->wordWrap() || label->height() >= label->heightForWidth(label->width());
+        });
+    };
+    QTRY_VERIFY_WITH_TIMEOUT(isSaid() && allFit(), kLongMs);
     SuiteDialog suite(none, nullptr);
     check(suite, 2);
     TuningDialog tuning(sample + QStringLiteral("tuning/glosses.jsonl"), none, checkpoint, 128, nullptr);
-    check(tuning, 4);
+    check(tuning, 5);
     analysis::Figure figure;
     figure.name = figure.title = "figure";
     figure.provenance = "{}";

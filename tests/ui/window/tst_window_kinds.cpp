@@ -10,6 +10,8 @@
 #include <QPushButton>
 #include <QSpinBox>
 #include <QTextBrowser>
+#include <QTextCursor>
+#include <QTextDocument>
 #include <QToolButton>
 #include <QtTest>
 
@@ -84,6 +86,8 @@ private Q_SLOTS:
     }
 
     void everyKindPlansOnTheSample();
+    void trainingDetailsAreSet();
+    void trainingDetailsAreReadBack();
     void mitigationsAreSet();
     void mitigationsAreReadBack();
     void settingsWrittenByHandAreNotTrusted_data();
@@ -208,6 +212,102 @@ bool WindowKindsTest::isSaid(const char* part) const {
                        [&](const QLabel* label) { return label->isVisible() && label->text().contains(QLatin1String(part)); });
 }
 
+/// By keys; into the probe and the study, as a command would say it. The usual values are plain fine-tuning again.
+void WindowKindsTest::trainingDetailsAreSet() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    QTRY_VERIFY(!probe().settings.is_null() && probe().settings.contains("training"));
+    QToolButton* fold = buttonOf(QStringLiteral("More: steps, schedule, decay"));
+    auto* steps = named<QSpinBox>(m_window.get(), QStringLiteral("Optimiser steps"));
+    auto* epochs = named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"));
+    auto* schedule = named<QComboBox>(m_window.get(), QStringLiteral("Schedule of the learning rate"));
+    QVERIFY(fold && steps && epochs && schedule);
+    QTRY_VERIFY(fold->isVisible());
+    QVERIFY(!steps->isVisible());
+    m_window->activateWindow();
+    QVERIFY(QTest::qWaitForWindowActive(m_window.get()));
+    fold->setFocus(Qt::TabFocusReason);
+    QTest::keyClick(fold, Qt::Key_Space);
+    QVERIFY(steps->isVisible() && isShown(QStringLiteral("Seconds between saved states")));
+    QVERIFY(!isShown(QStringLiteral("Alpha of LoRA")));
+    steps->setValue(1); // an edit, and back: what follows is compared with what edits make of the usual values
+    steps->setValue(0);
+    QTRY_VERIFY(epochs->isEnabled() && probe().settings["training"].value("max_steps", -1) == 0);
+    const Json plain = probe().settings;
+    // As protocols have it: AdamW, linear to 0, 3 to 10 % warm-up, no weight decay, gradients clipped to 1.
+    const auto text = [this](const char* name) { return named<QAbstractSpinBox>(m_window.get(), QString::fromLatin1(name))->text(); };
+    QCOMPARE(schedule->currentText(), QStringLiteral("linear to zero"));
+    QCOMPARE(text("Warm-up"), QStringLiteral("10 %"));
+    QCOMPARE(text("Weight decay"), QStringLiteral("none"));
+    QCOMPARE(text("Norm that gradients are clipped to"), QStringLiteral("1"));
+    QCOMPARE(text("Seconds between saved states"), QStringLiteral("as usual"));
+
+    steps->setValue(30);
+    QTRY_VERIFY(!epochs->isEnabled());
+    choose(schedule, QStringLiteral("cosine to zero"));
+    const auto put = [this](const char* name, double value) { named<QDoubleSpinBox>(m_window.get(), QString::fromLatin1(name))->setValue(value); };
+    put("Warm-up", 3);
+    put("Weight decay", 0.01);
+    put("Norm that gradients are clipped to", 0);
+    put("Seconds between saved states", 0);
+    named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->setValue(4);
+    QTRY_VERIFY(isShown(QStringLiteral("Alpha of LoRA")));
+    put("Alpha of LoRA", 32);
+    choose(named<QComboBox>(m_window.get(), QStringLiteral("Matrices with an adapter")), QStringLiteral("attention"));
+    train::FineTuneSettings wanted;
+    wanted.maxSteps = 30, wanted.schedule = train::Schedule::Cosine, wanted.warmupShare = 0.03, wanted.weightDecay = 0.01, wanted.clipNorm = 0;
+    wanted.loraRank = 4, wanted.loraAlpha = 32, wanted.loraMatrices = train::LoraMatrices::Attention;
+    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(wanted));
+    QCOMPARE(storedTuning().value("state_seconds", -1.0), 0.0);
+    QVERIFY(isSaid("(AdamW, cosine to zero)"));
+    QCOMPARE(text("Norm that gradients are clipped to"), QStringLiteral("never"));
+    QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
+
+    auto* warmup = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Warm-up"));
+    warmup->setFocus();
+    warmup->selectAll();
+    QTest::keyClicks(warmup, QStringLiteral("130"));
+    QTest::keyClick(warmup, Qt::Key_Tab);
+    QTRY_VERIFY(isSaid("Warm-up: a number from 0 to 100"));
+    QVERIFY(!m_window->actions().at(ActionId::Run)->isEnabled());
+    warmup->setValue(10);
+    QTRY_VERIFY(!isSaid("Warm-up: a number from 0 to 100"));
+
+    steps->setValue(0);
+    choose(schedule, QStringLiteral("linear to zero"));
+    put("Weight decay", 0);
+    put("Norm that gradients are clipped to", 1);
+    put("Seconds between saved states", -1);
+    named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->setValue(0);
+    QTRY_COMPARE(probe().settings, plain);
+}
+
+/// Also what has more digits than a box shows, which stays what it is.
+void WindowKindsTest::trainingDetailsAreReadBack() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    study::Probe other = probe();
+    train::FineTuneSettings training;
+    training.warmupShare = 1.0 / 3, training.weightDecay = 1e-7, training.schedule = train::Schedule::Constant, training.maxSteps = 500'000'000;
+    other.settings["training"] = train::toJson(training);
+    other.settings["state_seconds"] = 12.25;
+    m_window->session().setProbe(other);
+    auto* warmup = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Warm-up"));
+    QTRY_COMPARE(warmup->value(), 33.33);
+    QVERIFY(warmup->isVisible()); // unfolded, since it is used
+    QVERIFY(!named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->isEnabled());
+    QCOMPARE(named<QComboBox>(m_window.get(), QStringLiteral("Schedule of the learning rate"))->currentText(), QStringLiteral("constant"));
+    named<QSpinBox>(m_window.get(), QStringLiteral("Examples in a batch"))->setValue(4);
+    training.batchExamples = 4;
+    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(training));
+    QCOMPARE(storedTuning().value("state_seconds", 0.0), 12.25);
+    m_window->session().undoStack()->undo();
+    m_window->session().undoStack()->undo();
+    QTRY_COMPARE(warmup->value(), 10.0);
+}
+
 /// By clicks into the probe and the study; what cannot be says why, and does not run.
 void WindowKindsTest::mitigationsAreSet() {
     openSampleForTuning();
@@ -246,6 +346,10 @@ void WindowKindsTest::mitigationsAreSet() {
     type(m_text, file);
     QTRY_COMPARE(probe().settings["training"].value("replay_share", 0.0), 0.125);
     QCOMPARE(probe().settings["training"].value("replay_tokens", 0), 128);
+    auto* window = named<QSpinBox>(m_window.get(), QStringLiteral("Tokens of a window of replayed text"));
+    QVERIFY(window && window->isVisible());
+    window->setValue(64);
+    QTRY_COMPARE(probe().settings["training"].value("replay_tokens", 0), 64);
     QCOMPARE(probe().settings.value("replay", ""), file.toStdString());
     auto* lessMemory = named<QCheckBox>(m_window.get(), QStringLiteral("Less memory"));
     QVERIFY(lessMemory && lessMemory->isVisible());
@@ -354,18 +458,21 @@ void WindowKindsTest::dataAreLookedAtFirst() {
     named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(12);
     auto* tooLong = named<QComboBox>(dialog, QStringLiteral("What becomes of longer examples"));
     choose(tooLong, QStringLiteral("longer ones are left out"));
-    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "Longer than 12 and left out: "), kLongMs);
+    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "Longer than 12 tokens and left out: "), kLongMs);
     QVERIFY(!bars->grab().isNull());
     choose(tooLong, QStringLiteral("longer ones are cut at their end"));
     named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(128);
     named<QSpinBox>(dialog, QStringLiteral("Rows that are trained on"))->setValue(48);
     named<QSpinBox>(dialog, QStringLiteral("Seed of the split"))->setValue(3);
+    named<QSpinBox>(dialog, QStringLiteral("Rows that are held out"))->setValue(5);
     QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled() && !says(dialog, "Longer than"), kLongMs);
+    QVERIFY(says(dialog, "60 rows. Trained on: 48, held out: 5.") && !named<QDoubleSpinBox>(dialog, QStringLiteral("Held out"))->isEnabled());
     const study::Task task = dialog->task();
     QCOMPARE(task.kind, study::TaskKind::TuningLoss);
     const Json chosen = Json::parse(task.definition);
     QCOMPARE(chosen.value("sample_count", 0), 48);
     QCOMPARE(chosen.value("split_seed", 0), 3);
+    QCOMPARE(chosen.value("held_out_count", 0), 5);
     QCOMPARE(chosen.value("too_long", ""), std::string("truncate"));
 }
 
@@ -383,8 +490,17 @@ void WindowKindsTest::allRowsAreCounted() {
     auto* dialog = new TuningDialog(large.fileName(), {}, firstCheckpoint(), 128, m_window.get());
     dialog->show();
     QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "2502 rows. "), kLongMs);
-    QVERIFY(says(dialog, "Longer than 128 and cut: 1 row.") && says(dialog, "Cannot be used: 1 row:"));
+    QVERIFY(says(dialog, "Longer than 128 tokens and cut: 1 row.") && says(dialog, "Cannot be used: 1 row."));
     QVERIFY(buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    auto* shown = named<QTextBrowser>(dialog, QStringLiteral("Rows as the model sees them")); // what is left out, with the reason
+    QVERIFY2(shown->toPlainText().contains(QStringLiteral("Row 2502 left out: there is no \"completion\"")), qPrintable(shown->toPlainText().right(300)));
+    const QString split = QStringLiteral(" Trained on: 2251, held out: 250."); // a tenth of the 2501 that can be used
+    QVERIFY(says(dialog, qPrintable(split)));
+    named<QSpinBox>(dialog, QStringLiteral("Longest example"))->setValue(3);
+    QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "Left out, with nothing learned in their first 3 tokens: 2501 rows."), kLongMs);
+    QVERIFY(says(dialog, "These data cannot be used: no example is left to train on") && !says(dialog, "Longer than"));
+    QVERIFY(shown->toPlainText().contains(QStringLiteral("Row 1 left out: nothing within its first 3 of ")));
+    QVERIFY(!buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
     delete dialog;
     QVERIFY(QFile::copy(rows, dir.filePath(QStringLiteral("torn.jsonl"))));
     QFile torn(dir.filePath(QStringLiteral("torn.jsonl")));
@@ -394,7 +510,7 @@ void WindowKindsTest::allRowsAreCounted() {
     dialog = new TuningDialog(torn.fileName(), {}, firstCheckpoint(), 128, m_window.get());
     dialog->show();
     QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "2 of 62 rows cannot be used, and at most 1 % may be left out"), kLongMs);
-    QVERIFY(says(dialog, "Cannot be used: 2 rows:") && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    QVERIFY(says(dialog, "Cannot be used: 2 rows.") && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
     delete dialog;
 }
 
@@ -412,6 +528,13 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     auto* shown = named<QTextBrowser>(dialog, QStringLiteral("Rows as the model sees them"));
     QTRY_VERIFY_WITH_TIMEOUT(shown->toPlainText().contains(QStringLiteral("a small thing of wood")), kLongMs);
     QVERIFY(shown->toPlainText().contains(QStringLiteral("<end>")));
+    // What is only read is grey, what is learned is not and has a ground, in the desktop's own palette, too.
+    const auto formatOf = [shown](const char* text) { return shown->document()->find(QString::fromLatin1(text)).charFormat(); };
+    const QTextCharFormat read = formatOf("thing number 0:"), learned = formatOf(" a small thing of wood");
+    const QColor page = shown->palette().color(QPalette::Base);
+    const auto contrast = [&](const QTextCharFormat& format) { return std::abs(format.foreground().color().lightnessF() - page.lightnessF()); };
+    QVERIFY2(contrast(read) < contrast(learned) - 0.2 && contrast(read) > 0.3, qPrintable(read.foreground().color().name()));
+    QVERIFY(read.background().style() == Qt::NoBrush && learned.background().color() != page);
     QPushButton* add = buttonWith(dialog, QStringLiteral("Add data"));
     QTRY_VERIFY_WITH_TIMEOUT(add->isEnabled(), kLongMs);
     const study::Task task = dialog->task();
@@ -453,7 +576,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
 
 /// After a run: planned with their cost on the button, undone, taken out again; gone with what they were found by.
 void WindowKindsTest::finerAroundTheBest() {
-    QPushButton* finer = buttonWith(m_window.get(), QStringLiteral("Finer around the best"));
+    QPushButton* finer = buttonWith(m_window.get(), QStringLiteral("ner around the best"));
     auto* rates = named<QLineEdit>(m_window.get(), QStringLiteral("Learning rates"));
     auto* without = named<QToolButton>(m_window.get(), QStringLiteral("Without finer rates"));
     QVERIFY(finer && rates && without && finer->isVisible() && !without->isVisible());
