@@ -183,7 +183,7 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
         ->check(CLI::IsMember(figureChoices()));
     command->add_option("-o,--output", arguments->output, "The file to write")->required();
     command->add_option("--run", arguments->run, "Which run's probe; default: the newest");
-    command->add_option("--x", arguments->x, "Horizontal axis; steps (of curves alone) also where no token count is known")
+    command->add_option("--x", arguments->x, "Horizontal axis; steps also where no token count is known")
         ->capture_default_str()
         ->check(CLI::IsMember({"tokens", "tokens-per-parameter", "flops", "steps"}));
     command->add_option("--y", arguments->y, "Loss, its change from the base (of a trade-off: from plain fine-tuning), or both; default: value, of the map change")
@@ -198,7 +198,7 @@ void addExportCommand(CLI::App& app, Chosen& chosen) {
         "Which gamma, learning rate ... of a decomposition, a distance or a trade-off; default: the middle one. Of a trade-off also best, its default where "
         "settings have several rates: each at its own, best in ID");
     command
-        ->add_option("--budget", arguments->budget, "Which budget of a trade-off, in tokens: 16777216, 16M, 1.5B; default: the largest")
+        ->add_option("--budget", arguments->budget, "Which budget of a trade-off, in tokens (16777216, 16M, 1.5B; steps where no token count is known); default: the largest")
         ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"k", 1e3}, {"M", 1e6}, {"B", 1e9}, {"T", 1e12}},
                                           CLI::AsNumberWithUnit::CASE_SENSITIVE));
     command->add_option("--checkpoint", arguments->checkpoint, "Of the figure training: whose trainings; --strength: one rate alone");

@@ -25,13 +25,13 @@ struct InflectionArguments {
 };
 
 void printCsv(const std::vector<analysis::InflectionRow>& rows) {
-    std::cout << "task,role,metric,modified,strength,verdict,tokens,low,high,level,scope,rise,rise_error,evidence\n";
+    std::cout << "task,role,metric,modified,strength,verdict,tokens,low,high,level,scope,rise,rise_error,evidence,over\n";
     for (const analysis::InflectionRow& row : rows) {
         const analysis::Inflection& found = row.inflection;
-        fmt::print(std::cout, "{},{},{},{},{},{},{:.0f},{:.0f},{:.0f},{},{},{:.9g},{:.9g},{}\n", csvField(row.task), ui::roleText(row.role).toStdString(),
+        fmt::print(std::cout, "{},{},{},{},{},{},{:.0f},{:.0f},{:.0f},{},{},{:.9g},{:.9g},{},{}\n", csvField(row.task), ui::roleText(row.role).toStdString(),
                    row.metric, csvField(row.modified), row.strength > 0 ? formatNumber(row.strength) : "",
                    analysis::verdictName(found.verdict), found.tokens, found.low, found.high, found.level,
-                   csvField(analysis::scopeLabel(found.scope)), found.riseNats, found.riseError, csvField(found.evidence));
+                   csvField(analysis::scopeLabel(found.scope)), found.riseNats, found.riseError, csvField(found.evidence), found.overSteps ? "steps" : "tokens");
     }
 }
 

@@ -8,6 +8,8 @@
 
 #include "core/analysis/figure_command.h"
 #include "core/analysis/probe_training_runs.h"
+#include "core/series/gaps.h"
+#include "core/series/known_series.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -125,24 +127,45 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
     return "crest export " + analysis::shellQuoted(folder.path().string()) + " --run " + runId;
 }
 
+namespace {
+
+/// Checkpoints that are missing, and those that are broken. One that the user has excluded is there.
+std::vector<analysis::SeriesHole> holesOf(const series::Series& one) {
+    std::vector<analysis::SeriesHole> holes;
+    const auto add = [&](const series::Checkpoint& from, const series::Checkpoint& to) {
+        holes.push_back({from.tokens, to.tokens, from.step, to.step});
+    };
+    for (const series::SeriesGap& gap : series::findGaps(one))
+        add(one.checkpoints[gap.before], one.checkpoints[gap.after]);
+    for (const series::Checkpoint& checkpoint : one.checkpoints)
+        if (checkpoint.state == series::CheckpointState::Broken)
+            add(checkpoint, checkpoint);
+    return holes;
+}
+
+} // namespace
+
 SeriesFacts seriesFacts(const std::vector<series::Series>& series) {
     SeriesFacts facts;
-    for (const series::Series& one : series)
+    for (const series::Series& one : series) {
+        facts.holes[one.name] = holesOf(one);
         for (const series::Checkpoint& checkpoint : one.checkpoints) {
             if (checkpoint.stage)
                 for (const std::string& name : {checkpoint.name, checkpoint.foundName})
                     facts.stages[one.name + "/" + name] = *checkpoint.stage;
+            const char* apart = series::standsApart(checkpoint);
             const bool excluded = checkpoint.state == series::CheckpointState::Excluded && !checkpoint.offByDefault;
             for (const std::string& key : {checkpoint.path.string(), checkpoint.name, checkpoint.foundName, checkpoint.fingerprint})
                 if (!key.empty() && checkpoint.state != series::CheckpointState::Broken)
                     facts.checkpoints.try_emplace(one.name + "/" + key,
-                                                  CheckpointNow{checkpoint.tokens, excluded, checkpoint.fingerprint});
+                                                  CheckpointNow{checkpoint.tokens, excluded, checkpoint.fingerprint, apart ? apart : ""});
             if (!checkpoint.spec || facts.parameters > 0)
                 continue;
             const double meanSpan = static_cast<double>(checkpoint.spec->contextLength + 1) / 2;
             facts.parameters = series::parameterCount(*checkpoint.spec);
             facts.flopsPerToken = 3 * series::forwardFlopsPerToken(*checkpoint.spec, meanSpan);
         }
+    }
     return facts;
 }
 
@@ -183,6 +206,13 @@ void leaveOut(study::Plan& plan, const std::vector<char>& excluded) {
     }
 }
 
+/// Without a place among the others, whatever the user typed.
+void setApart(analysis::ProbeResults& results, study::PlannedCheckpoint& checkpoint, const CheckpointNow& now) {
+    results.apart[checkpoint.series + "/" + checkpoint.name] = {now.apart, now.tokens};
+    checkpoint.tokens.reset();
+    checkpoint.step.reset();
+}
+
 void usePresent(analysis::ProbeResults& results, const SeriesFacts& facts) {
     study::Plan& plan = results.plan;
     std::vector<char> excluded(plan.checkpoints.size(), 0);
@@ -191,7 +221,11 @@ void usePresent(analysis::ProbeResults& results, const SeriesFacts& facts) {
             if (now->tokens) // what was known when the run was planned is not taken away by others in the folder
                 plan.checkpoints[i].tokens = now->tokens;
             excluded[i] = now->excluded;
+            if (!now->apart.empty())
+                setApart(results, plan.checkpoints[i], *now);
         }
+    const auto holes = facts.holes.find(plan.probe.series);
+    results.holes = holes == facts.holes.end() ? std::vector<analysis::SeriesHole>() : holes->second;
     results.excluded = std::ranges::count(excluded, 1);
     if (results.excluded > 0)
         leaveOut(plan, excluded);

@@ -38,6 +38,7 @@ struct CheckpointNow {
     std::optional<std::int64_t> tokens;
     bool excluded = false;
     std::string fingerprint; ///< of its weights, "" where it is not known yet
+    std::string apart;       ///< what it is where it is no later point of the run (series::standsApart), else ""
     bool operator==(const CheckpointNow&) const = default;
 };
 
@@ -47,11 +48,12 @@ struct SeriesFacts {
     double flopsPerToken = 0;    ///< of pretraining
     std::map<std::string, int> stages;                ///< by "series/checkpoint"
     std::map<std::string, CheckpointNow> checkpoints; ///< by "series/path", "series/name" and "series/fingerprint"
+    std::map<std::string, std::vector<analysis::SeriesHole>> holes; ///< by series
     bool operator==(const SeriesFacts&) const = default;
 };
 SeriesFacts seriesFacts(const std::vector<series::Series>& series);
 
-/// Sizes and stages; and a run's checkpoints as they are now: with the tokens that they have, without those that were excluded.
+/// Sizes, stages and holes; and a run's checkpoints as they are now: with the tokens that they have, without those that were excluded.
 /// A checkpoint that the study does not have any more stays as it was planned.
 void addFacts(analysis::ProbeResults& results, const SeriesFacts& facts);
 

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/data/series_watch.h"
 
-#include <tuple>
+#include <optional>
+#include <utility>
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "core/analysis/probe_measures.h"
 #include "core/analysis/score_jumps.h"
 #include "core/base/units.h"
 #include "core/series/tokenizer_check.h"
@@ -27,37 +29,57 @@ void yieldToOthers() {
     ::syscall(SYS_ioprio_set, kThisThread, 0, kIdleDisk);
 }
 
-/// What must agree for base results to be one curve.
-using CurveKey = std::tuple<std::string, std::string, std::string, std::string, std::int64_t>;
+/// A base score at the place where its checkpoint stands now.
+struct PlacedScore {
+    const study::PlannedCheckpoint* checkpoint = nullptr;
+    const study::ResultRow* row = nullptr;
+    double place = 0;
+};
+using ScoreCurve = std::vector<PlacedScore>;
 
-CurveKey curveOf(const study::ResultRow& row) {
-    return {row.series, row.task, row.taskHash, row.compute, row.pretrainSeed.value_or(-1)};
+std::string valueAt(const PlacedScore& score) {
+    return fmt::format("{} ({})", score.checkpoint->name, formatNumber(score.row->value));
 }
 
-std::string valueAt(const study::ResultRow& row) {
-    return fmt::format("{} ({})", row.checkpoint, formatNumber(row.value));
+std::string hashAt(const PlacedScore& score) {
+    return score.row->weights.substr(0, kShownDigits);
 }
 
-std::string hashAt(const study::ResultRow& row) {
-    return row.weights.substr(0, kShownDigits);
-}
-
-std::string reasonFor(const std::vector<const study::ResultRow*>& curve, const analysis::ScoreJump& jump) {
-    const study::ResultRow& row = *curve[jump.index];
-    const study::ResultRow &before = *curve[jump.before], &after = *curve[jump.after];
+std::string reasonFor(const ScoreCurve& curve, const analysis::ScoreJump& jump) {
+    const PlacedScore& score = curve[jump.index];
+    const PlacedScore &before = curve[jump.before], &after = curve[jump.after];
     std::string neighbours = valueAt(before), hashes = hashAt(before);
     if (jump.before != jump.after) {
         neighbours = fmt::format("{} and {}", neighbours, valueAt(after));
         hashes = fmt::format("{} and {}", hashes, hashAt(after));
     }
     std::string same;
-    for (const study::ResultRow* other : curve)
-        if (other != &row && other->weights == row.weights && !row.weights.empty())
-            same = fmt::format(", the same as those of {}", other->checkpoint);
+    for (const PlacedScore& other : curve)
+        if (other.row != score.row && other.row->weights == score.row->weights && !score.row->weights.empty())
+            same = fmt::format(", the same as those of {}", other.checkpoint->name);
     return fmt::format(
         "Suspect weights: its base {} on {} is {}, far off its neighbours {}. Fingerprints: {} here{}, {} "
         "there.",
-        row.metric, row.task, formatNumber(row.value), neighbours, hashAt(row), same, hashes);
+        score.row->metric, score.row->task, formatNumber(score.row->value), neighbours, hashAt(score), same, hashes);
+}
+
+/// By task and pretraining seed. A checkpoint without a place among the others has no neighbours.
+std::vector<ScoreCurve> baseCurves(const analysis::ProbeResults& results) {
+    const study::Plan& plan = results.plan;
+    const analysis::ResultIndex index(results);
+    const analysis::XQuantity x = analysis::shownX(plan);
+    std::map<std::pair<std::size_t, std::int64_t>, ScoreCurve> curves;
+    for (const study::Cell& cell : plan.cells) {
+        const study::PlannedCheckpoint& checkpoint = plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)];
+        const std::optional<std::int64_t> place = analysis::placeOf(checkpoint, x);
+        for (std::size_t task = 0; task < cell.keys.size() && cell.isBase() && place; ++task)
+            if (const study::ResultRow* row = index.row(cell, task))
+                curves[{task, checkpoint.pretrainSeed.value_or(-1)}].push_back({&checkpoint, row, static_cast<double>(*place)});
+    }
+    std::vector<ScoreCurve> out;
+    for (auto& [key, curve] : curves)
+        out.push_back(std::move(curve));
+    return out;
 }
 
 } // namespace
@@ -100,18 +122,16 @@ std::optional<std::map<std::string, std::string>> unreadableTokenizers(const std
     return out;
 }
 
-std::map<std::string, std::string> suspectScores(const std::vector<study::ResultRow>& rows) {
-    std::map<CurveKey, std::vector<const study::ResultRow*>> curves;
-    for (const study::ResultRow& row : rows)
-        if (row.strength == 0 && row.tokens)
-            curves[curveOf(row)].push_back(&row);
+std::map<std::string, std::string> suspectScores(const analysis::ProbeResults& results) {
     std::map<std::string, std::string> out;
-    for (const auto& [key, curve] : curves) {
+    for (const ScoreCurve& curve : baseCurves(results)) {
         std::vector<analysis::ScorePoint> points;
-        for (const study::ResultRow* row : curve)
-            points.push_back({static_cast<double>(*row->tokens), row->value, row->stderr_});
-        for (const analysis::ScoreJump& jump : analysis::findScoreJumps(points))
-            out.emplace(curve[jump.index]->series + "/" + curve[jump.index]->checkpoint, reasonFor(curve, jump));
+        for (const PlacedScore& score : curve)
+            points.push_back({score.place, score.row->value, score.row->stderr_});
+        for (const analysis::ScoreJump& jump : analysis::findScoreJumps(points)) {
+            const study::PlannedCheckpoint& checkpoint = *curve[jump.index].checkpoint;
+            out.emplace(checkpoint.series + "/" + checkpoint.name, reasonFor(curve, jump));
+        }
     }
     return out;
 }

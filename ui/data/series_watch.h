@@ -9,10 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "core/analysis/probe_figures.h"
 #include "core/base/job_context.h"
 #include "core/series/series.h"
 #include "core/series/weight_check.h"
-#include "core/study/types.h"
 
 namespace crest::ui {
 
@@ -37,7 +37,8 @@ std::optional<std::map<std::string, std::string>> unreadableTokenizers(const std
                                                                        const JobContext& job);
 
 /// Why base scores make a checkpoint suspect, by "series/checkpoint": the task, its value and those of its neighbours,
-/// and the fingerprints that were measured (analysis::findScoreJumps over each task and pretraining seed).
-std::map<std::string, std::string> suspectScores(const std::vector<study::ResultRow>& rows);
+/// and the fingerprints that were measured (analysis::findScoreJumps over each task and pretraining seed). Each
+/// stands where its checkpoint is now: corrected by hand, by its step where no token count is known, without what is excluded.
+std::map<std::string, std::string> suspectScores(const analysis::ProbeResults& results);
 
 } // namespace crest::ui

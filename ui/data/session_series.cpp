@@ -124,7 +124,7 @@ void StudySession::Private::tellModelFacts() {
 
 /// Base scores that jump make weights suspect.
 void StudySession::Private::takeScores() {
-    auto suspicions = view.results ? suspectScores(view.results->rows) : std::map<std::string, std::string>();
+    auto suspicions = view.results ? suspectScores(*view.results) : std::map<std::string, std::string>();
     if (suspicions == facts.suspicions)
         return;
     facts.suspicions = std::move(suspicions);

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "core/base/units.h"
+#include "core/analysis/checkpoint_place.h"
 #include "ui/data/format.h"
 
 namespace crest::ui {
@@ -190,12 +190,13 @@ QVariant InflectionModel::data(const QModelIndex& index, int role) const {
     case Strength:
         return toQString(row.modified);
     case Point:
-        return found.supported ? toQString(formatTokens(found.tokens)) : QStringLiteral("none supported");
+        return found.supported ? toQString(analysis::budgetHeading(found.tokens, found.overSteps)) : QStringLiteral("none supported");
     case Interval:
         if (!found.supported)
             return {};
-        return found.low == found.high ? toQString(formatTokens(found.low)) + QStringLiteral(" only")
-                                       : toQString(formatTokens(found.low) + " to " + formatTokens(found.high));
+        return toQString(analysis::budgetHeading(found.low, found.overSteps)) +
+               (found.low == found.high ? QStringLiteral(" only")
+                                        : QStringLiteral(" to ") + toQString(analysis::budgetHeading(found.high, found.overSteps)));
     case Scope:
         return toQString(analysis::scopeLabel(found.scope));
     case Evidence:

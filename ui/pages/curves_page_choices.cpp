@@ -5,12 +5,12 @@
 #include <QComboBox>
 #include <QLabel>
 
+#include "core/analysis/checkpoint_place.h"
 #include "core/analysis/probe_curves.h"
 #include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
-#include "core/base/units.h"
 #include "core/study/finer_rates.h"
 #include "ui/data/format.h"
 #include "ui/pages/choice_box.h"
@@ -92,7 +92,7 @@ void CurvesPage::fillPlaces() {
         for (const double rate : choices.rates)
             strengths.append({toQString(study::strengthLabel(study::probeKind(study::kFineTuning), rate)), rate});
         for (const double budget : choices.budgets)
-            budgets.append({tr("%1 tokens").arg(toQString(formatTokens(budget))), budget});
+            budgets.append({toQString(analysis::budgetText(budget, choices.ofSteps)), budget});
         const auto at = std::find_if(strengths.begin(), strengths.end(), [&](const auto& one) { return one.second.toDouble() == choices.rate; });
         usual = static_cast<int>(at - strengths.begin());
     } else if (results && ofStrength) {
@@ -124,11 +124,11 @@ void CurvesPage::fillPlaces() {
 void CurvesPage::fillX() {
     using analysis::XQuantity;
     const auto& results = m_session.probeView().results;
-    const study::Plan* plan = results && m_name == "curves" ? &results->plan : nullptr; // other figures are over tokens alone
+    const study::Plan* plan = results ? &results->plan : nullptr;
     const XQuantity other = m_options.x == XQuantity::Steps ? XQuantity::Tokens : m_options.x;
     const XQuantity shown = plan ? analysis::shownX(*plan, m_options.x) : other;
     Choices quantities;
-    if (!plan || analysis::shownX(*plan, XQuantity::Tokens) == XQuantity::Tokens)
+    if (!plan || analysis::shownX(*plan) == XQuantity::Tokens)
         quantities = {{tr("pretraining tokens"), static_cast<int>(XQuantity::Tokens)},
                       {tr("tokens per parameter"), static_cast<int>(XQuantity::TokensPerParameter)},
                       {tr("FLOPs"), static_cast<int>(XQuantity::Flops)}};

@@ -50,15 +50,25 @@ QString makeSteps(const SessionFixture& fixture, std::initializer_list<int> step
     return folder;
 }
 
-study::ResultRow baseRow(const std::string& name, double tokens, double value, const std::string& weights) {
-    study::ResultRow row;
-    row.series = "run";
-    row.checkpoint = name;
-    row.weights = weights;
-    row.tokens = static_cast<std::int64_t>(tokens);
-    row.task = "heldout";
-    row.value = value;
-    return row;
+/// Base scores on one task: 4, 3.8, 3.6 ... at 1B, 2B, 3B ... tokens.
+analysis::ProbeResults fallingScores(int checkpoints) {
+    analysis::ProbeResults results;
+    results.plan.probe.series = "run";
+    results.plan.tasks.emplace_back().name = "heldout";
+    results.plan.probe.tasks = {{"heldout", study::Role::InDistribution}};
+    for (int i = 0; i < checkpoints; ++i) {
+        study::PlannedCheckpoint& checkpoint = results.plan.checkpoints.emplace_back();
+        checkpoint.series = "run";
+        checkpoint.name = "step" + std::to_string(i);
+        checkpoint.tokens = std::int64_t{1'000'000'000} * (i + 1);
+        study::ResultRow& row = results.rows.emplace_back();
+        row.key = checkpoint.name;
+        row.weights = "hash000" + std::to_string(i);
+        row.task = "heldout";
+        row.value = 4 - 0.2 * i;
+        results.plan.cells.push_back({i, 0, 0, {row.key}, {0}});
+    }
+    return results;
 }
 
 } // namespace
@@ -206,24 +216,44 @@ private Q_SLOTS:
     }
 
     void scoresThatJumpAreNamed() {
-        std::vector<study::ResultRow> rows;
-        for (int i = 0; i < 8; ++i)
-            rows.push_back(
-                baseRow("step" + std::to_string(i), 1e9 * (i + 1), 4 - 0.2 * i, "hash000" + std::to_string(i)));
-        QVERIFY(suspectScores(rows).empty());
+        analysis::ProbeResults results = fallingScores(8);
+        std::vector<study::ResultRow>& rows = results.rows;
+        QVERIFY(suspectScores(results).empty());
         rows[5].value = rows[1].value;
         rows[5].weights = rows[1].weights;
         study::ResultRow noisy = rows[3];
-        noisy.strength = 0.1; // only bases are compared
+        noisy.key = "noisy"; // only bases are compared
+        noisy.strength = 0.1;
         noisy.value = 90;
         rows.push_back(noisy);
-        const auto suspects = suspectScores(rows);
+        results.plan.cells.push_back({3, 0.1, 1, {noisy.key}, {0}});
+        const auto suspects = suspectScores(results);
         QCOMPARE(suspects.size(), 1u);
         QCOMPARE(suspects.begin()->first, std::string("run/step5"));
         QCOMPARE(suspects.begin()->second,
                  std::string(
                      "Suspect weights: its base loss on heldout is 3.8, far off its neighbours step4 (3.2) and step6 "
                      "(2.8). Fingerprints: hash0001 here, the same as those of step1, hash0004 and hash0006 there."));
+    }
+
+    /// Stored rows keep the tokens that were known when they were planned.
+    void scoresAreJudgedWhereCheckpointsStandNow() {
+        analysis::ProbeResults results = fallingScores(12);
+        std::vector<study::PlannedCheckpoint>& checkpoints = results.plan.checkpoints;
+        for (std::size_t i = 0; i < 12; ++i)
+            results.rows[i].tokens = checkpoints[i].tokens;
+        std::swap(checkpoints[1].tokens, checkpoints[10].tokens); // two names were mixed up
+        QCOMPARE(suspectScores(results).size(), 2u);
+        std::swap(results.rows[1].value, results.rows[10].value); // no: the weights are those of the names
+        QVERIFY(suspectScores(results).empty());
+        for (study::PlannedCheckpoint& one : checkpoints) { // by steps, where only these are known
+            one.step = *one.tokens / 1000;
+            one.tokens.reset();
+        }
+        QVERIFY(suspectScores(results).empty());
+        results.rows[4].value = 4;
+        QCOMPARE(suspectScores(results).size(), 1u);
+        QCOMPARE(suspectScores(results).begin()->first, std::string("run/step4"));
     }
 
     void typedCounts() {

@@ -210,6 +210,57 @@ private Q_SLOTS:
         QCOMPARE(results.plan.batches, (std::vector<std::vector<int>>{{}, {0}, {1}}));
     }
 
+    /// Where a series lacks checkpoints its curves are broken; one that the user excludes is there.
+    void holesOfTheSeriesReachTheFigures() {
+        series::Series now;
+        now.name = "s";
+        for (const int step : {100, 200, 300, 600, 700, 800}) {
+            series::Checkpoint& one = now.checkpoints.emplace_back();
+            one.name = "step" + std::to_string(step);
+            one.step = step;
+            one.tokens = 1000 * step;
+        }
+        now.checkpoints[1].state = series::CheckpointState::Excluded;
+        now.checkpoints[4].state = series::CheckpointState::Broken;
+        analysis::ProbeResults results;
+        results.plan.probe.series = "s";
+        addFacts(results, seriesFacts({now}));
+        using Holes = std::vector<analysis::SeriesHole>;
+        QVERIFY(results.holes == (Holes{{300'000, 600'000, 300, 600}, {700'000, 700'000, 700, 700}}));
+        results.plan.probe.series = "another";
+        addFacts(results, seriesFacts({now}));
+        QVERIFY(results.holes.empty());
+    }
+
+    /// OLMo 2's main is measured, but has no place among the others, whatever was typed.
+    void finalsThatStandApartHaveNoPlace() {
+        series::Series now;
+        now.name = "OLMo-2-1124-7B";
+        for (const char* name : {"stage1-step1000-tokens5B", "main"}) {
+            series::Checkpoint& one = now.checkpoints.emplace_back();
+            one.name = name;
+            one.family = "olmo2";
+            one.path = std::string("/hub/models--allenai--OLMo-2-1124-7B/snapshots/") + name;
+            series::readName(one);
+        }
+        now.checkpoints[0].tokens = 4'194'304'000;
+        now.checkpoints[1].tokens = 9; // typed
+        analysis::ProbeResults results;
+        for (const series::Checkpoint& one : now.checkpoints) {
+            study::PlannedCheckpoint& planned = results.plan.checkpoints.emplace_back();
+            planned.series = now.name;
+            planned.name = one.name;
+            planned.tokens = 7;
+        }
+        addFacts(results, seriesFacts({now}));
+        QCOMPARE(results.plan.checkpoints[0].tokens, std::optional<std::int64_t>(4'194'304'000));
+        QVERIFY(!results.plan.checkpoints[1].tokens);
+        QCOMPARE(results.apart.size(), 1u);
+        const analysis::ApartCheckpoint& main = results.apart.at("OLMo-2-1124-7B/main");
+        QCOMPARE(main.what, std::string("the average of the parallel runs of stage 2"));
+        QCOMPARE(main.tokens, std::optional<std::int64_t>(9));
+    }
+
     /// What is corrected after a run is seen at once, after a restart, and in what is exported.
     void correctionsReachWhatWasMeasured() {
         using Places = std::vector<double>;

@@ -407,11 +407,11 @@ private Q_SLOTS:
         QCOMPARE(x->count(), 4);
         chooseX(analysis::XQuantity::Steps);
         QTRY_COMPARE_WITH_TIMEOUT(title(m_page), steps, kLongMs);
-        choose(figures(), QStringLiteral("envelope")); // is over tokens alone
+        choose(figures(), QStringLiteral("envelope"));
         QVERIFY(isShown("envelope"));
-        QCOMPARE(title(m_page), tokens);
-        QCOMPARE(x->count(), 3);
-        QCOMPARE(x->currentText(), tokens);
+        QCOMPARE(title(m_page), steps);
+        QCOMPARE(x->count(), 4);
+        QCOMPARE(x->currentText(), QStringLiteral("steps"));
         choose(figures(), QStringLiteral("curves"));
         QVERIFY(isShown("curves"));
         QCOMPARE(title(m_page), steps);
