@@ -80,7 +80,7 @@ void MainWindow::setupDocks() {
 
 /// Where no layout was saved; needs the window's real size.
 void MainWindow::shareDocks() {
-    resizeDocks({m_series, m_probe}, {38 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
+    resizeDocks({m_series, m_probe}, {46 * kRhythm, 31 * kRhythm}, Qt::Horizontal);
     resizeDocks({m_runs}, {13 * kRhythm}, Qt::Vertical);
     m_runs->raise();
 }

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <QRegularExpression>
+
 #include "core/series/known_series.h"
 #include "ui/data/format.h"
 #include "ui/data/path_marks.h"
@@ -71,6 +73,17 @@ QString shortName(const series::Checkpoint& checkpoint) {
         return name;
     const QString seed = QStringLiteral("seed %1").arg(*checkpoint.pretrainSeed);
     return checkpoint.tokens ? seed : seed + QStringLiteral(", ") + name.section(u'/', -1);
+}
+
+/// "stage1-step1000" of "stage1-step1000-tokens5B" where tokens are known; else as it is.
+QString withoutTokens(const QString& name, const series::Checkpoint& checkpoint) {
+    static const QRegularExpression label(QStringLiteral("[-_ ](?:tokens?[-_ ]?)?\\d+(?:\\.\\d+)?[kmbt]$"),
+                                          QRegularExpression::CaseInsensitiveOption);
+    if (!checkpoint.tokens || !series::parseCheckpointName(name.toStdString()).tokens)
+        return name;
+    const QString rest = QString(name).remove(label);
+    const bool tellsApart = std::any_of(rest.begin(), rest.end(), [](QChar c) { return c.isDigit(); });
+    return tellsApart ? rest : name;
 }
 
 } // namespace
@@ -226,6 +239,8 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
                                      int role) const {
     if (role == CheckpointNameRole)
         return toQString(foundName(checkpoint));
+    if (role == BriefNameRole)
+        return withoutTokens(checkpointData(owner, checkpoint, Name, Qt::DisplayRole).toString(), checkpoint);
     if (role == Qt::EditRole)
         return editText(checkpoint, column);
     if (role == HasRemarkRole)

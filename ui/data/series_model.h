@@ -18,8 +18,9 @@ class SeriesModel : public QAbstractItemModel {
     Q_OBJECT
 public:
     enum Column { Name, Tokens, Step, Size, State, Measured, Stage, ColumnCount };
-    /// CheckpointNameRole: the found name, by which the study keeps what is said of a checkpoint.
-    enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole, HasRemarkRole };
+    /// CheckpointNameRole: the found name, by which the study keeps what is said of a checkpoint. BriefNameRole: as shown, but
+    /// without the token count that stands in the next column.
+    enum Role { SeriesNameRole = Qt::UserRole + 20, CheckpointNameRole, CheckpointStateRole, HasRemarkRole, BriefNameRole };
     using QAbstractItemModel::QAbstractItemModel;
 
     /// `measured` tells the stored results of "series/checkpoint".

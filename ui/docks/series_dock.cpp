@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include <QAction>
+#include <QApplication>
 #include <QHeaderView>
 #include <QLabel>
 #include <QLineEdit>
@@ -23,8 +24,8 @@ namespace crest::ui {
 namespace {
 
 constexpr int kWhenTypedMs = 300;
-constexpr int kLeastName = 13 * kRhythm, kEnoughName = 15 * kRhythm; ///< rows can be told apart
-constexpr int kLeastState = 7 * kRhythm, kMostState = 30 * kRhythm;
+constexpr int kLeastName = 13 * kRhythm, kEnoughName = 21 * kRhythm; ///< rows can be told apart; "stage1-step100000"
+constexpr int kLeastState = 8 * kRhythm, kMostState = 30 * kRhythm;  ///< "readable"
 
 struct StateLook {
     QString icon;
@@ -45,7 +46,8 @@ StateLook lookOf(series::CheckpointState state, const StateColors& colors) {
     return {};
 }
 
-/// Names differ at their ends more often than in their middle: that is where a narrow column cuts them.
+/// In a narrow column a name first loses the token count that the next column has; then it is cut in its middle, since names differ
+/// at their ends more often.
 class NameDelegate : public QStyledItemDelegate {
 public:
     using QStyledItemDelegate::QStyledItemDelegate;
@@ -54,6 +56,12 @@ protected:
     void initStyleOption(QStyleOptionViewItem* option, const QModelIndex& index) const override {
         QStyledItemDelegate::initStyleOption(option, index);
         option->textElideMode = Qt::ElideMiddle;
+        const QStyle* style = option->widget ? option->widget->style() : QApplication::style();
+        const int margins = 2 * (style->pixelMetric(QStyle::PM_FocusFrameHMargin, option, option->widget) + 1);
+        const int room = style->subElementRect(QStyle::SE_ItemViewItemText, option, option->widget).width() - margins;
+        if (option->rect.isValid() && option->fontMetrics.horizontalAdvance(option->text) > room)
+            if (const QVariant brief = index.data(SeriesModel::BriefNameRole); brief.isValid())
+                option->text = brief.toString();
     }
 };
 
@@ -94,6 +102,7 @@ SeriesDock::SeriesDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_filter(new QLineEdit)
     , m_tree(new QTreeView)
     , m_tokensPerStep(new TokensPerStep(session))
+    , m_remark(new QLabel)
     , m_summary(new QLabel) {
     setObjectName(QStringLiteral("seriesDock"));
     setupTree();
@@ -189,6 +198,11 @@ void SeriesDock::setupLayout() {
     m_filter->setClearButtonEnabled(true);
     m_filter->setAccessibleName(tr("Filter checkpoints"));
     m_filter->addAction(icon(QStringLiteral("search")), QLineEdit::LeadingPosition);
+    m_remark->setWordWrap(true);
+    m_remark->setTextFormat(Qt::PlainText);
+    m_remark->setTextInteractionFlags(Qt::TextSelectableByMouse);
+    m_remark->setAccessibleName(tr("Why the selected checkpoint is marked"));
+    m_remark->hide();
     m_summary->setWordWrap(true);
     m_summary->setText(tr("No study is open."));
     auto* content = new QWidget;
@@ -197,6 +211,7 @@ void SeriesDock::setupLayout() {
     column->setSpacing(kRhythm);
     column->addWidget(m_filter);
     column->addWidget(m_tree, 1);
+    column->addWidget(m_remark);
     column->addWidget(m_tokensPerStep);
     column->addWidget(m_summary);
     content->setMinimumWidth(23 * kRhythm); // tokens and state stay in sight in a small window
@@ -227,6 +242,7 @@ void SeriesDock::connectSignals() {
     connect(&m_model, &SeriesModel::edited, this, &SeriesDock::takeEdit);
     connect(&m_model, &SeriesModel::refused, m_summary, &QLabel::setText);
     connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &SeriesDock::selectionChanged);
+    connect(this, &SeriesDock::selectionChanged, this, &SeriesDock::showRemark);
     connect(m_tree, &QTreeView::customContextMenuRequested, this, &SeriesDock::showMenu);
     connect(m_actions.at(ActionId::Exclude), &QAction::triggered, this, [this] { setSelectedExcluded(true); });
     connect(m_actions.at(ActionId::Include), &QAction::triggered, this, [this] { setSelectedExcluded(false); });
@@ -288,6 +304,16 @@ void SeriesDock::showSummary() {
     if (m_printed < m_toPrint)
         text += tr("; weights compared: %1 of %2").arg(m_printed).arg(m_toPrint);
     m_summary->setText(text);
+}
+
+/// The whole reason of the selected row: its column shows the beginning.
+void SeriesDock::showRemark() {
+    const QModelIndex row = m_tree->currentIndex();
+    const bool marked = selected() && row.data(SeriesModel::HasRemarkRole).toBool();
+    if (marked)
+        m_remark->setText(row.siblingAtColumn(SeriesModel::Name).data().toString() + u'\n' +
+                          row.siblingAtColumn(SeriesModel::State).data().toString());
+    m_remark->setVisible(marked);
 }
 
 /// What was typed over a cell becomes a correction in the study.

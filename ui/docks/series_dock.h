@@ -65,6 +65,7 @@ private:
     void connectSignals();
     void showSeries();
     void showSummary();
+    void showRemark();
     void showFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints);
     void select(const QString& series, const QString& checkpoint);
     void takeEdit(const QString& series, const QString& checkpoint, int column, const QString& text);
@@ -79,7 +80,7 @@ private:
     QLineEdit* m_filter;
     QTreeView* m_tree;
     TokensPerStep* m_tokensPerStep;
-    QLabel* m_summary;
+    QLabel *m_remark, *m_summary;
     QSet<int> m_byHand;      ///< columns whose width the user has chosen
     bool m_fitting = false, m_headerIsHeld = false;
     QTimer m_whenTyped; ///< shows the series again when nothing is being typed any more

@@ -94,6 +94,37 @@ private Q_SLOTS:
         QCOMPARE(model.rowCount(), 0);
     }
 
+    /// Where there is no room a name goes without the count that its row has anyway.
+    void briefNames_data() {
+        QTest::addColumn<QString>("name");
+        QTest::addColumn<bool>("hasTokens");
+        QTest::addColumn<QString>("brief");
+        const auto row = [](const char* name, bool hasTokens, const char* brief) { QTest::newRow(name) << QString::fromLatin1(name) << hasTokens << QString::fromLatin1(brief); };
+        row("stage1-step1000-tokens5B", true, "stage1-step1000");
+        row("step000122-tokens0.5M", true, "step000122");
+        row("TinyLlama-1.1B-step-50K-105b", true, "TinyLlama-1.1B-step-50K");
+        row("TinyLlama-1.1B-intermediate-step-955k-token-2T", true, "TinyLlama-1.1B-intermediate-step-955k");
+        row("tokens-16M", true, "tokens-16M"); // nothing else would be left
+        row("step1000", true, "step1000");
+        row("pythia-1b", true, "pythia-1b"); // a size is no count
+        row("step-024000_tokens-0100B-phase1", true, "step-024000_tokens-0100B-phase1");
+        QTest::newRow("no count in the row") << QStringLiteral("stage1-step1000-tokens5B") << false << QStringLiteral("stage1-step1000-tokens5B");
+    }
+    void briefNames() {
+        QFETCH(QString, name);
+        QFETCH(bool, hasTokens);
+        QFETCH(QString, brief);
+        series::Series one = seriesOf("run", 1);
+        one.checkpoints[0].name = name.toStdString();
+        if (!hasTokens)
+            one.checkpoints[0].tokens.reset();
+        SeriesModel model;
+        model.setSeries({one}, {});
+        const QModelIndex cell = model.index(0, SeriesModel::Name, model.index(0, 0));
+        QCOMPARE(cell.data().toString(), name);
+        QCOMPARE(cell.data(SeriesModel::BriefNameRole).toString(), brief);
+    }
+
     void copiesInTwoFoldersAreToldApart() {
         SeriesModel model;
         QAbstractItemModelTester tester(&model, kMode);

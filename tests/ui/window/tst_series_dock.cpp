@@ -141,6 +141,38 @@ private Q_SLOTS:
         QCOMPARE(header->sectionSize(SeriesModel::Name), before + 300);
     }
 
+    /// At the window's usual size: names are whole but for the token count that the next column has, and reasons can be read.
+    void namesAndReasonsAreReadable() {
+        SessionFixture fixture;
+        const auto folder = std::filesystem::path(fixture.dir.filePath(QStringLiteral("run")).toStdString());
+        unsigned seed = 0;
+        for (const int step : {1000, 2000, 3000, 4000, 8000, 9000, 10000})
+            QVERIFY(test::makeCheckpoint(folder / ("stage1-step" + std::to_string(step) + "-tokens" + std::to_string(2 * step / 1000) + "B"), test::tinySpec(), ++seed));
+        MainWindow window;
+        window.resize(1280, 800);
+        window.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&window));
+        window.session().open(QString::fromStdString(folder.string()));
+        auto* tree = named<QTreeView>(window, "Checkpoints");
+        const auto cell = [&](int row, int column) { return tree->model()->index(row, column, tree->model()->index(0, 0)); };
+        QTRY_COMPARE_WITH_TIMEOUT(tree->model()->rowCount(tree->model()->index(0, 0)), 7, 30'000);
+        QCOMPARE(cell(6, SeriesModel::Name).data().toString(), QStringLiteral("stage1-step10000-tokens20B"));
+        QCOMPARE(cell(6, SeriesModel::Tokens).data().toString(), QStringLiteral("20B"));
+        const auto needed = [&](const QString& text) { return tree->fontMetrics().horizontalAdvance(text); };
+        const int icon = tree->iconSize().isValid() ? tree->iconSize().width() : tree->style()->pixelMetric(QStyle::PM_SmallIconSize);
+        QTRY_VERIFY2(needed(QStringLiteral("stage1-step10000")) + icon <= tree->visualRect(cell(6, SeriesModel::Name)).width(),
+                     qPrintable(QString::number(tree->visualRect(cell(6, SeriesModel::Name)).width())));
+        QVERIFY(needed(QStringLiteral("readable")) <= tree->visualRect(cell(6, SeriesModel::State)).width());
+        auto* remark = named<QLabel>(window, "Why the selected checkpoint is marked");
+        QVERIFY(remark && !remark->isVisible());
+        tree->setCurrentIndex(cell(4, SeriesModel::Name));
+        QVERIFY(remark->isVisible());
+        QVERIFY2(remark->text().contains(QStringLiteral("no checkpoint between step 4000 and step 8000 (usually every 1000 steps).")),
+                 qPrintable(remark->text()));
+        tree->setCurrentIndex(cell(3, SeriesModel::Name));
+        QVERIFY(!remark->isVisible());
+    }
+
     void aCellIsTypedOver() {
         SessionFixture fixture;
         StudySession session;
