@@ -18,6 +18,7 @@
 #include "core/base/units.h"
 #include "core/io/files.h"
 #include "core/model/decoder.h"
+#include "core/model/product_rate.h"
 
 namespace crest {
 namespace {
@@ -27,6 +28,7 @@ struct DeviceFacts {
     std::string description; ///< "NVIDIA H200", "2 cores"
     double freeBytes = 0, totalBytes = 0;
     int cores = 0; ///< of a CPU
+    double float32Rate = 0, bfloat16Rate = 0; ///< model::productRate; of a GPU it would take a context, so that is left to who computes there
 };
 
 struct DeviceList {
@@ -48,6 +50,8 @@ DeviceFacts cpuFacts() {
         cpu.freeBytes = meminfoBytes(*meminfo, "MemAvailable");
         cpu.totalBytes = meminfoBytes(*meminfo, "MemTotal");
     }
+    cpu.float32Rate = model::productRate(cpu.name, model::Compute::Float32);
+    cpu.bfloat16Rate = model::productRate(cpu.name, model::Compute::BFloat16);
     return cpu;
 }
 
@@ -144,7 +148,9 @@ void print(const DeviceList& list, bool json) {
                            {"description", one.description},
                            {"cores", one.cores},
                            {"free_bytes", one.freeBytes},
-                           {"total_bytes", one.totalBytes}});
+                           {"total_bytes", one.totalBytes},
+                           {"float32_flops", one.float32Rate},
+                           {"bfloat16_flops", one.bfloat16Rate}});
         if (!json)
             fmt::print("{:8} {}, {} free of {}\n", one.name, one.description, formatBytes(one.freeBytes),
                        formatBytes(one.totalBytes));

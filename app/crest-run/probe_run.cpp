@@ -23,13 +23,16 @@
 namespace crest {
 namespace {
 
-void printCost(const study::PlanCost& cost, const std::string& device, bool json) {
+void printCost(const PlannedProbe& planned, const std::string& device, bool json) {
+    const study::PlanCost& cost = planned.cost;
+    const std::int64_t repeated = planned.repeatedTrainings;
     if (json)
         fmt::print("{}\n", canonicalJson({{"cells", cost.cells},
                                           {"cached", cost.cached},
                                           {"new", cost.fresh},
                                           {"trainings", cost.trainings},
                                           {"kept_trainings", cost.keptTrainings},
+                                          {"repeated_trainings", repeated},
                                           {"forward_tokens", cost.forwardTokens},
                                           {"seconds", cost.seconds},
                                           {"memory_bytes", cost.memoryBytes}}));
@@ -38,8 +41,9 @@ void printCost(const study::PlanCost& cost, const std::string& device, bool json
                    cost.fresh, formatDuration(cost.seconds), formatBytes(cost.memoryBytes),
                    device == "cpu" ? "" : " on " + device);
     if (!json && cost.trainings + cost.keptTrainings > 0)
-        fmt::print("{} {} needed, the tuned weights of {} are kept\n", counted(cost.trainings, "training"),
-                   cost.trainings == 1 ? "is" : "are", cost.keptTrainings);
+        fmt::print("{} {} needed, the tuned weights of {} are kept{}\n", counted(cost.trainings, "training"),
+                   cost.trainings == 1 ? "is" : "are", cost.keptTrainings,
+                   repeated > 0 ? fmt::format("; {} done before, and the weights are gone", repeated == 1 ? "1 was" : fmt::format("{} were", repeated)) : "");
     std::fflush(stdout);
 }
 
@@ -51,7 +55,7 @@ Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSi
     CREST_TRY(planned,
               planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json)),
                           request.work.device));
-    printCost(planned.cost, request.work.device, request.work.json);
+    printCost(planned, request.work.device, request.work.json);
     return planned;
 }
 

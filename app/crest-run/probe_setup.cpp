@@ -10,9 +10,11 @@
 #include <thread>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "core/base/counted.h"
 #include "core/base/visible.h"
+#include "core/model/product_rate.h"
 #include "core/series/tokenizer_check.h"
 #include "core/series/weight_check.h"
 #include "core/study/kept_weights.h"
@@ -252,6 +254,10 @@ Result<series::Series> judgedByWeights(series::Series found, const study::StudyS
     return judged;
 }
 
+model::Compute computeOf(const study::Probe& probe) {
+    return probe.compute == study::ComputeType::BFloat16 ? model::Compute::BFloat16 : model::Compute::Float32;
+}
+
 Result<study::StudyFolder> openOrDraft(const fs::path& path) {
     std::error_code ignored;
     if (fs::is_regular_file(path, ignored))
@@ -299,11 +305,15 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
                 specs.push_back(*checkpoint.spec);
     const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const study::KeptWeights kept(draft.keptFolder());
-    planned.cost = study::planCost(planned.plan, device, specs, study::measuredRate(draft), threads,
-                                   [&](const std::string& training) { return kept.has(training); },
-                                   [&](const series::DecoderSpec& spec, int ofWorker) {
-                                       return train::plannedTrainingBytes(planned.plan, device, spec, ofWorker);
-                                   });
+    const auto isKept = [&](const std::string& training) { return kept.has(training); };
+    const double measured = study::measuredRate(draft, study::workOf(planned.plan, device));
+    planned.cost = study::planCost(
+        planned.plan, device, specs, measured, threads, isKept,
+        [&](const series::DecoderSpec& spec, int ofWorker) {
+            return train::plannedTrainingBytes(planned.plan, device, spec, ofWorker);
+        },
+        measured > 0 || planned.plan.cachedCellCount() == planned.plan.cellCount() ? 0 : model::productRate(device, computeOf(planned.plan.probe)));
+    planned.repeatedTrainings = study::repeatedTrainings(planned.plan, isKept);
     return planned;
 }
 

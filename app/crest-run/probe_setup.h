@@ -35,6 +35,7 @@ struct PlannedProbe {
     std::vector<ProbeTask> tasks; ///< that the options name
     study::Plan plan;
     study::PlanCost cost;
+    std::int64_t repeatedTrainings = 0; ///< study::repeatedTrainings
 };
 
 /// Scans the series and plans on the study as it is there, or would be. Writes nothing. Problems that stop nothing go

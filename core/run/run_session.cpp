@@ -68,6 +68,7 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
                fmt::format("{}, {} x {}", runner.options.device, counted(runner.workers, "worker"),
                            counted(runner.threads, "thread")),
                ""});
+    m_status.work = study::workOf(m_plan, runner.options.device);
     m_log.setStatus(m_status);
     trustWhatIsStored(said);
     m_sink = std::make_unique<ResultSink>(
@@ -105,7 +106,7 @@ void RunSession::trustWhatIsStored(const std::vector<char>& said) {
         if (!whole)
             m_claims.forgetDone(b);
     }
-    const std::scoped_lock own(m_mutex);
+    m_tokensOf = tokensByCell(m_plan, m_stored, m_runner.folder);
     noteCells(unsaid, false);
 }
 

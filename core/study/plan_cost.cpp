@@ -5,13 +5,23 @@
 #include <set>
 #include <system_error>
 
+#include <fmt/format.h>
+
+#include "core/base/hash.h"
 #include "core/study/planner.h"
+#include "core/study/scoring_memory.h"
+#include "core/study/study_json.h"
 
 namespace crest::study {
 namespace fs = std::filesystem;
 namespace {
 
 constexpr double kMeanSpanOfExamples = 64;
+/// Of what matrix products reach, by what passes of models of 70 thousand to 160 million parameters reach on CPUs: within twice, mostly.
+struct Shares {
+    double scoring = 0.8, training = 0.6;
+};
+constexpr Shares kFloat32, kBFloat16{0.5, 0.35};
 constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
 
 using IsKept = std::function<bool(const std::string&)>;
@@ -29,18 +39,24 @@ bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& tr
     return !kept;
 }
 
-/// Calls use(cell, tokens, span) for all that is not cached: the forward tokens of a training or a task, each of which sees `span` others
-/// in the mean. Counts trainings in `cost`.
+struct Part {
+    std::size_t cell = 0;
+    double tokens = 0, span = 0; ///< forward tokens, each of which sees `span` others in the mean
+    bool training = false;       ///< else a task
+};
+
+/// Calls use(Part) for all that is not cached. Counts trainings in `cost`.
 template<class Use> void forEachPart(const Plan& plan, const IsKept& isKept, PlanCost& cost, Use use) {
     const int members = probeKind(plan.probe.kind).members;
     std::set<std::string> trainings;
     for (std::size_t i = 0; i < plan.cells.size(); ++i) {
         const Cell& cell = plan.cells[i];
         if (needsTraining(plan, cell, trainings, isKept, cost))
-            use(i, static_cast<double>(kPassesOfTraining) * static_cast<double>(plan.tuningTokens), kMeanSpanOfExamples);
+            use(Part{i, static_cast<double>(kPassesOfTraining) * static_cast<double>(plan.tuningTokens), kMeanSpanOfExamples, true});
         for (std::size_t t = 0; t < plan.tasks.size(); ++t)
             if (!cell.cached[t])
-                use(i, static_cast<double>(plan.taskTokens[t]) * (cell.isBase() ? 1 : members), static_cast<double>(plan.tasks[t].windowTokens) / 2);
+                use(Part{i, static_cast<double>(plan.taskTokens[t]) * (cell.isBase() ? 1 : members), static_cast<double>(plan.tasks[t].windowTokens) / 2,
+                         false});
     }
 }
 
@@ -56,20 +72,17 @@ std::uintmax_t weightBytes(const fs::path& checkpoint) {
     return bytes;
 }
 
-/// Most that the runner holds: itself with LibTorch, and of every worker scratch of one block (of a small model the whole), 64 MB
-/// of row blocks and activations, or a training. On a GPU one worker computes, and the runner itself lies elsewhere.
+/// Most that the runner holds: itself with LibTorch, the tasks' tokens, and of every worker a training or what scoring holds beside its
+/// weights. On a GPU one worker computes, and the runner itself lies elsewhere.
 double memoryOf(const Plan& plan, bool cpu, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
                 const TrainingBytesOf& trainingBytes) {
-    constexpr double kBase = 125e6, kScratch = 64e6;
+    constexpr double kBase = 125e6;
     const int workers = cpu ? workersFor(plan.checkpoints, threads) : 1, ofEach = std::max(1, threads / workers);
     const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, workers));
     double most = 0;
     for (const series::DecoderSpec& spec : specs) {
-        const double weights = 4.0 * static_cast<double>(series::parameterCount(spec));
-        const double block = weights / static_cast<double>(std::max<std::int64_t>(1, spec.layers));
-        const double scoring = std::min(weights, block + kScratch);
         const TrainingBytes training = trainingBytes ? trainingBytes(spec, ofEach) : TrainingBytes();
-        most = std::max(most, (cpu ? kBase : 0) + atOnce * std::max(training.peak, training.tuned + scoring));
+        most = std::max(most, (cpu ? kBase + taskBytes(plan) : 0) + atOnce * std::max(training.peak, training.tuned + scoringBytes(plan, spec)));
     }
     return most;
 }
@@ -88,28 +101,48 @@ int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
 std::vector<double> forwardTokensByCell(const Plan& plan, const IsKept& isKept) {
     std::vector<double> byCell(plan.cells.size());
     PlanCost counts;
-    forEachPart(plan, isKept, counts, [&](std::size_t cell, double tokens, double) { byCell[cell] += tokens; });
+    forEachPart(plan, isKept, counts, [&](const Part& part) { byCell[part.cell] += part.tokens; });
     return byCell;
 }
 
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const IsKept& isKept, const TrainingBytesOf& trainingBytes) {
+                  int threads, const IsKept& isKept, const TrainingBytesOf& trainingBytes, double flopsPerSecond) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
     cost.fresh = cost.cells - cost.cached;
-    double flops = 0;
-    forEachPart(plan, isKept, cost, [&](std::size_t cell, double tokens, double span) {
-        cost.forwardTokens += static_cast<std::int64_t>(tokens);
+    const double usual = kFlopsPerThread * std::max(1, threads);
+    const Shares& shares = plan.probe.compute == ComputeType::BFloat16 ? kBFloat16 : kFloat32;
+    const double scoring = flopsPerSecond > 0 ? shares.scoring * flopsPerSecond : usual,
+                 training = flopsPerSecond > 0 ? shares.training * flopsPerSecond : usual;
+    double seconds = 0;
+    forEachPart(plan, isKept, cost, [&](const Part& part) {
+        cost.forwardTokens += static_cast<std::int64_t>(part.tokens);
         if (specs.empty())
             return;
-        const auto checkpoint = static_cast<std::size_t>(plan.cells[cell].checkpoint);
-        flops += tokens * series::forwardFlopsPerToken(specs[std::min(checkpoint, specs.size() - 1)], span);
+        const auto checkpoint = static_cast<std::size_t>(plan.cells[part.cell].checkpoint);
+        const double flops = part.tokens * series::forwardFlopsPerToken(specs[std::min(checkpoint, specs.size() - 1)], part.span);
+        seconds += flops / (part.training ? training : scoring);
     });
-    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond
-                                       : flops / (kFlopsPerThread * std::max(1, threads));
+    cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond : seconds;
     cost.memoryBytes = memoryOf(plan, isCpu(device), cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
     return cost;
+}
+
+std::string workOf(const Plan& plan, std::string_view device) {
+    const bool trains = probeKind(plan.probe.kind).trains && !plan.probe.isBaseEvaluation();
+    return sha256Hex(fmt::format("{}\n{}\n{}\n{}", trains, computeTypeName(plan.probe.compute), isCpu(device) ? "cpu" : device, plan.probe.series))
+        .substr(0, 16);
+}
+
+std::int64_t repeatedTrainings(const Plan& plan, const IsKept& isKept) {
+    std::set<std::string> trainings;
+    PlanCost counts;
+    std::int64_t repeated = 0;
+    for (const Cell& cell : plan.cells)
+        if (needsTraining(plan, cell, trainings, isKept, counts))
+            repeated += std::ranges::any_of(cell.cached, [](char stored) { return stored != 0; }) ? 1 : 0;
+    return repeated;
 }
 
 } // namespace crest::study

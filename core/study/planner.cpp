@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fstream>
 #include <set>
 #include <system_error>
@@ -173,10 +172,9 @@ Result<std::int64_t> pinTuningTask(Plan& plan, Task& task, const JobContext& job
     settings.path = task.textsPath;
     CREST_TRY(planned, data::planTuningData(settings, JobContext(job.token())));
     task.dataHash = planned.contentHash;
+    const std::int64_t usable = planned.counts.rows - planned.counts.badRows - planned.counts.blankRows; // of which some may be drawn
     const auto tokensOf = [&](std::int64_t rows) {
-        const double perRow = static_cast<double>(planned.textBytes) /
-                              static_cast<double>(std::max<std::int64_t>(1, planned.trainRows + planned.heldOutRows)) /
-                              kBytesPerToken;
+        const double perRow = static_cast<double>(planned.textBytes) / static_cast<double>(std::max<std::int64_t>(1, usable)) / kBytesPerToken;
         return static_cast<std::int64_t>(static_cast<double>(rows) *
                                          std::clamp(perRow, 1.0, static_cast<double>(settings.maxTokens)));
     };

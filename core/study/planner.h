@@ -65,7 +65,7 @@ std::filesystem::path checkCacheOf(const std::filesystem::path& study);
 Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const series::Series& series,
                        const std::function<bool(const std::string&)>& stored, const JobContext& job = {});
 
-inline constexpr double kFlopsPerThread = 20e9; ///< of an ordinary core, until a rate has been measured
+inline constexpr double kFlopsPerThread = 20e9; ///< of an ordinary core, where nothing was measured
 
 /// Forward passes that cost as much as training on the same tokens: forward, and twice as much backward.
 inline constexpr std::int64_t kPassesOfTraining = 3;
@@ -80,10 +80,19 @@ using TrainingBytesOf = std::function<TrainingBytes(const series::DecoderSpec& s
 bool isCpu(std::string_view device);
 
 /// What the uncached part of a plan will cost on `device`, whose memory it says. `specs`: one for each checkpoint of the plan, or one for all.
-/// `tokensPerSecond` > 0: the rate last measured here. `isKept` says of a trainingKey that its weights are there, so that
+/// `tokensPerSecond` > 0: what such work last reached here (measuredRate); else it is told from `flopsPerSecond` > 0, what matrix products
+/// reach there (model::productRate). `isKept` says of a trainingKey that its weights are there, so that
 /// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan on that device.
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {});
+                  int threads, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {},
+                  double flopsPerSecond = 0);
+
+/// The same for plans of which one tells how long another will take: that train or do not, in this precision, on this device, on this
+/// series. 16 hex digits.
+std::string workOf(const Plan& plan, std::string_view device);
+
+/// Of PlanCost::trainings those of which some results are stored: done before, and their weights were not kept, or are gone.
+std::int64_t repeatedTrainings(const Plan& plan, const std::function<bool(const std::string&)>& isKept = {});
 
 /// PlanCost::forwardTokens of each cell; a training that several share is the first one's. Checkpoints of a series have one shape, so this is what
 /// cells cost beside each other.

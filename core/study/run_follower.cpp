@@ -19,6 +19,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr double kSilentSeconds = 30; ///< a living runner that says nothing for so long is reported
+constexpr double kLeastSeconds = 0.5; ///< of a run that tells how fast others will be
 constexpr const char* kEventsSuffix = ".events.jsonl";
 
 double unixSeconds() {
@@ -221,7 +222,7 @@ void RunFollower::State::addRates(RunStatus& status) const {
         status.secondsLeft = std::max(0.0, left - begun) / rate;
 }
 
-double measuredRate(const StudyFolder& folder) {
+double measuredRate(const StudyFolder& folder, const std::string& work) {
     std::vector<std::string> ids = listRuns(folder);
     for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
         double rate = 0;
@@ -233,8 +234,9 @@ double measuredRate(const StudyFolder& folder) {
             const ReadDescriptor file(entry->path());
             std::string content(kStatusBytes, '\0');
             if (file.readAt(content.data(), content.size(), 0) == static_cast<std::int64_t>(kStatusBytes))
-                if (const auto status = parseStatus(content, entry->path().string()))
-                    rate = std::max(rate, status->tokensPerSecond);
+                if (const auto status = parseStatus(content, entry->path().string());
+                    status && status->work == work && status->activeSeconds > kLeastSeconds)
+                    rate = std::max(rate, status->freshTokens / status->activeSeconds);
         }
         if (rate > 0)
             return rate;

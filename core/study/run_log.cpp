@@ -34,6 +34,7 @@ std::string formatStatus(const WriterStatus& status) {
         return formatLine({{"state", kStates[static_cast<int>(status.state)]},
                            {"phase", status.phase.substr(0, 200)},
                            {"message", message},
+                           {"work", status.work},
                            {"tokens_per_second", numberToJson(status.tokensPerSecond)},
                            {"active_seconds", numberToJson(status.activeSeconds)},
                            {"fresh_cells", status.freshCells},
@@ -65,6 +66,8 @@ Result<WriterStatus> parseStatus(std::string_view content, const std::string& wh
         fields.number("fresh_tokens", status.freshTokens);
         fields.number("begun_tokens", status.begunTokens);
     }
+    if (fields.has("work")) // nor this
+        fields.text("work", status.work);
     fields.number("beat", status.beat);
     CREST_CHECK(fields.finish());
     CREST_TRY(known, fromWord<WriterState>(state, kStates, where));

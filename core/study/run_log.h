@@ -25,6 +25,7 @@ struct WriterStatus {
     double tokensPerSecond = 0;
     double activeSeconds = 0;    ///< without pauses
     std::int64_t freshCells = 0; ///< finished by this writer, those found stored not counted
+    std::string work; ///< workOf the plan and the device; "" in older files
     double freshTokens = 0, begunTokens = 0; ///< forwardTokensByCell of these without what was found done, and of cells in work as far as they are
     double beat = 0;                         ///< seconds since 1970, when this was written
 };

@@ -69,8 +69,8 @@ const char* runCommandName(RunCommand command); ///< "run", "pause", "stop", "st
 /// start something then lets it be.
 Result<bool> anyRunnerLives(const StudyFolder& folder);
 
-/// Tokens a second that the last run in this study reached; 0 where none is known.
-double measuredRate(const StudyFolder& folder);
+/// Tokens as planned a second (forwardTokensByCell) that the last run of such work (workOf) in this study reached; 0 where none is known.
+double measuredRate(const StudyFolder& folder, const std::string& work);
 
 /// Follows one run: call poll() from time to time, from one thread.
 class RunFollower {

@@ -143,7 +143,7 @@ struct PlanCost {
     std::int64_t cells = 0, cached = 0, fresh = 0;
     std::int64_t trainings = 0, keptTrainings = 0; ///< to be done; and those whose weights are there already
     std::int64_t forwardTokens = 0; ///< tokens through a decoder, both members of pairs counted
-    double seconds = 0; ///< from the rate last measured on this machine, else from FLOPs and 20 GFLOP/s per thread
+    double seconds = 0; ///< from what such work last reached here, else from FLOPs and how fast products are (planCost)
     double memoryBytes = 0;
 };
 

@@ -31,6 +31,8 @@ private Q_SLOTS:
         QCOMPARE(cpu["cores"].get<int>(), static_cast<int>(std::thread::hardware_concurrency()));
         const double free = cpu["free_bytes"].get<double>(), total = cpu["total_bytes"].get<double>();
         QVERIFY(free > 1e6 && free < total && total < 1e15);
+        for (const char* rate : {"float32_flops", "bfloat16_flops"}) // of any machine that runs this
+            QVERIFY2(cpu[rate].get<double>() > 1e8 && cpu[rate].get<double>() < 1e16, rate);
         const bool gpu = (*json)["devices"].size() > 1;
         QCOMPARE((*json)["reason"].get<std::string>().empty(), gpu); // one or the other
         const bool driver = QDir(QStringLiteral("/proc/driver/nvidia/gpus")).exists();

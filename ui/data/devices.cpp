@@ -34,7 +34,7 @@ QString textOf(const Json& object, const char* key) {
 
 Device deviceFrom(const Json& facts) {
     const double free = numberOf(facts, "free_bytes"), total = numberOf(facts, "total_bytes");
-    Device device{textOf(facts, "name"), {}, memory(free, total)};
+    Device device{textOf(facts, "name"), {}, memory(free, total), numberOf(facts, "float32_flops"), numberOf(facts, "bfloat16_flops")};
     if (device.name == QStringLiteral("cpu"))
         device.label = cores(static_cast<int>(numberOf(facts, "cores")));
     else
@@ -47,7 +47,7 @@ Device deviceFrom(const Json& facts) {
 } // namespace
 
 Device cpuDevice(const QString& reason) {
-    return {QStringLiteral("cpu"), cores(QThread::idealThreadCount()), reason};
+    return {QStringLiteral("cpu"), cores(QThread::idealThreadCount()), reason, 0, 0};
 }
 
 std::vector<Device> devicesFromJson(const QByteArray& json) {

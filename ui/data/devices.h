@@ -15,6 +15,7 @@ struct Device {
     QString name;   ///< "cpu", "cuda:0": what crest-run takes
     QString label;  ///< "CPU (2 cores)", "NVIDIA H200 (139 GB free)"
     QString detail; ///< for the tooltip: memory, or why there is no GPU
+    double float32Flops = 0, bfloat16Flops = 0; ///< what matrix products reach a second; 0: not measured
     bool operator==(const Device&) const = default;
 };
 

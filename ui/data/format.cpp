@@ -117,13 +117,16 @@ QString rateText(double tokensPerSecond) {
     return toQString(formatNumber(tokensPerSecond / unit, 3)) + suffix;
 }
 
-QString costText(const study::PlanCost& cost) {
+QString costText(const study::PlanCost& cost, qint64 repeatedTrainings) {
     QString text =
         QStringLiteral("%1: %2 cached, %3 new").arg(countText(cost.cells, "cell")).arg(cost.cached).arg(cost.fresh);
     if (cost.trainings + cost.keptTrainings > 0)
         text += QStringLiteral("\n%1%2").arg(
             countText(cost.trainings, "training"),
             cost.keptTrainings > 0 ? QStringLiteral(", %1 kept").arg(cost.keptTrainings) : QString());
+    if (repeatedTrainings > 0)
+        text += QStringLiteral("\n%1 done before, and the weights are gone")
+                    .arg(repeatedTrainings == 1 ? QStringLiteral("1 was") : QStringLiteral("%1 were").arg(repeatedTrainings));
     if (cost.fresh > 0)
         text += QStringLiteral("\nabout %1, %2")
                     .arg(durationText(cost.seconds), bytesText(static_cast<std::uint64_t>(cost.memoryBytes)));

@@ -40,6 +40,6 @@ QString roleText(study::Role role); ///< "ID", "OOD"
 QString durationText(double seconds);
 QString rateText(double tokensPerSecond); ///< "12.3k tok/s"
 /// "640 cells: 512 cached, 128 new; about 0:40, 310 MB".
-QString costText(const study::PlanCost& cost);
+QString costText(const study::PlanCost& cost, qint64 repeatedTrainings = 0);
 
 } // namespace crest::ui

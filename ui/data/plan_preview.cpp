@@ -7,6 +7,7 @@
 
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
+#include "core/study/runs.h"
 #include "core/train/planned_memory.h"
 #include "ui/data/format.h"
 #include "ui/data/study_reader.h"
@@ -44,11 +45,14 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
             if (checkpoint.path == planned.path && checkpoint.spec)
                 specs.push_back(*checkpoint.spec);
     const study::KeptWeights kept(folder->keptFolder());
-    preview.cost = study::planCost(*plan, input.device, specs, input.tokensPerSecond, QThread::idealThreadCount(),
-                                   [&](const std::string& training) { return kept.has(training); },
-                                   [&](const series::DecoderSpec& spec, int ofWorker) {
-                                       return train::plannedTrainingBytes(*plan, input.device, spec, ofWorker);
-                                   });
+    const auto isKept = [&](const std::string& training) { return kept.has(training); };
+    const std::string device = input.device.name.toStdString();
+    const bool bfloat16 = input.probe.compute == study::ComputeType::BFloat16;
+    preview.cost = study::planCost(
+        *plan, device, specs, study::measuredRate(*folder, study::workOf(*plan, device)), QThread::idealThreadCount(), isKept,
+        [&](const series::DecoderSpec& spec, int ofWorker) { return train::plannedTrainingBytes(*plan, device, spec, ofWorker); },
+        bfloat16 ? input.device.bfloat16Flops : input.device.float32Flops);
+    preview.repeatedTrainings = study::repeatedTrainings(*plan, isKept);
     preview.plan = std::move(*plan);
     return preview;
 }

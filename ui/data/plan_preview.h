@@ -9,6 +9,7 @@
 #include "core/base/job_context.h"
 #include "core/series/series.h"
 #include "core/study/study_folder.h"
+#include "ui/data/devices.h"
 #include "ui/data/study_session.h"
 
 namespace crest::ui {
@@ -21,8 +22,7 @@ struct PlanInput {
     study::Study study;
     std::vector<series::Series> series;
     std::shared_ptr<StoredKeys> stored;
-    double tokensPerSecond = 0;
-    std::string device = "cpu"; ///< that its cost is for
+    Device device; ///< that its cost is for
 };
 PlanPreview previewPlan(const PlanInput& input, const JobContext& job);
 

@@ -49,7 +49,6 @@ void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     readIssues = snapshot.issues;
     measured = snapshot.measured;
     weights = snapshot.weights;
-    tokensPerSecond = snapshot.tokensPerSecond;
     isAnyAtWork = !snapshot.devicesAtWork.empty();
     Q_EMIT q->runsChanged();
     updateIssues();
@@ -123,8 +122,8 @@ quint64 StudySession::requestPlan(const study::Probe& probe) {
     if (!d->folder)
         return 0;
     const quint64 number = ++d->planRequest;
-    PlanInput input{*d->folder, probe, d->study, d->series, d->stored, d->tokensPerSecond,
-                    d->device.toStdString()};
+    const auto device = std::find_if(d->devices.begin(), d->devices.end(), [this](const Device& one) { return one.name == d->device; });
+    PlanInput input{*d->folder, probe, d->study, d->series, d->stored, device == d->devices.end() ? Device{d->device, {}, {}} : *device};
     d->planning.start([input = std::move(input)](const JobContext& job) { return previewPlan(input, job); },
                       [this, number](PlanPreview preview) {
                           preview.request = number;

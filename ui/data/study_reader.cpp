@@ -12,10 +12,6 @@ namespace {
 
 constexpr int kPollMs = 500;
 
-bool isOver(study::RunState state) {
-    return state == study::RunState::Done || state == study::RunState::Stopped || state == study::RunState::Failed;
-}
-
 std::vector<study::Plan> plansOf(const std::map<std::string, study::Plan>& byRun) {
     std::vector<study::Plan> plans;
     for (const auto& [id, plan] : byRun)
@@ -90,7 +86,6 @@ void StudyReader::setSeriesFacts(SeriesFacts facts) {
 }
 
 void StudyReader::start() {
-    m_rate = study::measuredRate(m_folder);
     m_timer = new QTimer(this);
     connect(m_timer, &QTimer::timeout, this, &StudyReader::poll);
     m_timer->start(kPollMs);
@@ -158,15 +153,12 @@ std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
             m_issues.push_back({toQString(status.error().where), toQString(status.error().message)});
             continue;
         }
-        if (status->tokensPerSecond > 0 && !isOver(status->state))
-            m_rate = status->tokensPerSecond;
         listFailedCells(*status);
         snapshot->runs.push_back(std::move(*status));
     }
     if (const auto lives = study::anyRunnerLives(m_folder); !lives)
         m_issues.push_back({toQString(lives.error().where), toQString(lives.error().message)});
     snapshot->devicesAtWork = devicesAtWork(m_folder);
-    snapshot->tokensPerSecond = m_rate;
     return snapshot;
 }
 

@@ -46,7 +46,6 @@ struct RunsSnapshot {
     std::vector<study::RunStatus> runs;
     std::vector<Issue> issues;
     std::map<QString, int> measured; ///< "series/checkpoint" -> stored results
-    double tokensPerSecond = 0;      ///< as last measured in this study
     /// Fingerprint of the weights that were measured, by "series/checkpoint".
     std::map<std::string, std::string> weights;
     std::vector<QString> devicesAtWork; ///< of the runners that hold their lock
@@ -107,7 +106,6 @@ private:
     std::map<std::string, study::Plan> m_basePlans, m_trainingPlans;
     std::vector<std::string> m_seenRuns;              ///< whose plan was looked at for that
     std::vector<Issue> m_issues;
-    double m_rate = 0;
     QTimer* m_timer = nullptr;
     bool m_fresh = false; ///< rows came that are not shown yet
     QElapsedTimer m_sinceShown;

@@ -42,6 +42,7 @@ struct PlanPreview {
     quint64 request = 0;
     std::optional<study::Plan> plan;
     study::PlanCost cost;
+    qint64 repeatedTrainings = 0; ///< study::repeatedTrainings
     QString problem; ///< why it cannot run, "" where it can
 };
 

@@ -77,7 +77,6 @@ struct StudySession::Private {
     bool runsKnown = false;
     std::map<QString, int> measured;            ///< by "series/checkpoint"
     std::map<std::string, std::string> weights; ///< that were measured, by "series/checkpoint"
-    double tokensPerSecond = 0;
     std::vector<Device> devices{cpuDevice()};
     QString device = kCpu;
     QString shownRun;

@@ -81,7 +81,7 @@ void ProbeDock::showPlan() {
     if (atWork || !m_session.isOpen() || !problem.isEmpty())
         m_cost->clear(); // at work, how far it is stands in Runs
     else if (known)
-        m_cost->setText(costText(m_plan->cost));
+        m_cost->setText(costText(m_plan->cost, m_plan->repeatedTrainings));
     else if (!m_plan && m_cost->text().isEmpty())
         m_cost->setText(tr("Planning..."));
     m_cost->setVisible(!m_cost->text().isEmpty());

@@ -168,6 +168,45 @@ private Q_SLOTS:
         QCOMPARE(mixed.forwardTokens, std::int64_t{30 + 300 + 30 + 30});
     }
 
+    /// Trained before, and the weights are gone: said before it starts.
+    void repeatedTrainingsAreCounted() {
+        Plan plan;
+        plan.probe = tuningProbe();
+        plan.tuningTokens = 100;
+        plan.tasks = {Task{}, Task{}};
+        plan.taskTokens = {10, 20};
+        plan.checkpoints = {PlannedCheckpoint{}};
+        // The base, one that is new, one with a task that was added, one that has all.
+        plan.cells = {{0, 0, 0, {"a", "b"}, {1, 0}}, {0, 0.001, 1, {"c", "d"}, {0, 0}}, {0, 0.001, 2, {"e", "f"}, {1, 0}},
+                      {0, 0.001, 3, {"g", "h"}, {1, 1}}};
+        QCOMPARE(repeatedTrainings(plan), std::int64_t{1});
+        const std::string second = trainingKey(plan.checkpoints[0], plan.probe, 0.001, 2);
+        QCOMPARE(repeatedTrainings(plan, [&](const std::string& key) { return key == second; }), std::int64_t{0});
+        plan.probe.kind = kGaussianNoise;
+        QCOMPARE(repeatedTrainings(plan), std::int64_t{0});
+    }
+
+    /// Before anything was timed: from what products reach, of which trainings and scores reach a share each.
+    void timeIsToldFromProducts() {
+        Plan plan;
+        plan.probe = tuningProbe();
+        plan.tuningTokens = 1000;
+        plan.tasks = {Task{}};
+        plan.taskTokens = {500};
+        plan.checkpoints = {PlannedCheckpoint{}};
+        series::DecoderSpec spec;
+        spec.vocabSize = 500, spec.width = 64, spec.layers = 2, spec.heads = spec.kvHeads = 4, spec.headSize = 16, spec.mlpWidth = 256;
+        const auto secondsOf = [&](double rate, double flops) { return planCost(plan, "cpu", {spec}, rate, 2, {}, {}, flops).seconds; };
+        plan.cells = {{0, 0, 0, {"a"}, {0}}};
+        const double scoring = secondsOf(0, 1e9);
+        QVERIFY(scoring > 0);
+        QCOMPARE(secondsOf(0, 4e9), scoring / 4);
+        plan.cells.push_back({0, 0.001, 1, {"b"}, {0}}); // trains on 3 x 1000 and is scored, too
+        QVERIFY(secondsOf(0, 1e9) > 7 * scoring);
+        QCOMPARE(secondsOf(100, 1e9), (500 + 3000 + 500) / 100.0); // what was measured counts
+        QVERIFY(secondsOf(0, 0) > 0);                              // nothing is known
+    }
+
     void settingsAreChecked() {
         const ProbeKind& tuning = *findProbeKind(kFineTuning);
         const ProbeKind& mixing = *findProbeKind(kInterpolation);

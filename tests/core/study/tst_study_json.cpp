@@ -392,6 +392,7 @@ private Q_SLOTS:
         status.tokensPerSecond = 12345.5;
         status.freshCells = 7;
         status.freshTokens = 7e9, status.begunTokens = 0.5;
+        status.work = "0123456789abcdef";
         const std::string text = formatStatus(status);
         QCOMPARE(text.size(), kStatusBytes);
         const auto read = parseStatus(text, "status");
@@ -399,7 +400,7 @@ private Q_SLOTS:
         QCOMPARE(read->state, status.state);
         QCOMPARE(read->phase, status.phase);
         QCOMPARE(read->tokensPerSecond, status.tokensPerSecond);
-        QVERIFY(read->freshTokens == 7e9 && read->begunTokens == 0.5);
+        QVERIFY(read->freshTokens == 7e9 && read->begunTokens == 0.5 && read->work == status.work);
         for (std::size_t cut : {0u, 5u, 9u, 40u, 100u}) {
             std::string torn = text;
             torn.resize(cut);

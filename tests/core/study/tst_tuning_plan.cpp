@@ -199,6 +199,17 @@ private Q_SLOTS:
         QVERIFY2(again && *again == fine, again ? "" : again.error().text().c_str());
     }
 
+    /// A row of a part of the data is as long as one of the whole.
+    void drawnRowsAreNoLonger() {
+        Place place;
+        const std::int64_t all = place.plan(tuningProbe(), {}).tuningTokens; // of 36 rows
+        Json half = Json::parse(place.study.tasks.front().definition);
+        half["sample_count"] = 20;
+        place.study.tasks.front().definition = canonicalJson(half);
+        const std::int64_t drawn = place.plan(tuningProbe(), {}).tuningTokens;
+        QVERIFY2(all > 100 && std::abs(drawn - all * 20 / 36) <= 1, qPrintable(QStringLiteral("%1 of %2").arg(drawn).arg(all)));
+    }
+
     /// 36 rows in batches of 16 are 3 steps, each with at least one window of 32 tokens, however small the share.
     void replayedTextIsCounted() {
         Place place;

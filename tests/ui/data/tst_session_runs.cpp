@@ -107,7 +107,8 @@ private Q_SLOTS:
 
     void theReasonForNoGpuIsSaid() {
         const auto devices = devicesFromJson(
-            R"({"devices":[{"name":"cpu","cores":1,"free_bytes":0,"total_bytes":0}],"reason":"No driver."})");
+            R"({"devices":[{"name":"cpu","cores":1,"free_bytes":0,"total_bytes":0,"float32_flops":2e11}],"reason":"No driver."})");
+        QVERIFY(devices[0].float32Flops == 2e11 && devices[0].bfloat16Flops == 0);
         QCOMPARE(devices[0].label, QStringLiteral("CPU (1 core)"));
         QCOMPARE(devices[0].detail, QStringLiteral("No driver."));
     }

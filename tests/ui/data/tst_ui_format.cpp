@@ -43,6 +43,7 @@ private Q_SLOTS:
         QCOMPARE(costText(cost), QStringLiteral("640 cells: 512 cached, 128 new\nabout 0:40, 310 MB"));
         cost.trainings = 12, cost.keptTrainings = 3;
         QCOMPARE(costText(cost), QStringLiteral("640 cells: 512 cached, 128 new\n12 trainings, 3 kept\nabout 0:40, 310 MB"));
+        QCOMPARE(costText(cost, 2), QStringLiteral("640 cells: 512 cached, 128 new\n12 trainings, 3 kept\n2 were done before, and the weights are gone\nabout 0:40, 310 MB"));
         cost.trainings = cost.keptTrainings = 0;
         cost.cached = 640, cost.fresh = 0;
         QCOMPARE(costText(cost), QStringLiteral("640 cells: 640 cached, 0 new"));
