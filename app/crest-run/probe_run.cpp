@@ -16,6 +16,7 @@
 #include "core/base/visible.h"
 #include "core/probe/probe_runner.h"
 #include "core/run/stop_signals.h"
+#include "core/study/kept_weights.h"
 #include "core/study/queueing.h"
 #include "core/study/runs.h"
 #include "core/study/suite_tasks.h"
@@ -89,9 +90,14 @@ struct Worked {
 };
 
 Result<Worked> workOnPlan(ProbeRequest request, PlannedProbe& planned, const run::StopSignals& signals) {
-    CREST_TRY(folder, keepInStudy(request.probe, planned));
+    // The folder alone: the study need not be there yet.
+    CREST_TRY(draft, study::StudyFolder::draft(absolutePath(request.probe.study), {}));
+    const auto needed = [&](const auto& act) {
+        return study::withRoom(study::KeptWeights(draft.keptFolder()), act, [](std::int64_t bytes) { say(study::goneWeights(bytes)); });
+    };
+    CREST_TRY(folder, needed([&] { return keepInStudy(request.probe, planned); }));
     study::ResultReader reader(folder);
-    CREST_TRY(id, study::queueOnce(folder, planned.plan, reader));
+    CREST_TRY(id, needed([&] { return study::queueOnce(folder, planned.plan, reader); }));
     request.work.runId = id;
     const int code = workOnStudy(folder, request.work, signals);
     CREST_TRY(status, waitForOthers(folder, id, signals));

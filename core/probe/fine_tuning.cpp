@@ -169,6 +169,7 @@ bool FineTuning::openKept(const std::string& key) {
                                               : fail(ErrorKind::Malformed, "The kept weights are damaged.");
     if (!reader) {
         kept.drop(key);
+        addNote(fmt::format("Kept tuned weights of {} were damaged; they are trained anew.", m_options.keep.origin.filename().string()));
         return false;
     }
     kept.use(key);

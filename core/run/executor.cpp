@@ -5,12 +5,14 @@
 #include <set>
 #include <system_error>
 #include <thread>
+#include <utility>
 
 #include <fmt/format.h>
 
 #include "core/run/publish_child.h"
 #include "core/run/run_session.h"
 #include "core/run/runner_registration.h"
+#include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 
 namespace crest::run {
@@ -90,7 +92,11 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
     CREST_CHECK(checkOptions(folder, options));
     int workers = 1, threads = 1;
     chooseThreads(folder, options, workers, threads);
-    CREST_TRY(registration, RunnerRegistration::make(folder, options.device, workers, threads));
+    std::int64_t gone = 0; // of weights that are kept: they are optional
+    const auto needed = [&](const auto& act) {
+        return study::withRoom(study::KeptWeights(folder.keptFolder()), act, [&](std::int64_t bytes) { gone += bytes; });
+    };
+    CREST_TRY(registration, needed([&] { return RunnerRegistration::make(folder, options.device, workers, threads); }));
     RunnerState state{.folder = folder,
                       .options = options,
                       .factory = factory,
@@ -102,7 +108,8 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
                       .journal =
                           study::JournalWriter(folder.journalFolder(), registration.writer(), options.journalCalls),
                       .keys = KeyClaims(folder, registration.writer()),
-                      .runners = {}};
+                      .runners = {},
+                      .gone = 0};
     state.runners.resize(static_cast<std::size_t>(workers));
 
     RunSummary summary;
@@ -113,7 +120,8 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
             break;
         visited.insert(id);
         if (!options.runId.empty())
-            CREST_CHECK(study::controlRun(folder, id, study::RunCommand::Run));
+            CREST_CHECK(needed([&] { return study::controlRun(folder, id, study::RunCommand::Run); }));
+        state.gone = std::exchange(gone, 0);
         CREST_TRY(outcome, RunSession::run(state, id, job));
         ++summary.runs;
         summary.freshCells += outcome.freshCells;

@@ -97,6 +97,8 @@ Result<void> ResultSink::store(const std::vector<PendingResult>& group) {
                 m_callbacks.waiting("");
             return stored;
         }
+        if (m_callbacks.makeRoom && m_callbacks.makeRoom())
+            continue;
         if (!waited && m_callbacks.waiting)
             m_callbacks.waiting(pausedForRoom(stored.error()));
         waited = true;

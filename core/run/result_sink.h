@@ -33,6 +33,8 @@ public:
         std::function<void(const std::vector<PendingResult>&)> stored;
         /// On the writer thread: why nothing can be stored at the moment, "" when it goes on.
         std::function<void(const std::string&)> waiting;
+        /// On the writer thread, where the disk is full: whether something else went for the results.
+        std::function<bool()> makeRoom;
     };
     ResultSink(study::JournalWriter& journal, Callbacks callbacks);
     ~ResultSink(); ///< stores what is queued

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <chrono>
 #include <exception>
+#include <numeric>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -20,16 +22,47 @@ constexpr auto kBeat = std::chrono::seconds(1);        ///< and at least so ofte
 constexpr auto kAbandonAfter = std::chrono::seconds(2);
 constexpr double kRateSeconds = 3; ///< over which the token rate is smoothed
 
-std::vector<double> tokensByCell(const study::Plan& plan, const study::StudyFolder& folder) {
+/// Of what is not `stored` (by cell and task): a training is the first cell's that still needs it. Kept weights that are needed go
+/// last, should some have to.
+std::vector<double> tokensByCell(study::Plan plan, const std::vector<std::vector<char>>& stored, const study::StudyFolder& folder) {
+    for (std::size_t cell = 0; cell < stored.size(); ++cell)
+        plan.cells[cell].cached = stored[cell];
     const study::KeptWeights kept(folder.keptFolder());
-    return study::forwardTokensByCell(plan, [&](const std::string& training) { return kept.has(training); });
+    return study::forwardTokensByCell(plan, [&](const std::string& training) {
+        const bool isThere = kept.has(training);
+        if (isThere)
+            kept.use(training);
+        return isThere;
+    });
+}
+
+/// Batches in the order of work: as planned, but those whose tuned weights are kept come right after the bases, before weights of
+/// new trainings take their room.
+std::vector<int> orderOf(const study::Plan& plan, const study::StudyFolder& folder) {
+    const study::KeptWeights kept(folder.keptFolder());
+    std::vector<int> order(plan.batches.size());
+    std::iota(order.begin(), order.end(), 0);
+    const auto isAnyKept = [&](int batch) {
+        const study::Cell& cell = plan.cells[plan.batches[batch].back()];
+        const std::string training = study::trainingKey(plan.checkpoints[cell.checkpoint], plan.probe, cell.strength, cell.seed);
+        return !training.empty() && kept.has(training);
+    };
+    if (std::ranges::any_of(order, isAnyKept))
+        std::ranges::stable_partition(order, [&](int batch) { return plan.cells[plan.batches[batch].front()].isBase() || isAnyKept(batch); });
+    return order;
 }
 
 } // namespace
 
 Result<SessionOutcome> RunSession::run(RunnerState& runner, const std::string& runId, const JobContext& job) {
     CREST_TRY(plan, study::readPlan(runner.folder, runId));
-    CREST_TRY(log, study::RunLog::create(runner.folder.runFolder(runId), runner.writer));
+    std::int64_t gone = 0;
+    CREST_TRY(log, study::withRoom(
+                       study::KeptWeights(runner.folder.keptFolder()),
+                       [&] { return study::RunLog::create(runner.folder.runFolder(runId), runner.writer); },
+                       [&](std::int64_t bytes) { gone += bytes; }));
+    if (gone += std::exchange(runner.gone, 0); gone > 0)
+        log.add({study::RunEvent::Type::Note, {}, study::goneWeights(gone), ""});
     {
         const std::scoped_lock lock(runner.readerMutex);
         CREST_CHECK(runner.reader.poll());
@@ -54,7 +87,7 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
     , m_batches(m_plan.batches.size(), BatchState::Open)
     , m_askAgain(m_plan.batches.size())
     , m_noted(m_plan.cells.size())
-    , m_tokensOf(tokensByCell(m_plan, runner.folder))
+    , m_order(orderOf(m_plan, runner.folder))
     , m_working(runner.workers) {
     for (const study::Cell& cell : m_plan.cells)
         m_stored.push_back(cell.cached);
@@ -79,7 +112,8 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
                                   m_waiting = why;
                                   m_log.add({study::RunEvent::Type::Message, {}, why.empty() ? "Goes on." : why, ""});
                                   m_changed.notify_all();
-                              }});
+                              },
+                              [this] { return makeRoom(); }});
     for (int worker = 0; worker < runner.workers; ++worker)
         m_workers.emplace_back([this, worker] { work(worker); });
 }
@@ -88,11 +122,11 @@ RunSession::RunSession(RunnerState& runner, study::Plan plan, study::RunLog log,
 /// others.
 void RunSession::trustWhatIsStored(const std::vector<char>& said) {
     const std::scoped_lock lock(m_runner.readerMutex);
+    const std::scoped_lock own(m_mutex);
     const auto isStored = [&](int cell) {
         for (std::size_t task = 0; task < m_plan.tasks.size(); ++task)
-            if (!m_plan.cells[cell].cached[task] && !m_runner.reader.has(m_plan.cells[cell].keys[task]))
-                return false;
-        return true;
+            m_stored[cell][task] = m_stored[cell][task] != 0 || m_runner.reader.has(m_plan.cells[cell].keys[task]);
+        return std::ranges::count(m_stored[cell], 0) == 0;
     };
     std::vector<int> unsaid;
     for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
@@ -118,7 +152,7 @@ SessionOutcome RunSession::finish() {
     m_outcome.othersWorking = std::ranges::count(m_batches, BatchState::Left) > 0;
     m_status.state = study::WriterState::Ended;
     m_status.begunTokens = 0;
-    if (m_status.activeSeconds > 0) // over all, for the next plan's cost
+    if (m_status.activeSeconds > 0) // over all
         m_status.tokensPerSecond = static_cast<double>(m_tokens.load()) / m_status.activeSeconds;
     m_status.message = m_error ? m_error->text() : ""; // a stop that was asked for needs no reason
     m_log.add({study::RunEvent::Type::Ended, {}, m_status.message, ""});
@@ -285,7 +319,7 @@ std::optional<RunSession::Turn> RunSession::nextBatch() {
 std::optional<RunSession::Turn> RunSession::takeOne(BatchState wanted) {
     const bool alone = wanted == BatchState::Suspect;
     std::unique_lock lock(m_mutex);
-    for (int b = 0; b < static_cast<int>(m_batches.size()); ++b) {
+    for (const int b : m_order) {
         if (ending() || (alone && m_inWork > 0))
             return std::nullopt;
         if (m_batches[b] != wanted || (wanted == BatchState::Elsewhere && m_askAgain[b] > Clock::now()))
@@ -339,11 +373,23 @@ RunSession::BatchState RunSession::claimWithRoom(int batch, bool alone) {
     return BatchState::Left;
 }
 
+/// Any thread: optional weights go before the run waits. False where there are none.
+bool RunSession::makeRoom() {
+    const std::int64_t bytes = study::KeptWeights(m_runner.folder.keptFolder()).giveWay();
+    if (bytes == 0)
+        return false;
+    const std::scoped_lock lock(m_mutex);
+    m_log.add({study::RunEvent::Type::Note, {}, study::goneWeights(bytes), ""});
+    return true;
+}
+
 /// Claims are small files: on a full disk they wait for room, too. NoSpace only where the session ends meanwhile.
 Result<void> RunSession::waitForRoom(const std::function<Result<void>()>& act) {
     for (bool waited = false;; waited = true) {
         auto done = act();
         const bool full = !done && done.error().kind == ErrorKind::NoSpace;
+        if (full && makeRoom())
+            continue;
         std::unique_lock lock(m_mutex);
         if (full || waited)
             m_waiting = full ? pausedForRoom(done.error()) : "";

@@ -38,6 +38,7 @@ struct RunnerState {
     study::JournalWriter journal;
     KeyClaims keys;
     std::vector<std::unique_ptr<BatchRunner>> runners; ///< one per worker, made in its thread when first needed
+    std::int64_t gone = 0;                             ///< bytes of kept weights that went for the beginning; to be said
 };
 
 struct SessionOutcome {
@@ -82,6 +83,7 @@ private:
     std::vector<std::chrono::steady_clock::time_point> m_askAgain; ///< by batch: while Elsewhere, not before
     std::vector<std::vector<char>> m_stored;                       ///< by cell and task
     std::vector<char> m_noted;                                     ///< by cell: said to be stored
+    std::vector<int> m_order;                                      ///< of work: batches
     std::vector<double> m_tokensOf;                                ///< by cell: what it takes here, as planned
     std::set<int> m_failed;                                        ///< cells without a result
     SessionOutcome m_outcome;
@@ -111,6 +113,7 @@ private:
     std::optional<Turn> takeOne(BatchState wanted);
     bool waitForOtherRuns();
     BatchState claimWithRoom(int batch, bool alone);
+    bool makeRoom();
     Result<void> waitForRoom(const std::function<Result<void>()>& act);
     int nextCheckpoint(int batch);
     Result<Wanted> wantedOf(int batch);

@@ -95,6 +95,22 @@ void KeptWeights::makeRoom(std::int64_t most) const {
     }
 }
 
+std::int64_t KeptWeights::giveWay() const {
+    std::error_code ignored;
+    if (!fs::exists(m_folder, ignored) || freeAt(m_folder) >= kFreeForResults)
+        return 0;
+    const auto lock = io::FileLock::tryLock(m_folder / "lock");
+    if (!lock) // somebody writes some, and makes room himself
+        return 0;
+    for (const Kept& one : oldestFirst(m_folder)) {
+        const std::int64_t bytes = sizeOf(one.folder);
+        fs::remove_all(one.folder, ignored);
+        if (bytes > 0 && !fs::exists(one.folder, ignored))
+            return bytes;
+    }
+    return 0;
+}
+
 Result<void> KeptWeights::keep(std::string_view key, std::int64_t bytes, std::int64_t budget,
                                const std::function<Result<void>(const fs::path&)>& write) const {
     if (bytes > budget)
@@ -125,6 +141,10 @@ Result<void> KeptWeights::keep(std::string_view key, std::int64_t bytes, std::in
     use(key);
     makeRoom(room); // tokenizers count, too
     return {};
+}
+
+std::string goneWeights(std::int64_t bytes) {
+    return fmt::format("Kept tuned weights ({}) had to go: the disk is full, and results come first.", formatBytes(static_cast<double>(bytes)));
 }
 
 } // namespace crest::study

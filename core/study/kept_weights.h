@@ -37,6 +37,10 @@ public:
     Result<void> keep(std::string_view key, std::int64_t bytes, std::int64_t budget,
                       const std::function<Result<void>(const std::filesystem::path&)>& write) const;
 
+    /// Where the disk has less than kFreeForResults free: those that were not used for longest go, of one training. How many bytes that
+    /// were; 0 where none could go.
+    std::int64_t giveWay() const;
+
     /// Bytes of all that is kept.
     std::int64_t size() const;
 
@@ -45,5 +49,20 @@ private:
 
     std::filesystem::path m_folder;
 };
+
+/// What `act` gives once it does not fail for want of room, or no kept weights are left that could go for it; gone(bytes) says what went.
+template<class Act, class Gone> auto withRoom(const KeptWeights& kept, Act act, Gone gone) {
+    for (;;) {
+        auto done = act();
+        const bool full = !done && done.error().kind == ErrorKind::NoSpace;
+        const std::int64_t bytes = full ? kept.giveWay() : 0;
+        if (bytes == 0)
+            return done;
+        gone(bytes);
+    }
+}
+
+/// "Kept tuned weights (61 MB) had to go: the disk is full, and results come first."
+std::string goneWeights(std::int64_t bytes);
 
 } // namespace crest::study

@@ -2,9 +2,11 @@
 // Plans, devices and runs: what is queued, who works on it, and starting a runner where nobody does.
 #include <algorithm>
 #include <filesystem>
+#include <tuple>
 
 #include <QSettings>
 
+#include "core/study/kept_weights.h"
 #include "core/study/queueing.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
@@ -194,17 +196,24 @@ void StudySession::run(const study::Plan& plan) {
         placed.device = d->device.toStdString(); // a runner on another leaves it
     d->queueing.start(
         [folder = *d->folder, placed, stored = d->stored](const JobContext&) {
+            std::int64_t gone = 0;
             // A plan that has a run already goes on there: a second click makes no second run.
-            auto id = study::queueOnce(folder, placed, [&](const std::string& key) { return stored->has(key); });
-            return std::pair(folder.path(), std::move(id));
+            auto id = study::withRoom(
+                study::KeptWeights(folder.keptFolder()),
+                [&] { return study::queueOnce(folder, placed, [&](const std::string& key) { return stored->has(key); }); },
+                [&](std::int64_t bytes) { gone += bytes; });
+            return std::tuple(folder.path(), std::move(id), gone);
         },
-        [this, before = d->runs](std::pair<std::filesystem::path, Result<std::string>> queued) {
-            if (!d->folder || d->folder->path() != queued.first)
+        [this, before = d->runs](std::tuple<std::filesystem::path, Result<std::string>, std::int64_t> queued) {
+            const auto& [path, id, gone] = queued;
+            if (!d->folder || d->folder->path() != path)
                 return;
-            if (!queued.second)
-                return d->report(queued.second.error());
-            showRun(toQString(*queued.second));
-            d->startQueued(*queued.second, before);
+            if (gone > 0)
+                d->report({ErrorKind::NoSpace, study::goneWeights(gone), path.string()});
+            if (!id)
+                return d->report(id.error());
+            showRun(toQString(*id));
+            d->startQueued(*id, before);
         });
 }
 

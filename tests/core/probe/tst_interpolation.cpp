@@ -159,6 +159,8 @@ private Q_SLOTS:
         const auto made = modification->versions(m_rate, 1, counting());
         QVERIFY(made && m_reported > 0);
         QVERIFY(weightsOf(**made) == whole);
+        const std::string note = modification->takeNote(); // the plan had said that nothing is trained
+        QVERIFY2(note.find("were damaged; they are trained anew") != std::string::npos, note.c_str());
         QVERIFY(tuning(0)->versions(m_rate, 1, counting()) && m_reported == 0); // kept again
     }
 

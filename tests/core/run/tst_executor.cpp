@@ -4,12 +4,15 @@
 #include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <fstream>
 #include <thread>
 
 #include <unistd.h>
 
 #include "core/io/files.h"
 #include "core/run/runner_registration.h"
+#include "core/study/kept_weights.h"
+#include "core/study/planner.h"
 #include "core/study/run_log.h"
 
 using namespace crest;
@@ -158,6 +161,36 @@ private Q_SLOTS:
         summary = study.work(options);
         QVERIFY(summary);
         QCOMPARE(study.status(*id).state, RunState::Done);
+    }
+
+    /// Weights of new trainings would take the room of those that are there.
+    void whatIsKeptIsMeasuredFirst() {
+        const pretend::Shape shape{.strengths = {1e-3}, .seeds = 3, .seedsPerBatch = 1, .tasks = 1, .tuning = true};
+        StudyFixture study(shape);
+        const study::Plan plan = pretend::makePlan(shape);
+        const auto isKept = [](const study::Cell& cell) { return cell.checkpoint == 2 && cell.seed >= 2; };
+        std::map<std::string, int> turns; // by key: base or kept, to be trained
+        for (const study::Cell& cell : plan.cells) {
+            turns[cell.keys.front()] = cell.isBase() || isKept(cell) ? 0 : 1;
+            if (isKept(cell)) {
+                const auto at = study::KeptWeights(study.folder.keptFolder())
+                                    .folderOf(study::trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe, cell.strength, cell.seed));
+                std::filesystem::create_directories(at);
+                std::ofstream(at / "crest.json") << "{}";
+            }
+        }
+        study.queue(shape);
+        std::vector<int> found;
+        run::WorkOptions options;
+        options.workers = 1;
+        options.onStored = [&](const std::vector<std::string>& keys) {
+            for (const std::string& key : keys)
+                found.push_back(turns.at(key));
+        };
+        QVERIFY(study.work(options));
+        QCOMPARE(found.size(), plan.cells.size());
+        QVERIFY(std::ranges::is_sorted(found));
+        QCOMPARE(std::ranges::count(found, 0), 4 + 2);
     }
 
     void overlappingProbeComputesOnlyWhatIsNew() {

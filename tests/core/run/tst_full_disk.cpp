@@ -6,6 +6,7 @@
 #include "core/study/kept_weights.h"
 #include "tests/core/run/study_fixture.h"
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <thread>
@@ -151,6 +152,58 @@ private Q_SLOTS:
         std::ofstream(disk.path + "/results", std::ios::app) << std::string(9'000'000, 'r');
         QVERIFY(!weights.keep("d", 6'000'000, kMuch, write(6'000'000)));
         QVERIFY(!weights.has("c")); // its room is the results'
+    }
+
+    /// A run that begins where nothing is left: what was not used for longest goes for its results, and no more than has to.
+    void keptWeightsGiveWayToARun_data() {
+        QTest::addColumn<bool>("queuedBefore");
+        QTest::newRow("queued on a full disk") << false;
+        QTest::newRow("queued before") << true;
+    }
+    void keptWeightsGiveWayToARun() {
+        QFETCH(bool, queuedBefore);
+        const pretend::Shape shape;
+        const SmallDisk disk("12m");
+        auto folder = study::StudyFolder::create(disk.path + "/study", pretend::makeStudy(shape));
+        QVERIFY2(folder, folder ? "" : folder.error().text().c_str());
+        const study::KeptWeights kept(folder->keptFolder());
+        int age = 3;
+        for (const char* key : {"oldest", "middle", "newest"}) { // by an older version, which left no room
+            const auto at = kept.folderOf(key);
+            std::filesystem::create_directories(at);
+            std::ofstream(at / "model.safetensors") << std::string(3'000'000, 'w');
+            std::ofstream(at / "crest.json") << "{}";
+            std::filesystem::last_write_time(at / "crest.json", std::filesystem::file_time_type::clock::now() - std::chrono::hours(age--));
+        }
+        std::ofstream(folder->keptFolder() / "lock") << "";
+        std::string id;
+        const auto queue = [&] {
+            const auto queued = study::withRoom(
+                kept, [&] { return study::queueRun(*folder, pretend::makePlan(shape)); }, [](std::int64_t bytes) { QVERIFY(bytes > 2'900'000); });
+            QVERIFY2(queued, queued ? "" : queued.error().text().c_str());
+            id = *queued;
+        };
+        if (queuedBefore)
+            queue();
+        disk.fill();
+        if (!queuedBefore)
+            queue();
+        disk.fill();
+        const bool wasThere = kept.has("middle");
+        run::WorkOptions options;
+        options.workers = options.threadsPerWorker = 1;
+        const auto summary = run::workStudy(*folder, options, pretend::makeFactory());
+        QVERIFY2(summary, summary ? "" : summary.error().text().c_str());
+        const study::RunStatus status = *study::RunFollower(*folder, id).poll();
+        QCOMPARE(status.state, study::RunState::Done);
+        QVERIFY(!kept.has("oldest") && wasThere);
+        QCOMPARE(kept.has("middle"), queuedBefore); // filled up again after it was queued
+        QVERIFY(kept.has("newest"));
+        QVERIFY2(std::ranges::any_of(status.notes, [](const std::string& note) {
+                     return note.find("had to go: the disk is full, and results come first.") != std::string::npos;
+                 }),
+                 status.notes.empty() ? "no note" : status.notes.front().c_str());
+        QVERIFY(std::filesystem::space(disk.path).available > 0);
     }
 
     void otherWritersSayItAndLeaveTheOldFile() {

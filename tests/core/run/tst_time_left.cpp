@@ -10,6 +10,7 @@
 
 #include "core/io/files.h"
 #include "core/run/runner_registration.h"
+#include "core/study/planner.h"
 #include "core/study/run_log.h"
 
 using namespace crest;
@@ -20,12 +21,13 @@ namespace {
 /// measured on 2 x 80.
 struct TuningStudy {
     static constexpr double kBase = 160, kTuned = 3160;
-    pretend::Shape shape{.strengths = {1e-3}, .seeds = 2, .seedsPerBatch = 1, .sequences = 5, .tuning = true};
+    pretend::Shape shape;
     StudyFixture study{shape};
     std::string id;
     std::vector<int> bases, tuned;
 
-    TuningStudy() {
+    explicit TuningStudy(const pretend::Shape& other = {.strengths = {1e-3}, .seeds = 2, .seedsPerBatch = 1, .sequences = 5, .tuning = true})
+        : shape(other) {
         study::Plan plan = pretend::makePlan(shape);
         plan.tuningTokens = 1000;
         std::ranges::stable_sort(plan.batches, {}, [&](const auto& batch) { return !plan.cells[batch.front()].isBase(); });
@@ -34,14 +36,15 @@ struct TuningStudy {
         id = *study::queueRun(study.folder, plan);
     }
     double secondsLeft() const { return study.status(id).secondsLeft.value_or(-1); }
-    /// What the one runner wrote last.
+    /// What the newest runner wrote last.
     study::WriterStatus written() const {
+        study::WriterStatus newest;
         for (const auto& entry : std::filesystem::directory_iterator(study.folder.runFolder(id)))
             if (entry.path().extension() == ".status")
                 if (const auto text = io::readTextFile(entry.path()))
-                    if (const auto status = study::parseStatus(*text, "status"))
-                        return *status;
-        return {};
+                    if (const auto status = study::parseStatus(*text, "status"); status && status->beat > newest.beat)
+                        newest = *status;
+        return newest;
     }
 };
 
@@ -96,6 +99,28 @@ private:
     std::shared_future<void> m_gate;
     int m_foundSteps;
 };
+
+/// Is stopped after the first cell of a batch.
+class OneCellRunner final : public run::BatchRunner {
+public:
+    Result<void> run(const run::BatchRequest& request, const JobContext&, const std::function<Result<void>(run::Measurement)>& emit) override {
+        for (const int task : request.wanted.front().tasks) {
+            run::Measurement measurement;
+            measurement.cell = request.wanted.front().cell;
+            measurement.task = task;
+            CREST_CHECK(emit(std::move(measurement)));
+        }
+        return request.wanted.size() == 1 ? Result<void>() : Result<void>(stopped());
+    }
+};
+
+run::BatchRunnerFactory openHeldRunners(int foundSteps) {
+    std::promise<void> open;
+    open.set_value();
+    return [gate = open.get_future().share(), foundSteps](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+        return std::make_unique<HeldRunner>(gate, foundSteps);
+    };
+}
 
 } // namespace
 
@@ -163,13 +188,45 @@ private Q_SLOTS:
 
     void whatWasFoundDoneTookNoTimeHere() {
         const TuningStudy tuning;
-        std::promise<void> open;
-        open.set_value();
-        const auto factory = [gate = open.get_future().share()](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
-            return std::make_unique<HeldRunner>(gate, 3);
-        };
-        QVERIFY(run::workStudy(tuning.study.folder, {}, factory));
+        QVERIFY(run::workStudy(tuning.study.folder, {}, openHeldRunners(3)));
         QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kBase + 8 * (TuningStudy::kTuned - 3000 * 0.75));
+    }
+
+    /// Shares of one training, of which an earlier session stored the first: the training is the next one's.
+    void whatEarlierSessionsStoredTakesNoTrainingAlong() {
+        const TuningStudy tuning({.strengths = {0.5, 1}, .seeds = 1, .seedsPerBatch = 1, .sequences = 5, .tuning = true, .mixedRate = 0.01});
+        const auto one = [](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> { return std::make_unique<OneCellRunner>(); };
+        QVERIFY(run::workStudy(tuning.study.folder, {}, one));
+        QCOMPARE(tuning.study.status(tuning.id).doneCells, std::int64_t{4 + 4});
+        QVERIFY(run::workStudy(tuning.study.folder, {}, openHeldRunners(0)));
+        QCOMPARE(tuning.study.status(tuning.id).doneCells, std::int64_t{4 + 8});
+        QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kTuned);
+    }
+
+    /// The newest run of such work that took some time tells how fast the next will be.
+    void ratesAreThoseOfSuchWork() {
+        const TuningStudy tuning;
+        const study::Plan plan = *study::readPlan(tuning.study.folder, tuning.id);
+        const std::string work = study::workOf(plan, "cpu");
+        QVERIFY(work != study::workOf(plan, "cuda:0") && work == study::workOf(plan, ""));
+        study::Plan other = plan;
+        other.probe.compute = study::ComputeType::BFloat16;
+        QVERIFY(work != study::workOf(other, "cpu"));
+        other = plan;
+        other.probe.strengths = {0.5}, other.probe.seeds = 7; // more of the same
+        QCOMPARE(study::workOf(other, "cpu"), work);
+        other.probe.kind = study::kGaussianNoise;
+        QVERIFY(work != study::workOf(other, "cpu"));
+        QCOMPARE(study::measuredRate(tuning.study.folder, work), 0.0);
+        SayingRunner runner(tuning);
+        study::WriterStatus status;
+        status.activeSeconds = 4, status.freshTokens = 1000, status.tokensPerSecond = 999, status.work = work;
+        runner.log.setStatus(status);
+        QCOMPARE(study::measuredRate(tuning.study.folder, work), 250.0); // tokens as planned, as costs are
+        QCOMPARE(study::measuredRate(tuning.study.folder, study::workOf(other, "cpu")), 0.0);
+        status.activeSeconds = 0.1;
+        runner.log.setStatus(status);
+        QCOMPARE(study::measuredRate(tuning.study.folder, work), 0.0); // too short to tell
     }
 };
 
