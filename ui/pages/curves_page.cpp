@@ -219,7 +219,8 @@ void CurvesPage::takeFigure(Result<analysis::Figure> figure) {
 /// As high as they are, up to an eighth of the page: figures over several data sets have a dozen lines, and the curves need the room.
 void CurvesPage::fitNotes() {
     const int few = 3 * m_notes->fontMetrics().lineSpacing() + kRhythm;
-    m_notesArea->setFixedHeight(std::min(m_notes->heightForWidth(m_notesArea->width()), std::max(few, height() / 8)));
+    const int whole = std::max(0, m_notes->heightForWidth(m_notesArea->width())); // -1 where nothing is said
+    m_notesArea->setFixedHeight(std::min(whole, std::max(few, height() / 8)));
 }
 
 void CurvesPage::resizeEvent(QResizeEvent* event) {
