@@ -33,6 +33,10 @@ void SuiteModel::setDataState(int row, const TaskDataState& state) {
     Q_EMIT wantedChanged();
 }
 
+bool SuiteModel::isKnown(int row) const {
+    return m_states[static_cast<std::size_t>(row)].state != TaskDataState::State::Unknown;
+}
+
 bool SuiteModel::isMissing(int row) const {
     return m_states[static_cast<std::size_t>(row)].state == TaskDataState::State::Missing;
 }

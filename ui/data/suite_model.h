@@ -27,6 +27,7 @@ public:
     const data::Suite& suite() const { return m_suite; }
     std::vector<int> wanted() const;
     void setAllWanted(bool wanted); ///< those whose data are missing only where `wanted` is false
+    bool isKnown(int row) const; ///< its data were looked for
     bool isMissing(int row) const;
 
     int rowCount(const QModelIndex& parent = {}) const override;

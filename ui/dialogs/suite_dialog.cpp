@@ -113,7 +113,7 @@ void SuiteDialog::setupTable() {
     m_table->setColumnWidth(SuiteModel::Task, 24 * kRhythm);
     m_table->setColumnWidth(SuiteModel::Metrics, 20 * kRhythm);
     m_table->setColumnWidth(SuiteModel::Shots, 7 * kRhythm);
-    connect(m_table->selectionModel(), &QItemSelectionModel::currentRowChanged, this, &SuiteDialog::showState);
+    connect(m_table->selectionModel(), &QItemSelectionModel::selectionChanged, this, &SuiteDialog::showState);
 }
 
 QWidget* SuiteDialog::pathRow(QLineEdit* line, QPushButton* browse) {
@@ -252,24 +252,36 @@ void SuiteDialog::lookForData() {
         [](bool) {});
 }
 
+/// What is told below the table: of the selected task, else of the first that is chosen and has no data, else of the first
+/// without.
+QString SuiteDialog::stateText() const {
+    if (!m_problem.isEmpty())
+        return m_problem;
+    if (m_folder->text().trimmed().isEmpty())
+        return tr("Name the folder that holds the data. Crest never downloads: the files are those that the tasks' "
+                  "authors or the hub publish.");
+    const auto told = [this](int row) {
+        return tr("%1: %2").arg(m_model.index(row, SuiteModel::Task).data().toString(), m_model.index(row, SuiteModel::Data).data().toString());
+    };
+    const auto isMissing = [this](int row) { return m_model.isMissing(row); };
+    const QModelIndexList selected = m_table->selectionModel()->selectedRows();
+    if (!selected.isEmpty() && m_model.isKnown(selected.front().row()))
+        return told(selected.front().row());
+    const std::vector<int> wanted = m_model.wanted();
+    if (const auto missing = std::find_if(wanted.begin(), wanted.end(), isMissing); missing != wanted.end())
+        return told(*missing);
+    if (m_looked < m_model.rowCount())
+        return tr("Looking for the data: %1 of %2 tasks").arg(m_looked).arg(m_model.rowCount());
+    for (int row = 0; row < m_model.rowCount() && wanted.empty(); ++row)
+        if (isMissing(row))
+            return told(row);
+    return {};
+}
+
 void SuiteDialog::showState() {
     const std::vector<int> wanted = m_model.wanted();
     const QString typed = typedProblem(this);
-    QString text = typed.isEmpty() ? m_problem : typed;
-    const int current = m_table->currentIndex().row();
-    if (text.isEmpty() && m_folder->text().trimmed().isEmpty())
-        text = tr("Name the folder that holds the data. Crest never downloads: the files are those that the tasks' "
-                  "authors or the hub publish.");
-    else if (text.isEmpty() && current >= 0 && m_model.isMissing(current))
-        text = m_model.index(current, SuiteModel::Data).data().toString();
-    else if (text.isEmpty() && m_looked < m_model.rowCount())
-        text = tr("Looking for the data: %1 of %2 tasks").arg(m_looked).arg(m_model.rowCount());
-    else if (text.isEmpty())
-        for (int row = 0; row < m_model.rowCount() && text.isEmpty(); ++row)
-            if (m_model.isMissing(row))
-                text = m_model.index(row, SuiteModel::Task).data().toString() + QStringLiteral(": ") +
-                       m_model.index(row, SuiteModel::Data).data().toString();
-    m_state->setText(text);
+    m_state->setText(typed.isEmpty() ? stateText() : typed);
     const bool missing = std::any_of(wanted.begin(), wanted.end(), [this](int row) { return m_model.isMissing(row); });
     if (m_add) {
         m_add->setEnabled(typed.isEmpty() && !wanted.empty() && !missing && !m_folder->text().trimmed().isEmpty());

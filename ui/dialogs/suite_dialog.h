@@ -49,6 +49,7 @@ private:
     void suiteChosen();
     void readSuite(const QString& file);
     void lookForData();
+    QString stateText() const;
     void showState();
 
     std::vector<study::Task> m_existing;
