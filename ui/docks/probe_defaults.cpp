@@ -35,7 +35,7 @@ int firstUsable(const std::vector<series::Series>& all) {
 const study::Probe* lastProbe(const StudySession& session) {
     const std::vector<study::Probe>& probes = session.study().probes; // the last one is the last that was touched
     const auto last = std::find_if(probes.rbegin(), probes.rend(), [&](const study::Probe& one) {
-        return seriesNamed(session, one.series) && study::findProbeKind(one.kind);
+        return seriesNamed(session, one.series) && (one.isBaseEvaluation() || study::findProbeKind(one.kind));
     });
     return last == probes.rend() ? nullptr : &*last;
 }

@@ -94,6 +94,7 @@ private Q_SLOTS:
     void tasksAreAskedByAChatTemplate();
     void chatSettingsByClicks();
     void theTemplateIsThatOfTheProbesSeries();
+    void aStudyOpensWithItsLastProbe();
 };
 
 void SuiteWindowTest::baseEvaluationByClicks() {
@@ -122,6 +123,15 @@ void SuiteWindowTest::baseEvaluationByClicks() {
     QVERIFY(!add->isEnabled());
     QTest::mouseClick(dialog->findChild<QCheckBox*>(), Qt::LeftButton, {}, QPoint(8, 8)); // all whose data are there
     QTRY_VERIFY(add->isEnabled());
+    QCOMPARE(missing->text(), QString()); // nothing that was chosen
+    const auto select = [&](int row) {
+        QTest::mouseClick(tasks->viewport(), Qt::LeftButton, {}, tasks->visualRect(tasks->model()->index(row, SuiteModel::Metrics)).center());
+    };
+    select(0);
+    QCOMPARE(missing->text(), QStringLiteral("colours: data found"));
+    select(1);
+    QVERIFY2(missing->text().startsWith(QStringLiteral("shapes: ")) && missing->text().contains(QStringLiteral("shapes/test.jsonl")),
+             qPrintable(missing->text()));
     QCOMPARE(add->text(), QStringLiteral("Add task"));
     QTest::mouseClick(add, Qt::LeftButton);
 
@@ -404,6 +414,51 @@ void SuiteWindowTest::theTemplateIsThatOfTheProbesSeries() {
     }
     const bool firstIsChatty = series->itemText(0) == QStringLiteral("chatty");
     QCOMPARE(enabled, firstIsChatty ? 1 : 2);
+}
+
+/// Of whatever kind and series it is.
+void SuiteWindowTest::aStudyOpensWithItsLastProbe() {
+    namespace fs = std::filesystem;
+    test::SeriesFixture fixture;
+    const fs::path all = fixture.dir.filePath(QStringLiteral("all")).toStdString();
+    for (const char* name : {"a", "b"})
+        for (const fs::directory_entry& checkpoint : fs::directory_iterator(fixture.seriesFolder.toStdString())) {
+            const fs::path copy = all / name / checkpoint.path().filename();
+            fs::create_directories(copy.parent_path());
+            fs::copy(checkpoint.path(), copy, fs::copy_options::recursive);
+            QFile record(QString::fromStdString((copy / "crest.json").string()));
+            QVERIFY(record.open(QIODevice::ReadOnly));
+            Json json = Json::parse(record.readAll().toStdString());
+            json["series"] = name;
+            write(record.fileName(), QByteArray::fromStdString(json.dump()));
+        }
+    QString place = QString::fromStdString(all.string());
+    for (const bool again : {false, true}) {
+        MainWindow window;
+        window.show();
+        QVERIFY(QTest::qWaitForWindowExposed(&window));
+        window.session().open(place);
+        auto* series = named<QComboBox>(&window, QStringLiteral("Series"));
+        auto* kind = named<QComboBox>(&window, QStringLiteral("Kind of probe"));
+        QTRY_COMPARE_WITH_TIMEOUT(series->count(), 2, kLongMs);
+        QCOMPARE(series->currentText(), again ? QStringLiteral("b") : QStringLiteral("a"));
+        QCOMPARE(kind->currentText(), again ? QStringLiteral("Base evaluation") : QStringLiteral("Gaussian noise"));
+        if (again)
+            break;
+        choose(series, 1);
+        choose(kind, kind->findText(QStringLiteral("Base evaluation")));
+        study::Task text;
+        text.name = "heldout";
+        text.textsPath = fixture.textFile.toStdString();
+        text.windowTokens = text.strideTokens = 16;
+        window.session().addTask(text);
+        QCheckBox* box = nullptr;
+        QTRY_VERIFY((box = named<QCheckBox>(&window, QStringLiteral("heldout: OOD"))));
+        box->click();
+        QTRY_COMPARE(window.session().study().probes.size(), std::size_t(1));
+        QCOMPARE(window.session().study().probes[0].series, std::string("b"));
+        place = window.session().folder();
+    }
 }
 
 int main(int argc, char** argv) {
