@@ -8,6 +8,7 @@
 #include <QMimeData>
 #include <QScreen>
 #include <QStackedWidget>
+#include <QStyle>
 #include <QTabWidget>
 #include <QTimer>
 
@@ -58,8 +59,8 @@ MainWindow::MainWindow(QWidget* parent)
     setObjectName(QStringLiteral("crestWindow"));
     setWindowIcon(QIcon(QStringLiteral(":/icons/crest.svg")));
     setAcceptDrops(true);
-    // Before the docks take their shares; on a small or magnified screen, what is there.
-    resize(QSize(1280, 800).boundedTo(screen()->availableSize()));
+    // Before the docks take their shares; on a small or magnified screen, what is there below a title bar.
+    resize(QSize(1280, 800).boundedTo(screen()->availableSize() - QSize(0, style()->pixelMetric(QStyle::PM_TitleBarHeight))));
     new WheelGuard(this);
     new LetterGuard(this);
     setupPages();

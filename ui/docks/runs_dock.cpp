@@ -4,7 +4,9 @@
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
+#include <QPainter>
 #include <QProgressBar>
+#include <QStyle>
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
@@ -49,6 +51,19 @@ QString detailText(const study::RunStatus& run) {
     return parts.join(QStringLiteral("   "));
 }
 
+/// Says by "..." that there is more than its place shows; its text and tooltip are whole.
+class DetailLabel : public QLabel {
+protected:
+    void paintEvent(QPaintEvent* event) override {
+        const QRect room = contentsRect();
+        if (fontMetrics().horizontalAdvance(text()) <= room.width())
+            return QLabel::paintEvent(event);
+        QPainter painter(this);
+        style()->drawItemText(&painter, room, static_cast<int>(alignment()), palette(), isEnabled(),
+                              fontMetrics().elidedText(text(), Qt::ElideRight, room.width()), foregroundRole());
+    }
+};
+
 } // namespace
 
 RunsDock::RunsDock(StudySession& session, Actions& actions, QWidget* parent)
@@ -57,7 +72,7 @@ RunsDock::RunsDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_table(new QTableView)
     , m_bar(new QProgressBar)
     , m_state(new QLabel)
-    , m_detail(new QLabel) {
+    , m_detail(new DetailLabel) {
     setObjectName(QStringLiteral("runsDock"));
     setupTable();
     setupHead(actions);

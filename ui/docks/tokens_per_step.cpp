@@ -25,7 +25,7 @@ TokensPerStep::TokensPerStep(StudySession& session, QWidget* parent)
     , m_later(new QPushButton(tr("Later"))) {
     m_question->setWordWrap(true);
     m_hints->setWordWrap(true);
-    m_hints->setEnabled(false); // quiet
+    m_hints->setForegroundRole(QPalette::PlaceholderText);
     m_field->setPlaceholderText(tr("2097152, 4M"));
     m_field->setAccessibleName(tr("Tokens per step"));
     m_use->setToolTip(tr("Tokens = steps x tokens per step, for every checkpoint of the series"));

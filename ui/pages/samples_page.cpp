@@ -22,6 +22,8 @@
 namespace crest::ui {
 namespace {
 
+constexpr int kLinesShown = 7; ///< of each text; all of it stands below the table
+
 QString marked(const std::string& before, const std::string& text, const SampleColors& colors) {
     QString html;
     for (const analysis::DiffPart& part : analysis::diffWords(before, text)) {
@@ -34,7 +36,7 @@ QString marked(const std::string& before, const std::string& text, const SampleC
 
 SampleColors sampleColors(const QPalette& palette) {
     const bool dark = palette.color(QPalette::Base).lightnessF() < 0.5;
-    return {palette.color(QPalette::PlaceholderText).name(),
+    return {stateColors(palette).muted.name(),
             dark ? QStringLiteral("#4a3a12") : QStringLiteral("#fdeec3")};
 }
 
@@ -111,7 +113,8 @@ void SamplesPage::setupTable() {
     m_table->setSelectionMode(QAbstractItemView::SingleSelection);
     m_table->setHorizontalScrollMode(QAbstractItemView::ScrollPerPixel);
     m_table->setVerticalScrollMode(QAbstractItemView::ScrollPerPixel);
-    m_table->verticalHeader()->setDefaultSectionSize(13 * kRhythm);
+    // Whole lines and the grid's: of a line that is cut Qt draws a part below its own ellipsis.
+    m_table->verticalHeader()->setDefaultSectionSize(kLinesShown * m_table->fontMetrics().lineSpacing() + 1);
     m_table->verticalHeader()->setSectionResizeMode(QHeaderView::Fixed);
     m_table->verticalHeader()->hide();
     m_table->horizontalHeader()->setHighlightSections(false);
