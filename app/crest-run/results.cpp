@@ -139,6 +139,25 @@ private:
     std::size_t m_width = std::string_view("settings").size();
 };
 
+/// First in the table of a study with several series, in which checkpoints often have equal names.
+class SeriesColumn {
+public:
+    explicit SeriesColumn(const std::vector<study::ResultRow>& rows) {
+        for (const study::ResultRow& row : rows) {
+            m_several = m_several || row.series != rows.front().series;
+            m_width = std::max(m_width, visible(row.series).size());
+        }
+    }
+    std::string title() const { return of("series"); }
+    std::string of(const study::ResultRow& row) const { return of(visible(row.series)); }
+
+private:
+    std::string of(const std::string& text) const { return m_several ? fmt::format("{:<{}}  ", text, m_width) : ""; }
+
+    bool m_several = false;
+    std::size_t m_width = std::string_view("series").size();
+};
+
 void printTable(const std::vector<study::ResultRow>& rows, const RunFacts& facts) {
     std::size_t checkpoint = 10, task = 4, metric = 6, unit = 4;
     for (const study::ResultRow& row : rows) {
@@ -149,14 +168,15 @@ void printTable(const std::vector<study::ResultRow>& rows, const RunFacts& facts
             unit = std::max(unit, one.unit.size());
         }
     }
+    const SeriesColumn series(rows);
     const SettingsColumn settings(rows, facts);
-    fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
-               "checkpoint", checkpoint, "tokens", "modification", settings.title(), "strength", "seed", "task", task, "role", "metric",
+    fmt::print("{}{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {:<{}}\n",
+               series.title(), "checkpoint", checkpoint, "tokens", "modification", settings.title(), "strength", "seed", "task", task, "role", "metric",
                metric, "value", "stderr", "n", "unit", unit);
     for (const study::ResultRow& row : rows)
         for (const data::MetricValue& one : metricsOf(row))
-            fmt::print("{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
-                       visible(row.checkpoint), checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
+            fmt::print("{}{:<{}}  {:>8}  {:<14}{}  {:>8}  {:>6}  {:<{}}  {:<4}  {:<{}}  {:>12}  {:>10}  {:>5}  {}{}\n",
+                       series.of(row), visible(row.checkpoint), checkpoint, row.tokens ? formatTokens(static_cast<double>(*row.tokens)) : "-",
                        row.modification, settings.of(row), formatNumber(row.strength), row.seed, row.task, task, facts.role(row),
                        one.metric, metric, std::isfinite(one.value) ? fmt::format("{:.6f}", one.value) : "not finite",
                        std::isfinite(one.stderr_) ? fmt::format("{:.6f}", one.stderr_) : "-", row.n, one.unit,

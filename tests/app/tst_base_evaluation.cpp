@@ -192,6 +192,26 @@ private Q_SLOTS:
         }
     }
 
+    /// Checkpoints of two series often have equal names.
+    void theTableOfSeveralSeriesNamesThem() {
+        const fs::path folder = m_dir.path().toStdString() + "/tables";
+        QByteArray table;
+        for (const std::string seed : {"seed1", "seed2"}) {
+            const fs::path checkpoint = folder / seed / "step000122-tokens0.5M";
+            fs::create_directories(checkpoint);
+            fs::copy(fs::path(kSeries.toStdString()).parent_path() / ("sample-" + seed) / checkpoint.filename(), checkpoint);
+            fs::remove(checkpoint / "crest.json"); // which names its series
+            const QString study = QString::fromStdString((folder / "study").string());
+            const Ended run = crestRun({"probe", "base", "--series", QString::fromStdString(checkpoint.parent_path().string()), "--study", study,
+                                        "--suite", kSuite, "--data", kData, "--tasks", "endings", "--limit", "4"});
+            QVERIFY2(run.code == 0, run.err.constData());
+            table = crestRun({"results", study}).out;
+            QVERIFY2(table.startsWith(seed == "seed1" ? "checkpoint " : "series  checkpoint "), table.constData());
+        }
+        for (const char* row : {"\nseed1   step000122-tokens0.5M ", "\nseed2   step000122-tokens0.5M "})
+            QVERIFY2(table.contains(row), table.constData());
+    }
+
     /// Data that change between two calls give other keys, and what was measured before stays.
     void otherDataAreMeasuredAnew() {
         const fs::path folder = m_dir.path().toStdString() + "/data";
