@@ -71,7 +71,7 @@ void project(Decoder& decoder, WeightSource& source, TensorSlot slot, std::int64
         weights.push_back(all.narrow(0, static_cast<std::int64_t>(k) * out, out));
     decoder.makeInto(source, source.reader().find(slot, -1, false), 0, firstVersion, weights);
     for (std::size_t k = 0; k < x.size(); ++k)
-        decoder.product(x[k], weights[k], {}, y[k]);
+        model::linear(x[k], weights[k], {}, y[k]);
 }
 
 /// One buffer cut into [rows, width] for each version.

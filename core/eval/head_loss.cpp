@@ -139,7 +139,7 @@ void HeadLoss::blockOfRows(const at::Tensor& x, const at::Tensor& weight, std::i
         if (m_panels)
             model::panelLinear(x.narrow(0, token, count), weight, {}, logits);
         else
-            m_decoder.product(x.narrow(0, token, count), weight, {}, logits);
+            model::linear(x.narrow(0, token, count), weight, {}, logits);
         reduce(logits, token, firstId, running);
     }
 }

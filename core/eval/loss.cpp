@@ -166,7 +166,7 @@ Result<at::Tensor> sequenceLogits(Decoder& decoder, WeightSource& source, std::s
         at::empty({decoder.spec().vocabSize, decoder.spec().tableWidth()}, options.dtype(decoder.weightType()))};
     decoder.makeInto(source, tensor, 0, 0, weight);
     at::Tensor logits = at::empty({group.rows(), decoder.spec().vocabSize}, options.dtype(at::kFloat));
-    decoder.product(x[0], weight[0], {}, logits);
+    model::linear(x[0], weight[0], {}, logits);
     return logits.cpu();
 }
 

@@ -51,29 +51,13 @@ std::int64_t Decoder::chunkTokens() const {
 
 at::Tensor Decoder::buffer(const char* name, std::int64_t rows, std::int64_t columns, at::ScalarType type) {
     at::Tensor& kept = m_buffers[name];
-    if (!kept.defined() || kept.numel() < rows * columns || kept.scalar_type() != type)
+    if (!kept.defined() || kept.numel() < rows * columns || kept.scalar_type() != type) {
+        kept = at::Tensor(); // not beside the larger one
         kept = m_options.device.is_cpu() && (type == at::kBFloat16 || rows * columns >= kHugeFloats)
                    ? pages(rows * columns, type)
                    : at::empty({rows * columns}, at::TensorOptions().device(m_options.device).dtype(type));
-    return kept.narrow(0, 0, rows * columns).view({rows, columns});
-}
-
-void Decoder::product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
-                      bool accumulate) {
-    if (m_options.compute == Compute::Float32) {
-        linear(x, weight, bias, y, accumulate);
-        return;
     }
-    at::Tensor in = buffer("product in", x.size(0), x.size(1), at::kBFloat16);
-    at::Tensor out = buffer("product out", y.size(0), y.size(1), at::kBFloat16);
-    in.copy_(x);
-    at::mm_out(out, in, weight.t());
-    if (accumulate)
-        y.add_(out);
-    else
-        y.copy_(out);
-    if (bias.defined())
-        y.add_(bias);
+    return kept.narrow(0, 0, rows * columns).view({rows, columns});
 }
 
 void Decoder::blockProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
@@ -81,7 +65,7 @@ void Decoder::blockProduct(const at::Tensor& x, const at::Tensor& weight, const 
     if (m_inPanels)
         panelLinear(x, weight, bias, y, accumulate);
     else
-        product(x, weight, bias, y, accumulate);
+        linear(x, weight, bias, y, accumulate);
 }
 
 std::int64_t Decoder::rowsAtATime(std::int64_t rows) const {

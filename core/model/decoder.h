@@ -4,8 +4,8 @@
 //
 // Letters as in ops.h. Activations are float32. Compute::BFloat16 rounds weights and the inputs of every product to
 // bfloat16 and sums in float32; statistics of norms, softmax, activations and the residual stream stay float32. It runs
-// packed (core/model/packed_decoder.h) on a CPU with AMX or AVX512_BF16, else through LibTorch's products, whose outputs
-// are rounded, too. Buffers grow to the largest batch seen and are used again. One object per thread.
+// packed (core/model/packed_decoder.h) on a CPU with AMX or AVX512_BF16, else product by product (ops.h; other devices
+// round their results, too). Buffers grow to the largest batch seen and are used again. One object per thread.
 #pragma once
 
 #include <functional>
@@ -84,9 +84,6 @@ public:
     bool releases(std::int64_t rows) const;
     /// True where weights that `rows` rows meet are better put into panels (ops.h).
     bool wantsPanels(std::int64_t rows) const;
-    /// y [n, rows of weight] = x weight^T in the compute type's rounding; weight in the compute type.
-    void product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
-                 bool accumulate = false);
     at::ScalarType weightType() const { return m_options.compute == Compute::BFloat16 ? at::kBFloat16 : at::kFloat; }
 
     /// Makes elements [first, first + out[k].numel()) of a tensor into out[k] (weight type, contiguous) for each
@@ -104,7 +101,7 @@ private:
     void makeTransposed(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> out);
     void makePart(WeightSource& source, int tensor, int firstVersion, std::span<at::Tensor> parts);
     const RotaryTable& rotaryFor(std::int64_t tokens);
-    /// product() with a weight of a block's buffers.
+    /// linear() with a weight of a block's buffers.
     void blockProduct(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
                       bool accumulate = false);
     void normHeads(at::Tensor& x, const at::Tensor& gain);

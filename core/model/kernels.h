@@ -99,8 +99,6 @@ struct CpuKernels {
 
     /// bfloat16 (as 16-bit words), rounded to nearest even; NaN stays NaN.
     void (*toBFloat16)(std::int64_t count, const float* x, std::uint16_t* y);
-    /// y [columns, rows] = x [rows, columns] transposed and rounded.
-    void (*toBFloat16Transposed)(std::int64_t rows, std::int64_t columns, const float* x, std::uint16_t* y);
     /// y = x, or y += x.
     void (*fromBFloat16)(std::int64_t count, const std::uint16_t* x, float* y, bool accumulate);
 

@@ -28,10 +28,10 @@ bool ownGemm(const at::Tensor& x, const at::Tensor& weight) {
 bool mixedProducts(const at::Tensor& x, const at::Tensor& weight) {
     return weight.scalar_type() != x.scalar_type();
 }
-/// The same for bfloat16 on the CPU, without allocating.
+/// The same for bfloat16 on the CPU, by ops_bfloat16.cpp.
 bool wordProducts(const at::Tensor& x, const at::Tensor& weight) {
     return weight.scalar_type() == at::kBFloat16 && x.scalar_type() == at::kFloat && x.device().is_cpu() &&
-           x.is_contiguous() && !t_reference;
+           x.is_contiguous() && weight.is_contiguous() && !t_reference;
 }
 
 } // namespace
@@ -86,7 +86,8 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
                     at::Tensor& dWeight, at::Tensor& dBias, bool accumulateDx) {
     const std::int64_t in = weight.size(1), out = weight.size(0), rows = x.size(0);
     const bool wanted = dWeight.defined();
-    const bool own = ownGemm(x, weight) && dy.is_contiguous() && (!wanted || dWeight.is_contiguous());
+    const bool contiguous = dy.is_contiguous() && (!dx.defined() || dx.is_contiguous()) && (!wanted || dWeight.is_contiguous());
+    const bool own = ownGemm(x, weight) && contiguous;
     if (own) {
         const float* pdy = data(dy);
         const float* px = data(x);
@@ -101,7 +102,7 @@ void linearBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor&
                 cpuKernels().gemm(end - begin, in, rows, pdy + begin, 1, out, px, in, 1, data(dWeight) + begin * in, in,
                                   true);
             });
-    } else if (wordProducts(x, weight) && dy.is_contiguous()) {
+    } else if (wordProducts(x, weight) && contiguous) {
         detail::linearBackwardWords(dy, x, weight, dx, dWeight, accumulateDx);
     } else if (mixedProducts(x, weight)) {
         const at::Tensor narrow = dy.to(weight.scalar_type());

@@ -21,9 +21,9 @@ namespace crest::model {
 /// Runs the LibTorch forms also where a fused kernel exists: the tests' second opinion. For the calling thread.
 void setReferenceOps(bool on);
 
-/// y [N, out] = x [N, in] weight^T + bias; weight [out, in], bias may be undefined. `accumulate`: y += ... . On a CPU x
-/// and y may be float32 while weight is bfloat16: then the factors are rounded to bfloat16 and products are summed in
-/// float32 (and rounded where LibTorch computes them, ops_bfloat16.cpp); the backward pass does the same.
+/// y [N, out] = x [N, in] weight^T + bias; weight [out, in], bias may be undefined. `accumulate`: y += ... . x and
+/// y may be float32 while weight is bfloat16: then the factors are rounded to bfloat16 and products are summed in float32
+/// (ops_bfloat16.cpp; elsewhere than on a CPU LibTorch rounds the sums once more); the backward pass does the same.
 void linear(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
             bool accumulate = false);
 /// Columns of a panel (kernels.h): matrices that many rows meet are faster in panels, where they are float32 on a CPU; 0:
@@ -77,6 +77,12 @@ void windowedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tenso
 void causalAttentionBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
                              const at::Tensor& lse, const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk,
                              at::Tensor& dv);
+/// The same of as many keys as queries with factors rounded to bfloat16 and sums in float32, where roundsAttention() says that the
+/// bfloat16 kernels take these tensors.
+void roundedAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, at::Tensor& out, at::Tensor& lse);
+void roundedAttentionBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, const at::Tensor& out,
+                              const at::Tensor& lse, const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv);
+bool roundsAttention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& out);
 
 /// h [N, F] = act(gate) * up with gateUp [N, 2F] = gate | up (SwiGLU where act is silu).
 void gatedActivation(const at::Tensor& gateUp, series::Activation activation, at::Tensor& h);

@@ -203,7 +203,7 @@ void ResidentDecoder::head(const at::Tensor& x, at::Tensor& logits) {
 void ResidentDecoder::product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y,
                               bool accumulate) {
     if (!m_few || !x.device().is_cpu() || detail::referenceOps())
-        return m_decoder->product(x, weight, bias, y, accumulate);
+        return linear(x, weight, bias, y, accumulate);
     const std::int64_t rows = x.size(0), inner = x.size(1), columns = weight.size(0);
     const float* in = detail::data(x);
     const bool words = weight.scalar_type() == at::kBFloat16;

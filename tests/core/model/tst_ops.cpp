@@ -2,6 +2,8 @@
 // Every operation, forward and backward, fused and as LibTorch operations, against LibTorch's autograd.
 #include <QtTest>
 
+#include <array>
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -142,22 +144,29 @@ private Q_SLOTS:
     }
 
     void bfloat16ProductsOfFloat32() {
-        for (const std::int64_t out : {64, 50}) {
-            const Tensor x = random({70, 96}), w = random({out, 96}, 0.1).to(at::kBFloat16), dy = random({70, out});
+        // Whole blocks of 32, and others.
+        for (const auto& [out, in] : {std::pair{64, 96}, std::pair{50, 96}, std::pair{64, 48}, std::pair{97, 20}}) {
+            const Tensor x = random({70, in}), w = random({out, in}, 0.1).to(at::kBFloat16), dy = random({70, out});
             const Tensor exactX = x.to(at::kBFloat16).to(at::kFloat), exactDy = dy.to(at::kBFloat16).to(at::kFloat);
             const Tensor wide = w.to(at::kFloat);
-            Tensor y = at::ones({70, out}), dx = at::zeros({70, 96}), dw = at::ones({out, 96}), none;
+            Tensor y = at::ones({70, out}), dx = at::zeros({70, in}), dw = at::ones({out, in}), none;
             model::linear(x, w, {}, y, true);
             model::linearBackward(dy, x, w, dx, dw, none);
-            // Factors are rounded exactly as LibTorch does; its results keep 8 bits, sums of whole blocks of 32 all of them.
-            const double tolerance = model::bfloat16Kernels() && out % 32 == 0 ? 1e-5 : 4e-3;
+            const double tolerance = 1e-5; // factors are rounded exactly as LibTorch does, sums are float32
             NEAR_FROM_ONE(y - 1, at::mm(exactX, wide.t()), tolerance);
             NEAR_FROM_ONE(dx, at::mm(exactDy, wide), tolerance);
             NEAR_FROM_ONE(dw - 1, at::mm(exactDy.t(), exactX), tolerance);
             model::linearBackward(dy, x, w, dx, none, none, true);
             NEAR_FROM_ONE(dx, 2 * at::mm(exactDy, wide), tolerance);
+            Tensor y2 = at::ones({70, out}), dx2 = at::zeros({70, in}), dw2 = at::ones({out, in}); // the same bits by two threads
+            at::set_num_threads(2);
+            model::linear(x, w, {}, y2, true);
+            model::linearBackward(dy, x, w, dx2, dw2, none);
+            model::linearBackward(dy, x, w, dx2, none, none, true);
+            at::set_num_threads(1);
+            QVERIFY(at::equal(y, y2) && at::equal(dw, dw2));
+            NEAR_FROM_ONE(dx2, 2 * at::mm(exactDy, wide), tolerance);
         }
-        const Tensor x = random({70, 96});
         Tensor special = at::tensor({1.0f, -0.0f, 3.4e38f, std::numeric_limits<float>::quiet_NaN(), 1e-40f});
         for (const char* isa : {"base", "avx2", "avx512"})
             if (const model::CpuKernels* kernels = model::cpuKernelsFor(isa)) {
@@ -169,10 +178,6 @@ private Q_SLOTS:
                 QVERIFY(at::equal(words.nan_to_num(7), wanted.nan_to_num(7)));
                 kernels->fromBFloat16(42, raw, back.mutable_data_ptr<float>(), false);
                 QVERIFY(at::equal(back.nan_to_num(7), wanted.to(at::kFloat).nan_to_num(7)));
-                Tensor turned = at::zeros({96, 70}, at::kBFloat16);
-                kernels->toBFloat16Transposed(70, 96, x.const_data_ptr<float>(),
-                                              static_cast<std::uint16_t*>(turned.mutable_data_ptr()));
-                QVERIFY(turned.equal(x.t().to(at::kBFloat16)));
             }
     }
 
@@ -260,6 +265,50 @@ private Q_SLOTS:
         Tensor out = at::zeros({2, 19, 3, 8}), lse = at::zeros({2, 3, 19});
         model::causalAttention(q, k, v, out, lse);
         NEAR_FROM_ONE(out, plainAttention(q, k, v), 3e-6);
+    }
+
+    void roundedAttentionAgainstAutograd() {
+        if (!model::bfloat16Kernels())
+            QSKIP("this processor multiplies no bfloat16, or CREST_ISA is lower");
+        struct Case {
+            std::int64_t batch, tokens, heads, kvHeads, size;
+            bool interleaved;
+        };
+        for (const Case c : {Case{1, 64, 2, 2, 64, false}, Case{2, 37, 4, 2, 32, false}, Case{1, 100, 3, 1, 64, false}, Case{3, 1, 2, 1, 32, false},
+                             Case{2, 45, 3, 3, 32, true}}) {
+            const std::int64_t h = c.heads, k = c.kvHeads;
+            const auto parts = [&](const Tensor& rows) -> std::array<Tensor, 3> {
+                if (c.interleaved)
+                    return {rows.view({c.batch, c.tokens, h, 3, c.size}).select(3, 0), rows.view({c.batch, c.tokens, h, 3, c.size}).select(3, 1),
+                            rows.view({c.batch, c.tokens, h, 3, c.size}).select(3, 2)};
+                const Tensor all = rows.view({c.batch, c.tokens, h + 2 * k, c.size});
+                return {all.narrow(2, 0, h), all.narrow(2, h, k), all.narrow(2, h + k, k)};
+            };
+            const auto exact = [](const Tensor& x) { return x.to(at::kBFloat16).to(at::kFloat); };
+            const Tensor rows = tracked(exact(random({c.batch, c.tokens, (h + 2 * k) * c.size})));
+            const Tensor dOut = exact(random({c.batch, c.tokens, h, c.size}));
+            const auto [q, key, v] = parts(rows);
+            const Tensor wanted = plainAttention(q, key, v);
+            const Tensor grad = gradients(wanted, {rows}, dOut)[0];
+            std::vector<Tensor> first;
+            for (const int threads : {1, 2}) {
+                at::set_num_threads(threads);
+                Tensor out = at::ones({c.batch, c.tokens, h, c.size}), lse = at::zeros({c.batch, h, c.tokens}), found = at::ones_like(rows.detach());
+                QVERIFY(model::roundsAttention(q.detach(), key.detach(), out));
+                model::roundedAttention(q.detach(), key.detach(), v.detach(), out, lse);
+                auto [dq, dk, dv] = parts(found);
+                model::roundedAttentionBackward(q.detach(), key.detach(), v.detach(), out, lse, dOut, dq, dk, dv);
+                at::set_num_threads(1);
+                // Probabilities, their gradients and the results are rounded, to 2^-9 of themselves each.
+                NEAR_FROM_ONE(out, wanted.detach(), 3.0 / 512);
+                NEAR_FROM_ONE(found, grad, 6.0 / 512);
+                if (first.empty())
+                    first = {out, lse, found};
+                QVERIFY(at::equal(out, first[0]) && at::equal(lse, first[1]) && at::equal(found, first[2]));
+            }
+        }
+        const Tensor narrow = random({1, 20, 2, 24});
+        QVERIFY(!model::roundsAttention(narrow, narrow, narrow)); // no whole tiles
     }
 
     void activationsAgainstAutograd() {
