@@ -22,13 +22,13 @@ void DecoderPass::normBackward(const at::Tensor& dy, const at::Tensor& x, const 
         model::layerNormBackward(dy, x, factor, mean, rstd, dx, dFactor, dBias);
 }
 
-void DecoderPass::mlpBackward(const BlockTensors& w, BlockTensors& g, Saved& s, const at::Tensor& dOut) {
-    model::linearBackward(dOut, s.hidden, w.down, m_work.dHidden, g.down, g.downBias);
+void DecoderPass::mlpBackward(const BlockTensors& w, BlockTensors& g, Saved& s, Work& work, const at::Tensor& dOut) {
+    model::linearBackward(dOut, s.hidden, w.down, work.dHidden, g.down, g.downBias);
     if (m_spec.mlp == MlpKind::Gated)
-        model::gatedActivationBackward(m_work.dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
+        model::gatedActivationBackward(work.dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
     else
-        model::activationBackward(m_work.dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
-    model::linearBackward(s.mlpIn, s.mlpSource, w.mlpIn, m_work.dNormed2, g.mlpIn, g.mlpInBias);
+        model::activationBackward(work.dHidden, s.mlpIn, m_spec.activation, s.mlpIn);
+    model::linearBackward(s.mlpIn, s.mlpSource, w.mlpIn, work.dNormed2, g.mlpIn, g.mlpInBias);
 }
 
 void DecoderPass::normHeadsBackward(at::Tensor& dx, const at::Tensor& gain, const at::Tensor& before,
@@ -43,12 +43,9 @@ void DecoderPass::normHeadsBackward(at::Tensor& dx, const at::Tensor& gain, cons
     dx.copy_(dBefore.view(dx.sizes()));
 }
 
-void DecoderPass::attentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, const at::Tensor& dOut,
-                                    std::int64_t layer) {
-    model::linearBackward(dOut, s.attendedRows, w.attentionOut, m_work.dAttendedRows, g.attentionOut,
-                          g.attentionOutBias);
-    m_attention.backward(layer, m_groups, s.q, s.k, s.v, s.attended, s.lse, m_work.dAttended, m_work.dq, m_work.dk,
-                         m_work.dv);
+void DecoderPass::attentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, std::int64_t layer) {
+    m_attention.backward(layer, m_groups, roundsProducts(w), s.q, s.k, s.v, s.attended, s.lse, m_work.dAttended, m_work.dq,
+                         m_work.dk, m_work.dv);
     if (m_spec.attentionScaleByLayer)
         m_work.dq.div_(static_cast<double>(layer + 1));
     if (w.queryNorm.defined()) {
@@ -60,75 +57,83 @@ void DecoderPass::attentionBackward(const BlockTensors& w, BlockTensors& g, Save
     model::linearBackward(m_work.dQkv, s.attentionIn, w.qkv, m_work.dNormed, g.qkv, g.qkvBias);
 }
 
-void DecoderPass::blockBackward(const BlockTensors& w, BlockTensors& g, Saved& s, std::int64_t layer) {
-    // m_work.dx holds the gradient of the block's output and ends as the gradient of its input.
-    at::Tensor &dx = m_work.dx, &dBranch = m_work.dBranch;
+void DecoderPass::blockBackward(const BlockTensors& w, BlockTensors& g, std::int64_t layer) {
+    // m_work.dx holds the gradient of the block's output, of the last block m_endWork.dx, and it ends as that of its input.
+    Saved& s = m_blocks[static_cast<std::size_t>(layer)];
+    const bool isLast = layer + 1 == m_spec.layers;
+    afterAttentionBackward(w, g, isLast ? m_end : s, isLast ? m_endWork : m_work);
+    if (isLast && !m_allLearned) {
+        m_work.dx.zero_().index_copy_(0, m_learned, m_endWork.dx);
+        m_work.dAttendedRows.zero_().index_copy_(0, m_learned, m_endWork.dAttendedRows);
+    }
+    attentionBackward(w, g, s, layer);
+    if (m_spec.normPlacement == NormPlacement::BeforeBranch)
+        normBackward(m_work.dNormed, s.x, w.inputNorm, s.mean1, s.rstd1, m_work.dx, g.inputNorm, g.inputNormBias);
+    else
+        m_work.dx.add_(m_work.dNormed);
+}
+
+/// From work.dx, the gradient of the block's output, to that of what was attended, and of the input but for what comes by attention.
+void DecoderPass::afterAttentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, Work& work) {
+    at::Tensor &dx = work.dx, &dBranch = work.dBranch;
     const auto norm1 = [&](const at::Tensor& dy, const at::Tensor& x, at::Tensor& dIn) {
         normBackward(dy, x, w.inputNorm, s.mean1, s.rstd1, dIn, g.inputNorm, g.inputNormBias);
     };
     const auto norm2 = [&](const at::Tensor& dy, const at::Tensor& x, at::Tensor& dIn) {
         normBackward(dy, x, w.mlpNorm, s.mean2, s.rstd2, dIn, g.mlpNorm, g.mlpNormBias);
     };
+    const auto leaveAttention = [&](const at::Tensor& dOut) {
+        model::linearBackward(dOut, s.attendedRows, w.attentionOut, work.dAttendedRows, g.attentionOut, g.attentionOutBias);
+    };
     switch (m_spec.normPlacement) {
     case NormPlacement::BeforeBranch:
-        mlpBackward(w, g, s, dx);
-        if (m_spec.parallelResidual) {
-            attentionBackward(w, g, s, dx, layer);
-            norm2(m_work.dNormed2, s.x, dx);
-        } else {
-            norm2(m_work.dNormed2, s.middle, dx);
-            attentionBackward(w, g, s, dx, layer);
-        }
-        norm1(m_work.dNormed, s.x, dx);
+        mlpBackward(w, g, s, work, dx);
+        if (m_spec.parallelResidual)
+            leaveAttention(dx);
+        norm2(work.dNormed2, s.middle, dx);
+        if (!m_spec.parallelResidual)
+            leaveAttention(dx);
         return;
     case NormPlacement::AfterBranch:
         dBranch.zero_();
         norm2(dx, s.branch2, dBranch);
-        mlpBackward(w, g, s, dBranch);
-        dx.add_(m_work.dNormed2);
+        mlpBackward(w, g, s, work, dBranch);
+        dx.add_(work.dNormed2);
         dBranch.zero_();
         norm1(dx, s.branch1, dBranch);
-        attentionBackward(w, g, s, dBranch, layer);
-        dx.add_(m_work.dNormed);
+        leaveAttention(dBranch);
         return;
     case NormPlacement::AfterSum:
         dBranch.zero_();
         norm2(dx, s.branch2, dBranch);
-        mlpBackward(w, g, s, dBranch);
-        dBranch.add_(m_work.dNormed2);
+        mlpBackward(w, g, s, work, dBranch);
+        dBranch.add_(work.dNormed2);
         dx.zero_();
         norm1(dBranch, s.branch1, dx);
-        attentionBackward(w, g, s, dx, layer);
-        dx.add_(m_work.dNormed);
+        leaveAttention(dx);
         return;
     }
 }
 
 /// From the losses to the gradient of the last block's output.
 void DecoderPass::headBackward(const DecoderTensors& weights, DecoderTensors& gradients, double gradScale) {
-    const std::int64_t wanted = m_learned.numel();
-    at::Tensor dNormed = m_work.dNormed.narrow(0, 0, wanted), none;
+    Work& end = m_endWork;
+    at::Tensor none;
     if (weights.projectOut.defined()) {
-        at::Tensor dProjected = m_work.dProjected.narrow(0, 0, wanted);
-        model::headLossBackward(m_work.projected, weights.head, m_targets, gradScale, m_logits, m_work.headLoss,
-                                dProjected, gradients.head);
-        model::linearBackward(dProjected, m_work.lastNormed, weights.projectOut, dNormed, gradients.projectOut, none);
+        model::headLossBackward(end.projected, weights.head, m_targets, gradScale, m_logits, end.headLoss, end.dProjected,
+                                gradients.head);
+        model::linearBackward(end.dProjected, end.lastNormed, weights.projectOut, end.dNormed, gradients.projectOut, none);
     } else {
-        model::headLossBackward(m_work.lastNormed, weights.head, m_targets, gradScale, m_logits, m_work.headLoss,
-                                dNormed, gradients.head);
+        model::headLossBackward(end.lastNormed, weights.head, m_targets, gradScale, m_logits, end.headLoss, end.dNormed,
+                                gradients.head);
     }
-    at::Tensor dIn = m_allLearned ? m_work.dx : m_work.dHeadIn.narrow(0, 0, wanted);
-    if (m_spec.finalNorm) {
-        dIn.zero_();
-        normBackward(dNormed, m_allLearned ? m_work.last : m_work.headIn, weights.finalNorm, m_work.lastMean,
-                     m_work.lastRstd, dIn, gradients.finalNorm, gradients.finalNormBias);
-    } else {
-        dIn.copy_(dNormed);
-    }
-    if (m_allLearned)
+    if (!m_spec.finalNorm) {
+        end.dx.copy_(end.dNormed);
         return;
-    m_work.dx.zero_();
-    m_work.dx.index_copy_(0, m_learned, dIn);
+    }
+    end.dx.zero_();
+    normBackward(end.dNormed, end.last, weights.finalNorm, end.lastMean, end.lastRstd, end.dx, gradients.finalNorm,
+                 gradients.finalNormBias);
 }
 
 void DecoderPass::embedBackward(const DecoderTensors& weights, DecoderTensors& gradients, const at::Tensor& ids) {
@@ -159,8 +164,8 @@ const at::Tensor& DecoderPass::forwardBackward(const DecoderTensors& weights, De
     for (std::size_t i = m_blocks.size(); i-- > 0;) {
         const auto layer = static_cast<std::int64_t>(i);
         if (m_recompute && i + 1 < m_blocks.size()) // the blocks after it took its place; their inputs are done with
-            block(weights.blocks[i], m_blocks[i], m_blocks[i + 1].x, layer);
-        blockBackward(weights.blocks[i], gradients.blocks[i], m_blocks[i], layer);
+            block(weights.blocks[i], layer);
+        blockBackward(weights.blocks[i], gradients.blocks[i], layer);
     }
     embedBackward(weights, gradients, ids);
     return m_work.loss;

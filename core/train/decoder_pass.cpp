@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/model/pages.h"
 #include "core/train/training_memory.h"
 
 namespace crest::train {
@@ -20,16 +21,38 @@ std::int64_t DecoderPass::sequencesWithin(const series::DecoderSpec& spec, std::
     return sequences;
 }
 
+/// One allocation that the tensors of a pass are parts of: large ones want huge pages, of which each by itself would leave a part unused.
+class PassMemory {
+public:
+    PassMemory(std::int64_t bytes, const at::Device& device)
+        : m_all(device.is_cpu() ? model::pages(bytes, at::kByte) : at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device))) {}
+    at::Tensor zeros(at::IntArrayRef shape, at::ScalarType type) {
+        const std::int64_t bytes = c10::multiply_integers(shape) * static_cast<std::int64_t>(at::elementSize(type));
+        const at::Tensor part = m_all.narrow(0, m_next, bytes).view(type).view(shape);
+        m_next += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+        return part.zero_();
+    }
+    static constexpr std::int64_t kAlignment = 64;
+
+private:
+    at::Tensor m_all;
+    std::int64_t m_next = 0;
+};
+
 DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
                          bool withGradients, const at::Device& device, bool recompute)
     : m_spec(spec)
     , m_recompute(recompute)
     , m_longest(longest)
     , m_attention(spec, longest, device) {
+    constexpr std::int64_t kMostTensors = 32; ///< of a block, of what all share
+    PassMemory memory(passBytes(spec, rows, recompute) + PassMemory::kAlignment * kMostTensors * (spec.layers + 1), device);
+    allocateBlocks(rows, dtype, memory);
+    allocateWork(rows, dtype, withGradients, memory);
+    m_allEnd = withInput(m_allBlocks.back(), m_allWork.endX);
+    m_allEnd.attendedRows = m_allWork.endAttended;
+    m_logits = memory.zeros({logitRows(spec, rows), spec.vocabSize}, dtype);
     const auto options = at::TensorOptions().dtype(dtype).device(device);
-    allocateBlocks(rows, options);
-    allocateWork(rows, options, withGradients);
-    m_logits = at::zeros({logitRows(spec, rows), spec.vocabSize}, options);
     if (!spec.normGain)
         m_ones = at::ones({spec.width}, options);
     if (withGradients)
@@ -37,25 +60,25 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std
     use(rows);
 }
 
-DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, const at::TensorOptions& options) const {
+DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, at::ScalarType type, PassMemory& memory) const {
     const BlockColumns c = blockColumns(m_spec);
-    const auto wide = options.dtype(at::kFloat);
-    const auto matrix = [&](std::int64_t width) { return at::zeros({rows, width}, options); };
+    const auto matrix = [&](std::int64_t width) { return memory.zeros({rows, width}, type); };
+    const auto floats = [&](std::int64_t width) { return memory.zeros({rows, width}, at::kFloat); };
     const auto orShared = [&](std::int64_t width, const at::Tensor& other) { return width > 0 ? matrix(width) : other; };
-    const auto column = [&] { return at::zeros({rows}, wide); };
+    const auto column = [&] { return memory.zeros({rows}, at::kFloat); };
     Saved s;
     s.x = matrix(c.x);
     s.attentionIn = orShared(c.attentionIn, s.x);
     s.mean1 = column(), s.rstd1 = column(), s.mean2 = column(), s.rstd2 = column();
     s.qkv = matrix(c.qkv);
     if (c.clipped > 0)
-        s.clipped = at::zeros({rows, c.clipped}, options.dtype(at::kBool));
+        s.clipped = memory.zeros({rows, c.clipped}, at::kBool);
     if (c.queries > 0) {
         s.queries = matrix(c.queries), s.keys = matrix(c.keys);
-        s.queryRstd = at::zeros({rows, c.queryRstd}, wide), s.keyRstd = at::zeros({rows, c.keyRstd}, wide);
+        s.queryRstd = floats(c.queryRstd), s.keyRstd = floats(c.keyRstd);
     }
     s.attendedRows = matrix(c.attendedRows);
-    s.lse = at::zeros({rows, c.lse}, wide);
+    s.lse = floats(c.lse);
     s.middle = orShared(c.middle, s.x);
     s.mlpSource = orShared(c.mlpSource, s.middle);
     s.branch1 = orShared(c.branch1, {}), s.branch2 = orShared(c.branch2, {});
@@ -64,32 +87,36 @@ DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, const at::TensorOpt
     return s;
 }
 
-void DecoderPass::allocateBlocks(std::int64_t rows, const at::TensorOptions& options) {
+void DecoderPass::allocateBlocks(std::int64_t rows, at::ScalarType type, PassMemory& memory) {
     for (std::int64_t layer = 0; layer < m_spec.layers; ++layer) {
-        if (layer == 0 || !m_recompute) {
-            m_allBlocks.push_back(makeSaved(rows, options));
-            continue;
-        }
-        Saved s = m_allBlocks.front(); // all of it, but for the input and what is the input
-        const at::Tensor shared = s.x, own = at::zeros({rows, m_spec.width}, options);
-        for (at::Tensor* const tensor : {&s.x, &s.attentionIn, &s.middle, &s.mlpSource})
-            if (tensor->is_same(shared))
-                *tensor = own;
-        m_allBlocks.push_back(std::move(s));
+        if (layer == 0 || !m_recompute)
+            m_allBlocks.push_back(makeSaved(rows, type, memory));
+        else
+            m_allBlocks.push_back(withInput(m_allBlocks.front(), memory.zeros({rows, m_spec.width}, type)));
     }
 }
 
-void DecoderPass::allocateWork(std::int64_t rows, const at::TensorOptions& options, bool withGradients) {
+/// All of it, but for the input and what is the input.
+DecoderPass::Saved DecoderPass::withInput(Saved block, const at::Tensor& input) {
+    const at::Tensor shared = block.x;
+    for (at::Tensor* const tensor : {&block.x, &block.attentionIn, &block.middle, &block.mlpSource})
+        if (tensor->is_same(shared))
+            *tensor = input;
+    return block;
+}
+
+void DecoderPass::allocateWork(std::int64_t rows, at::ScalarType type, bool withGradients, PassMemory& memory) {
     const WorkColumns c = workColumns(m_spec, withGradients);
-    const auto wide = options.dtype(at::kFloat);
-    const auto matrix = [&](std::int64_t width) { return width > 0 ? at::zeros({rows, width}, options) : at::Tensor(); };
-    const auto column = [&] { return at::zeros({rows}, wide); };
+    const auto matrix = [&](std::int64_t width) { return width > 0 ? memory.zeros({rows, width}, type) : at::Tensor(); };
+    const auto column = [&] { return memory.zeros({rows}, at::kFloat); };
     Work& w = m_allWork;
-    w.last = matrix(c.last), w.headIn = matrix(c.headIn), w.lastNormed = matrix(c.lastNormed);
+    w.last = matrix(c.last), w.lastNormed = matrix(c.lastNormed);
+    w.endX = matrix(c.endX), w.endAttended = matrix(c.endAttended);
+    w.dEnd = matrix(c.dEnd), w.dEndAttended = matrix(c.dEndAttended);
     w.lastMean = column(), w.lastRstd = column(), w.loss = column(), w.headLoss = column();
     w.embedded = matrix(c.embedded), w.projected = matrix(c.projected), w.heads = matrix(c.heads);
     w.dx = matrix(c.dx), w.dNormed = matrix(c.dNormed), w.dNormed2 = matrix(c.dNormed2);
-    w.dHeadIn = matrix(c.dHeadIn), w.dBranch = matrix(c.dBranch);
+    w.dBranch = matrix(c.dBranch);
     w.dEmbedded = matrix(c.dEmbedded), w.dProjected = matrix(c.dProjected), w.dHeads = matrix(c.dHeads);
     w.dQkv = matrix(c.dQkv), w.dAttendedRows = matrix(c.dAttendedRows), w.dHidden = matrix(c.dHidden);
 }
@@ -99,32 +126,51 @@ void DecoderPass::use(std::int64_t rows) {
     if (rows == m_rows)
         return;
     m_rows = rows;
-    static constexpr at::Tensor Saved::* kSaved[] = {
-        &Saved::x,       &Saved::attentionIn,  &Saved::mean1, &Saved::rstd1,  &Saved::qkv,       &Saved::clipped,
-        &Saved::lse,     &Saved::attendedRows, &Saved::mean2, &Saved::middle, &Saved::mlpSource, &Saved::rstd2,
+    m_blocks.clear();
+    for (const Saved& all : m_allBlocks)
+        m_blocks.push_back(firstRows(all, rows));
+    m_work = firstRows(m_allWork, rows);
+}
+
+void DecoderPass::useAtEnd(std::int64_t wanted) {
+    if (m_allLearned) {
+        m_end = m_blocks.back(), m_endWork = m_work;
+        return;
+    }
+    m_end = firstRows(m_allEnd, wanted), m_endWork = firstRows(m_allWork, wanted);
+    m_endWork.dx = m_endWork.dEnd, m_endWork.dAttendedRows = m_endWork.dEndAttended;
+}
+
+DecoderPass::Saved DecoderPass::firstRows(const Saved& all, std::int64_t rows) const {
+    static constexpr at::Tensor Saved::* kMembers[] = {
+        &Saved::x,       &Saved::attentionIn,  &Saved::mean1, &Saved::rstd1,   &Saved::qkv,       &Saved::clipped,
+        &Saved::lse,     &Saved::attendedRows, &Saved::mean2, &Saved::middle,  &Saved::mlpSource, &Saved::rstd2,
         &Saved::mlpIn,   &Saved::hidden,       &Saved::keys,  &Saved::branch1, &Saved::branch2,
         &Saved::queries, &Saved::queryRstd,    &Saved::keyRstd};
-    static constexpr at::Tensor Work::* kWork[] = {
-        &Work::embedded, &Work::last,     &Work::headIn,  &Work::lastNormed, &Work::lastMean,   &Work::lastRstd,
-        &Work::loss,     &Work::headLoss, &Work::dx,      &Work::projected,  &Work::dBranch,    &Work::dNormed,
-        &Work::dNormed2, &Work::dHeadIn,  &Work::dHidden, &Work::dProjected, &Work::dEmbedded,  &Work::dQkv,
-        &Work::heads,    &Work::dHeads,   &Work::dAttendedRows};
-    m_blocks.resize(m_allBlocks.size());
-    for (std::size_t i = 0; i < m_blocks.size(); ++i) {
-        Saved& s = m_blocks[i];
-        for (const auto member : kSaved)
-            if ((m_allBlocks[i].*member).defined())
-                s.*member = (m_allBlocks[i].*member).narrow(0, 0, rows);
-        splitHeads(s.qkv, s.q, s.k, s.v);
-        s.attended = s.attendedRows.view({rows, m_spec.heads, m_spec.headSize});
-    }
-    for (const auto member : kWork)
-        if ((m_allWork.*member).defined())
-            m_work.*member = (m_allWork.*member).narrow(0, 0, rows);
-    if (!m_work.dQkv.defined())
-        return;
-    splitHeads(m_work.dQkv, m_work.dq, m_work.dk, m_work.dv);
-    m_work.dAttended = m_work.dAttendedRows.view({rows, m_spec.heads, m_spec.headSize});
+    Saved s;
+    for (const auto member : kMembers)
+        if ((all.*member).defined())
+            s.*member = (all.*member).narrow(0, 0, rows);
+    splitHeads(s.qkv, s.q, s.k, s.v);
+    s.attended = s.attendedRows.view({rows, m_spec.heads, m_spec.headSize});
+    return s;
+}
+
+DecoderPass::Work DecoderPass::firstRows(const Work& all, std::int64_t rows) const {
+    static constexpr at::Tensor Work::* kMembers[] = {
+        &Work::embedded, &Work::last,        &Work::lastNormed, &Work::lastMean,   &Work::lastRstd, &Work::endX,
+        &Work::loss,     &Work::headLoss,    &Work::dx,         &Work::projected,  &Work::dBranch,  &Work::dNormed,
+        &Work::dNormed2, &Work::endAttended, &Work::dHidden,    &Work::dProjected, &Work::dQkv,     &Work::dEmbedded,
+        &Work::heads,    &Work::dHeads,      &Work::dEnd,       &Work::dAttendedRows, &Work::dEndAttended};
+    Work w;
+    for (const auto member : kMembers)
+        if ((all.*member).defined())
+            w.*member = (all.*member).narrow(0, 0, rows);
+    if (!w.dQkv.defined())
+        return w;
+    splitHeads(w.dQkv, w.dq, w.dk, w.dv);
+    w.dAttended = w.dAttendedRows.view({rows, m_spec.heads, m_spec.headSize});
+    return w;
 }
 
 void DecoderPass::splitHeads(at::Tensor& qkv, at::Tensor& q, at::Tensor& k, at::Tensor& v) const {
@@ -154,6 +200,7 @@ void DecoderPass::start(const at::Tensor& ids, const at::Tensor& targets, std::s
     m_learned = at::nonzero(targets.ge(0)).squeeze(1);
     m_allLearned = m_learned.numel() == m_rows;
     m_targets = m_allLearned ? targets : targets.index_select(0, m_learned);
+    useAtEnd(m_learned.numel());
 }
 
 void DecoderPass::embed(const DecoderTensors& weights, const at::Tensor& ids) {
@@ -198,7 +245,7 @@ void DecoderPass::attention(const BlockTensors& w, Saved& s, std::int64_t layer)
     }
     if (m_spec.attentionScaleByLayer)
         s.q.div_(static_cast<double>(layer + 1));
-    m_attention.forward(layer, m_groups, s.q, s.k, s.v, s.attended, s.lse);
+    m_attention.forward(layer, m_groups, roundsProducts(w), s.q, s.k, s.v, s.attended, s.lse);
 }
 
 void DecoderPass::mlp(const BlockTensors& w, Saved& s) {
@@ -209,7 +256,23 @@ void DecoderPass::mlp(const BlockTensors& w, Saved& s) {
         model::activation(s.mlpIn, m_spec.activation, s.hidden);
 }
 
-void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::int64_t layer) {
+void DecoderPass::block(const BlockTensors& w, std::int64_t layer) {
+    Saved& s = m_blocks[static_cast<std::size_t>(layer)];
+    if (m_spec.normPlacement == NormPlacement::BeforeBranch)
+        norm(s.x, w.inputNorm, w.inputNormBias, s.attentionIn, s.mean1, s.rstd1);
+    attention(w, s, layer);
+    if (layer + 1 < m_spec.layers) {
+        afterAttention(w, s, m_blocks[static_cast<std::size_t>(layer + 1)].x);
+        return;
+    }
+    if (!m_allLearned) {
+        at::index_select_out(m_end.x, s.x, 0, m_learned);
+        at::index_select_out(m_end.attendedRows, s.attendedRows, 0, m_learned);
+    }
+    afterAttention(w, m_end, m_endWork.last);
+}
+
+void DecoderPass::afterAttention(const BlockTensors& w, Saved& s, at::Tensor& next) {
     const auto norm1 = [&](const at::Tensor& x, at::Tensor& y) {
         norm(x, w.inputNorm, w.inputNormBias, y, s.mean1, s.rstd1);
     };
@@ -222,8 +285,6 @@ void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::
     const auto leaveMlp = [&](at::Tensor& y, bool add) { model::linear(s.hidden, w.down, w.downBias, y, add); };
     switch (m_spec.normPlacement) {
     case NormPlacement::BeforeBranch:
-        norm1(s.x, s.attentionIn);
-        attention(w, s, layer);
         if (!m_spec.parallelResidual) {
             s.middle.copy_(s.x);
             leaveAttention(s.middle, true);
@@ -236,7 +297,6 @@ void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::
         leaveMlp(next, true);
         return;
     case NormPlacement::AfterBranch:
-        attention(w, s, layer);
         leaveAttention(s.branch1, false);
         norm1(s.branch1, s.middle);
         s.middle.add_(s.x);
@@ -246,7 +306,6 @@ void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::
         next.add_(s.middle);
         return;
     case NormPlacement::AfterSum:
-        attention(w, s, layer);
         s.branch1.copy_(s.x);
         leaveAttention(s.branch1, true);
         norm1(s.branch1, s.middle);
@@ -260,38 +319,26 @@ void DecoderPass::block(const BlockTensors& w, Saved& s, at::Tensor& next, std::
 
 const at::Tensor& DecoderPass::body(const DecoderTensors& weights, const at::Tensor& ids) {
     embed(weights, ids);
-    for (std::size_t layer = 0; layer < m_blocks.size(); ++layer)
-        block(weights.blocks[layer], m_blocks[layer], layer + 1 < m_blocks.size() ? m_blocks[layer + 1].x : m_work.last,
-              static_cast<std::int64_t>(layer));
-    // The head sees only rows that have a target.
-    const std::int64_t wanted = m_learned.numel();
-    if (!m_allLearned) {
-        m_work.headIn = m_allWork.headIn.narrow(0, 0, wanted);
-        at::index_select_out(m_work.headIn, m_work.last, 0, m_learned);
-    }
-    const at::Tensor& in = m_allLearned ? m_work.last : m_work.headIn;
-    m_work.lastMean = m_allWork.lastMean.narrow(0, 0, wanted);
-    m_work.lastRstd = m_allWork.lastRstd.narrow(0, 0, wanted);
-    m_work.headLoss = m_allWork.headLoss.narrow(0, 0, wanted);
-    m_work.lastNormed = m_allWork.lastNormed.narrow(0, 0, wanted);
+    for (std::int64_t layer = 0; layer < m_spec.layers; ++layer)
+        block(weights.blocks[static_cast<std::size_t>(layer)], layer);
+    Work& end = m_endWork;
     if (m_spec.finalNorm)
-        norm(in, weights.finalNorm, weights.finalNormBias, m_work.lastNormed, m_work.lastMean, m_work.lastRstd);
+        norm(end.last, weights.finalNorm, weights.finalNormBias, end.lastNormed, end.lastMean, end.lastRstd);
     else
-        m_work.lastNormed.copy_(in);
+        end.lastNormed.copy_(end.last);
     if (!weights.projectOut.defined())
-        return m_work.lastNormed;
-    m_work.projected = m_allWork.projected.narrow(0, 0, wanted);
-    model::linear(m_work.lastNormed, weights.projectOut, {}, m_work.projected);
-    return m_work.projected;
+        return end.lastNormed;
+    model::linear(end.lastNormed, weights.projectOut, {}, end.projected);
+    return end.projected;
 }
 
 void DecoderPass::spreadLosses() {
     if (m_allLearned) {
-        m_work.loss.copy_(m_work.headLoss);
+        m_work.loss.copy_(m_endWork.headLoss);
         return;
     }
     m_work.loss.zero_();
-    m_work.loss.index_copy_(0, m_learned, m_work.headLoss);
+    m_work.loss.index_copy_(0, m_learned, m_endWork.headLoss);
 }
 
 const at::Tensor& DecoderPass::forward(const DecoderTensors& weights, const at::Tensor& ids, const at::Tensor& targets,
@@ -300,7 +347,7 @@ const at::Tensor& DecoderPass::forward(const DecoderTensors& weights, const at::
     if (m_learned.numel() == 0)
         return m_work.loss.zero_();
     const at::Tensor& last = body(weights, ids);
-    model::headLoss(last, weights.head, m_targets, m_logits, m_work.headLoss);
+    model::headLoss(last, weights.head, m_targets, m_logits, m_endWork.headLoss);
     spreadLosses();
     return m_work.loss;
 }

@@ -16,6 +16,8 @@
 
 namespace crest::train {
 
+class PassMemory;
+
 /// Not shared between threads; several passes may read the same weights at once.
 class DecoderPass {
 public:
@@ -51,20 +53,27 @@ private:
     };
     /// What all blocks share, and the ends of the decoder.
     struct Work {
-        at::Tensor embedded, last, headIn, lastNormed, lastMean, lastRstd, projected, loss, headLoss;
-        at::Tensor dx, dBranch, dNormed, dNormed2, dHeadIn, dProjected, dEmbedded, dQkv, dAttendedRows, dHidden, dHeads;
+        at::Tensor embedded, last, lastNormed, lastMean, lastRstd, projected, loss, headLoss;
+        at::Tensor dx, dBranch, dNormed, dNormed2, dProjected, dEmbedded, dQkv, dAttendedRows, dHidden, dHeads;
+        at::Tensor endX, endAttended, dEnd, dEndAttended; ///< x, attendedRows and their gradients, of rows that have a target
         at::Tensor heads; ///< of queries or keys, side by side
         at::Tensor dq, dk, dv, dAttended; ///< views
     };
-    Saved makeSaved(std::int64_t rows, const at::TensorOptions& options) const;
-    void allocateBlocks(std::int64_t rows, const at::TensorOptions& options);
-    void allocateWork(std::int64_t rows, const at::TensorOptions& options, bool withGradients);
+    Saved makeSaved(std::int64_t rows, at::ScalarType type, PassMemory& memory) const;
+    static Saved withInput(Saved block, const at::Tensor& input);
+    void allocateBlocks(std::int64_t rows, at::ScalarType type, PassMemory& memory);
+    void allocateWork(std::int64_t rows, at::ScalarType type, bool withGradients, PassMemory& memory);
     void use(std::int64_t rows);
+    void useAtEnd(std::int64_t wanted);
+    static bool roundsProducts(const BlockTensors& w) { return w.qkv.scalar_type() == at::kBFloat16; }
+    Saved firstRows(const Saved& all, std::int64_t rows) const;
+    Work firstRows(const Work& all, std::int64_t rows) const;
     void splitHeads(at::Tensor& qkv, at::Tensor& q, at::Tensor& k, at::Tensor& v) const;
 
     void start(const at::Tensor& ids, const at::Tensor& targets, std::span<const std::int64_t> documents);
     void embed(const DecoderTensors& weights, const at::Tensor& ids);
-    void block(const BlockTensors& w, Saved& s, at::Tensor& next, std::int64_t layer);
+    void block(const BlockTensors& w, std::int64_t layer);
+    void afterAttention(const BlockTensors& w, Saved& s, at::Tensor& next);
     void attention(const BlockTensors& w, Saved& s, std::int64_t layer);
     void normHeads(at::Tensor& x, const at::Tensor& gain, at::Tensor& before, at::Tensor& rstd);
     void mlp(const BlockTensors& w, Saved& s);
@@ -74,10 +83,12 @@ private:
     const at::Tensor& body(const DecoderTensors& weights, const at::Tensor& ids);
     void spreadLosses();
 
-    void blockBackward(const BlockTensors& w, BlockTensors& g, Saved& s, std::int64_t layer);
-    /// From the gradient of a branch's output, which may be added to another's, to that of its input.
-    void attentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, const at::Tensor& dOut, std::int64_t layer);
-    void mlpBackward(const BlockTensors& w, BlockTensors& g, Saved& s, const at::Tensor& dOut);
+    void blockBackward(const BlockTensors& w, BlockTensors& g, std::int64_t layer);
+    void afterAttentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, Work& work);
+    /// From the gradient of what was attended to that of the branch's input.
+    void attentionBackward(const BlockTensors& w, BlockTensors& g, Saved& s, std::int64_t layer);
+    /// From the gradient of the branch's output, which may be added to another's, to that of its input.
+    void mlpBackward(const BlockTensors& w, BlockTensors& g, Saved& s, Work& work, const at::Tensor& dOut);
     void normHeadsBackward(at::Tensor& dx, const at::Tensor& gain, const at::Tensor& before, const at::Tensor& rstd,
                            at::Tensor& dGain);
     void normBackward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& gain, const at::Tensor& mean,
@@ -91,6 +102,10 @@ private:
     DocumentAttention m_attention;
     std::vector<Saved> m_allBlocks, m_blocks; ///< as allocated, and their first m_rows rows
     Work m_allWork, m_work;
+    /// After its attention the last block, and what follows it, goes on with the rows that have a target, side by side: the others
+    /// reach no loss. Where all have one these are m_blocks.back() and m_work.
+    Saved m_allEnd, m_end;
+    Work m_endWork;
     at::Tensor m_logits, m_ones; ///< ones: gains of norms without weights
     at::Tensor m_unwanted;       ///< takes the gradients of gains that nobody wants
     std::vector<DocumentGroup> m_groups;

@@ -91,8 +91,8 @@ void windowedBackward(const at::Tensor& q, const at::Tensor& k, const at::Tensor
 
 } // namespace
 
-void DocumentAttention::forward(std::int64_t layer, std::span<const DocumentGroup> groups, at::Tensor& q, at::Tensor& k,
-                                const at::Tensor& v, at::Tensor& out, at::Tensor& lse) const {
+void DocumentAttention::forward(std::int64_t layer, std::span<const DocumentGroup> groups, bool rounded, at::Tensor& q,
+                                at::Tensor& k, const at::Tensor& v, at::Tensor& out, at::Tensor& lse) const {
     const std::int64_t window = m_windows[static_cast<std::size_t>(layer)];
     const auto attend = [&](const DocumentGroup& part, bool windowed) {
         at::Tensor queries = cut(q, part), keys = cut(k, part), result = cut(out, part);
@@ -101,6 +101,8 @@ void DocumentAttention::forward(std::int64_t layer, std::span<const DocumentGrou
         model::rope(keys, rotary(layer));
         if (windowed)
             model::windowedAttention(queries, keys, cut(v, part), window, result);
+        else if (rounded && model::roundsAttention(queries, keys, result))
+            model::roundedAttention(queries, keys, cut(v, part), result, statistics);
         else
             model::causalAttention(queries, keys, cut(v, part), result, statistics);
     };
@@ -108,7 +110,7 @@ void DocumentAttention::forward(std::int64_t layer, std::span<const DocumentGrou
         eachPart(q, window, group, attend);
 }
 
-void DocumentAttention::backward(std::int64_t layer, std::span<const DocumentGroup> groups, const at::Tensor& q,
+void DocumentAttention::backward(std::int64_t layer, std::span<const DocumentGroup> groups, bool rounded, const at::Tensor& q,
                                  const at::Tensor& k, const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse,
                                  const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const {
     const std::int64_t window = m_windows[static_cast<std::size_t>(layer)];
@@ -117,6 +119,9 @@ void DocumentAttention::backward(std::int64_t layer, std::span<const DocumentGro
         if (windowed)
             windowedBackward(cut(q, part), cut(k, part), cut(v, part), window, cut(out, part), cut(dOut, part),
                              dQueries, dKeys, dValues);
+        else if (rounded && model::roundsAttention(dQueries, dKeys, cut(out, part)))
+            model::roundedAttentionBackward(cut(q, part), cut(k, part), cut(v, part), cut(out, part), cutStatistics(lse, part),
+                                            cut(dOut, part), dQueries, dKeys, dValues);
         else
             model::causalAttentionBackward(cut(q, part), cut(k, part), cut(v, part), cut(out, part),
                                            cutStatistics(lse, part), cut(dOut, part), dQueries, dKeys, dValues);

@@ -26,13 +26,13 @@ public:
     /// For documents of up to `longest` tokens.
     DocumentAttention(const series::DecoderSpec& spec, std::int64_t longest, const at::Device& device);
 
-    /// Rotates q and k in place, then out = attention.
-    void forward(std::int64_t layer, std::span<const DocumentGroup> groups, at::Tensor& q, at::Tensor& k,
+    /// Rotates q and k in place, then out = attention. `rounded`: factors rounded to bfloat16 where the processor multiplies those.
+    void forward(std::int64_t layer, std::span<const DocumentGroup> groups, bool rounded, at::Tensor& q, at::Tensor& k,
                  const at::Tensor& v, at::Tensor& out, at::Tensor& lse) const;
     /// dq, dk, dv are overwritten: gradients with respect to q and k before the rotation.
-    void backward(std::int64_t layer, std::span<const DocumentGroup> groups, const at::Tensor& q, const at::Tensor& k,
-                  const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse, const at::Tensor& dOut,
-                  at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const;
+    void backward(std::int64_t layer, std::span<const DocumentGroup> groups, bool rounded, const at::Tensor& q,
+                  const at::Tensor& k, const at::Tensor& v, const at::Tensor& out, const at::Tensor& lse,
+                  const at::Tensor& dOut, at::Tensor& dq, at::Tensor& dk, at::Tensor& dv) const;
 
 private:
     const model::RotaryTable& rotary(std::int64_t layer) const;

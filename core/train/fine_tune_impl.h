@@ -49,7 +49,7 @@ struct FineTune::Impl {
         makeState();
         current = stepWeights = decoderTensors(reader.spec(), layout, flat);
         if (settings.compute == ComputeType::BFloat16) {
-            rounded = at::zeros({layout.total}, at::TensorOptions().dtype(at::kBFloat16).device(device));
+            rounded = model::zeroPages({layout.total}, at::kBFloat16, device);
             stepWeights = withMatrices(current, decoderTensors(reader.spec(), layout, rounded));
         }
         if (settings.l2ToStart > 0 && !lowRank)

@@ -58,19 +58,21 @@ BlockColumns blockColumns(const series::DecoderSpec& s) {
 }
 
 std::int64_t WorkColumns::bytes() const {
-    return 4 * (last + headIn + lastNormed + embedded + projected + heads + dx + dNormed + dNormed2 + dHeadIn + dBranch + dEmbedded +
-                dProjected + dHeads + dQkv + dAttendedRows + dHidden + kStatistics);
+    return 4 * (last + endX + endAttended + lastNormed + embedded + projected + heads + dx + dNormed + dNormed2 + dEnd + dEndAttended +
+                dBranch + dEmbedded + dProjected + dHeads + dQkv + dAttendedRows + dHidden + kStatistics);
 }
 
 WorkColumns workColumns(const series::DecoderSpec& s, bool withGradients) {
     const std::int64_t heads = s.heads * s.headSize;
     WorkColumns c;
-    c.last = c.headIn = c.lastNormed = s.width;
+    c.last = c.endX = c.lastNormed = s.width;
+    c.endAttended = heads;
     c.embedded = c.projected = s.embeddingWidth;
     c.heads = s.qkNorm != QkNorm::None ? heads : 0;
     if (!withGradients)
         return c;
-    c.dx = c.dNormed = c.dNormed2 = c.dHeadIn = s.width;
+    c.dx = c.dNormed = c.dNormed2 = c.dEnd = s.width;
+    c.dEndAttended = heads;
     c.dBranch = s.normPlacement != NormPlacement::BeforeBranch ? s.width : 0;
     c.dEmbedded = c.dProjected = s.embeddingWidth;
     c.dHeads = c.heads;
@@ -107,31 +109,37 @@ std::int64_t rowsOfPass(const series::DecoderSpec& spec, const FineTuneSettings&
 namespace {
 
 constexpr std::int64_t kOwnProductWidth = 256; ///< of ops.cpp
+constexpr double kLibraryProducts = 32e6;      ///< as measured: LibTorch's products pack parts of both factors
 
-/// What products in bfloat16 hold of both factors and the result (ops.cpp), and LibTorch's of packed parts.
-double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t rows) {
-    constexpr double kLibraryProducts = 32e6; // as measured: they pack parts of both factors
-    std::int64_t in = 0, out = 0, largest = 0, shortest = 0;
-    std::int64_t turned = logitRows(spec, rows) * spec.vocabSize;
-    for (const TensorInfo& info : series::expectedTensors(spec)) {
-        if (info.shape.size() != 2)
-            continue;
-        largest = std::max(largest, elementsOf(info));
-        shortest = std::max(shortest, std::min(info.shape[0], info.shape[1]));
-        if (info.layer < 0)
-            continue;
-        const std::int64_t outs = info.shape[info.transposed ? 1 : 0], ins = info.shape[info.transposed ? 0 : 1];
-        in = std::max(in, ins), out = std::max(out, outs);
-    }
-    const bool own = settings.compute == ComputeType::Float32 && shortest <= kOwnProductWidth;
-    const double packed = own ? 0.0 : kLibraryProducts;
-    if (settings.compute == ComputeType::Float32)
-        return packed;
+/// Most elements that a product has of each: the gradient of its result, what it is of, its matrix.
+struct ProductSizes {
+    double result = 0, rows = 0, matrix = 0;
+};
+ProductSizes productSizes(const series::DecoderSpec& spec, std::int64_t rows) {
     const BlockColumns block = blockColumns(spec);
-    out = std::max({out, block.qkv, block.mlpIn});
-    turned = std::max(turned, rows * out);
-    const std::int64_t widest = std::max(rows * std::max(in, out), logitRows(spec, rows) * spec.vocabSize);
-    return packed + 2.0 * static_cast<double>(2 * widest + turned + largest);
+    const std::int64_t logits = logitRows(spec, rows), widest = std::max({block.qkv, block.mlpIn, spec.width});
+    const std::int64_t deepest = std::max({block.attendedRows, block.hidden, spec.width});
+    std::int64_t matrix = spec.vocabSize * spec.tableWidth();
+    for (const std::int64_t elements : {block.qkv * spec.width, block.mlpIn * spec.width, block.hidden * spec.width})
+        matrix = std::max(matrix, elements);
+    return {static_cast<double>(std::max(rows * widest, logits * spec.vocabSize)), static_cast<double>(rows * deepest),
+            static_cast<double>(matrix)};
+}
+
+/// What products hold for a while: LibTorch's of packed parts, those in bfloat16 (ops_bfloat16.cpp) of both factors: where the processor has
+/// the kernels as words and packed, else as floats. Which is not known here: the larger.
+double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t rows) {
+    std::int64_t shortest = 0;
+    for (const TensorInfo& info : series::expectedTensors(spec))
+        if (info.shape.size() == 2)
+            shortest = std::max(shortest, std::min(info.shape[0], info.shape[1]));
+    const double library = shortest <= kOwnProductWidth ? 0.0 : kLibraryProducts;
+    if (settings.compute == ComputeType::Float32)
+        return library;
+    const ProductSizes sizes = productSizes(spec, rows);
+    const double words = 2 * (2 * std::max(sizes.result, sizes.rows) + sizes.rows + sizes.matrix);
+    const double floats = 4 * (std::max(sizes.result, sizes.rows) + sizes.rows + sizes.matrix) + library;
+    return std::max(words, floats);
 }
 
 } // namespace

@@ -25,11 +25,12 @@ struct BlockColumns {
 };
 BlockColumns blockColumns(const series::DecoderSpec& spec);
 
-/// The same of what all blocks share and the ends of the decoder; those of the second line only with gradients.
+/// The same of what all blocks share and the ends of the decoder; those of the second line only with gradients. `end`: of the
+/// rows that have a target, which alone leave the last block.
 struct WorkColumns {
-    std::int64_t last = 0, headIn = 0, lastNormed = 0, embedded = 0, projected = 0, heads = 0;
-    std::int64_t dx = 0, dNormed = 0, dNormed2 = 0, dHeadIn = 0, dBranch = 0, dEmbedded = 0, dProjected = 0, dHeads = 0, dQkv = 0,
-                 dAttendedRows = 0, dHidden = 0;
+    std::int64_t last = 0, endX = 0, endAttended = 0, lastNormed = 0, embedded = 0, projected = 0, heads = 0;
+    std::int64_t dx = 0, dNormed = 0, dNormed2 = 0, dEnd = 0, dEndAttended = 0, dBranch = 0, dEmbedded = 0, dProjected = 0, dHeads = 0,
+                 dQkv = 0, dAttendedRows = 0, dHidden = 0;
     static constexpr std::int64_t kStatistics = 4; ///< of the final norm, and two of losses
     std::int64_t bytes() const;
 };

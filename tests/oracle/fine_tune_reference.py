@@ -113,7 +113,7 @@ def trainer(folder):
         gradient_accumulation_steps=s["accumulation"], num_train_epochs=1, learning_rate=s["learning_rate"],
         lr_scheduler_type="linear", warmup_steps=0, weight_decay=s["weight_decay"], max_grad_norm=1.0, optim="adamw_torch_fused",
         logging_steps=1, save_strategy="no", report_to=[], use_cpu=True, train_sampling_strategy="sequential", remove_unused_columns=False,
-        disable_tqdm=True, seed=1)
+        disable_tqdm=True, seed=1, bf16=s["bfloat16"])
     job = Trainer(model=model, args=arguments, train_dataset=examples, data_collator=collate)
     if s["warmup"] > 0:  # Crest's warm-up reaches the peak one step earlier than transformers', and its first step is not lost
         steps, warmup = s["steps"], math.ceil(s["warmup"] * s["steps"])

@@ -47,12 +47,13 @@ series::DecoderSpec specOf(const Json& json) {
     return s;
 }
 
-/// One example of `longest` + 1 tokens, and short ones: what is held depends on the longest.
-std::vector<data::TuningExample> examplesOf(std::int64_t longest, std::int64_t count, std::int64_t vocab) {
+/// One example of `longest` + 1 tokens, and short ones, `ragged` those of every length: what is held depends on the longest.
+std::vector<data::TuningExample> examplesOf(std::int64_t longest, std::int64_t count, std::int64_t vocab, bool ragged) {
     std::vector<data::TuningExample> examples;
     for (std::int64_t i = 0; i < count; ++i) {
         data::TuningExample& one = examples.emplace_back();
-        for (std::int64_t t = 0; t <= (i == 0 ? longest : std::min<std::int64_t>(longest, 24)); ++t)
+        const std::int64_t other = ragged ? 3 + 7'919 * i % (longest - 2) : std::min<std::int64_t>(longest, 24);
+        for (std::int64_t t = 0; t <= (i == 0 ? longest : other); ++t)
             one.ids.push_back(static_cast<std::int32_t>((7 * i + 13 * t) % vocab)), one.learned.push_back(t > 2);
     }
     return examples;
@@ -65,9 +66,13 @@ int measure(const fs::path& folder, const Json& what) {
     const auto settings = fineTuneSettingsFromJson(what.at("training"), "training");
     const auto run = [&](const series::DecoderSpec& spec, std::int64_t longest, const fs::path& start) {
         const auto reader = fs::exists(start / "model.safetensors") ? model::WeightReader::open(start, spec) : test::makeStart(start, spec);
-        const auto examples = examplesOf(longest, settings->batchExamples, spec.vocabSize);
+        const std::int64_t steps = what.value("ragged", 1);
+        const auto examples = examplesOf(longest, steps * settings->batchExamples, spec.vocabSize, steps > 1);
         auto tune = FineTune::create(*reader, *settings, 1e-4, 1, examples, threads, {}, what.value("recompute", false));
-        return tune && (*tune)->step();
+        bool good = tune.has_value();
+        for (std::int64_t step = 0; good && step < steps; ++step)
+            good = (*tune)->step().has_value();
+        return good;
     };
     const series::DecoderSpec spec = specOf(what);
     series::DecoderSpec tiny = spec; // once through everything: code, buffers of threads
@@ -106,9 +111,9 @@ private Q_SLOTS:
             what["start"] = start; // where the weights are kept for other rows
             what["longest"] = longest;
             what["training"] = training;
-            what["training"]["max_steps"] = 3;
             if (more.is_object())
                 what.update(more);
+            what["training"]["max_steps"] = std::max(3, what.value("ragged", 1));
             QTest::newRow(name) << QString::fromStdString(what.dump()) << (what["width"] > 64);
         };
         row("0.1M", "small", small, 127, {{"batch_examples", 16}});
@@ -120,6 +125,9 @@ private Q_SLOTS:
         row("15M, adapters", "llama", llama, 511, {{"batch_examples", 8}, {"lora_rank", 8}});
         row("15M, recomputed", "llama", llama, 511, {{"batch_examples", 8}}, {{"recompute", true}});
         row("15M, bfloat16", "llama", llama, 255, {{"batch_examples", 8}, {"compute", "bfloat16"}});
+        // Passes of some hundred different numbers of rows.
+        row("0.1M, bfloat16, ragged", "small", small, 127, {{"batch_examples", 16}, {"compute", "bfloat16"}}, {{"ragged", 300}});
+        row("5M, bfloat16, ragged", "neox", neox, 255, {{"batch_examples", 4}, {"compute", "bfloat16"}}, {{"ragged", 12}});
         row("norms after branches", "olmo", olmo, 255, {{"batch_examples", 8}});
         row("windows", "olmo", olmo, 511, {{"batch_examples", 8}}, {{"window", 64}});
     }
