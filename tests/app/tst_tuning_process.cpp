@@ -154,6 +154,11 @@ private Q_SLOTS:
         QTest::newRow("small") << 48 << QStringList{};
         QTest::newRow("middle") << 256 << QStringList{};
         QTest::newRow("15M, adapters, recomputed") << 384 << QStringList{"--lora-rank", "8", "--recompute-activations"};
+        const QString sample = QStringLiteral(CREST_SOURCE_DIR "/resources/");
+        const QStringList suite{"--suite", sample + "suites/sample.json", "--data", sample + "sample/tasks"};
+        const QStringList rounded = suite + QStringList{"--dtype", "bfloat16"};
+        QTest::newRow("small, suite") << 48 << suite;
+        QTest::newRow("small, suite, bfloat16") << 48 << rounded;
     }
 
     void memoryIsAsPlanned() {

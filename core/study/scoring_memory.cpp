@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/study/scoring_memory.h"
+
+#include <algorithm>
+
+#include "core/study/probe_kind.h"
+
+namespace crest::study {
+namespace {
+
+using series::DecoderSpec;
+
+/// As eval/loss.h, eval/task_scoring.cpp and model/decoder.cpp have them.
+constexpr double kWindowBytes = 32e6, kTaskBytes = 256e6, kTaskRows = 16'384; ///< activations of all versions at a time
+constexpr double kChunkBytes = 2 << 20, kLeastChunk = 1024, kMostChunk = 2048, kPackedChunk = 512;
+constexpr double kHeadBytes = 3e6, kLogitBytes = 5e5; ///< rows of the head and logits that are held at a time
+/// Of a row that goes through the model at a time (its id, position, target, place, while they are collected); of a token (its id and loss,
+/// what is answered).
+constexpr double kNotedBytes = 150, kTokenBytes = 24;
+
+/// Float32 values of a row between the products of a block, and weights of its products.
+struct BlockSizes {
+    double row = 0, weights = 0;
+};
+BlockSizes blockSizes(const DecoderSpec& s) {
+    const std::int64_t heads = s.heads * s.headSize, qkv = heads + 2 * s.kvHeads * s.headSize;
+    const std::int64_t mlpIn = (s.mlp == series::MlpKind::Gated ? 2 : 1) * s.mlpWidth;
+    return {static_cast<double>(2 * s.width + std::max(qkv + heads, mlpIn + s.mlpWidth)),
+            static_cast<double>(s.width * (qkv + heads + mlpIn + s.mlpWidth))};
+}
+
+/// Of `tokens` that are scored together, under so many versions of the weights: as many go side by side as `limit` has room for. `some`: not
+/// all of them count, so that the rows that do are copied for the head.
+double bytesTogether(const DecoderSpec& spec, bool rounded, double tokens, double versions, double limit, bool some) {
+    const BlockSizes block = blockSizes(spec);
+    const double weights = (rounded ? 2 : 4) * block.weights, width = 4 * static_cast<double>(spec.width);
+    const double rows = std::min(tokens, limit / width);
+    const double held = std::max(weights + rows * width, std::min(versions * (weights + rows * width), weights + limit));
+    const double chunk = rounded ? kPackedChunk : std::clamp(kChunkBytes / (4 * block.row), kLeastChunk, kMostChunk);
+    const double head = std::min(kHeadBytes, width * static_cast<double>(spec.vocabSize)) + kLogitBytes;
+    const double copied = some ? rows * width : 0;
+    return held + copied + 4 * block.row * std::min(rows, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
+}
+
+} // namespace
+
+double scoringBytes(const Plan& plan, const DecoderSpec& spec) {
+    const ProbeKind& kind = probeKind(plan.probe.kind);
+    const bool single = plan.probe.isBaseEvaluation() || kind.cellByCell;
+    const double versions = single ? 1.0 : kind.members * static_cast<double>(plan.probe.strengths.size());
+    const bool rounded = plan.probe.compute == ComputeType::BFloat16;
+    const double ofSuite = std::clamp(kTaskRows * 4 * static_cast<double>(spec.width), kWindowBytes, kTaskBytes);
+    double texts = 0, most = 0; // texts are scored together, suites' tasks one after the other
+    for (std::size_t t = 0; t < plan.tasks.size() && t < plan.taskTokens.size(); ++t) {
+        const auto tokens = static_cast<double>(plan.taskTokens[t]);
+        if (plan.tasks[t].kind == TaskKind::Suite)
+            most = std::max(most, bytesTogether(spec, rounded, tokens, versions, ofSuite, true));
+        else
+            texts += tokens;
+    }
+    return std::max(most, bytesTogether(spec, rounded, texts, versions, kWindowBytes, false));
+}
+
+double taskBytes(const Plan& plan) {
+    double tokens = 0;
+    for (const std::int64_t ofTask : plan.taskTokens)
+        tokens += static_cast<double>(ofTask);
+    return kTokenBytes * tokens;
+}
+
+} // namespace crest::study
