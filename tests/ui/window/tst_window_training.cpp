@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The training curves in the window, of trainings that a real runner makes: while one runs, afterwards, of other
 // checkpoints, seeds and runs, exported; and in words where there are none.
+#include <algorithm>
 #include <set>
 
 #include <QCheckBox>
@@ -89,6 +90,7 @@ private Q_SLOTS:
     void isExported();
     void growsWhileItRuns();
     void isOfferedForTrainingsOnly();
+    void aTaskAddedLaterIsPriced();
     void followsTheTheme();
 
 private:
@@ -297,6 +299,41 @@ void WindowTrainingTest::isOfferedForTrainingsOnly() {
     QTRY_VERIFY_WITH_TIMEOUT(run(id)->state == study::RunState::Done, kLongMs);
     session().showRun(m_first);
     QTRY_VERIFY_WITH_TIMEOUT(m_page->hasFigure() && losses(0.002) == logged(0, 0.002, 1), kLongMs);
+}
+
+/// In the dock, before anything runs: what is trained already, and what is trained once more since its weights are gone.
+void WindowTrainingTest::aTaskAddedLaterIsPriced() {
+    study::Probe probe;
+    for (const study::Probe& one : session().study().probes)
+        if (one.kind == study::kFineTuning)
+            probe = one;
+    QCOMPARE(probe.kind, std::string(study::kFineTuning));
+    probe.name = "kept", probe.strengths = {0.002, 0.004}, probe.firstSeed = probe.seeds = 1;
+    probe.tasks = {{"definitions", study::Role::InDistribution}};
+    probe.settings["training"]["epochs"] = 1;
+    probe.settings["keep_bytes"] = 100'000'000;
+    session().setProbe(probe);
+    const auto ready = [&] { return buttonWith(m_window.get(), QStringLiteral("Run 4 cells")) && m_window->actions().at(ActionId::Run)->isEnabled(); };
+    QTRY_VERIFY_WITH_TIMEOUT(ready(), kLongMs);
+    const auto before = session().runs().size();
+    m_window->actions().at(ActionId::Run)->trigger();
+    QTRY_VERIFY_WITH_TIMEOUT(session().runs().size() == before + 1 && session().runs().back().state == study::RunState::Done, kLongMs);
+
+    const auto isSaid = [this](const QString& words) {
+        const auto labels = m_window->findChildren<QLabel*>();
+        return std::any_of(labels.begin(), labels.end(), [&](const QLabel* one) { return one->isVisible() && one->text().contains(words); });
+    };
+    study::Task later;
+    later.name = "later", later.textsPath = CREST_SOURCE_DIR "/resources/sample/texts/glosses.jsonl";
+    later.windowTokens = later.strideTokens = 64, later.maxWindows = 4;
+    session().addTask(later);
+    probe.tasks.push_back({"later", study::Role::OutOfDistribution});
+    session().setProbe(probe);
+    QTRY_VERIFY_WITH_TIMEOUT(isSaid(QStringLiteral("0 trainings, 4 kept\nabout")), kLongMs);
+    QVERIFY(QDir(session().folder() + QStringLiteral("/artifacts/tuned")).removeRecursively());
+    probe.name = "kept no more";
+    session().setProbe(probe);
+    QTRY_VERIFY_WITH_TIMEOUT(isSaid(QStringLiteral("4 trainings\n4 were done before, and the weights are gone\nabout")), kLongMs);
 }
 
 /// Kept where $CREST_SHOTS names a folder, to be looked at.
