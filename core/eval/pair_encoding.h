@@ -23,8 +23,8 @@ struct EncodedSequence {
 };
 
 /// What of a context and its continuation becomes tokens: white space at the end of the context goes to the
-/// continuation. No context (or one of white space alone, where the harness gives up): `whole` is encoded without the
-/// special tokens that the tokenizer adds by itself, and stands after the prefix token.
+/// continuation. Of a context of white space alone remain the special tokens that the tokenizer adds by itself; where it
+/// adds none (the harness gives up), and without a context, `whole` stands after the prefix token.
 struct PairTexts {
     std::string_view context; ///< of the context given, which must outlive it
     std::string whole;

@@ -16,7 +16,7 @@ void RequestTexts::add(data::ItemRequest request) {
     }
     PairTexts pair = pairTexts(request.context, request.continuation);
     m_bytes += pair.whole.size();
-    if (pair.context.empty()) {
+    if (request.context.empty()) {
         m_places.push_back({kNone, m_plain.texts.size()});
         m_plain.texts.push_back(std::move(pair.whole));
         return;
@@ -27,7 +27,7 @@ void RequestTexts::add(data::ItemRequest request) {
         m_scored.texts.emplace_back(pair.context);
         m_bytes += pair.context.size();
     }
-    m_places.push_back({m_lastContext, m_scored.texts.size()});
+    m_places.push_back({m_lastContext, m_scored.texts.size(), pair.context.empty()});
     m_scored.texts.push_back(std::move(pair.whole));
 }
 
@@ -47,15 +47,13 @@ Result<std::vector<EncodedSequence>> RequestTexts::sequences(std::size_t request
     const Place& place = m_places[request];
     if (m_kind == TaskKind::Rolling)
         return encoder.document(std::exchange(m_scored.ids[place.whole], {}));
+    Texts& texts = place.context == kNone ? m_plain : m_scored;
+    std::vector<std::int32_t> whole = std::exchange(texts.ids[place.whole], {});
+    const bool noContext = place.context == kNone || (place.blank && m_scored.ids[place.context].empty());
+    CREST_TRY(sequence, noContext ? encoder.afterPrefix(std::move(whole))
+                                  : encoder.pair(m_scored.ids[place.context], std::move(whole)));
     std::vector<EncodedSequence> one;
-    if (place.context == kNone) {
-        CREST_TRY(sequence, encoder.afterPrefix(std::exchange(m_plain.ids[place.whole], {})));
-        one.push_back(std::move(sequence));
-    } else {
-        CREST_TRY(sequence,
-                  encoder.pair(m_scored.ids[place.context], std::exchange(m_scored.ids[place.whole], {})));
-        one.push_back(std::move(sequence));
-    }
+    one.push_back(std::move(sequence));
     return one;
 }
 

@@ -40,6 +40,7 @@ private:
     struct Place {
         std::size_t context = kNone; ///< none: `whole` is among the plain ones, or a document
         std::size_t whole = 0;
+        bool blank = false; ///< the context is white space: its tokens are those that the tokenizer adds, if any
     };
     /// Texts of one mode, then their ids.
     struct Texts {

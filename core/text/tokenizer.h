@@ -64,8 +64,8 @@ public:
     /// The token as it is written in the file, nothing where the id is unused.
     std::optional<std::string> idToToken(std::int32_t id) const;
 
-    /// From tokenizer_config.json; where that says nothing, "<|endoftext|>" or "</s>" if the tokenizer has such an
-    /// added token.
+    /// From tokenizer_config.json; where that says nothing, "<|endoftext|>", else "<s>" and "</s>", if the tokenizer has
+    /// such an added token. No BOS where only EOS is named, as in transformers for a class of no family.
     std::optional<std::int32_t> bosId() const;
     std::optional<std::int32_t> eosId() const;
     /// True where `Specials::Template` puts a token in front of the text (OPT, Llama 3).

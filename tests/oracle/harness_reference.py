@@ -47,14 +47,14 @@ def gpt2():
     return GPT2LMHeadModel(GPT2Config(vocab_size=VOCAB, n_embd=64, n_layer=2, n_head=4, n_positions=CONTEXT, bos_token_id=1, eos_token_id=1))
 
 
-# name: (model, special tokens, the template puts the first in front of every text, bos, eos)
+# name: (model, what the tokenizer's template puts in front of every text, bos, eos)
 MODELS = {
-    "llama": (lambda: like_llama(LlamaConfig, LlamaForCausalLM, num_key_value_heads=2, bos_token_id=0, eos_token_id=1), True, "<s>", "</s>"),
-    "gpt_neox": (lambda: like_llama(GPTNeoXConfig, GPTNeoXForCausalLM, bos_token_id=1, eos_token_id=1), False, None, "</s>"),
-    "opt": (opt, True, "</s>", "</s>"),
-    "qwen2": (lambda: like_llama(Qwen2Config, Qwen2ForCausalLM, num_key_value_heads=2, bos_token_id=None, eos_token_id=1), False, None, "</s>"),
-    "gpt2": (gpt2, False, "</s>", "</s>"),
-    "olmo2": (lambda: like_llama(Olmo2Config, Olmo2ForCausalLM, bos_token_id=None, eos_token_id=1), False, "</s>", "</s>"),
+    "llama": (lambda: like_llama(LlamaConfig, LlamaForCausalLM, num_key_value_heads=2, bos_token_id=0, eos_token_id=1), "<s>", "<s>", "</s>"),
+    "gpt_neox": (lambda: like_llama(GPTNeoXConfig, GPTNeoXForCausalLM, bos_token_id=1, eos_token_id=1), None, None, "</s>"),
+    "opt": (opt, "</s>", "</s>", "</s>"),
+    "qwen2": (lambda: like_llama(Qwen2Config, Qwen2ForCausalLM, num_key_value_heads=2, bos_token_id=None, eos_token_id=1), "<s>", None, "</s>"),  # what it adds is not what the harness starts from
+    "gpt2": (gpt2, None, "</s>", "</s>"),
+    "olmo2": (lambda: like_llama(Olmo2Config, Olmo2ForCausalLM, bos_token_id=None, eos_token_id=1), None, "</s>", "</s>"),
 }
 
 
@@ -66,8 +66,13 @@ def write_tokenizer(path, template, bos, eos):
                                   show_progress=False)
     own.train_from_iterator([tokenizer_cases.source_text()[:60_000]], trainer)
     if template:
-        own.post_processor = processors.TemplateProcessing(single=f"{bos} $A", special_tokens=[(bos, own.token_to_id(bos))])
+        own.post_processor = processors.TemplateProcessing(single=f"{template} $A", special_tokens=[(template, own.token_to_id(template))])
     PreTrainedTokenizerFast(tokenizer_object=own, bos_token=bos, eos_token=eos, pad_token=eos).save_pretrained(path)
+    place = os.path.join(path, "tokenizer_config.json")
+    with open(place) as file:
+        named = {key: value for key, value in json.load(file).items() if value is not None}
+    with open(place, "w") as file:  # as older versions write it, which leave out what is null
+        json.dump(named, file)
 
 
 WORDS = "the river runs over old stones and nobody knows where it ends when snow falls in the high valley each winter".split()
@@ -192,9 +197,11 @@ def likely(lm, model):
         if lm.tok_encode(context + text)[len(ids):] == new and text.strip():
             requests.append((context, text))
     requests += [(c, t + " the") for c, t in requests[:1]]
-    prefix = lm.tok_decode(lm.prefix_token_id)
+    prefix = lm.tok_decode(lm.prefix_token_id, skip_special_tokens=False)
     requests += [("stones \n ", "and snow"), ("the river\u3000\x1c", " ends"), ("it runs\t", "\tover"), (prefix + "the river", " runs over"), (prefix, "the river"),
                  ("", prefix + "the valley"), ("", " winter"), ("the river" + prefix, " runs")]
+    if lm.tok_encode(""):  # else the harness gives up: a context of white space alone has no tokens
+        requests += [(" \n ", "over the river"), ("\t", " "), (" ", prefix + " stones")]
     answers = lm.loglikelihood([Instance("loglikelihood", {}, r, i) for i, r in enumerate(requests)])
     with open(os.path.join(model, "likely.json"), "w") as file:
         json.dump({"kind": "loglikelihood", "items": [{"document": i, "requests": [r]} for i, r in enumerate(requests)],
