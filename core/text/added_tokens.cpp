@@ -96,7 +96,8 @@ void AddedTokenMatcher::split(std::string_view text, std::vector<Segment>& out) 
             end = spaceEnd(text, end);
         if (done < begin)
             out.push_back({-1, text.substr(done, begin - done)});
-        out.push_back({token.id, {}});
+        if (begin < end) // not where the token before swallowed all of it
+            out.push_back({token.id, {}});
         done = end;
     }
     if (done < text.size())

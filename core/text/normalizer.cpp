@@ -137,6 +137,11 @@ std::string stripped(std::string_view text, const NormalizerStep& step, bool& ke
     return std::string(text.substr(begin, end - begin));
 }
 
+/// What replaces a pattern stands where the pattern's last character stood.
+bool losesStart(const NormalizerStep& step) {
+    return step.content.empty() || codePointAt(step.pattern, 0).length < step.pattern.size();
+}
+
 std::string replaceRuns(std::string_view text, const NormalizerStep& step, bool& keepsStart) {
     std::string out;
     for (std::size_t at = 0; at < text.size();) {
@@ -144,7 +149,7 @@ std::string replaceRuns(std::string_view text, const NormalizerStep& step, bool&
         while (text.substr(end).starts_with(step.pattern))
             end += step.pattern.size();
         if (end - at >= 2 * step.pattern.size()) {
-            keepsStart = keepsStart && !(at == 0 && step.content.empty());
+            keepsStart = keepsStart && at > 0;
             out += step.content;
             at = end;
         } else {
@@ -161,7 +166,7 @@ std::string applied(const NormalizerStep& step, std::string_view text, bool& kee
     case NormalizerKind::StripAccents:
         return withoutMarks(text, keepsStart);
     case NormalizerKind::Replace:
-        keepsStart = keepsStart && !(step.content.empty() && text.starts_with(step.pattern));
+        keepsStart = keepsStart && !(losesStart(step) && text.starts_with(step.pattern));
         return replaceAll(text, step.pattern, step.content);
     case NormalizerKind::ReplaceRuns:
         return replaceRuns(text, step, keepsStart);

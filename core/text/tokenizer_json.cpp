@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tokenizer.json (version "1.0") of the tokenizers library: model, added tokens, and what holds the parts together.
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -10,6 +11,7 @@
 #include "core/text/tokenizer_components.h"
 #include "core/text/tokenizer_file.h"
 #include "core/text/tokenizer_parts.h"
+#include "core/text/unicode.h"
 
 namespace crest::text::detail {
 namespace {
@@ -18,6 +20,31 @@ constexpr std::size_t kMaxAddedBytes = 4096;
 constexpr double kNoMaxLength = 1e15; // written as 1e30 where there is no limit
 constexpr std::size_t kMaxUnigramTokenBytes = 1024;
 constexpr std::size_t kMaxMergeWork = 400'000'000; // sum of the squared lengths of all pieces; 32,000 usual ones: 3e6
+
+/// Whether a text's first character may become several, which then all stand at its start for the reference.
+bool mayLengthenStart(const std::vector<NormalizerStep>& normalizer) {
+    using Kind = NormalizerStep::Kind;
+    return std::ranges::any_of(normalizer, [](const NormalizerStep& step) {
+        const bool replaces = step.kind == Kind::Replace || step.kind == Kind::ReplaceRuns;
+        return replaces ? step.content.size() > 1 && codePointAt(step.content, 0).length < step.content.size()
+                        : step.kind != Kind::StripAccents && step.kind != Kind::Strip;
+    });
+}
+
+/// A Metaspace with "first" marks every piece that stands at the start of the text as it was given; only one piece does,
+/// but where that text's first character becomes several and these were cut apart before.
+Result<void> checkStart(const std::vector<NormalizerStep>& normalizer, const std::vector<PreStep>& steps,
+                        const PartReader& reader) {
+    bool lengthens = mayLengthenStart(normalizer);
+    for (std::size_t i = 0; i < steps.size(); ++i) {
+        const bool asks = steps[i].kind == PreStep::Kind::Metaspace && steps[i].prepend == PreStep::Prepend::First;
+        if (asks && i > 0 && lengthens)
+            return reader.unsupported("a Metaspace with \"first\" behind other pre-tokenizers and a normalizer or ByteLevel");
+        lengthens = lengthens || steps[i].kind == PreStep::Kind::ByteAlphabet ||
+                    steps[i].kind == PreStep::Kind::PrefixSpace || steps[i].kind == PreStep::Kind::Metaspace;
+    }
+    return {};
+}
 
 class Parser {
 public:
@@ -42,6 +69,7 @@ private:
     Result<void> readAddedTokens();
     Result<AddedToken> readAddedToken(const Json& item, std::size_t index) const;
     void addToken(AddedToken token);
+    Result<void> checkNormalizedTokens(const std::vector<AddedToken>& tokens) const;
     void readNotes();
     Result<void> readConfig(std::string_view configText);
     Json hashHead() const;
@@ -240,6 +268,27 @@ void Parser::addToken(AddedToken token) {
     m_added.push_back(std::move(token));
 }
 
+/// Whether the tokenizer has an EOS and no BOS: older versions leave out what is null, and a class of no family has no token but those named.
+bool hasOnlyEnd(const Json& config) {
+    const Json& kind = field(config, "tokenizer_class");
+    const bool general = kind.is_null() || kind == "PreTrainedTokenizerFast" || kind == "TokenizersBackend";
+    return general && !config.contains("bos_token") && !field(config, "eos_token").is_null();
+}
+
+/// What no text is cut at in a way that is worth having: the reference cuts between all characters for the first, and
+/// takes either of the second by chance.
+Result<void> Parser::checkNormalizedTokens(const std::vector<AddedToken>& tokens) const {
+    std::set<std::string_view> contents;
+    for (const AddedToken& token : tokens) {
+        if (token.content.empty())
+            return m_reader.unsupported(fmt::format("the added token {}, of which the normalizer leaves nothing,", token.id));
+        if (!contents.insert(token.content).second)
+            return m_reader.unsupported(fmt::format("the added token \"{}\", which the normalizer makes equal to another,",
+                                                    token.content.substr(0, 60)));
+    }
+    return {};
+}
+
 Result<void> Parser::readAddedTokens() {
     const Json& list = field(m_root, "added_tokens");
     if (!list.is_array() && !list.is_null())
@@ -269,6 +318,7 @@ Result<void> Parser::readAddedTokens() {
     std::vector<AddedToken> normalized;
     for (const AddedToken& token : m_added)
         (token.normalized ? normalized : raw).push_back(token);
+    CREST_CHECK(checkNormalizedTokens(normalized));
     m_parts->rawAdded = AddedTokenMatcher(std::move(raw));
     m_parts->normalizedAdded = AddedTokenMatcher(std::move(normalized));
     return {};
@@ -303,8 +353,9 @@ Result<void> Parser::readConfig(std::string_view configText) {
                 return added->second;
         return std::nullopt;
     };
-    m_parts->bos = choose("bos_token", "<s>");
-    if (!m_parts->bos && !config.contains("bos_token") && !m_parts->templatePrefix.empty())
+    const bool namesOnlyEnd = m_form != TokenizerForm::SentencePiece && hasOnlyEnd(config);
+    m_parts->bos = namesOnlyEnd ? std::nullopt : choose("bos_token", "<s>");
+    if (!m_parts->bos && !namesOnlyEnd && !config.contains("bos_token") && !m_parts->templatePrefix.empty())
         m_parts->bos = m_parts->templatePrefix.front();
     m_parts->eos = choose("eos_token", "</s>");
     if (const Json& length = field(config, "model_max_length");
@@ -372,6 +423,7 @@ Result<std::shared_ptr<const TokenizerParts>> Parser::parse(std::string_view con
     CREST_TRY(preSteps, readPreTokenizer(field(m_root, "pre_tokenizer"), m_reader));
     CREST_TRY(decoder, readDecoder(field(m_root, "decoder"), m_reader));
     CREST_TRY(templateIds, readPostProcessor(field(m_root, "post_processor"), m_reader));
+    CREST_CHECK(checkStart(normalizer, preSteps, m_reader));
     m_parts->normalizer = std::move(normalizer);
     m_parts->preSteps = std::move(preSteps);
     m_parts->decoder = std::move(decoder);

@@ -155,6 +155,9 @@ private Q_SLOTS:
         QVERIFY(!end.maxLength());
         QCOMPARE(end.encodeForScoring("</s>a"), (Ids{257, 'a'}));
         QVERIFY(!with(R"({"model_max_length":"long"})").maxLength());
+        // A class of no family has no token but those named; compared live in tst_harness_oracle.
+        QCOMPARE(with(R"({"eos_token":"</s>"})").prefixText(), std::string("</s>"));
+        QCOMPARE(with(R"({"eos_token":"</s>","tokenizer_class":"LlamaTokenizer"})").prefixText(), std::string("<s>"));
     }
 
     void punctuationIsCleanedForUnigramOnly() {
@@ -234,6 +237,25 @@ private Q_SLOTS:
         row("added tokens an object", with("/added_tokens", Json::object()), ErrorKind::Malformed, "added_tokens");
         row("added token twice", with("/added_tokens", {addedToken("x", true), addedToken("x", true)}),
             ErrorKind::Malformed, "twice");
+        // Where the reference cuts between all characters, takes one of two tokens by chance, or marks every digit of "\u2488".
+        const auto normalized = [&](const char* normalizer, const std::vector<std::string>& contents) {
+            Json file = byteLevelFile({{"a", "a"}});
+            file["normalizer"] = Json::parse(normalizer);
+            for (const std::string& content : contents) {
+                file["added_tokens"].push_back(addedToken(content, false));
+                file["added_tokens"].back()["normalized"] = true;
+            }
+            return file;
+        };
+        row("added token of which nothing is left",
+            normalized(R"({"type":"Strip","strip_left":true,"strip_right":true})", {"  "}).dump(),
+            ErrorKind::Unsupported, "leaves nothing");
+        row("added tokens that become equal", normalized(R"({"type":"Lowercase"})", {"MASK", "Mask"}).dump(),
+            ErrorKind::Unsupported, "equal to another");
+        Json first = normalized(R"({"type":"NFKC"})", {});
+        first["pre_tokenizer"] = Json::parse(R"({"type":"Sequence","pretokenizers":[{"type":"Digits","individual_digits":true},
+            {"type":"Metaspace","replacement":"_","prepend_scheme":"first","split":true}]})");
+        row("first behind what may cut the first character", first.dump(), ErrorKind::Unsupported, "\"first\"");
         row("added token huge", with("/added_tokens", Json::array({addedToken(std::string(5000, 'x'), true)})),
             ErrorKind::Malformed, "4096");
     }
