@@ -45,7 +45,9 @@ double yarnAttentionFactor(ConfigReader& reader, const Json& rope, double factor
     return reader.number(rope, "attention_factor", usual);
 }
 
-void readScaling(ConfigReader& reader, const Json& rope, const std::string& where, DecoderSpec& spec) {
+/// `original`: the context before stretching, where config.json says it outside `rope`, which it then goes before.
+void readScaling(ConfigReader& reader, const Json& rope, const Json* original, const std::string& where,
+                 DecoderSpec& spec) {
     RopeScaling& scaling = spec.ropeScaling;
     const std::string type = scalingType(rope);
     if (type == "default") {
@@ -61,7 +63,9 @@ void readScaling(ConfigReader& reader, const Json& rope, const std::string& wher
         return reader.unsupported(where + ".rope_type", "rotary scaling of type " + type.substr(0, 40));
     scaling.kind = kind->second;
     scaling.originalContext = spec.contextLength;
-    if (const Json* original = find(rope, "original_max_position_embeddings")) {
+    if (!original)
+        original = find(rope, "original_max_position_embeddings");
+    if (original) {
         if (!original->is_number_integer() || original->get<double>() < 1 || original->get<double>() > double(kMaxSize))
             return reader.refuse(ErrorKind::OutOfRange, "\"original_max_position_embeddings\" must be from 1 to 2^24");
         scaling.originalContext = original->get<std::int64_t>();
@@ -90,7 +94,7 @@ void readScaling(ConfigReader& reader, const Json& rope, const std::string& wher
 
 double checkedBase(ConfigReader& reader, double base) {
     if (!(base > 1) || !(base <= 1e12))
-        reader.refuse(ErrorKind::OutOfRange, fmt::format("the rotary base is {}, it must be from 1 to 1e12", base));
+        reader.refuse(ErrorKind::OutOfRange, fmt::format("the rotary base is {}, it must be above 1 and at most 1e12", base));
     return base;
 }
 
@@ -120,7 +124,8 @@ void readRope(ConfigReader& reader, const Json& config, const Family& family, De
         }
     }
     spec.ropeBase = checkedBase(reader, reader.number(*rope, "rope_theta", topBase));
-    readScaling(reader, *rope, where, spec);
+    const Json* outside = rope == full ? nullptr : find(config, "original_max_position_embeddings");
+    readScaling(reader, *rope, outside, where, spec);
 
     double partial = family.partialRotary;
     if (family.partialRotaryKey)

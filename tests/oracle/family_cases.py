@@ -2,7 +2,8 @@
 """Tiny decoders of every family that Crest opens beside llama and gpt_neox, for model_reference.py.
 
 CASES maps a name to (build, dtype): build returns a model of transformers. FOREIGN maps a name to (build, dtype, rewrite): layouts that transformers
-itself does not save; rewrite(path) turns the saved folder into that layout, while the reference stays the model that was saved.
+itself does not save; rewrite(path) turns the saved folder into that layout, while the reference stays the model that was saved. EDITED maps a name to
+(build, dtype, rewrite), too, but the reference is what transformers reads from the folder as rewrite leaves it.
 """
 import base64
 import collections
@@ -160,4 +161,34 @@ NANOGPT = {
     "nanogpt": (lambda: nanogpt_model.NanoGpt(), {}),
     "nanogpt-no-bias": (lambda: nanogpt_model.NanoGpt(bias=False, n_layer=3), {}),
     "nanogpt-mask-buffer": (lambda: nanogpt_model.NanoGpt(mask=True), {"prefix": ""}),
+}
+
+
+def stored_head(path):
+    """config.json ties the head to the embedding, and the file holds another head."""
+    config, tensors = load(path)
+    assert not torch.equal(tensors["lm_head.weight"], tensors[next(n for n in tensors if "embed_tokens" in n or "wte" in n)])
+    store(path, {**config, "tie_word_embeddings": True}, tensors)
+
+
+def head_alone(path):
+    """A tied model of which the head is stored, and no embedding."""
+    config, tensors = load(path)
+    tensors["lm_head.weight"] = tensors.pop("model.embed_tokens.weight")
+    store(path, config, tensors)
+
+
+def length_outside(path):
+    """The length before stretching stands beside rope_parameters, as Phi-3 has it, and goes before the one inside."""
+    config, tensors = load(path)
+    store(path, {**config, "original_max_position_embeddings": 16}, tensors)
+
+
+EDITED = {
+    "llama-yarn-length-outside": (llama(**rope("yarn", factor=4.0, original_max_position_embeddings=32)), torch.float32, length_outside),
+    "llama-llama3-length-outside": (llama(**rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=32)),
+                                    torch.float32, length_outside),
+    "llama-stored-head": (llama(num_key_value_heads=2), torch.float16, stored_head),
+    "gpt2-stored-head": (gpt2(tie_word_embeddings=False), torch.float32, stored_head),
+    "qwen2-head-alone": (like_llama(Qwen2Config, Qwen2ForCausalLM, num_key_value_heads=2, tie_word_embeddings=True), torch.float32, head_alone),
 }
