@@ -12,6 +12,7 @@
 #include <ATen/Parallel.h>
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "app/command_line.h"
 #include "app/crest-run/chat_options.h"
@@ -23,6 +24,7 @@
 #include "core/eval/text_generation.h"
 #include "core/io/files.h"
 #include "core/run/stop_signals.h"
+#include "core/series/end_tokens.h"
 #include "core/series/series.h"
 #include "core/series/tokenizer_files.h"
 #include "core/study/chat_tasks.h"
@@ -152,6 +154,17 @@ Result<void> writeItems(io::AtomicFile& file, const data::TaskDefinition& task, 
     return {};
 }
 
+/// What lm-evaluation-harness would take over from the model's folder, so that its texts are others.
+void tellDecoding(const std::vector<data::TaskDefinition>& tasks, const std::string& model) {
+    const auto isWritten = [](const data::TaskDefinition& task) { return task.kind == data::TaskKind::Generation; };
+    const auto asked = series::recordedDecoding(model); // a file that cannot be read was refused with its end tokens
+    if (asked && !asked->empty() && std::ranges::any_of(tasks, isWritten))
+        fmt::print(stderr,
+                   "crest-run eval: generation_config.json asks for {}; texts are written by the suite's \"generation\" "
+                   "alone, where lm-evaluation-harness would follow both\n",
+                   fmt::join(*asked, ", "));
+}
+
 void tellLosses(const data::TaskDefinition& task, const data::TaskItems& items, const eval::PreparedTask& prepared) {
     if (items.badRows > 0)
         fmt::print(stderr, "crest-run eval: {}: {} of {} rows cannot be used and are left out; the first: {}\n", task.name,
@@ -210,6 +223,7 @@ int evaluate(const EvalRequest& request) {
         complain(session.error());
         return 1;
     }
+    tellDecoding(*tasks, request.model);
     int exitCode = 0;
     for (const data::TaskDefinition& task : *tasks) {
         const auto done = runTask(*session, request, task, signals.token());

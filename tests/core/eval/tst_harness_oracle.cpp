@@ -228,6 +228,26 @@ private Q_SLOTS:
         QVERIFY(!few.lines.empty() && few.lines[0]["n"] == 5);
     }
 
+    /// What the harness takes over from generation_config.json, and the suite does not, is said where texts are written.
+    void otherDecodingIsSaid() {
+        QTemporaryDir folder;
+        std::filesystem::copy(path("gpt2"), folder.path().toStdString(), std::filesystem::copy_options::recursive);
+        const auto said = [&](const char* config, const char* task) {
+            QFile file(folder.filePath("generation_config.json"));
+            if (!file.open(QIODevice::WriteOnly) || file.write(config) < 0)
+                return QByteArray("not written");
+            file.close();
+            return crestRun({"eval", "--model", folder.path(), "--suite", writeSuite("gpt2"), "--data", m_folder.path(), "--tasks", task,
+                             "--limit", "1"})
+                .errors;
+        };
+        const char* const kPenalty = R"({"eos_token_id": 1, "repetition_penalty": 1.05, "max_new_tokens": 2048, "num_beams": 1})";
+        const QByteArray errors = said(kPenalty, "solve");
+        QVERIFY2(errors.contains("repetition_penalty 1.05, max_new_tokens 2048;"), errors.constData());
+        QVERIFY(!said(kPenalty, "letters").contains("generation_config"));
+        QVERIFY(!said(R"({"eos_token_id": 1, "repetition_penalty": 1.0, "temperature": 0.7})", "solve").contains("generation_config"));
+    }
+
     /// The reference itself says both, or the comparison of greedy flags would say nothing.
     void someAreGreedy() {
         int greedy = 0, other = 0;
