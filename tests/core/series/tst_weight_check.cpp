@@ -127,13 +127,13 @@ private Q_SLOTS:
                                        << "";
         QTest::newRow("another type") << "type" << ok
                                       << "model.safetensors is used; pytorch_model.bin beside it stores "
-                                         "\"model.embed_tokens.weight\" as BF16, not F32."
+                                         "\"lm_head.weight\" as BF16, not F32."
                                       << "";
         QTest::newRow("other numbers") << "numbers" << ok << ""
                                        << "Tensor \"model.layers.1.mlp.down_proj.weight\" holds other numbers in pytorch_model.bin than in "
                                           "model.safetensors: they may be of two checkpoints. model.safetensors is used.";
         QTest::newRow("shards beside a whole file") << "shards" << ok << ""
-                                                    << "Tensor \"model.embed_tokens.weight\" holds other numbers in model.safetensors.index.json "
+                                                    << "Tensor \"lm_head.weight\" holds other numbers in model.safetensors.index.json "
                                                        "than in model.safetensors: they may be of two checkpoints. model.safetensors is used.";
     }
     void twoFormsThatDiffer() {
