@@ -152,13 +152,6 @@ std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& n
     return count * known.tokensPerStep + (laterStage ? known.stageOneTokens : 0.0);
 }
 
-const char* standsApart(const Checkpoint& checkpoint) {
-    if (!checkpoint.isFinal)
-        return nullptr;
-    const KnownSeries* known = findKnownSeries(checkpoint.path, checkpoint.name, checkpoint.family);
-    return known ? known->finalIs : nullptr;
-}
-
 bool labelAgrees(const KnownSeries& known, const ParsedName& name) {
     const auto ruled = tokensByRule(known, name);
     if (!name.tokens || !ruled)
@@ -186,6 +179,17 @@ Recognised recognise(const Checkpoint& checkpoint) {
         return {known, false};
     const KnownSeries* byShape = checkpoint.spec ? seriesOfShape(*checkpoint.spec, checkpoint.name) : nullptr;
     return {byShape, byShape != nullptr};
+}
+
+const char* standsApart(const Series& series, const Checkpoint& checkpoint) {
+    if (!checkpoint.isFinal)
+        return nullptr;
+    if (const KnownSeries* known = recognise(checkpoint).known)
+        return known->finalIs;
+    for (const Checkpoint& other : series.checkpoints)
+        if (const KnownSeries* known = recognise(other).known)
+            return known->finalIs;
+    return nullptr;
 }
 
 std::string tokensOrigin(const Checkpoint& checkpoint) {

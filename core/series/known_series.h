@@ -42,9 +42,6 @@ const KnownSeries* findKnownSeries(const std::filesystem::path& path, std::strin
 /// Tokens by the row's rule; nothing where the name has no step and is no final one that the row places.
 std::optional<double> tokensByRule(const KnownSeries& known, const ParsedName& name);
 
-/// KnownSeries::finalIs of a final; null where it has a place among the others as any checkpoint.
-const char* standsApart(const Checkpoint& checkpoint);
-
 /// Whether a label in the name fits the rule, within one unit of its last digit or 0.1 %. A label of a later stage counts that stage
 /// only. True where there is none.
 bool labelAgrees(const KnownSeries& known, const ParsedName& name);
@@ -62,6 +59,10 @@ struct Recognised {
     bool byShape = false;
 };
 Recognised recognise(const Checkpoint& checkpoint);
+
+/// KnownSeries::finalIs of a final, by itself or by what others of its series are recognised as; null where it has a place among
+/// them as any checkpoint.
+const char* standsApart(const Series& series, const Checkpoint& checkpoint);
 
 /// Where its tokens come from, for people: "from the config's shape: Pythia", "by the rule of Pythia", "from its name", ...;
 /// "" where they are not known.

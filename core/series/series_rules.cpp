@@ -55,7 +55,7 @@ void markGaps(Series& series, std::vector<ScanIssue>& issues) {
 /// A final that is averaged or annealed in a way of its own is no later point of the same run.
 void sayWhatStandsApart(Series& series) {
     for (Checkpoint& checkpoint : series.checkpoints)
-        if (const char* what = standsApart(checkpoint); what && checkpoint.state == CheckpointState::Ok && checkpoint.reason.empty())
+        if (const char* what = standsApart(series, checkpoint); what && checkpoint.state == CheckpointState::Ok && checkpoint.reason.empty())
             checkpoint.reason = fmt::format("no later point of this run but {}: curves show it apart.", what);
 }
 

@@ -185,6 +185,7 @@ private Q_SLOTS:
         QVERIFY2(csv.code == 0, qPrintable(csv.err));
         const QStringList lines = csv.out.split(u'\n', Qt::SkipEmptyParts);
         QCOMPARE(lines.first().count(u','), 14);
+        QVERIFY2(lines.first().endsWith(QStringLiteral(",over")) && lines.last().endsWith(QStringLiteral(",tokens")), qPrintable(csv.out));
         const Ended table = runCrest({QStringLiteral("inflection"), m_study}, m_environment);
         QVERIFY(table.code == 0 && table.out.contains(QStringLiteral("not significantly worse than that of any other")));
         // The losses that were made up fall with tokens at every gamma.

@@ -153,7 +153,7 @@ SeriesFacts seriesFacts(const std::vector<series::Series>& series) {
             if (checkpoint.stage)
                 for (const std::string& name : {checkpoint.name, checkpoint.foundName})
                     facts.stages[one.name + "/" + name] = *checkpoint.stage;
-            const char* apart = series::standsApart(checkpoint);
+            const char* apart = series::standsApart(one, checkpoint);
             const bool excluded = checkpoint.state == series::CheckpointState::Excluded && !checkpoint.offByDefault;
             for (const std::string& key : {checkpoint.path.string(), checkpoint.name, checkpoint.foundName, checkpoint.fingerprint})
                 if (!key.empty() && checkpoint.state != series::CheckpointState::Broken)

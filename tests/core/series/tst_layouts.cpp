@@ -201,7 +201,7 @@ private Q_SLOTS:
         const Series series = onlySeries();
         QCOMPARE(names(series), std::string("stage1-step1000-tokens5B stage1-step2000-tokens9B main "));
         const Checkpoint& main = series.checkpoints[2];
-        QVERIFY(!standsApart(series.checkpoints[1]) && standsApart(main));
+        QVERIFY(!standsApart(series, series.checkpoints[1]) && standsApart(series, main));
         QVERIFY(!main.tokens && main.state == CheckpointState::Ok);
         QVERIFY2(says(main, "average of the parallel runs of stage 2"), main.reason.c_str());
         QVERIFY(says(main, "curves show it apart"));
@@ -210,7 +210,22 @@ private Q_SLOTS:
         const auto scan = scanFolder(root());
         const Series* unknown = named(*scan, "b");
         QVERIFY(unknown && unknown->checkpoints.size() == 2);
-        QVERIFY(!standsApart(unknown->checkpoints[1]) && unknown->checkpoints[1].reason.empty());
+        // In a folder of any name the others tell, by their shape and their names' labels.
+        Series anywhere{"models", "/models", std::vector<Checkpoint>(2)};
+        anywhere.checkpoints[0].name = "stage1-step1000-tokens5B";
+        anywhere.checkpoints[1].name = "main";
+        for (Checkpoint& one : anywhere.checkpoints) {
+            one.path = fs::path("/models") / one.name;
+            one.family = "olmo2";
+            readName(one);
+            DecoderSpec& spec = one.spec.emplace();
+            spec.family = "olmo2";
+            spec.width = 4096, spec.layers = spec.heads = spec.kvHeads = 32, spec.mlpWidth = 11008, spec.vocabSize = 100352;
+        }
+        QVERIFY(standsApart(anywhere, anywhere.checkpoints[1]) && !standsApart(anywhere, anywhere.checkpoints[0]));
+        anywhere.checkpoints[0].name = "stage1-step1000-tokens7B"; // not by this rule
+        QVERIFY(!standsApart(anywhere, anywhere.checkpoints[1]));
+        QVERIFY(!standsApart(*unknown, unknown->checkpoints[1]) && unknown->checkpoints[1].reason.empty());
     }
     void localDownloads() {
         const fs::path folder = root() / "tiny" / "step1000";
