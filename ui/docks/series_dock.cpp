@@ -85,11 +85,17 @@ QVariant SeriesProxy::data(const QModelIndex& index, int role) const {
     return colored || known == series::CheckpointState::Excluded ? QVariant(look.color) : QVariant();
 }
 
+/// A series that is named stays whole; of any other stays what matches.
 bool SeriesProxy::filterAcceptsRow(int row, const QModelIndex& parent) const {
-    if (!parent.isValid() || filterRegularExpression().pattern().isEmpty())
-        return true; // series stay, so that it is seen where nothing matches
+    if (filterRegularExpression().pattern().isEmpty())
+        return true;
+    const auto matches = [this](const QModelIndex& cell) { return cell.data().toString().contains(filterRegularExpression()); };
+    if (!parent.isValid())
+        return matches(sourceModel()->index(row, SeriesModel::Name));
+    if (matches(parent.siblingAtColumn(SeriesModel::Name)))
+        return true;
     for (const int column : {SeriesModel::Name, SeriesModel::Tokens, SeriesModel::State})
-        if (sourceModel()->index(row, column, parent).data().toString().contains(filterRegularExpression()))
+        if (matches(sourceModel()->index(row, column, parent)))
             return true;
     return false;
 }
@@ -113,6 +119,7 @@ SeriesDock::SeriesDock(StudySession& session, Actions& actions, QWidget* parent)
 void SeriesDock::setupTree() {
     m_proxy.setSourceModel(&m_model);
     m_proxy.setFilterCaseSensitivity(Qt::CaseInsensitive);
+    m_proxy.setRecursiveFilteringEnabled(true);
     m_tree->setModel(&m_proxy);
     m_tree->setAccessibleName(tr("Checkpoints"));
     m_tree->setUniformRowHeights(true);
@@ -219,10 +226,7 @@ void SeriesDock::setupLayout() {
 }
 
 void SeriesDock::connectSignals() {
-    connect(m_filter, &QLineEdit::textChanged, this, [this](const QString& text) {
-        m_proxy.setFilterRegularExpression(
-            QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
-    });
+    connect(m_filter, &QLineEdit::textChanged, this, &SeriesDock::filterBy);
     m_whenTyped.setSingleShot(true);
     m_whenTyped.setInterval(kWhenTypedMs);
     connect(&m_whenTyped, &QTimer::timeout, this, &SeriesDock::showSeries);
@@ -248,6 +252,29 @@ void SeriesDock::connectSignals() {
     connect(m_actions.at(ActionId::Include), &QAction::triggered, this, [this] { setSelectedExcluded(false); });
 }
 
+QSet<QString> SeriesDock::collapsedSeries() const {
+    QSet<QString> collapsed;
+    for (int row = 0; row < m_proxy.rowCount(); ++row)
+        if (const QModelIndex index = m_proxy.index(row, 0); m_proxy.rowCount(index) > 0 && !m_tree->isExpanded(index))
+            collapsed.insert(index.data(SeriesModel::SeriesNameRole).toString());
+    return collapsed;
+}
+
+void SeriesDock::expandAllBut(const QSet<QString>& collapsed) {
+    for (int row = 0; row < m_proxy.rowCount(); ++row)
+        if (const QModelIndex index = m_proxy.index(row, 0); !collapsed.contains(index.data(SeriesModel::SeriesNameRole).toString()))
+            m_tree->expand(index);
+}
+
+/// What is found is seen; afterwards the tree is as it was.
+void SeriesDock::filterBy(const QString& text) {
+    if (m_proxy.filterRegularExpression().pattern().isEmpty())
+        m_collapsedUnfiltered = collapsedSeries();
+    m_proxy.setFilterRegularExpression(
+        QRegularExpression(QRegularExpression::escape(text), QRegularExpression::CaseInsensitiveOption));
+    expandAllBut(text.isEmpty() ? m_collapsedUnfiltered : QSet<QString>());
+}
+
 void SeriesDock::showSeries() {
     // Fingerprints come twice a second, and a tree that is built anew would close the editor of a cell.
     if (m_session.isOpen() && m_tree->viewport()->findChild<QLineEdit*>()) {
@@ -255,16 +282,10 @@ void SeriesDock::showSeries() {
         return;
     }
     const QString series = selectedSeries(), checkpoint = selected() ? selected()->checkpoint : QString();
-    QSet<QString> collapsed;
-    for (int row = 0; row < m_proxy.rowCount(); ++row)
-        if (const QModelIndex index = m_proxy.index(row, 0); m_proxy.rowCount(index) > 0 && !m_tree->isExpanded(index))
-            collapsed.insert(index.data(SeriesModel::SeriesNameRole).toString());
+    const QSet<QString> collapsed = collapsedSeries();
     m_model.setEditable(m_session.writable());
     m_model.setSeries(m_session.series(), [this](const QString& name) { return m_session.measuredResults(name); });
-    for (int row = 0; row < m_proxy.rowCount(); ++row)
-        if (const QModelIndex index = m_proxy.index(row, 0);
-            !collapsed.contains(index.data(SeriesModel::SeriesNameRole).toString()))
-            m_tree->expand(index);
+    expandAllBut(collapsed);
     select(series, checkpoint);
     showSummary();
     Q_EMIT selectionChanged();

@@ -63,6 +63,9 @@ private:
     int widthOf(int column) const;
     void setupLayout();
     void connectSignals();
+    QSet<QString> collapsedSeries() const;
+    void expandAllBut(const QSet<QString>& collapsed);
+    void filterBy(const QString& text);
     void showSeries();
     void showSummary();
     void showRemark();
@@ -81,6 +84,7 @@ private:
     QTreeView* m_tree;
     TokensPerStep* m_tokensPerStep;
     QLabel *m_remark, *m_summary;
+    QSet<QString> m_collapsedUnfiltered; ///< series, before something was typed into the filter
     QSet<int> m_byHand;      ///< columns whose width the user has chosen
     bool m_fitting = false, m_headerIsHeld = false;
     QTimer m_whenTyped; ///< shows the series again when nothing is being typed any more

@@ -81,6 +81,44 @@ private Q_SLOTS:
         QVERIFY(question->isHidden());
     }
 
+    /// In a folder of many series the filter leaves what is looked for in sight: a series by its name, checkpoints by theirs.
+    void theFilterFindsSeriesAndCheckpoints() {
+        SessionFixture fixture;
+        const QString folder = fixture.dir.filePath(QStringLiteral("many"));
+        unsigned weights = 0;
+        for (const char* place : {"apple/step10", "apple/step20", "pear/step10", "pear/step30"})
+            QVERIFY(test::makeCheckpoint(std::filesystem::path(folder.toStdString()) / place, test::tinySpec(), ++weights));
+        StudySession session;
+        QWidget window;
+        Actions actions(&window);
+        SeriesDock dock(session, actions, nullptr);
+        dock.show();
+        session.open(folder);
+        auto* tree = named<QTreeView>(dock, "Checkpoints");
+        QTRY_COMPARE_WITH_TIMEOUT(session.series().size(), std::size_t{2}, 30'000);
+        const auto seen = [&] {
+            QStringList rows;
+            for (int series = 0; series < tree->model()->rowCount(); ++series) {
+                const QModelIndex parent = tree->model()->index(series, 0);
+                rows << parent.data().toString();
+                for (int row = 0; row < tree->model()->rowCount(parent) && tree->isExpanded(parent); ++row)
+                    rows << tree->model()->index(row, 0, parent).data().toString();
+            }
+            return rows.join(u' ');
+        };
+        QTRY_COMPARE(seen(), QStringLiteral("apple step10 step20 pear step10 step30"));
+        tree->collapse(tree->model()->index(0, 0));
+        auto* filter = named<QLineEdit>(dock, "Filter checkpoints");
+        filter->setText(QStringLiteral("PEAR"));
+        QCOMPARE(seen(), QStringLiteral("pear step10 step30"));
+        filter->setText(QStringLiteral("step10"));
+        QCOMPARE(seen(), QStringLiteral("apple step10 pear step10"));
+        filter->setText(QStringLiteral("plum"));
+        QCOMPARE(seen(), QString());
+        filter->clear();
+        QCOMPARE(seen(), QStringLiteral("apple pear step10 step30"));
+    }
+
     /// At the window's usual size: names are cut in their middle, reasons at their end, and no column is out of sight.
     void longNamesLeaveTheResultsInSight() {
         SessionFixture fixture;
