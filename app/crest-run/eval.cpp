@@ -51,7 +51,7 @@ struct Session {
 };
 
 Result<Session> openSession(const EvalRequest& request) {
-    CREST_CHECK(checkModelThere(request.model));
+    CREST_CHECK(checkIsCheckpoint(request.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(request.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, request.model);

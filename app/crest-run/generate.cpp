@@ -86,7 +86,7 @@ private:
 };
 
 Result<void> generate(GenerateOptions& options, const run::StopSignals& signals) {
-    CREST_CHECK(checkModelThere(options.model));
+    CREST_CHECK(checkIsCheckpoint(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);

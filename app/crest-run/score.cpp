@@ -104,7 +104,7 @@ void print(const ScoredText& text, bool json, std::int64_t number) {
 
 /// How many texts were longer than the context, and have no score.
 Result<std::int64_t> score(const ScoreOptions& options) {
-    CREST_CHECK(checkModelThere(options.model));
+    CREST_CHECK(checkIsCheckpoint(options.model));
     const series::Checkpoint checkpoint = series::readCheckpoint(options.model).checkpoint;
     if (!checkpoint.spec)
         return fail(ErrorKind::Unsupported, checkpoint.reason, options.model);

@@ -12,10 +12,12 @@
 
 #include <fmt/format.h>
 
+#include "core/base/counted.h"
 #include "core/base/json.h"
 #include "core/base/result.h"
 #include "core/base/visible.h"
 #include "core/io/files.h"
+#include "core/series/find_checkpoints.h"
 #include "core/series/series.h"
 
 namespace crest {
@@ -26,6 +28,30 @@ inline Result<void> checkModelThere(const std::string& model) {
     if (!std::filesystem::exists(model, ignored))
         return fail(ErrorKind::NotFound, "There is no such checkpoint folder.", model);
     return {};
+}
+
+/// Of a folder around checkpoints, and of one that holds nanoGPT's file, says which can be named instead.
+inline Result<void> checkIsCheckpoint(const std::string& model) {
+    CREST_CHECK(checkModelThere(model));
+    const std::filesystem::path own = series::placeOf(model).path;
+    std::error_code ignored;
+    if (std::filesystem::exists(own / "config.json", ignored))
+        return {};
+    bool isOne = false;
+    std::vector<std::filesystem::path> below;
+    std::vector<series::ScanIssue> issues;
+    series::findCheckpoints(own, JobContext(), issues, [&](const series::FoundCheckpoint& place) {
+        isOne = isOne || place.path == own;
+        if (!place.maybe)
+            below.push_back(place.path);
+    });
+    if (isOne || below.empty())
+        return {};
+    const std::string holds = counted(static_cast<std::int64_t>(below.size()), "checkpoint");
+    return fail(ErrorKind::Unsupported,
+                fmt::format("This folder is no checkpoint but holds {}; name {}{}", holds,
+                            below.size() == 1 ? "" : "one of them, such as ", below.front().string()),
+                model);
 }
 
 /// On stderr what is to be known of a checkpoint that can be used all the same: tensors that have no place in it, say.

@@ -112,6 +112,12 @@ private Q_SLOTS:
         const Ended model = crestRun(words("score --model") + QStringList{sample("texts")} + words("--texts -"));
         QCOMPARE(model.code, 1);
         QVERIFY2(model.err.contains(sample("texts").toUtf8() + ": config.json"), model.err.constData());
+        // A folder of checkpoints is none: which one is meant?
+        const QString series = sample("series/sample-seed1");
+        const Ended around = crestRun(words("generate --max-new 1 --model") + QStringList{series} + words("--prompts -"));
+        QCOMPARE(around.code, 1);
+        QVERIFY2(around.err.contains("holds 8 checkpoints") && around.err.contains(series.toUtf8() + "/step000122-tokens0.5M"),
+                 around.err.constData());
         QStringList onAFile = probe("noise");
         onAFile[onAFile.indexOf(QStringLiteral("--study")) + 1] = sample("results.csv");
         const Ended study = crestRun(onAFile);
