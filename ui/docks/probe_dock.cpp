@@ -262,8 +262,8 @@ QString ProbeDock::strengthsLabel() const {
     if (isKind(study::kFineTuning))
         return tr("&Rates");
     if (isKind(study::kInterpolation))
-        return tr("&Shares");
-    return isKind(study::kQuantisation) ? tr("&Bits") : isKind(study::kPruning) ? tr("&Share") : tr("&Gamma");
+        return tr("Sha&res");
+    return isKind(study::kQuantisation) ? tr("&Bits") : isKind(study::kPruning) ? tr("Sha&re") : tr("&Gamma");
 }
 
 void ProbeDock::showScaleHelp() {
