@@ -6,6 +6,7 @@
 #include <QDir>
 #include <QFile>
 #include <QProcess>
+#include <QProcessEnvironment>
 #include <QStringList>
 
 #include "core/base/json.h"
@@ -54,6 +55,19 @@ QString lastLogLine(const study::StudyFolder& folder) {
     return lines.isEmpty() ? QString() : lines.last().trimmed();
 }
 
+namespace {
+
+/// Threads of one product wait for each other by spinning, for ever so long: beside another busy program that takes the cores from
+/// those waited for. A short wait is as fast on a free machine. What the user says counts.
+QProcessEnvironment runnerEnvironment() {
+    QProcessEnvironment environment = QProcessEnvironment::systemEnvironment();
+    if (!environment.contains(QStringLiteral("OMP_WAIT_POLICY")) && !environment.contains(QStringLiteral("GOMP_SPINCOUNT")))
+        environment.insert(QStringLiteral("GOMP_SPINCOUNT"), QStringLiteral("10000"));
+    return environment;
+}
+
+} // namespace
+
 Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand& command) {
     const QString program = runnerProgram();
     if (program.isEmpty())
@@ -69,6 +83,7 @@ Result<qint64> startRunner(const study::StudyFolder& folder, const RunnerCommand
     if (!command.runId.isEmpty())
         arguments << QStringLiteral("--run") << command.runId;
     process.setArguments(arguments);
+    process.setProcessEnvironment(runnerEnvironment());
     process.setStandardInputFile(QProcess::nullDevice());
     process.setStandardOutputFile(runnerLog(folder), QIODevice::Append);
     process.setStandardErrorFile(runnerLog(folder), QIODevice::Append);
