@@ -12,6 +12,7 @@
 #include "core/analysis/figure.h"
 #include "core/analysis/inflection.h"
 #include "core/base/result.h"
+#include "core/base/version.h"
 #include "core/study/types.h"
 
 namespace crest::analysis {
@@ -49,6 +50,9 @@ struct ProbeResults {
     std::vector<ProbeResults> siblings;
     std::string studyName, studyCommand; ///< studyCommand: what draws it again, without figure and options
     std::int64_t excluded = 0;           ///< checkpoints of the run that the study has excluded since; they are not in `plan`
+
+    /// Numerics version of the rows: one in a run, which is planned by one version of Crest. This Crest's where there are none.
+    int numerics() const { return rows.empty() ? kNumericsVersion : rows.front().numerics; }
 };
 
 enum class XQuantity { Tokens, TokensPerParameter, Flops, Steps };

@@ -190,7 +190,7 @@ std::string pointRecipeAt(const ProbeResults& results, const std::string& task, 
             text += fmt::format("windows of {} tokens, stride {}, {}\ndata {}\n", one.windowTokens, one.strideTokens,
                                 one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",
                                 one.dataHash.substr(0, 16));
-    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), kNumericsVersion,
+    text += fmt::format("compute {}, numerics {}, Crest {}\n{}", computeText(probe.compute), results.numerics(),
                         version(),
                         fmt::format("{} --figure {}{} -o {}.pdf", results.studyCommand, figure, x == XQuantity::Steps ? " --x steps" : "", figure));
     return text;

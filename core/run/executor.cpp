@@ -122,13 +122,19 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
         if (!options.runId.empty())
             CREST_CHECK(needed([&] { return study::controlRun(folder, id, study::RunCommand::Run); }));
         state.gone = std::exchange(gone, 0);
-        CREST_TRY(outcome, RunSession::run(state, id, job));
+        const Result<SessionOutcome> outcome = RunSession::run(state, id, job);
+        if (!outcome && outcome.error().kind == ErrorKind::Unsupported && options.runId.empty()) {
+            summary.message = outcome.error().text(); // another version's: those after it can be run
+            continue;
+        }
+        if (!outcome)
+            return fail(outcome.error());
         ++summary.runs;
-        summary.freshCells += outcome.freshCells;
-        summary.storedCells += outcome.storedCells;
-        summary.failedCells += outcome.failedCells;
-        summary.stopped = summary.stopped || outcome.stopped;
-        summary.othersWorking = summary.othersWorking || outcome.othersWorking;
+        summary.freshCells += outcome->freshCells;
+        summary.storedCells += outcome->storedCells;
+        summary.failedCells += outcome->failedCells;
+        summary.stopped = summary.stopped || outcome->stopped;
+        summary.othersWorking = summary.othersWorking || outcome->othersWorking;
     }
     summary.stopped = summary.stopped || job.stopRequested();
     std::error_code ignored;

@@ -13,6 +13,7 @@
 
 #include "core/base/job_context.h"
 #include "core/base/result.h"
+#include "core/base/version.h"
 #include "core/series/series.h"
 #include "core/study/study_folder.h"
 
@@ -33,13 +34,19 @@ Result<void> checkTask(const Task& task);
 std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
                       std::int64_t seed);
 
+/// Whether this Crest would name the results of the plan as it does. Else an older or newer one planned it, whose numbers are others
+/// (kNumericsVersion, kScoringVersion): its cells are read, and not computed here.
+bool hasPresentKeys(const Plan& plan);
+
 /// What a task measures, without its name: SHA-256 of data hash and scoring settings; of a suite's task its definition
 /// without name, about, source and chance, shots, limit and the scoring version (ResultRow::taskHash).
 std::string taskHash(const Task& task);
 
 /// What decides the weights that a cell trains: SHA-256 of weights, tokenizer, settings of the training, its data, rate and
 /// seed. `strength`: of the cell. "" where the probe trains nothing, or the cell is the base. Probes that train alike share it.
-std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed);
+/// `numerics`: another version's, to find what it left.
+std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed,
+                        int numerics = kNumericsVersion);
 /// The learning rate of a cell of this strength.
 double tuningRate(const Probe& probe, double strength);
 

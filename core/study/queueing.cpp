@@ -18,12 +18,17 @@ bool allStored(const Plan& plan, const IsStored& stored) {
     return std::ranges::all_of(plan.cells, [&](const Cell& cell) { return std::ranges::all_of(cell.keys, stored); });
 }
 
+/// An older Crest may have planned the same and named its results otherwise.
+bool nameAlike(const Plan& a, const Plan& b) {
+    return std::ranges::equal(a.cells, b.cells, {}, &Cell::keys, &Cell::keys);
+}
+
 std::string sameRun(const StudyFolder& folder, const Plan& plan, const IsStored& stored) {
     const std::vector<std::string> ids = listRuns(folder);
     for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
         const auto other = readPlan(folder, *id);
         if (!other || other->probe != plan.probe || other->tasks != plan.tasks ||
-            other->checkpoints != plan.checkpoints)
+            other->checkpoints != plan.checkpoints || !nameAlike(*other, plan))
             continue;
         const auto status = RunFollower(folder, *id).poll();
         if (status && (status->state != RunState::Done || allStored(*other, stored)))

@@ -78,7 +78,7 @@ double tuningRate(const Probe& probe, double strength) {
     return probe.kind == kInterpolation && probe.settings.is_object() ? probe.settings.value("learning_rate", 0.0) : strength;
 }
 
-std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed) {
+std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe, double strength, std::int64_t seed, int numerics) {
     if (!probeKind(probe.kind).trains || !probe.settings.is_object() || strength == 0)
         return "";
     const auto setting = [&](const char* key) { return probe.settings.value(key, Json()); };
@@ -89,7 +89,7 @@ std::string trainingKey(const PlannedCheckpoint& checkpoint, const Probe& probe,
                            {"replay", setting("replay_hash")},
                            {"rate", tuningRate(probe, strength)},
                            {"seed", seed},
-                           {"numerics", kNumericsVersion}};
+                           {"numerics", numerics}};
     return sha256Hex(canonicalJson(identity));
 }
 
@@ -112,6 +112,17 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
                            {"compute", computeTypeName(probe.compute)},
                            {"numerics", kNumericsVersion}};
     return sha256Hex(canonicalJson(identity));
+}
+
+bool hasPresentKeys(const Plan& plan) {
+    const auto isPresent = [&](const Cell& cell) {
+        for (std::size_t task = 0; task < cell.keys.size(); ++task)
+            if (cell.keys[task] != resultKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe, plan.tasks[task],
+                                             cell.strength, cell.seed))
+                return false;
+        return true;
+    };
+    return plan.cells.empty() || (isPresent(plan.cells.front()) && isPresent(plan.cells.back())); // all are named in one way
 }
 
 } // namespace crest::study

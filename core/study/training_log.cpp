@@ -84,8 +84,8 @@ std::int64_t loggedEvery(std::int64_t steps) {
 }
 
 TrainingPlace trainingPlace(const fs::path& folder, const PlannedCheckpoint& checkpoint, const Probe& probe, double strength,
-                            std::int64_t seed) {
-    return {folder / (trainingKey(checkpoint, probe, strength, seed).substr(0, 16) + ".tsv"),
+                            std::int64_t seed, int numerics) {
+    return {folder / (trainingKey(checkpoint, probe, strength, seed, numerics).substr(0, 16) + ".tsv"),
             fmt::format("{}/{}, learning rate {}, seed {}", checkpoint.series, checkpoint.name, tuningRate(probe, strength), seed)};
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "core/base/result.h"
+#include "core/base/version.h"
 #include "core/study/append_file.h"
 #include "core/study/types.h"
 
@@ -52,7 +53,7 @@ struct TrainingPlace {
 /// Of the cell of this strength and seed. `folder`: that of all logs (StudyFolder::trainingsFolder). Named by trainingKey, so
 /// that runs which train alike share it; only for probes that train.
 TrainingPlace trainingPlace(const std::filesystem::path& folder, const PlannedCheckpoint& checkpoint,
-                            const Probe& probe, double strength, std::int64_t seed);
+                            const Probe& probe, double strength, std::int64_t seed, int numerics = kNumericsVersion);
 
 /// Lines that are torn or make no sense are left out. NotFound where there is none (yet); Unsupported for a newer format.
 Result<TrainingLog> readTrainingLog(const std::filesystem::path& file);

@@ -30,8 +30,11 @@ private:
     std::unordered_set<std::string_view> m_keys;
 };
 
-study::TrainingPlace placeOf(const fs::path& trainings, const study::Plan& plan, int checkpoint, double rate, std::int64_t seed) {
-    return study::trainingPlace(trainings, plan.checkpoints[static_cast<std::size_t>(checkpoint)], plan.probe, rate, seed);
+/// Of a run that an older Crest planned its training is wanted, not that of a later run of the same settings.
+fs::path logOf(const fs::path& trainings, const analysis::ProbeResults& results, int checkpoint, double rate, std::int64_t seed) {
+    return study::trainingPlace(trainings, results.plan.checkpoints[static_cast<std::size_t>(checkpoint)], results.plan.probe, rate, seed,
+                                results.numerics())
+        .file;
 }
 
 bool isOf(const study::Cell& cell, const analysis::TrainingChoice& choice) {
@@ -48,7 +51,7 @@ std::vector<analysis::TrainingCurve> readTrainings(const fs::path& trainings, co
     for (const double rate : analysis::ratesOf(plan, choice)) {
         analysis::TrainingCurve& curve = curves.emplace_back();
         curve.rate = rate;
-        if (auto log = study::readTrainingLog(placeOf(trainings, plan, choice.checkpoint, rate, choice.seed).file))
+        if (auto log = study::readTrainingLog(logOf(trainings, results, choice.checkpoint, rate, choice.seed)))
             curve.log = std::move(*log);
         curve.measured = std::any_of(plan.cells.begin(), plan.cells.end(), [&](const study::Cell& cell) {
             return isOf(cell, choice) && study::tuningRate(plan.probe, cell.strength) == rate && stored.has(cell);
@@ -68,7 +71,7 @@ std::optional<analysis::TrainingChoice> trainingAtWork(const fs::path& trainings
             const bool ofPresent = isOf(cell, present);
             std::error_code error;
             if (cell.isBase() || stored.has(cell) || (first && !ofPresent) ||
-                !fs::exists(placeOf(trainings, plan, cell.checkpoint, cell.strength, cell.seed).file, error))
+                !fs::exists(logOf(trainings, results, cell.checkpoint, cell.strength, cell.seed), error))
                 continue;
             if (ofPresent)
                 return present;

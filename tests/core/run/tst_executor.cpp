@@ -13,6 +13,7 @@
 #include "core/run/runner_registration.h"
 #include "core/study/kept_weights.h"
 #include "core/study/planner.h"
+#include "core/study/queueing.h"
 #include "core/study/run_log.h"
 
 using namespace crest;
@@ -161,6 +162,35 @@ private Q_SLOTS:
         summary = study.work(options);
         QVERIFY(summary);
         QCOMPARE(study.status(*id).state, RunState::Done);
+    }
+
+    /// Its numbers would be filed under the names of another version's.
+    void aRunOfAnotherVersionIsReadOnly() {
+        const pretend::Shape shape, later{.seeds = 3};
+        StudyFixture study(shape);
+        study::Plan old = pretend::makePlan(shape);
+        for (study::Cell& cell : old.cells)
+            for (std::string& key : cell.keys)
+                std::ranges::reverse(key);
+        const auto id = study::queueRun(study.folder, old);
+        QVERIFY(id);
+        run::WorkOptions options;
+        options.runId = *id;
+        const auto named = study.work(options);
+        QVERIFY(!named);
+        QVERIFY2(named.error().message.find("planned by another version of Crest") != std::string::npos, named.error().text().c_str());
+        const std::string own = study.queue(later);
+        const auto all = study.work();
+        QVERIFY(all);
+        QCOMPARE(all->runs, 1);
+        QVERIFY(all->message.find(*id) != std::string::npos);
+        QCOMPARE(study.status(own).state, RunState::Done);
+        QVERIFY(std::ranges::none_of(old.cells, [rows = study.rows()](const study::Cell& cell) { return rows.contains(cell.keys.front()); }));
+        // The same probe is queued anew, not taken for that run.
+        study::ResultReader reader(study.folder);
+        const auto again = study::queueOnce(study.folder, pretend::makePlan(shape), reader);
+        QVERIFY(again);
+        QVERIFY(*again != *id);
     }
 
     /// Weights of new trainings would take the room of those that are there.

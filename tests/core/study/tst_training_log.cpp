@@ -235,7 +235,8 @@ private Q_SLOTS:
         files.insert(trainingPlace("folder", checkpoint, probe, 0.002, 1).file);
         checkpoint.tokenizer = "u";
         files.insert(trainingPlace("folder", checkpoint, probe, 0.002, 1).file);
-        QCOMPARE(files.size(), std::size_t(7));
+        files.insert(trainingPlace("folder", checkpoint, probe, 0.002, 1, kNumericsVersion - 1).file);
+        QCOMPARE(files.size(), std::size_t(8));
     }
 };
 
