@@ -204,7 +204,7 @@ void addTrend(FigurePanel& panel, const ProbeResults& results, const Envelope& e
         return;
     }
     panel.notes.push_back("trend: " + trend.text);
-    panel.notes.push_back(fmt::format("constant: less than one step of the grid over these budgets (exponent within -+{}); "
+    panel.notes.push_back(fmt::format("constant: less than one step of the grid over these budgets (exponent within {} of 0); "
                                       "quickly: exponent {} or below",
                                       formatNumber(trend.constantWithin, 2), formatNumber(trend.quickBelow, 2)));
     if (std::ranges::any_of(envelope.choices, [](const auto& one) { return one.isLowest || one.isHighest; }))

@@ -214,7 +214,7 @@ private Q_SLOTS:
         QCOMPARE(pointsOf(chosen.panels.front(), "run=1").size(), 4u);
         // tokens^1 by construction, and the step is that of the finer rates: a factor of 2, not of 4.
         QVERIFY(says(chosen.panels.front().notes, "rate ~ tokens^1 "));
-        QVERIFY(says(chosen.panels.front().notes, "within -+0.33")); // log 2 / log 8
+        QVERIFY(says(chosen.panels.front().notes, "within 0.33 of 0")); // log 2 / log 8
     }
 
     /// Rates of a few checkpoints make no curve and no inflection.

@@ -190,7 +190,7 @@ private Q_SLOTS:
         QCOMPARE(curveOf(panel, "run=1").segments.size(), 4u); // markers without a line
         // log2 of the rate 2, 2, 1, 0 over 0..3: slope -3.5 / 5. Both runs alike: only the grid's rounding, 1.96 / sqrt(12 x 5).
         QVERIFY(says(panel.notes, "trend: quickly decreasing: rate ~ tokens^-0.7 (95 %: -0.95 to -0.45); not told from slowly decreasing"));
-        QVERIFY(says(panel.notes, "exponent within -+0.33"));
+        QVERIFY(says(panel.notes, "exponent within 0.33 of 0"));
         QVERIFY(says(panel.notes, "rates at an edge of the grid count as they are"));
         const auto line = pointsOf(panel, "trend");
         QCOMPARE(line.size(), 2u);
