@@ -88,8 +88,9 @@ private Q_SLOTS:
             weights.seekp(-static_cast<int>(sizeof nan), std::ios::end);
             weights.write(reinterpret_cast<const char*>(&nan), sizeof nan);
         }
-        const fs::path file = doubtful / "step500/model.safetensors";
-        writeText(file.parent_path() / ".cache/huggingface/download/model.safetensors.metadata",
+        const fs::path notes = doubtful / "step500/.cache/huggingface/download";
+        fs::create_directories(notes);
+        writeText(notes / "model.safetensors.metadata",
                   std::string(40, 'c') + "\n" + sha256Hex("what the hub has") + "\n9999999999.0\n"); // commit, hash, not written since
         QStringList command = probe(m_folder / "unwritten", QStringLiteral("0.1"), texts() + QStringList{QStringLiteral("--plan-only")});
         command[command.indexOf(pathOf(m_series))] = pathOf(doubtful);
