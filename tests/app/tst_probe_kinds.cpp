@@ -171,6 +171,7 @@ private Q_SLOTS:
         QVERIFY2(later.code == 0, later.err);
         QCOMPARE(later.lines.front().at("trainings").get<int>(), 0);
         QCOMPARE(later.lines.front().at("kept_trainings").get<int>(), 2);
+        QCOMPARE(later.lines.front().at("repeated_trainings").get<int>(), 0);
         const Ended mixed = command("interpolate", QStringList{"--rate", "0.01", "--alphas", "0.5,1"} + adapters.mid(2) +
                                                        texts(QStringLiteral("ood")) + QStringList{"--max-windows", "4"});
         QVERIFY2(mixed.code == 0, mixed.err);
@@ -182,15 +183,27 @@ private Q_SLOTS:
 
         const Ended results = crestRun({"results", pathOf(study), "--json"});
         std::map<std::pair<std::string, double>, std::map<std::string, double>> values; // of the first checkpoint
-        std::set<std::string> tunings; // with adapters, and with replay: rows that are alike but for this
+        std::map<std::string, std::set<std::string>> settings; // of rows that are alike but for these
         for (const Json& row : results.lines)
-            if (row.at("modification") == "fine-tuning")
-                tunings.insert(row.at("noise_scale").get<std::string>());
-        QCOMPARE(tunings.size(), std::size_t(2));
+            if (row.at("modification") != "none")
+                settings[row.at("modification").get<std::string>()].insert(row.at("settings").get<std::string>());
+            else
+                QVERIFY(row.at("settings").is_null());
+        const std::string adapted = "rows: LoRA with alpha 4, rank 2", replaying = "rows: replay of text by 32 tokens 25 %";
+        QCOMPARE(settings.at("fine-tuning"), (std::set<std::string>{adapted, replaying}));
+        QCOMPARE(settings.at("interpolation"), std::set<std::string>{"rows: interpolation, tuned at 0.01, LoRA with alpha 4, rank 2"});
         const Ended table = crestRun({"results", pathOf(study)});
         QVERIFY2(table.out.contains("  settings  "), table.out);
-        for (const std::string& one : tunings)
-            QVERIFY2(table.out.contains("  fine-tuning     " + QByteArray::fromStdString(one.substr(0, 10))), table.out);
+        for (const std::string& one : {adapted, replaying})
+            QVERIFY2(table.out.contains("  fine-tuning     " + QByteArray::fromStdString(one)), table.out);
+        QVERIFY(!table.out.contains("tuned at 0.01")); // interpolations are all alike
+        const Ended csv = crestRun({"results", pathOf(study), "--csv"});
+        QVERIFY2(csv.out.startsWith("series,checkpoint,tokens,modification,settings,noise_scale,strength,seed,task,role,metric,unit,value,stderr,n,"
+                                    "cause,cached_at\n"),
+                 csv.out);
+        QCOMPARE(csv.out.count('\n'), static_cast<qsizetype>(results.lines.size() + 1));
+        QVERIFY2(csv.out.contains(",fine-tuning,\"" + QByteArray::fromStdString(adapted) + "\","), csv.out);
+        QVERIFY2(csv.out.contains(",none,,,0.0,0,words,ood,loss,nats/token,"), csv.out);
         for (const Json& row : results.lines)
             if (row.at("tokens") == 1000 && row.at("value").is_number())
                 values[{row.at("modification").get<std::string>(), row.at("strength").get<double>()}]
@@ -211,6 +224,20 @@ private Q_SLOTS:
                                        "0.01", "--keep-gb", "0.000001"});
         QVERIFY2(unkept.code == 0, unkept.err);
         QCOMPARE(unkept.err.count("are not kept, the results are: they take"), 2);
+        // A task that comes later costs no training as long as the weights are there, and it is said where they are not.
+        const QStringList added = adapters + QStringList{"--texts", "fewer=" + pathOf(m_text) + ":ood", "--window", "16", "--max-windows", "3", "--plan-only"};
+        const auto trainings = [&] {
+            const Ended planned = command("finetune", added);
+            const Json cost = planned.lines.empty() ? Json::object() : planned.lines.front();
+            return std::tuple(cost.value("trainings", -1), cost.value("kept_trainings", -1), cost.value("repeated_trainings", -1));
+        };
+        QCOMPARE(trainings(), std::tuple(0, 2, 0));
+        fs::remove_all(study / "artifacts" / "tuned");
+        QCOMPARE(trainings(), std::tuple(2, 0, 2));
+        QStringList words{"probe", "finetune", "--series", pathOf(m_series), "--study", pathOf(study), "--tune", "rows=" + pathOf(rows), "--max-tokens",
+                          "48", "--held-out-rows", "10", "--epochs", "2", "--batch", "10", "--seeds", "1"};
+        const Ended said = crestRun(words + added);
+        QVERIFY2(said.out.contains("2 trainings are needed, the tuned weights of 0 are kept; 2 were done before, and the weights are gone\n"), said.out);
     }
 
     /// Kinds that draw nothing: planned, run, found again, shown under their own names.
