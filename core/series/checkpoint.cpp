@@ -47,7 +47,7 @@ void readConfig(const fs::path& folder, Checkpoint& checkpoint) {
     if (isNativeOlmo(folder))
         return readNativeConfig(folder, checkpoint);
     if (!io::isThere(file))
-        return mark(checkpoint, CheckpointState::Broken, file.string() + ": config.json is missing.");
+        return mark(checkpoint, CheckpointState::Broken, folder.string() + ": config.json is missing.");
     const auto config = readSmallJson(file);
     if (!config)
         return mark(checkpoint, CheckpointState::Broken, config.error().text());

@@ -95,8 +95,8 @@ void StudySession::Private::startFingerprints() {
         return fingerprinting.cancel();
     fingerprinting.start(
         [unread = std::move(unread), session = q](const JobContext& job) {
-            fingerprintAll(unread, job, [&](const std::string& path, const series::CheckedWeights& weights) {
-                QMetaObject::invokeMethod(session, [session, path, weights] { session->d->takeWeights(path, weights); });
+            fingerprintAll(unread, job, [&](const std::string& path, const series::CheckedWeights& checked) {
+                QMetaObject::invokeMethod(session, [session, path, checked] { session->d->takeWeights(path, checked); });
             });
             return true;
         },
@@ -106,10 +106,10 @@ void StudySession::Private::startFingerprints() {
         });
 }
 
-void StudySession::Private::takeWeights(const std::string& path, const series::CheckedWeights& weights) {
+void StudySession::Private::takeWeights(const std::string& path, const series::CheckedWeights& checked) {
     if (!folder)
         return;
-    facts.weights[path] = weights; // empty: it was tried
+    facts.weights[path] = checked; // empty: it was tried
     const int left = static_cast<int>(unprinted(series, facts.weights).size());
     Q_EMIT q->fingerprintProgress(static_cast<int>(facts.weights.size()),
                                   static_cast<int>(facts.weights.size()) + left);

@@ -113,8 +113,12 @@ private Q_SLOTS:
     }
 
     void saysWhatIsWrong() {
-        QVERIFY(crestRun({"score", "--model", m_folder.path(), "--texts", texts()}).errors.find("config.json") !=
-                std::string::npos);
+        const Ran around = crestRun({"score", "--model", m_folder.path(), "--texts", texts()});
+        QVERIFY2(around.exitCode != 0 && around.errors.find("holds 1 checkpoint; name " + model().toStdString()) != std::string::npos,
+                 around.errors.c_str());
+        QVERIFY(QDir(m_folder.path()).mkdir("empty"));
+        const Ran empty = crestRun({"score", "--model", m_folder.filePath("empty"), "--texts", texts()});
+        QVERIFY2(empty.exitCode != 0 && empty.errors.find("config.json") != std::string::npos, empty.errors.c_str());
         const Ran missing = crestRun({"score", "--model", model(), "--texts", m_folder.filePath("nothing.jsonl")});
         QVERIFY(missing.exitCode != 0 && missing.errors.find("nothing.jsonl") != std::string::npos);
         QFile file(m_folder.filePath("broken.jsonl"));

@@ -241,7 +241,7 @@ private Q_SLOTS:
         QTest::addColumn<QString>("damage");
         QTest::addColumn<QString>("part");
         for (const auto& [damage, part] : std::initializer_list<std::pair<const char*, const char*>>{
-                 {"no config", "config.json: config.json is missing"},
+                 {"no config", "config.json is missing"},
                  {"broken config", "not valid JSON"},
                  {"unknown family", "\"newthing\" is unknown"},
                  {"no tokenizer", "tokenizer.json: the tokenizer is missing"},
