@@ -60,6 +60,14 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
     return {};
 }
 
+Error ofAnotherVersion(const study::StudyFolder& folder, const std::string& id) {
+    return {ErrorKind::Unsupported,
+            fmt::format("The run {} was planned by another version of Crest, whose numbers are others. What it stored stays as it is; run "
+                        "its probe again to compute the rest, and what is stored, anew.",
+                        id),
+            folder.path().string()};
+}
+
 Result<void> checkOptions(const study::StudyFolder& folder, const WorkOptions& options) {
     if (!folder.writable())
         return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it.",
@@ -119,22 +127,24 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
         if (id.empty())
             break;
         visited.insert(id);
-        if (!options.runId.empty())
-            CREST_CHECK(needed([&] { return study::controlRun(folder, id, study::RunCommand::Run); }));
-        state.gone = std::exchange(gone, 0);
-        const Result<SessionOutcome> outcome = RunSession::run(state, id, job);
-        if (!outcome && outcome.error().kind == ErrorKind::Unsupported && options.runId.empty()) {
-            summary.message = outcome.error().text(); // another version's: those after it can be run
+        CREST_TRY(plan, study::readPlan(folder, id));
+        if (!study::hasPresentKeys(plan)) {
+            Error error = ofAnotherVersion(folder, id);
+            if (!options.runId.empty())
+                return fail(std::move(error));
+            summary.message = error.text(); // those after it can be run
             continue;
         }
-        if (!outcome)
-            return fail(outcome.error());
+        if (!options.runId.empty())
+            CREST_CHECK(needed([&] { return study::controlRun(folder, id, study::RunCommand::Run); }));
+        state.gone += std::exchange(gone, 0);
+        CREST_TRY(outcome, RunSession::run(state, id, std::move(plan), job));
         ++summary.runs;
-        summary.freshCells += outcome->freshCells;
-        summary.storedCells += outcome->storedCells;
-        summary.failedCells += outcome->failedCells;
-        summary.stopped = summary.stopped || outcome->stopped;
-        summary.othersWorking = summary.othersWorking || outcome->othersWorking;
+        summary.freshCells += outcome.freshCells;
+        summary.storedCells += outcome.storedCells;
+        summary.failedCells += outcome.failedCells;
+        summary.stopped = summary.stopped || outcome.stopped;
+        summary.othersWorking = summary.othersWorking || outcome.othersWorking;
     }
     summary.stopped = summary.stopped || job.stopRequested();
     std::error_code ignored;

@@ -54,14 +54,7 @@ std::vector<int> orderOf(const study::Plan& plan, const study::StudyFolder& fold
 
 } // namespace
 
-Result<SessionOutcome> RunSession::run(RunnerState& runner, const std::string& runId, const JobContext& job) {
-    CREST_TRY(plan, study::readPlan(runner.folder, runId));
-    if (!study::hasPresentKeys(plan))
-        return fail(ErrorKind::Unsupported,
-                    fmt::format("The run {} was planned by another version of Crest, whose numbers are others. What it stored stays as it is; "
-                                "run its probe again to compute the rest, and what is stored, anew.",
-                                runId),
-                    runner.folder.path().string());
+Result<SessionOutcome> RunSession::run(RunnerState& runner, const std::string& runId, study::Plan plan, const JobContext& job) {
     std::int64_t gone = 0;
     CREST_TRY(log, study::withRoom(
                        study::KeptWeights(runner.folder.keptFolder()),

@@ -49,7 +49,8 @@ struct SessionOutcome {
 
 class RunSession {
 public:
-    static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, const JobContext& job);
+    /// `plan`: of the run, with the keys that this Crest gives (study::hasPresentKeys).
+    static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, study::Plan plan, const JobContext& job);
 
 private:
     /// Left: another runner of this run has it. Elsewhere: runners of other runs are at cells of it; what is left of it

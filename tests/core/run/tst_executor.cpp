@@ -176,8 +176,11 @@ private Q_SLOTS:
         QVERIFY(id);
         run::WorkOptions options;
         options.runId = *id;
+        QVERIFY(study::controlRun(study.folder, *id, study::RunCommand::Stop));
         const auto named = study.work(options);
         QVERIFY(!named);
+        QVERIFY(study::readControl(study.folder, *id) == study::RunCommand::Stop);
+        QVERIFY(study::controlRun(study.folder, *id, study::RunCommand::Run));
         QVERIFY2(named.error().message.find("planned by another version of Crest") != std::string::npos, named.error().text().c_str());
         const std::string own = study.queue(later);
         const auto all = study.work();
@@ -186,6 +189,14 @@ private Q_SLOTS:
         QVERIFY(all->message.find(*id) != std::string::npos);
         QCOMPARE(study.status(own).state, RunState::Done);
         QVERIFY(std::ranges::none_of(old.cells, [rows = study.rows()](const study::Cell& cell) { return rows.contains(cell.keys.front()); }));
+        // What else a session cannot do is an error, not a run of another version.
+        StudyFixture other(shape);
+        other.queue(shape);
+        const auto none = run::workStudy(other.folder, run::WorkOptions(),
+                                         [](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+                                             return fail(ErrorKind::Unsupported, "There is no such device.");
+                                         });
+        QVERIFY(!none);
         // The same probe is queued anew, not taken for that run.
         study::ResultReader reader(study.folder);
         const auto again = study::queueOnce(study.folder, pretend::makePlan(shape), reader);
