@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
@@ -23,6 +24,29 @@ std::optional<Span> spanOf(const SeriesHole& hole, XQuantity x) {
     if (!from || !to || *from > *to)
         return std::nullopt;
     return Span(static_cast<double>(*from), static_cast<double>(*to));
+}
+
+/// Of the checkpoints that have results, ascending.
+std::vector<double> measuredPlaces(const ProbeResults& results, XQuantity x) {
+    const ResultIndex index(results);
+    std::set<int> measured;
+    for (const study::Cell& cell : results.plan.cells)
+        for (std::size_t task = 0; task < cell.keys.size(); ++task)
+            if (index.row(cell, task))
+                measured.insert(cell.checkpoint);
+    std::vector<double> places;
+    for (const int checkpoint : measured)
+        if (const auto place = placeOf(results.plan.checkpoints[static_cast<std::size_t>(checkpoint)], x))
+            places.push_back(static_cast<double>(*place));
+    std::ranges::sort(places);
+    return places;
+}
+
+/// A checkpoint that broke after it was measured, or whose place another replicate has, leaves the line whole, as LineBreaks does.
+bool isFilled(const Span& hole, const std::vector<double>& places) {
+    return std::ranges::any_of(places, [&](double place) {
+        return hole.first == hole.second ? place == hole.first : place > hole.first && place < hole.second;
+    });
 }
 
 } // namespace
@@ -52,15 +76,14 @@ bool LineBreaks::isBetween(double from, double to) const {
 
 void addHoleNotes(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
     constexpr std::size_t kMostTold = 2;
-    std::optional<Span> measured;
-    for (const study::PlannedCheckpoint& one : results.plan.checkpoints)
-        if (const auto at = placeOf(one, x)) {
-            const auto place = static_cast<double>(*at);
-            measured = measured ? Span(std::min(measured->first, place), std::max(measured->second, place)) : Span(place, place);
-        }
+    if (results.holes.empty())
+        return;
+    const std::vector<double> places = measuredPlaces(results, x);
+    if (places.empty())
+        return;
     std::vector<std::string> told;
     for (const SeriesHole& hole : results.holes)
-        if (const auto span = spanOf(hole, x); span && measured && span->first >= measured->first && span->second <= measured->second)
+        if (const auto span = spanOf(hole, x); span && span->first >= places.front() && span->second <= places.back() && !isFilled(*span, places))
             told.push_back(span->first == span->second
                                ? fmt::format("gap: the checkpoint at {} is broken", budgetText(span->first, x == XQuantity::Steps))
                                : fmt::format("gap: no checkpoint between {} and {}", budgetHeading(span->first, x == XQuantity::Steps),

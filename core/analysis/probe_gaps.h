@@ -23,7 +23,7 @@ private:
     std::vector<std::pair<double, double>> m_spans; ///< both ends equal: one place
 };
 
-/// The holes between the first and the last checkpoint with a place, in words: a few one by one.
+/// The holes between the first and the last checkpoint with results that no result fills, in words: a few one by one.
 void addHoleNotes(FigurePanel& panel, const ProbeResults& results, XQuantity x);
 
 } // namespace crest::analysis

@@ -10,6 +10,7 @@
 #include "core/analysis/probe_training_runs.h"
 #include "core/series/gaps.h"
 #include "core/series/known_series.h"
+#include "core/series/series_rules.h"
 #include "core/study/planner.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
@@ -129,11 +130,29 @@ std::string exportCommand(const study::StudyFolder& folder, const std::string& r
 
 namespace {
 
-/// Checkpoints that are missing, and those that are broken. One that the user has excluded is there.
+/// The tokens of a checkpoint; where only its step is known, those of its nearest neighbour by step on its line, before it or after.
+std::optional<std::int64_t> tokensNear(const series::Series& one, const series::Checkpoint& checkpoint, bool before) {
+    if (checkpoint.tokens || !checkpoint.step)
+        return checkpoint.tokens;
+    const series::Checkpoint* nearest = nullptr;
+    for (const series::Checkpoint& other : one.checkpoints) {
+        if (!other.tokens || !other.step || series::lineOf(other) != series::lineOf(checkpoint))
+            continue;
+        const bool onSide = before ? *other.step < *checkpoint.step : *other.step > *checkpoint.step;
+        if (onSide && (!nearest || (before ? *other.step > *nearest->step : *other.step < *nearest->step)))
+            nearest = &other;
+    }
+    return nearest ? nearest->tokens : std::nullopt;
+}
+
+/// Checkpoints that are missing, and those that are broken. One that the user has excluded is there. A later stage counts its steps
+/// anew, so that its holes have no place over those of the first.
 std::vector<analysis::SeriesHole> holesOf(const series::Series& one) {
     std::vector<analysis::SeriesHole> holes;
     const auto add = [&](const series::Checkpoint& from, const series::Checkpoint& to) {
-        holes.push_back({from.tokens, to.tokens, from.step, to.step});
+        const bool first = from.stage.value_or(1) <= 1;
+        holes.push_back({tokensNear(one, from, true), tokensNear(one, to, false), first ? from.step : std::nullopt,
+                         first ? to.step : std::nullopt});
     };
     for (const series::SeriesGap& gap : series::findGaps(one))
         add(one.checkpoints[gap.before], one.checkpoints[gap.after]);

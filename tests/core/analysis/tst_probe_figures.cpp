@@ -454,11 +454,18 @@ private Q_SLOTS:
         // Beyond what was measured, or filled by it: checkpoints that were there when they were measured.
         results.holes = {{9'000'000, 20'000'000, {}, {}}, {1'000'000, 8'000'000, {}, {}}};
         QCOMPARE(cuts(), std::string("4"));
-        QVERIFY(!says(notes(), "20M"));
+        QVERIFY(!says(notes(), "gap"));
         // A broken one between two points; one that was measured before it broke is none.
         results.holes = {{5'000'000, 5'000'000, {}, {}}, {2'000'000, 2'000'000, {}, {}}};
         QCOMPARE(cuts(), std::string("2+2"));
         QVERIFY(says(notes(), "gap: the checkpoint at 5M tokens is broken"));
+        QVERIFY(!says(notes(), "2M"));
+        // Planned, but not measured before it broke: it fills nothing.
+        const std::vector<study::ResultRow> rows = results.rows;
+        std::erase_if(results.rows, [](const study::ResultRow& row) { return row.key.starts_with("1/"); });
+        QCOMPARE(cuts(), std::string("1+2"));
+        QVERIFY(says(notes(), "gap: the checkpoint at 2M tokens is broken"));
+        results.rows = rows;
         // Many are counted.
         results.holes = {{2'000'000, 3'000'000, {}, {}}, {3'000'000, 4'000'000, {}, {}}, {4'000'000, 6'000'000, {}, {}}};
         QVERIFY(says(notes(), "3 gaps in the series"));

@@ -233,6 +233,32 @@ private Q_SLOTS:
         QVERIFY(results.holes.empty());
     }
 
+    /// Steps of a later stage are others than those of the first; what broke before its tokens were known stands between its neighbours.
+    void holesWhereTokensOrStepsAreNone() {
+        series::Series now;
+        now.name = "s";
+        const auto add = [&](int stage, std::int64_t step, std::optional<std::int64_t> tokens, series::CheckpointState state = series::CheckpointState::Ok) {
+            series::Checkpoint& one = now.checkpoints.emplace_back();
+            one.name = "stage" + std::to_string(stage) + "-step" + std::to_string(step);
+            one.stage = stage;
+            one.step = step;
+            one.tokens = tokens;
+            one.state = state;
+        };
+        add(1, 1000, 1'000'000);
+        add(1, 2000, 2'000'000);
+        add(1, 4000, 4'000'000);
+        add(2, 500, 4'500'000);
+        add(2, 1000, 5'000'000, series::CheckpointState::Broken);
+        add(1, 3000, {}, series::CheckpointState::Broken); // judgeSeries: unknown tokens last
+        add(1, 5000, {}, series::CheckpointState::Broken); // after the last: no line to break
+        analysis::ProbeResults results;
+        results.plan.probe.series = "s";
+        addFacts(results, seriesFacts({now}));
+        using Holes = std::vector<analysis::SeriesHole>;
+        QVERIFY(results.holes == (Holes{{5'000'000, 5'000'000, {}, {}}, {2'000'000, 4'000'000, 3000, 3000}, {4'000'000, {}, 5000, 5000}}));
+    }
+
     /// OLMo 2's main is measured, but has no place among the others, whatever was typed.
     void finalsThatStandApartHaveNoPlace() {
         series::Series now;
