@@ -112,7 +112,7 @@ std::string unusedTensors(const TensorPlaces& places) {
 /// What headers tell of a second form of the weights in the same folder (formats.md 2.1: do both belong to one revision?). Other
 /// tensors are suspect; another type alone is worth knowing.
 void compareForms(const fs::path& path, const WeightFiles& used, const TensorPlaces& places, Checkpoint& checkpoint) {
-    for (const WeightFiles& other : readOtherWeights(path)) {
+    for (const WeightFiles& other : readOtherWeights(path, used)) {
         const auto otherPlaces = placeTensors(other, *checkpoint.spec, other.name);
         if (!otherPlaces) {
             mark(checkpoint, CheckpointState::Suspect,

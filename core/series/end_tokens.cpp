@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t kMostIds = 1'000;
 constexpr std::size_t kMostShown = 60; ///< bytes of a value
 
-/// Keys of generation_config.json that greedy decoding and beams depend on, with what changes nothing (null never does).
+/// Keys of generation_config.json that greedy decoding and beams depend on, with what changes nothing (null and an empty list
+/// never do).
 constexpr std::pair<const char*, int> kDecodingKeys[] = {
     {"repetition_penalty", 1},  {"num_beams", 1},          {"no_repeat_ngram_size", 0},
     {"max_new_tokens", 0},      {"min_new_tokens", 0},     {"min_length", 0},
@@ -67,7 +68,7 @@ Result<std::vector<std::string>> recordedDecoding(const std::filesystem::path& f
     CREST_TRY(config, readSmallJson(file));
     for (const auto& [key, neutral] : kDecodingKeys)
         if (const auto found = config.is_object() ? config.find(key) : config.end();
-            found != config.end() && !found->is_null() && *found != neutral)
+            found != config.end() && !found->is_null() && !(found->is_array() && found->empty()) && *found != neutral)
             asked.push_back(std::string(key) + " " +
                             found->dump(-1, ' ', true, Json::error_handler_t::replace).substr(0, kMostShown));
     return asked;

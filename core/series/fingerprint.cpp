@@ -68,7 +68,8 @@ Result<CheckedFiles> filesToCheck(const fs::path& folder) {
     for (const WeightFile& file : weights.files)
         paths.push_back(file.path);
     std::vector<HubFile> ofHub = hubFiles(folder, paths);
-    return CheckedFiles{std::move(weights), readOtherWeights(folder), std::move(ofHub)};
+    std::vector<WeightFiles> others = readOtherWeights(folder, weights);
+    return CheckedFiles{std::move(weights), std::move(others), std::move(ofHub)};
 }
 
 /// Of all of them, with the hashes that they must have, and of the spec.
@@ -92,14 +93,21 @@ Result<FileIdentity> identityOfAll(const CheckedFiles& files, const DecoderSpec&
     return all;
 }
 
-/// What is wrong with the first file that has not the bytes that the hub named.
-Result<std::string> damageIn(const std::vector<HubFile>& files, const JobContext& job) {
+void addSentence(std::string& to, const std::string& sentence) {
+    to += (to.empty() || sentence.empty() ? "" : " ") + sentence;
+}
+
+/// The files that have not the bytes that the hub named: the first that is damaged (nothing after it is read), and those that may
+/// have been edited.
+Result<CheckedWeights> compareWithHub(const std::vector<HubFile>& files, const JobContext& job) {
+    CheckedWeights out;
     for (const HubFile& file : files) {
-        CREST_TRY(problem, hubDigestProblem(file, job));
-        if (!problem.empty())
-            return problem;
+        CREST_TRY(difference, hubDifference(file, job));
+        if (!difference.text.empty() && !difference.isUsable)
+            return CheckedWeights{{}, {}, std::move(difference.text)};
+        addSentence(out.unsound, difference.text);
     }
-    return std::string();
+    return out;
 }
 
 bool sameBytes(const CheckpointWeights& a, const StoredTensor& ofA, const CheckpointWeights& b, const StoredTensor& ofB) {
@@ -219,15 +227,15 @@ Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const D
 namespace {
 
 Result<CheckedWeights> checkFiles(const CheckedFiles& files, const DecoderSpec& spec, const fs::path& folder, const JobContext& job) {
-    CREST_TRY(damage, damageIn(files.ofHub, job));
-    if (!damage.empty())
-        return CheckedWeights{{}, {}, std::move(damage)};
+    CREST_TRY(ofHub, compareWithHub(files.ofHub, job));
+    if (!ofHub.damaged.empty())
+        return ofHub;
     CREST_TRY(weights, CheckpointWeights::open(files.weights, spec, folder.string()));
     weights.willNeed();
     CREST_TRY(checked, checkWeights(weights, spec, job));
     CREST_TRY(difference, differenceIn(files, weights, spec, job));
-    if (!difference.empty())
-        checked.unsound += (checked.unsound.empty() ? "" : " ") + difference;
+    addSentence(checked.unsound, difference);
+    addSentence(checked.unsound, ofHub.unsound);
     return checked;
 }
 

@@ -10,8 +10,10 @@
 #include <openssl/evp.h>
 
 #include "core/base/hash.h"
+#include "core/base/json.h"
 #include "core/io/files.h"
 #include "core/series/hub_cache.h"
+#include "core/text/unicode.h"
 
 namespace crest::series {
 namespace {
@@ -22,9 +24,26 @@ constexpr std::size_t kDigestChunk = 8u << 20;
 constexpr std::size_t kSha256Digits = 64;
 constexpr std::size_t kShownHashDigits = 12;
 
-bool isSmallFile(const fs::path& file) {
+/// Beside weights, what is read of a folder that the hub's client filled.
+constexpr const char* kSmallFiles[] = {"config.json",
+                                       "generation_config.json",
+                                       "model.safetensors.index.json",
+                                       "pytorch_model.bin.index.json",
+                                       "tokenizer.json",
+                                       "tokenizer.model",
+                                       "vocab.json",
+                                       "merges.txt",
+                                       "tokenizer_config.json",
+                                       "special_tokens_map.json",
+                                       "added_tokens.json"};
+
+/// A JSON file that parses, or a text; a binary file that differs is taken for damaged.
+bool canStillBeRead(const fs::path& file) {
     const std::string type = file.extension().string();
-    return type == ".json" || type == ".txt" || type == ".model";
+    if (type != ".json" && type != ".txt")
+        return false;
+    const auto text = io::readTextFile(file);
+    return text && (type == ".json" ? parseJson(*text, file.string()).has_value() : text::isValidUtf8(*text));
 }
 
 /// An OpenSSL digest of a size that is chosen while running.
@@ -97,10 +116,10 @@ Result<std::string> digestOf(const HubFile& file, const JobContext& job) {
 
 std::vector<HubFile> hubFiles(const fs::path& folder, const std::vector<fs::path>& weights) {
     std::set<fs::path> files(weights.begin(), weights.end());
-    std::error_code error;
-    for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error))
-        if (isSmallFile(entry->path()))
-            files.insert(entry->path());
+    std::error_code ignored;
+    for (const char* name : kSmallFiles)
+        if (fs::is_regular_file(folder / name, ignored))
+            files.insert(folder / name);
     std::vector<HubFile> out;
     for (const fs::path& file : files)
         if (std::string digest = hubContentId(file); digest.size() == 40 || digest.size() == kSha256Digits)
@@ -108,16 +127,18 @@ std::vector<HubFile> hubFiles(const fs::path& folder, const std::vector<fs::path
     return out;
 }
 
-Result<std::string> hubDigestProblem(const HubFile& file, const JobContext& job) {
+Result<HubDifference> hubDifference(const HubFile& file, const JobContext& job) {
     CREST_TRY(found, digestOf(file, job));
     if (found == file.digest)
-        return std::string();
+        return HubDifference();
     std::error_code error;
-    const bool isLink = fs::is_symlink(file.path, error);
-    return fmt::format("{} is damaged: the {} of its bytes is {}.., the hub's is {}..; delete {} and run the same download again.",
-                       file.path.filename().string(), file.digest.size() == kSha256Digits ? "SHA-256" : "SHA-1 (git's)",
-                       found.substr(0, kShownHashDigits), file.digest.substr(0, kShownHashDigits),
-                       isLink ? "the blob that it links to" : "it");
+    const bool usable = canStillBeRead(file.path), isLink = fs::is_symlink(file.path, error);
+    return HubDifference{fmt::format("{} {}: the {} of its bytes is {}.., the hub's is {}..; {}delete {} and run the same download again.",
+                                     file.path.filename().string(), usable ? "differs from the hub's" : "is damaged",
+                                     file.digest.size() == kSha256Digits ? "SHA-256" : "SHA-1 (git's)", found.substr(0, kShownHashDigits),
+                                     file.digest.substr(0, kShownHashDigits), usable ? "if nobody edited it, " : "",
+                                     isLink ? "the blob that it links to" : "it"),
+                         usable};
 }
 
 } // namespace crest::series

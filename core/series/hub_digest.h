@@ -19,12 +19,16 @@ struct HubFile {
     std::string digest;
 };
 
-/// Of the files of a checkpoint's folder that Crest may read, `weights` and the JSON and tokenizer files in it, those with a hash
+/// Of the files of a checkpoint's folder that Crest may read, `weights`, configs, indexes and tokenizer files, those with a hash
 /// (hubContentId), by name.
 std::vector<HubFile> hubFiles(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& weights);
 
-/// What is wrong with the bytes, as a sentence that names the file; "" where they have the hash. Reads all of them once, at about
-/// the speed of fingerprints.
-Result<std::string> hubDigestProblem(const HubFile& file, const JobContext& job = {});
+/// How the bytes of a file are not those of the hub.
+struct HubDifference {
+    std::string text;      ///< a sentence that names the file; "" where they have the hash
+    bool isUsable = false; ///< a config or the like that still parses: people edit those, and lost bytes seldom leave them whole
+};
+/// Reads all of the bytes once, at about the speed of fingerprints.
+Result<HubDifference> hubDifference(const HubFile& file, const JobContext& job = {});
 
 } // namespace crest::series

@@ -24,10 +24,10 @@ Result<std::string> fingerprintWeights(const CheckpointWeights& weights, const D
 
 struct CheckedWeights {
     std::string fingerprint; ///< "" where damaged
-    /// NaN, infinities, matrices of nothing but zeros, and other weights beside those that are used: counts and the first
-    /// tensor, as sentences. "" where sound.
+    /// NaN, infinities, matrices of nothing but zeros, other weights beside those that are used (counts and the first tensor), and
+    /// configs and the like that are not the hub's, as sentences. "" where sound.
     std::string unsound;
-    /// The file whose bytes are not those that the hub named by their hash, as a sentence. "" where they are, or where no
+    /// The file that lost bytes, by the hash that the hub named, as a sentence. "" where they are, or where no
     /// hash was noted.
     std::string damaged;
     bool operator==(const CheckedWeights&) const = default;

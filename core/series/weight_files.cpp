@@ -298,11 +298,11 @@ Result<WeightFiles> readWeightFiles(const fs::path& folder) {
     return readForm(folder, forms.front());
 }
 
-std::vector<WeightFiles> readOtherWeights(const fs::path& folder) {
+std::vector<WeightFiles> readOtherWeights(const fs::path& folder, const WeightFiles& used) {
     std::vector<WeightFiles> others;
     const std::vector<StoredForm> forms = formsIn(folder);
     for (std::size_t i = 1; i < forms.size(); ++i)
-        if (auto files = readForm(folder, forms[i]))
+        if (auto files = readForm(folder, forms[i]); files && !std::ranges::equal(files->files, used.files, {}, &WeightFile::path, &WeightFile::path))
             others.push_back(std::move(*files));
     return others;
 }

@@ -50,8 +50,8 @@ struct TensorPlaces {
 Result<WeightFiles> readWeightFiles(const std::filesystem::path& checkpoint);
 
 /// The other forms of weights in a folder that holds more than one (model.safetensors and pytorch_model.bin, say): nothing uses them.
-/// What cannot be read is left out.
-std::vector<WeightFiles> readOtherWeights(const std::filesystem::path& checkpoint);
+/// What cannot be read is left out, and an index that names the `used` files themselves.
+std::vector<WeightFiles> readOtherWeights(const std::filesystem::path& checkpoint, const WeightFiles& used);
 
 /// True where a head that is stored beside a tied embedding (places.tiedHead) is another one, by what is looked at: blocks
 /// all over both. False also where it cannot be told without reading all (stored with strides).

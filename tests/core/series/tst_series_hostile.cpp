@@ -279,6 +279,8 @@ private Q_SLOTS:
         QVERIFY(recordedEndTokens(root()) == std::vector<std::int32_t>{7});
         writeText(root() / "generation_config.json", R"({"eos_token_id":[2,3]})");
         QVERIFY(recordedEndTokens(root()) == (std::vector<std::int32_t>{2, 3}));
+        writeText(root() / "generation_config.json", R"({"suppress_tokens":[],"bad_words_ids":[],"begin_suppress_tokens":[5],"num_beams":2})");
+        QVERIFY(recordedDecoding(root()) == (std::vector<std::string>{"num_beams 2", "begin_suppress_tokens [5]"}));
         writeText(root() / "generation_config.json", R"({"eos_token_id":null})");
         QVERIFY(recordedEndTokens(root()) == std::vector<std::int32_t>{7});
     }

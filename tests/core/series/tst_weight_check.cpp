@@ -12,6 +12,7 @@
 #include "core/io/files.h"
 #include "core/series/hub_digest.h"
 #include "core/series/weight_check.h"
+#include "core/series/weight_files.h"
 #include "tests/core/series/layouts.h"
 #include "tests/core/series/make_torch_weights.h"
 
@@ -25,6 +26,14 @@ namespace {
 std::string fingerprint(const fs::path& folder, const DecoderSpec& spec) {
     const auto weights = CheckpointWeights::open(folder, spec);
     return weights ? fingerprintWeights(*weights, spec).value() : "cannot open: " + weights.error().text();
+}
+
+/// A link of a snapshot to the blob of `promised`, which holds `there`.
+void linkToBlob(const fs::path& file, const std::string& promised, const std::string& there) {
+    const std::string blob = "../../blobs/" + sha256Hex(promised);
+    fs::remove(file);
+    writeText(file.parent_path() / blob, there);
+    fs::create_symlink(blob, file);
 }
 
 } // namespace
@@ -132,6 +141,7 @@ private Q_SLOTS:
         QTest::newRow("other numbers") << "numbers" << ok << ""
                                        << "Tensor \"model.layers.1.mlp.down_proj.weight\" holds other numbers in pytorch_model.bin than in "
                                           "model.safetensors: they may be of two checkpoints. model.safetensors is used.";
+        QTest::newRow("an index of the file itself") << "index" << ok << "" << "";
         QTest::newRow("shards beside a whole file") << "shards" << ok << ""
                                                     << "Tensor \"lm_head.weight\" holds other numbers in model.safetensors.index.json "
                                                        "than in model.safetensors: they may be of two checkpoints. model.safetensors is used.";
@@ -155,7 +165,13 @@ private Q_SLOTS:
             *norm = {"model.norm.weight", {9}, std::vector<float>(9)};
         if (change == "numbers")
             std::ranges::find(tensors, "model.layers.1.mlp.down_proj.weight", &NamedTensor::name)->values.back() += 1;
-        if (change == "shards")
+        if (change == "index") {
+            Json places = Json::object();
+            for (const NamedTensor& tensor : tensors)
+                places[tensor.name] = "model.safetensors";
+            writeText(folder / "model.safetensors.index.json", canonicalJson({{"metadata", Json::object()}, {"weight_map", places}}));
+            QVERIFY(readOtherWeights(folder, *readWeightFiles(folder)).empty());
+        } else if (change == "shards")
             QVERIFY(writeShards(folder, tensors, 2));
         else
             writeTorchTensors(folder / "pytorch_model.bin", tensors, change == "type");
@@ -180,16 +196,16 @@ private Q_SLOTS:
         const char* digests[] = {"5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03", "ce013625030ba8dba906f756967f9e9ca394464a",
                                  "f572d396fae9206628714fb2ce00f72e94f2258f"};
         for (const std::string digest : digests) {
-            QCOMPARE(hubDigestProblem({file, digest}).value(), std::string());
+            QCOMPARE(hubDifference({file, digest}).value().text, std::string());
             std::string other = digest;
             other.back() = other.back() == '0' ? '1' : '0';
-            const std::string problem = hubDigestProblem({file, other}).value();
+            const std::string problem = hubDifference({file, other}).value().text;
             QVERIFY2(problem.starts_with("hello is damaged: the SHA-") && problem.find(other.substr(0, 12)) != std::string::npos, problem.c_str());
         }
-        QVERIFY(!hubDigestProblem({root() / "none", digests[0]}));
+        QVERIFY(!hubDifference({root() / "none", digests[0]}));
         std::stop_source stop;
         stop.request_stop();
-        QCOMPARE(hubDigestProblem({file, digests[0]}, JobContext(stop.get_token())).error().kind, ErrorKind::Stopped);
+        QCOMPARE(hubDifference({file, digests[0]}, JobContext(stop.get_token())).error().kind, ErrorKind::Stopped);
     }
     /// A byte that is lost on a disk: the headers are right, the hub's hash is not.
     void damagedBlobs_data() {
@@ -202,10 +218,7 @@ private Q_SLOTS:
         const fs::path whole = makeSnapshot(root(), "a--b", "step1", 1), snapshot = makeSnapshot(root(), "a--b", "step2", 2);
         const fs::path blob = fs::canonical(snapshot / file.toStdString());
         if (file == "tokenizer.json") { // of this revision alone: the two share what is equal
-            fs::remove(snapshot / "tokenizer.json");
-            const std::string changed = std::string(kTinyTokenizer) + " ";
-            writeText(snapshot / "../../blobs" / sha256Hex(changed), kTinyTokenizer);
-            fs::create_symlink("../../blobs/" + sha256Hex(changed), snapshot / "tokenizer.json");
+            linkToBlob(snapshot / file.toStdString(), std::string(kTinyTokenizer) + " ", std::string(kTinyTokenizer).substr(0, 20));
         } else {
             std::fstream out(blob, std::ios::in | std::ios::out | std::ios::binary);
             out.seekp(-1, std::ios::end);
@@ -235,6 +248,30 @@ private Q_SLOTS:
         QVERIFY(damaged->damaged.ends_with("delete the blob that it links to and run the same download again."));
         const auto none = fingerprintCheckpoint(snapshot, tinySpec(), cache);
         QVERIFY(!none && none.error().kind == ErrorKind::Malformed);
+    }
+    /// The user's own changes of small files, and files that nothing reads.
+    void editedFilesStayUsable() {
+        const fs::path snapshot = makeSnapshot(root(), "a--b", "step1", 1);
+        const std::string config = io::readTextFile(snapshot / "config.json").value();
+        linkToBlob(snapshot / "LICENSE.txt", "a license", "another");
+        linkToBlob(snapshot / "all_results.json", "{}", "{");
+        fs::create_symlink("../../blobs/" + std::string(64, 'a'), snapshot / "generation_config.json"); // of which nothing was downloaded
+        const auto sound = checkCheckpoint(snapshot, tinySpec(), {});
+        QVERIFY2(sound, sound ? "" : sound.error().text().c_str());
+        QCOMPARE(*sound, (CheckedWeights{fingerprint(snapshot, tinySpec()), {}, {}}));
+        linkToBlob(snapshot / "config.json", config + " ", config);
+        const auto edited = checkCheckpoint(snapshot, tinySpec(), {});
+        QVERIFY2(edited, edited ? "" : edited.error().text().c_str());
+        QCOMPARE(edited->fingerprint, sound->fingerprint);
+        QCOMPARE(edited->damaged, std::string());
+        QCOMPARE(edited->unsound, "config.json differs from the hub's: the SHA-256 of its bytes is " + sha256Hex(config).substr(0, 12) +
+                                      ".., the hub's is " + sha256Hex(config + " ").substr(0, 12) +
+                                      "..; if nobody edited it, delete the blob that it links to and run the same download again.");
+        Checkpoint checkpoint;
+        takeCheck(checkpoint, *edited);
+        QCOMPARE(checkpoint.state, CheckpointState::Suspect);
+        linkToBlob(snapshot / "config.json", config + " ", config.substr(1));
+        QVERIFY(checkCheckpoint(snapshot, tinySpec(), {})->damaged.starts_with("config.json is damaged: "));
     }
 };
 
