@@ -144,12 +144,13 @@ bool isBlankText(std::string_view text) {
 }
 
 /// An empty cell is null in JSON and Parquet, and an empty text in CSV: the same to a form of texts, never the word "None".
-Json withoutNulls(const Form& form, const std::vector<std::string>& needs, const Json& row) {
-    Json filled = row;
+Json withoutNulls(const Form& form, const std::vector<std::string>& needs, Json row) {
+    if (!row.is_object() || !(form.text || form.completion))
+        return row;
     for (const std::string& need : needs)
-        if ((form.text || form.completion) && filled.is_object() && filled.contains(need) && filled[need].is_null())
-            filled[need] = "";
-    return filled;
+        if (const auto cell = row.find(need); cell != row.end() && cell->is_null())
+            *cell = "";
+    return row;
 }
 
 Result<Json> withFields(const Form& form, Json row) {
@@ -157,14 +158,16 @@ Result<Json> withFields(const Form& form, Json row) {
         return row;
     if (!row.is_object())
         return fail(ErrorKind::Malformed, "the row is no object with fields");
-    Json object = row;
+    std::vector<Json> values; // all of them from the row as it is in the data
     for (const auto& [name, field] : form.fields) {
         auto value = field.value(row);
         if (!value)
             return fail(value.error().kind, fmt::format("field \"{}\": {}", name, value.error().message));
-        object[name] = std::move(*value);
+        values.push_back(std::move(*value));
     }
-    return object;
+    for (std::size_t i = 0; i < values.size(); ++i)
+        row[form.fields[i].first] = std::move(values[i]);
+    return row;
 }
 
 Result<std::vector<TuningSegment>> promptAndCompletion(const Form& form, const Json& row, const ChatStyle* style) {
