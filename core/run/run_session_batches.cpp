@@ -33,11 +33,9 @@ Result<void> stillUsable(const BatchRunner& batchRunner) {
 
 int RunSession::nextCheckpoint(int batch) {
     const std::scoped_lock lock(m_mutex);
-    const int current = m_plan.cells[m_plan.batches[batch].front()].checkpoint;
-    for (std::size_t b = static_cast<std::size_t>(batch) + 1; b < m_batches.size(); ++b)
-        if (m_batches[b] == BatchState::Open)
-            return m_plan.cells[m_plan.batches[b].front()].checkpoint;
-    return current;
+    const auto isOpen = [&](int b) { return m_batches[b] == BatchState::Open; };
+    const auto next = std::find_if(std::ranges::find(m_order, batch), m_order.end(), isOpen); // itself it is taken
+    return m_plan.cells[m_plan.batches[next == m_order.end() ? batch : *next].front()].checkpoint;
 }
 
 /// What is not stored yet of a batch, and in nobody's work: claimed where others could take it.

@@ -236,7 +236,7 @@ double measuredRate(const StudyFolder& folder, const std::string& work) {
             if (file.readAt(content.data(), content.size(), 0) == static_cast<std::int64_t>(kStatusBytes))
                 if (const auto status = parseStatus(content, entry->path().string());
                     status && status->work == work && status->activeSeconds > kLeastSeconds)
-                    rate = std::max(rate, status->freshTokens / status->activeSeconds);
+                    rate = std::max(rate, (status->freshTokens + status->begunTokens) / status->activeSeconds);
         }
         if (rate > 0)
             return rate;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The time that a run has left: by what its cells cost, not by their number. What runners say is worked out by hand.
+// The time that a run has left: by what its cells cost, not by their number. What runners say is worked out by hand. And what is loaded ahead.
 #include "tests/core/run/study_fixture.h"
 
 #include <algorithm>
+#include <fstream>
 #include <future>
 #include <memory>
 #include <optional>
 #include <thread>
+#include <utility>
 
 #include "core/io/files.h"
 #include "core/run/runner_registration.h"
+#include "core/study/kept_weights.h"
 #include "core/study/planner.h"
 #include "core/study/run_log.h"
 
@@ -114,6 +117,34 @@ public:
     }
 };
 
+/// The checkpoints of batches as they come, and what was said to come after each.
+struct Visits {
+    std::vector<int> checkpoints, next;
+};
+
+class VisitingRunner final : public run::BatchRunner {
+public:
+    explicit VisitingRunner(Visits& visits)
+        : m_visits(visits) {}
+    void prefetch(const study::Plan&, int checkpoint) override { m_prefetched = checkpoint; }
+    Result<void> run(const run::BatchRequest& request, const JobContext&, const std::function<Result<void>(run::Measurement)>& emit) override {
+        m_visits.checkpoints.push_back(request.checkpoint);
+        m_visits.next.push_back(std::exchange(m_prefetched, std::nullopt).value_or(request.checkpoint));
+        for (const run::BatchRequest::Wanted& wanted : request.wanted)
+            for (const int task : wanted.tasks) {
+                run::Measurement measurement;
+                measurement.cell = wanted.cell;
+                measurement.task = task;
+                CREST_CHECK(emit(std::move(measurement)));
+            }
+        return {};
+    }
+
+private:
+    Visits& m_visits;
+    std::optional<int> m_prefetched;
+};
+
 run::BatchRunnerFactory openHeldRunners(int foundSteps) {
     std::promise<void> open;
     open.set_value();
@@ -203,6 +234,28 @@ private Q_SLOTS:
         QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kTuned);
     }
 
+    /// In the order of work, in which what is kept comes before its turn, not as planned.
+    void whatComesNextIsLoadedAhead() {
+        const TuningStudy tuning;
+        const study::Plan plan = *study::readPlan(tuning.study.folder, tuning.id);
+        for (const study::Cell& cell : plan.cells)
+            if (cell.checkpoint == 1 && !cell.isBase()) {
+                const auto at = study::KeptWeights(tuning.study.folder.keptFolder())
+                                    .folderOf(study::trainingKey(plan.checkpoints[1], plan.probe, cell.strength, cell.seed));
+                std::filesystem::create_directories(at);
+                std::ofstream(at / "crest.json") << "{}";
+            }
+        Visits visits;
+        run::WorkOptions options;
+        options.workers = options.threadsPerWorker = 1;
+        QVERIFY(run::workStudy(tuning.study.folder, options, [&](const run::RunnerOptions&) -> Result<std::unique_ptr<run::BatchRunner>> {
+            return std::make_unique<VisitingRunner>(visits);
+        }));
+        QCOMPARE(visits.checkpoints, (std::vector<int>{0, 1, 2, 3, 1, 1, 0, 0, 2, 2, 3, 3}));
+        visits.checkpoints.push_back(3); // after the last one nothing
+        QCOMPARE(visits.next, std::vector<int>(visits.checkpoints.begin() + 1, visits.checkpoints.end()));
+    }
+
     /// The newest run of such work that took some time tells how fast the next will be.
     void ratesAreThoseOfSuchWork() {
         const TuningStudy tuning;
@@ -224,6 +277,9 @@ private Q_SLOTS:
         runner.log.setStatus(status);
         QCOMPARE(study::measuredRate(tuning.study.folder, work), 250.0); // tokens as planned, as costs are
         QCOMPARE(study::measuredRate(tuning.study.folder, study::workOf(other, "cpu")), 0.0);
+        status.begunTokens = 500; // of a training that took some of these seconds
+        runner.log.setStatus(status);
+        QCOMPARE(study::measuredRate(tuning.study.folder, work), 375.0);
         status.activeSeconds = 0.1;
         runner.log.setStatus(status);
         QCOMPARE(study::measuredRate(tuning.study.folder, work), 0.0); // too short to tell
