@@ -9,6 +9,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "core/model/bfloat16_kernels.h"
+
 namespace crest::model {
 namespace {
 
@@ -50,7 +52,8 @@ double productRate(const std::string& device, Compute compute) {
     try {
         const OneThread one;
         const std::int64_t size = place->is_cpu() ? kOnCpu : kElsewhere;
-        const auto options = at::TensorOptions(*place).dtype(compute == Compute::BFloat16 ? at::kBFloat16 : at::kFloat);
+        const bool words = compute == Compute::BFloat16 && (!place->is_cpu() || bfloat16Kernels()); // else ops_bfloat16.cpp multiplies floats
+        const auto options = at::TensorOptions(*place).dtype(words ? at::kBFloat16 : at::kFloat);
         const at::Tensor a = at::ones({size, size}, options), b = at::ones({size, size}, options);
         (void)timeOfProduct(a, b); // threads and libraries start
         double best = timeOfProduct(a, b);

@@ -26,13 +26,17 @@ constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave 
 
 using IsKept = std::function<bool(const std::string&)>;
 
+/// "" where the cell trains nothing.
+std::string trainingOf(const Plan& plan, const Cell& cell) {
+    if (plan.tuningTokens == 0 || cell.isBase())
+        return {};
+    return trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe, cell.strength, cell.seed);
+}
+
 /// True where the weights of the cell are not there and no cell before had them trained. Counts in `cost`.
 bool needsTraining(const Plan& plan, const Cell& cell, std::set<std::string>& trainings, const IsKept& isKept, PlanCost& cost) {
-    if (plan.tuningTokens == 0 || cell.isBase() || cell.isCached())
-        return false;
-    const std::string key = trainingKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe,
-                                        cell.strength, cell.seed);
-    if (!trainings.insert(key).second)
+    const std::string key = cell.isCached() ? std::string() : trainingOf(plan, cell);
+    if (key.empty() || !trainings.insert(key).second)
         return false;
     const bool kept = isKept && isKept(key);
     ++(kept ? cost.keptTrainings : cost.trainings);
@@ -82,7 +86,7 @@ double memoryOf(const Plan& plan, bool cpu, const PlanCost& cost, const std::vec
     double most = 0;
     for (const series::DecoderSpec& spec : specs) {
         const TrainingBytes training = trainingBytes ? trainingBytes(spec, ofEach) : TrainingBytes();
-        most = std::max(most, (cpu ? kBase + taskBytes(plan) : 0) + atOnce * std::max(training.peak, training.tuned + scoringBytes(plan, spec)));
+        most = std::max(most, (cpu ? kBase + taskBytes(plan) : 0) + atOnce * std::max(training.peak, training.tuned + scoringBytes(plan, spec, cpu)));
     }
     return most;
 }
@@ -136,12 +140,15 @@ std::string workOf(const Plan& plan, std::string_view device) {
 }
 
 std::int64_t repeatedTrainings(const Plan& plan, const IsKept& isKept) {
-    std::set<std::string> trainings;
+    std::set<std::string> before, trainings; // before: of which some cell has a result
+    for (const Cell& cell : plan.cells)
+        if (std::ranges::any_of(cell.cached, [](char stored) { return stored != 0; }))
+            before.insert(trainingOf(plan, cell));
     PlanCost counts;
     std::int64_t repeated = 0;
     for (const Cell& cell : plan.cells)
         if (needsTraining(plan, cell, trainings, isKept, counts))
-            repeated += std::ranges::any_of(cell.cached, [](char stored) { return stored != 0; }) ? 1 : 0;
+            repeated += before.contains(trainingOf(plan, cell)) ? 1 : 0;
     return repeated;
 }
 

@@ -12,7 +12,7 @@ using series::DecoderSpec;
 
 /// As eval/loss.h, eval/task_scoring.cpp and model/decoder.cpp have them.
 constexpr double kWindowBytes = 32e6, kTaskBytes = 256e6, kTaskRows = 16'384; ///< activations of all versions at a time
-constexpr double kChunkBytes = 2 << 20, kLeastChunk = 1024, kMostChunk = 2048, kPackedChunk = 512;
+constexpr double kChunkBytes = 2 << 20, kLeastChunk = 1024, kMostChunk = 2048;
 constexpr double kHeadBytes = 3e6, kLogitBytes = 5e5; ///< rows of the head and logits that are held at a time
 /// Of a row that goes through the model at a time (its id, position, target, place, while they are collected); of a token (its id and loss,
 /// what is answered).
@@ -29,36 +29,50 @@ BlockSizes blockSizes(const DecoderSpec& s) {
             static_cast<double>(s.width * (qkv + heads + mlpIn + s.mlpWidth))};
 }
 
+/// In what products multiply. On a CPU without kernels for bfloat16 they hold both rounded factors once more, as float32
+/// (model/ops_bfloat16.cpp). Whether it has them is not known here: the larger.
+struct Products {
+    bool rounded = false, onCpu = true;
+    double factorBytes(const DecoderSpec& s, double rows) const {
+        if (!rounded || !onCpu)
+            return 0;
+        const std::int64_t heads = s.heads * s.headSize, qkv = heads + 2 * s.kvHeads * s.headSize;
+        const std::int64_t mlpIn = (s.mlp == series::MlpKind::Gated ? 2 : 1) * s.mlpWidth;
+        const auto matrix = static_cast<double>(s.width * std::max(qkv, mlpIn)), inner = static_cast<double>(std::max({s.width, heads, s.mlpWidth}));
+        return 4 * (matrix + rows * inner);
+    }
+};
+
 /// Of `tokens` that are scored together, under so many versions of the weights: as many go side by side as `limit` has room for. `some`: not
 /// all of them count, so that the rows that do are copied for the head.
-double bytesTogether(const DecoderSpec& spec, bool rounded, double tokens, double versions, double limit, bool some) {
+double bytesTogether(const DecoderSpec& spec, const Products& products, double tokens, double versions, double limit, bool some) {
     const BlockSizes block = blockSizes(spec);
-    const double weights = (rounded ? 2 : 4) * block.weights, width = 4 * static_cast<double>(spec.width);
+    const double weights = (products.rounded ? 2 : 4) * block.weights, width = 4 * static_cast<double>(spec.width);
     const double rows = std::min(tokens, limit / width);
     const double held = std::max(weights + rows * width, std::min(versions * (weights + rows * width), weights + limit));
-    const double chunk = rounded ? kPackedChunk : std::clamp(kChunkBytes / (4 * block.row), kLeastChunk, kMostChunk);
+    const double chunk = std::min(rows, std::clamp(kChunkBytes / (4 * block.row), kLeastChunk, kMostChunk));
     const double head = std::min(kHeadBytes, width * static_cast<double>(spec.vocabSize)) + kLogitBytes;
     const double copied = some ? rows * width : 0;
-    return held + copied + 4 * block.row * std::min(rows, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
+    return held + copied + 4 * block.row * chunk + products.factorBytes(spec, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
 }
 
 } // namespace
 
-double scoringBytes(const Plan& plan, const DecoderSpec& spec) {
+double scoringBytes(const Plan& plan, const DecoderSpec& spec, bool onCpu) {
     const ProbeKind& kind = probeKind(plan.probe.kind);
     const bool single = plan.probe.isBaseEvaluation() || kind.cellByCell;
     const double versions = single ? 1.0 : kind.members * static_cast<double>(plan.probe.strengths.size());
-    const bool rounded = plan.probe.compute == ComputeType::BFloat16;
+    const Products products{plan.probe.compute == ComputeType::BFloat16, onCpu};
     const double ofSuite = std::clamp(kTaskRows * 4 * static_cast<double>(spec.width), kWindowBytes, kTaskBytes);
     double texts = 0, most = 0; // texts are scored together, suites' tasks one after the other
     for (std::size_t t = 0; t < plan.tasks.size() && t < plan.taskTokens.size(); ++t) {
         const auto tokens = static_cast<double>(plan.taskTokens[t]);
         if (plan.tasks[t].kind == TaskKind::Suite)
-            most = std::max(most, bytesTogether(spec, rounded, tokens, versions, ofSuite, true));
+            most = std::max(most, bytesTogether(spec, products, tokens, versions, ofSuite, true));
         else
             texts += tokens;
     }
-    return std::max(most, bytesTogether(spec, rounded, texts, versions, kWindowBytes, false));
+    return std::max(most, bytesTogether(spec, products, texts, versions, kWindowBytes, false));
 }
 
 double taskBytes(const Plan& plan) {

@@ -8,7 +8,7 @@
 namespace crest::study {
 
 /// Most bytes that one worker holds at once while it scores: weights of a block, activations of a group of rows, what is noted of each.
-double scoringBytes(const Plan& plan, const series::DecoderSpec& spec);
+double scoringBytes(const Plan& plan, const series::DecoderSpec& spec, bool onCpu);
 
 /// Bytes of the tasks' tokens, which all workers share.
 double taskBytes(const Plan& plan);

@@ -12,8 +12,9 @@ using namespace crest;
 
 namespace {
 
-QByteArray devices(const QStringList& options) {
+QByteArray devices(const QStringList& options, const QProcessEnvironment& environment = QProcessEnvironment::systemEnvironment()) {
     QProcess process;
+    process.setProcessEnvironment(environment);
     process.start(QStringLiteral(CREST_BINARY_DIR "/bin/crest-run"), QStringList{QStringLiteral("devices")} + options);
     return process.waitForFinished(60000) && process.exitCode() == 0 ? process.readAllStandardOutput() : QByteArray();
 }
@@ -43,6 +44,18 @@ private Q_SLOTS:
             QVERIFY(one["description"].get<std::string>().size() > 3);
             QVERIFY(one["free_bytes"].get<double>() <= one["total_bytes"].get<double>());
         }
+    }
+
+    /// Without kernels for bfloat16 Crest multiplies float32, so plans must not count with LibTorch's slow products.
+    void ratesAreOfWhatMultiplies() {
+        auto environment = QProcessEnvironment::systemEnvironment();
+        environment.insert(QStringLiteral("CREST_ISA"), QStringLiteral("avx512"));
+        environment.insert(QStringLiteral("ONEDNN_MAX_CPU_ISA"), QStringLiteral("AVX512_CORE"));
+        const auto json = parseJson(devices({QStringLiteral("--json")}, environment).toStdString(), "devices");
+        QVERIFY(json);
+        const Json& cpu = (*json)["devices"][0];
+        const double share = cpu["bfloat16_flops"].get<double>() / cpu["float32_flops"].get<double>();
+        QVERIFY2(share > 0.6 && share < 1.7, qPrintable(QString::number(share)));
     }
 
     void isReadableByPeople() {

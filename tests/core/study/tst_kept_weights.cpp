@@ -186,6 +186,41 @@ private Q_SLOTS:
         QCOMPARE(repeatedTrainings(plan), std::int64_t{0});
     }
 
+    /// One training for all shares: that one of them is stored counts for the one that is not.
+    void sharesOfARepeatedTrainingAreOne() {
+        Plan plan;
+        plan.probe = tuningProbe();
+        plan.probe.kind = kInterpolation, plan.probe.settings["learning_rate"] = 0.001;
+        plan.tuningTokens = 100;
+        plan.tasks = {Task{}};
+        plan.taskTokens = {10};
+        plan.checkpoints = {PlannedCheckpoint{}};
+        plan.cells = {{0, 0, 0, {"a"}, {1}}, {0, 0.5, 1, {"b"}, {1}}, {0, 1, 1, {"c"}, {0}}};
+        QCOMPARE(planCost(plan, "cpu", {}, 1, 1).trainings, std::int64_t{1});
+        QCOMPARE(repeatedTrainings(plan), std::int64_t{1});
+        plan.cells[1].seed = 2; // another training
+        QCOMPARE(repeatedTrainings(plan), std::int64_t{0});
+    }
+
+    /// A CPU may have no kernels for bfloat16, and then holds a matrix once more, as float32.
+    void roundedMatricesArePlanned() {
+        Plan plan;
+        plan.probe.kind = kGaussianNoise;
+        plan.probe.strengths = {0.1};
+        plan.probe.compute = ComputeType::BFloat16;
+        plan.tasks = {Task{}};
+        plan.taskTokens = {64};
+        plan.checkpoints = {PlannedCheckpoint{}};
+        plan.cells = {{0, 0, 0, {"a"}, {0}}};
+        series::DecoderSpec spec;
+        spec.vocabSize = 500, spec.width = 2048, spec.layers = 2, spec.heads = spec.kvHeads = 16, spec.headSize = 128, spec.mlpWidth = 8192;
+        const double block = 2.0 * 2048 * (4 * 2048 + 3 * 8192), floats = 4.0 * 2048 * 2 * 8192;
+        constexpr double kSideBySide = 32e6, kRows = 15e6; // what several versions may take more; of 64 rows and some of the head
+        const double planned = planCost(plan, "cpu", {spec}, 1, 1).memoryBytes - 125e6;
+        QVERIFY2(planned > block + floats && planned < block + floats + kSideBySide + kRows, qPrintable(QString::number(planned - block - floats)));
+        QVERIFY(planCost(plan, "cuda:0", {spec}, 1, 1).memoryBytes < block + kSideBySide + kRows); // it multiplies words
+    }
+
     /// Before anything was timed: from what products reach, of which trainings and scores reach a share each.
     void timeIsToldFromProducts() {
         Plan plan;
