@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Products of float32 rows with a bfloat16 matrix on the CPU, for training: both factors rounded to bfloat16, sums in float32.
+// Products of float32 rows with a bfloat16 matrix on the CPU, for training and for decoders that are not packed: both factors rounded to bfloat16, sums in float32.
 // By the bfloat16 kernels where the processor has them, zeros filling up whole blocks of 32; else by float32 products of the
 // rounded factors, which are exact and several times as fast as LibTorch's products in bfloat16 are without such a processor.
 #include <algorithm>
@@ -29,8 +29,10 @@ std::int64_t wholeBlocks(std::int64_t n) {
 at::Tensor scratch(int which, at::ScalarType type, std::int64_t rows, std::int64_t columns) {
     static thread_local std::array<at::Tensor, 5> buffers;
     at::Tensor& buffer = buffers[static_cast<std::size_t>(which)];
-    if (!buffer.defined() || buffer.scalar_type() != type || buffer.numel() < rows * columns)
+    if (!buffer.defined() || buffer.scalar_type() != type || buffer.numel() < rows * columns) {
+        buffer = at::Tensor(); // not beside the larger one
         buffer = pages(rows * columns, type);
+    }
     return buffer.narrow(0, 0, rows * columns).view({rows, columns});
 }
 at::Tensor words(int which, std::int64_t rows, std::int64_t columns) {

@@ -26,7 +26,7 @@ class PassMemory {
 public:
     PassMemory(std::int64_t bytes, const at::Device& device)
         : m_all(device.is_cpu() ? model::pages(bytes, at::kByte) : at::empty({bytes}, at::TensorOptions().dtype(at::kByte).device(device))) {}
-    at::Tensor zeros(at::IntArrayRef shape, at::ScalarType type) {
+    at::Tensor zeros(at::IntArrayRef shape, at::ScalarType type = at::kFloat) {
         const std::int64_t bytes = c10::multiply_integers(shape) * static_cast<std::int64_t>(at::elementSize(type));
         const at::Tensor part = m_all.narrow(0, m_next, bytes).view(type).view(shape);
         m_next += (bytes + kAlignment - 1) / kAlignment * kAlignment;
@@ -39,20 +39,20 @@ private:
     std::int64_t m_next = 0;
 };
 
-DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
-                         bool withGradients, const at::Device& device, bool recompute)
+DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, bool withGradients,
+                         const at::Device& device, bool recompute)
     : m_spec(spec)
     , m_recompute(recompute)
     , m_longest(longest)
     , m_attention(spec, longest, device) {
     constexpr std::int64_t kMostTensors = 32; ///< of a block, of what all share
-    PassMemory memory(passBytes(spec, rows, recompute) + PassMemory::kAlignment * kMostTensors * (spec.layers + 1), device);
-    allocateBlocks(rows, dtype, memory);
-    allocateWork(rows, dtype, withGradients, memory);
+    PassMemory memory(passBytes(spec, rows, recompute, withGradients) + PassMemory::kAlignment * kMostTensors * (spec.layers + 1), device);
+    allocateBlocks(rows, memory);
+    allocateWork(rows, withGradients, memory);
     m_allEnd = withInput(m_allBlocks.back(), m_allWork.endX);
     m_allEnd.attendedRows = m_allWork.endAttended;
-    m_logits = memory.zeros({logitRows(spec, rows), spec.vocabSize}, dtype);
-    const auto options = at::TensorOptions().dtype(dtype).device(device);
+    m_logits = memory.zeros({logitRows(spec, rows), spec.vocabSize});
+    const auto options = at::TensorOptions().dtype(at::kFloat).device(device);
     if (!spec.normGain)
         m_ones = at::ones({spec.width}, options);
     if (withGradients)
@@ -60,12 +60,11 @@ DecoderPass::DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std
     use(rows);
 }
 
-DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, at::ScalarType type, PassMemory& memory) const {
+DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, PassMemory& memory) const {
     const BlockColumns c = blockColumns(m_spec);
-    const auto matrix = [&](std::int64_t width) { return memory.zeros({rows, width}, type); };
-    const auto floats = [&](std::int64_t width) { return memory.zeros({rows, width}, at::kFloat); };
+    const auto matrix = [&](std::int64_t width) { return memory.zeros({rows, width}); };
     const auto orShared = [&](std::int64_t width, const at::Tensor& other) { return width > 0 ? matrix(width) : other; };
-    const auto column = [&] { return memory.zeros({rows}, at::kFloat); };
+    const auto column = [&] { return memory.zeros({rows}); };
     Saved s;
     s.x = matrix(c.x);
     s.attentionIn = orShared(c.attentionIn, s.x);
@@ -75,10 +74,10 @@ DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, at::ScalarType type
         s.clipped = memory.zeros({rows, c.clipped}, at::kBool);
     if (c.queries > 0) {
         s.queries = matrix(c.queries), s.keys = matrix(c.keys);
-        s.queryRstd = floats(c.queryRstd), s.keyRstd = floats(c.keyRstd);
+        s.queryRstd = matrix(c.queryRstd), s.keyRstd = matrix(c.keyRstd);
     }
     s.attendedRows = matrix(c.attendedRows);
-    s.lse = floats(c.lse);
+    s.lse = matrix(c.lse);
     s.middle = orShared(c.middle, s.x);
     s.mlpSource = orShared(c.mlpSource, s.middle);
     s.branch1 = orShared(c.branch1, {}), s.branch2 = orShared(c.branch2, {});
@@ -87,12 +86,12 @@ DecoderPass::Saved DecoderPass::makeSaved(std::int64_t rows, at::ScalarType type
     return s;
 }
 
-void DecoderPass::allocateBlocks(std::int64_t rows, at::ScalarType type, PassMemory& memory) {
+void DecoderPass::allocateBlocks(std::int64_t rows, PassMemory& memory) {
     for (std::int64_t layer = 0; layer < m_spec.layers; ++layer) {
         if (layer == 0 || !m_recompute)
-            m_allBlocks.push_back(makeSaved(rows, type, memory));
+            m_allBlocks.push_back(makeSaved(rows, memory));
         else
-            m_allBlocks.push_back(withInput(m_allBlocks.front(), memory.zeros({rows, m_spec.width}, type)));
+            m_allBlocks.push_back(withInput(m_allBlocks.front(), memory.zeros({rows, m_spec.width})));
     }
 }
 
@@ -105,10 +104,10 @@ DecoderPass::Saved DecoderPass::withInput(Saved block, const at::Tensor& input) 
     return block;
 }
 
-void DecoderPass::allocateWork(std::int64_t rows, at::ScalarType type, bool withGradients, PassMemory& memory) {
+void DecoderPass::allocateWork(std::int64_t rows, bool withGradients, PassMemory& memory) {
     const WorkColumns c = workColumns(m_spec, withGradients);
-    const auto matrix = [&](std::int64_t width) { return width > 0 ? memory.zeros({rows, width}, type) : at::Tensor(); };
-    const auto column = [&] { return memory.zeros({rows}, at::kFloat); };
+    const auto matrix = [&](std::int64_t width) { return width > 0 ? memory.zeros({rows, width}) : at::Tensor(); };
+    const auto column = [&] { return memory.zeros({rows}); };
     Work& w = m_allWork;
     w.last = matrix(c.last), w.lastNormed = matrix(c.lastNormed);
     w.endX = matrix(c.endX), w.endAttended = matrix(c.endAttended);

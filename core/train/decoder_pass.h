@@ -24,8 +24,8 @@ public:
     /// For up to `rows` ids at a time, of documents of up to `longest` ids (at most the model's context).
     /// `withGradients`: forwardBackward may be called. `recompute`: blocks keep their input only, and the rest is computed
     /// once more before it is needed (activation checkpointing): the same bits in less memory and more time.
-    DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, at::ScalarType dtype,
-                bool withGradients, const at::Device& device = at::kCPU, bool recompute = false);
+    DecoderPass(const series::DecoderSpec& spec, std::int64_t rows, std::int64_t longest, bool withGradients,
+                const at::Device& device = at::kCPU, bool recompute = false);
 
     /// Losses in nats of each target, [N] float32, valid until the next call. ids and targets: [N] int64; targets below
     /// 0 are ignored (loss 0, and the head is not computed for them). `documents`: lengths that sum up to N; none: all
@@ -59,10 +59,10 @@ private:
         at::Tensor heads; ///< of queries or keys, side by side
         at::Tensor dq, dk, dv, dAttended; ///< views
     };
-    Saved makeSaved(std::int64_t rows, at::ScalarType type, PassMemory& memory) const;
+    Saved makeSaved(std::int64_t rows, PassMemory& memory) const;
     static Saved withInput(Saved block, const at::Tensor& input);
-    void allocateBlocks(std::int64_t rows, at::ScalarType type, PassMemory& memory);
-    void allocateWork(std::int64_t rows, at::ScalarType type, bool withGradients, PassMemory& memory);
+    void allocateBlocks(std::int64_t rows, PassMemory& memory);
+    void allocateWork(std::int64_t rows, bool withGradients, PassMemory& memory);
     void use(std::int64_t rows);
     void useAtEnd(std::int64_t wanted);
     static bool roundsProducts(const BlockTensors& w) { return w.qkv.scalar_type() == at::kBFloat16; }

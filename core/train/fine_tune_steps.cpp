@@ -41,7 +41,7 @@ void FineTune::Impl::makePasses() {
     if (passRows > longest)
         requireRoom(static_cast<std::int64_t>(count) * bytesOfPass(passRows));
     for (workers.clear(); workers.size() < count;)
-        workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, at::kFloat, true, device, recompute));
+        workers.push_back(std::make_unique<DecoderPass>(spec, passRows, longest, true, device, recompute));
     if (device.is_cpu())
         at::empty({32 << 20}, at::kByte); // not touched, and given back
 }

@@ -82,7 +82,7 @@ void Trainer::prepareWorkers(std::size_t count) {
         if (m_packed)
             worker.tiles = std::make_unique<TilePass>(m_config.spec, m_microSequences, m_config.sequenceLength);
         else
-            worker.pass = std::make_unique<DecoderPass>(m_config.spec, rows, m_config.sequenceLength, at::kFloat, true);
+            worker.pass = std::make_unique<DecoderPass>(m_config.spec, rows, m_config.sequenceLength, true);
         worker.ids = at::zeros({rows}, at::kLong);
         worker.targets = at::zeros({rows}, at::kLong);
         m_workers.push_back(std::move(worker));
@@ -145,8 +145,7 @@ StepReport Trainer::step(std::span<const std::int64_t> batch, int threads) {
 double Trainer::evaluate(std::span<const std::int64_t> inputs, std::span<const std::int64_t> targets) {
     const std::int64_t chunk = m_microSequences * m_config.sequenceLength;
     if (!m_evaluation)
-        m_evaluation =
-            std::make_unique<DecoderPass>(m_config.spec, chunk, m_config.sequenceLength, at::kFloat, false);
+        m_evaluation = std::make_unique<DecoderPass>(m_config.spec, chunk, m_config.sequenceLength, false);
     at::Tensor ids = at::zeros({chunk}, at::kLong), wanted = at::zeros({chunk}, at::kLong);
     double sum = 0;
     std::int64_t counted = 0;

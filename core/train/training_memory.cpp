@@ -87,10 +87,10 @@ std::int64_t logitRows(const series::DecoderSpec& spec, std::int64_t rows) {
     return std::min(rows, std::clamp<std::int64_t>(bytes / (4 * spec.vocabSize), 64, 512));
 }
 
-std::int64_t passBytes(const series::DecoderSpec& spec, std::int64_t rows, bool recompute) {
+std::int64_t passBytes(const series::DecoderSpec& spec, std::int64_t rows, bool recompute, bool withGradients) {
     const BlockColumns block = blockColumns(spec);
     const std::int64_t ofBlocks = recompute ? block.bytes() + 4 * block.x * (spec.layers - 1) : block.bytes() * spec.layers;
-    return rows * (ofBlocks + workColumns(spec, true).bytes()) + 4 * logitRows(spec, rows) * spec.vocabSize;
+    return rows * (ofBlocks + workColumns(spec, withGradients).bytes()) + 4 * logitRows(spec, rows) * spec.vocabSize;
 }
 
 std::int64_t roughBytesPerRow(const series::DecoderSpec& spec) {
@@ -126,8 +126,8 @@ ProductSizes productSizes(const series::DecoderSpec& spec, std::int64_t rows) {
             static_cast<double>(matrix)};
 }
 
-/// What products hold for a while: LibTorch's of packed parts, those in bfloat16 (ops_bfloat16.cpp) of both factors: where the processor has
-/// the kernels as words and packed, else as floats. Which is not known here: the larger.
+/// What products hold for a while: LibTorch's of packed parts, those in bfloat16 (ops_bfloat16.cpp) of both factors: as floats where the
+/// processor has no kernels for them. Where it has, as words, packed and in whole blocks, which takes no more: whether it has is not known here.
 double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& settings, std::int64_t rows) {
     std::int64_t shortest = 0;
     for (const TensorInfo& info : series::expectedTensors(spec))
@@ -137,9 +137,7 @@ double workspacesOf(const series::DecoderSpec& spec, const FineTuneSettings& set
     if (settings.compute == ComputeType::Float32)
         return library;
     const ProductSizes sizes = productSizes(spec, rows);
-    const double words = 2 * (2 * std::max(sizes.result, sizes.rows) + sizes.rows + sizes.matrix);
-    const double floats = 4 * (std::max(sizes.result, sizes.rows) + sizes.rows + sizes.matrix) + library;
-    return std::max(words, floats);
+    return 4 * (std::max(sizes.result, sizes.rows) + sizes.rows + sizes.matrix) + library;
 }
 
 } // namespace

@@ -39,8 +39,8 @@ WorkColumns workColumns(const series::DecoderSpec& spec, bool withGradients);
 /// Rows of logits that a pass of so many rows holds at a time.
 std::int64_t logitRows(const series::DecoderSpec& spec, std::int64_t rows);
 
-/// Bytes of a pass of so many rows, in float32 with gradients. `recompute`: blocks keep their input only.
-std::int64_t passBytes(const series::DecoderSpec& spec, std::int64_t rows, bool recompute);
+/// Bytes of a pass of so many rows, in float32. `recompute`: blocks keep their input only.
+std::int64_t passBytes(const series::DecoderSpec& spec, std::int64_t rows, bool recompute, bool withGradients = true);
 
 /// About what a pass keeps for each row: what the number of rows is chosen by. Changing it moves sums' last bits.
 std::int64_t roughBytesPerRow(const series::DecoderSpec& spec);

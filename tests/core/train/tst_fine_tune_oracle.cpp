@@ -58,7 +58,7 @@ Result<Gradient> gradientOf(const model::WeightReader& reader, std::span<const d
     DecoderTensors gradients = decoderTensors(spec, layout, gradient);
     const std::vector<std::int64_t> order = batches.examplesOf(0);
     const double scale = 1.0 / static_cast<double>(batches.learned(order));
-    DecoderPass pass(spec, std::max(rows, batches.longest()), batches.longest(), at::kFloat, true, at::kCPU, recompute);
+    DecoderPass pass(spec, std::max(rows, batches.longest()), batches.longest(), true, at::kCPU, recompute);
     double loss = 0;
     for (std::span<const std::int64_t> left = order; !left.empty();) {
         const std::size_t count = batches.passWithin(left, rows);

@@ -108,7 +108,7 @@ private Q_SLOTS:
         const std::vector<std::int64_t> order = batches->examplesOf(0);
         const TuningRows rows = batches->rowsOf(order);
         const double scale = 1.0 / static_cast<double>(batches->learned(order));
-        DecoderPass pass(*checkpoint.spec, static_cast<std::int64_t>(rows.ids.size()), batches->longest(), at::kFloat, true);
+        DecoderPass pass(*checkpoint.spec, static_cast<std::int64_t>(rows.ids.size()), batches->longest(), true);
         const double loss = scale * pass.forwardBackward(weights, gradients, at::tensor(at::ArrayRef(rows.ids)),
                                                          at::tensor(at::ArrayRef(rows.targets)), scale, rows.documents)
                                         .sum(at::kDouble).item<double>();
