@@ -136,13 +136,13 @@ study::WeightChange changeOf(const model::WeightReader& start, model::WeightSour
 }
 
 /// The weights' own hash, as FineTune::writeCheckpoint noted it.
-bool isWhole(const fs::path& folder) {
-    const auto text = io::readTextFile(folder / "crest.json", 10'000'000);
-    const auto json = text ? parseJson(*text, folder.string()) : fail(text.error());
-    const auto weights = io::MappedFile::open(folder / train::kTunedWeightsFile);
+Result<bool> isWhole(const fs::path& folder) {
+    CREST_TRY(text, io::readTextFile(folder / "crest.json", 10'000'000));
+    CREST_TRY(weights, io::MappedFile::open(folder / train::kTunedWeightsFile));
+    const auto json = parseJson(text, folder.string());
     const auto noted = json && json->is_object() ? requireString(*json, train::kTunedWeightsHash, folder.string())
                                                  : Result<std::string>(fail(ErrorKind::Malformed, "no object"));
-    return noted && weights && *noted == Sha256().update(weights->bytes()).finishHex();
+    return noted && *noted == Sha256().update(weights.bytes()).finishHex();
 }
 
 Result<void> FineTuning::make(double rate, std::int64_t seed, const JobContext& job) {
@@ -160,16 +160,19 @@ Result<void> FineTuning::make(double rate, std::int64_t seed, const JobContext& 
     return {};
 }
 
-/// False where there are none, or they are damaged: they are trained anew.
+/// False where there are none (any more: other workers make room), or they cannot be used: they are trained anew.
 bool FineTuning::openKept(const std::string& key) {
     const study::KeptWeights& kept = m_options.keep.kept;
     if (key.empty() || !kept.has(key))
         return false;
-    auto reader = isWhole(kept.folderOf(key)) ? model::WeightReader::open(kept.folderOf(key), m_reader.spec())
-                                              : fail(ErrorKind::Malformed, "The kept weights are damaged.");
-    if (!reader) {
+    const auto whole = isWhole(kept.folderOf(key));
+    auto reader = whole ? model::WeightReader::open(kept.folderOf(key), m_reader.spec()) : fail(whole.error());
+    if (!whole || !*whole || !reader) {
+        if (!kept.has(key))
+            return false;
         kept.drop(key);
-        addNote(fmt::format("Kept tuned weights of {} were damaged; they are trained anew.", m_options.keep.origin.filename().string()));
+        const std::string why = reader ? "were damaged; they are trained anew." : "could not be read; they are trained anew: " + reader.error().text();
+        addNote(fmt::format("Kept tuned weights of {} {}", m_options.keep.origin.filename().string(), why));
         return false;
     }
     kept.use(key);

@@ -164,6 +164,17 @@ private Q_SLOTS:
         QVERIFY(tuning(0)->versions(m_rate, 1, counting()) && m_reported == 0); // kept again
     }
 
+    void unreadableOnesAreTrainedAnew() {
+        QVERIFY(tuning(10'000'000)->versions(m_rate, 1, counting()));
+        fs::remove(study::KeptWeights(m_kept).folderOf(keyOf(1)) / "model.safetensors");
+        const auto modification = tuning(10'000'000);
+        QVERIFY(modification->versions(m_rate, 1, counting()) && m_reported > 0);
+        const std::string note = modification->takeNote();
+        QVERIFY2(note.find("could not be read; they are trained anew: ") != std::string::npos && note.find("model.safetensors") != std::string::npos,
+                 note.c_str());
+        QVERIFY(tuning(0)->versions(m_rate, 1, counting()) && m_reported == 0); // kept again
+    }
+
     void aTinyBudgetKeepsTheLastOnly() {
         const auto bytes = static_cast<std::int64_t>(4 * m_start.size()) + 60'000; // one, with its tokenizer
         const auto modification = tuning(bytes);
