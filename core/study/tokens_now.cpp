@@ -21,13 +21,13 @@ TokensNow::TokensNow(const StudyFolder& folder) {
         std::vector<series::ScanIssue> issues; // of no concern here
         for (const series::Checkpoint& checkpoint : asStudied(*found, known, issues).checkpoints)
             if (checkpoint.tokens && checkpoint.state != series::CheckpointState::Broken)
-                for (const std::string& name : {checkpoint.name, checkpoint.foundName})
-                    m_tokens.emplace(known.name + "/" + name, *checkpoint.tokens);
+                for (const std::string& name : {checkpoint.name, checkpoint.foundName}) // no other one's: applyCorrections
+                    m_tokens.emplace(std::pair(known.name, name), *checkpoint.tokens);
     }
 }
 
 std::optional<std::int64_t> TokensNow::of(const ResultRow& row) const {
-    const auto now = m_tokens.find(row.series + "/" + row.checkpoint);
+    const auto now = m_tokens.find({row.series, row.checkpoint});
     return now == m_tokens.end() ? row.tokens : std::optional(now->second);
 }
 

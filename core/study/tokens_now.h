@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "core/study/study_folder.h"
 
@@ -19,7 +20,7 @@ public:
     std::optional<std::int64_t> of(const ResultRow& row) const;
 
 private:
-    std::map<std::string, std::int64_t> m_tokens; ///< by "series/name", found names, too
+    std::map<std::pair<std::string, std::string>, std::int64_t> m_tokens; ///< by series and name, found names, too
 };
 
 } // namespace crest::study

@@ -51,6 +51,14 @@ private Q_SLOTS:
         QCOMPARE(tokens("second"), Tokens(123));
         QCOMPARE(tokens("step300-tokens7B"), Tokens(300'000)); // what is typed wins over the label
         QCOMPARE(tokens("step100", "another"), Tokens(5));
+        corrections.checkpoints["step100"].name = "first/half";
+        corrections.checkpoints["step100"].tokens = 77;
+        corrections.checkpoints["step200"].name = "step100"; // the other one was found so, and measured
+        QVERIFY(folder->save(study));
+        QCOMPARE(tokens("first/half"), Tokens(77));
+        QCOMPARE(tokens("step100"), Tokens(77));
+        QCOMPARE(tokens("step200"), Tokens(123));
+        QCOMPARE(tokens("half", "my run/first"), Tokens(5)); // no such series
         study.series[0].corrections = {};
         QVERIFY(folder->save(study));
         QCOMPARE(tokens("step300-tokens7B"), Tokens(7'000'000'000));
