@@ -87,8 +87,8 @@ void ProbeDock::setupFields() {
         box->setKeyboardTracking(false);
     };
     setup(m_group, 1 << 20);
-    setup(m_epochs, 1000);
-    setup(m_batch, 4096);
+    setup(m_epochs, 1'000'000); // what trainings take: a probe that a command set up is shown, and kept, as it is
+    setup(m_batch, 1 << 20);
     m_data->setAccessibleName(tr("Fine-tuning data"));
     m_data->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
     m_data->setToolTip(tr("What is trained on; its held-out part is measured as in-distribution (ID)"));
@@ -96,12 +96,13 @@ void ProbeDock::setupFields() {
     m_epochs->setToolTip(tr("Passes over the data"));
     m_batch->setAccessibleName(tr("Examples in a batch"));
     m_batch->setToolTip(tr("Examples of one optimiser step"));
-    setup(m_loraRank, 1024);
+    setup(m_loraRank, 1 << 16);
     m_loraRank->setMinimum(0);
     m_loraRank->setSpecialValueText(tr("all weights"));
     m_loraRank->setPrefix(tr("rank "));
     m_loraRank->setAccessibleName(tr("Rank of LoRA"));
-    m_loraRank->setToolTip(tr("Trains low-rank adapters of the blocks' matrices instead of the weights themselves (LoRA, alpha 16)"));
+    m_loraRank->setToolTip(tr("Trains low-rank adapters of the blocks' matrices instead of the weights themselves (LoRA). Their alpha stands under "
+                              "\"More: steps, schedule, decay\"."));
     m_rate->setKind(study::probeKind(study::kFineTuning));
     m_rate->setAccessibleName(tr("Learning rate"));
     m_rate->setTip(tr("Peak rate of the training"));

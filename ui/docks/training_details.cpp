@@ -100,8 +100,15 @@ void TrainingDetails::setupRows() {
     connect(m_steps, &QSpinBox::valueChanged, this, &TrainingDetails::edited);
     for (const QComboBox* box : {m_schedule, m_loraMatrices})
         connect(box, &QComboBox::activated, this, &TrainingDetails::edited);
-    for (const StoredAmount* one : {&m_warmup, &m_decay, &m_clip, &m_loraAlpha, &m_stateSeconds})
+    for (const StoredAmount* one : {&m_warmup, &m_decay, &m_clip, &m_loraAlpha})
         connect(one->box, &QDoubleSpinBox::valueChanged, this, &TrainingDetails::edited);
+    connect(m_stateSeconds.box, &QDoubleSpinBox::valueChanged, this, [this](double seconds) {
+        if (seconds < 0 && seconds != kUsualStateSeconds)
+            m_stateSeconds.box->setValue(kUsualStateSeconds); // what it means is what stands there
+        else
+            Q_EMIT edited();
+    });
+    m_loraAlpha.show(train::FineTuneSettings().loraAlpha);
     showSettings(Json::object());
 }
 
@@ -118,13 +125,17 @@ void TrainingDetails::showSettings(const Json& settings) {
     const train::FineTuneSettings usual;
     showNumber(m_steps, static_cast<int>(std::clamp(numberIn(training, "max_steps"), 0.0, double(kMostSteps))));
     choose(m_schedule, training, "schedule");
-    choose(m_loraMatrices, training, "lora_matrices");
     m_warmup.show(numberIn(training, "warmup_share", usual.warmupShare));
     m_decay.show(numberIn(training, "weight_decay", usual.weightDecay));
     m_clip.show(numberIn(training, "clip_norm", usual.clipNorm));
-    m_loraAlpha.show(numberIn(training, "lora_alpha", usual.loraAlpha));
     m_stateSeconds.show(numberIn(settings, "state_seconds", kUsualStateSeconds));
-    showLoraRows(numberIn(training, "lora_rank") > 0);
+    const bool hasAdapters = numberIn(training, "lora_rank") > 0;
+    // Without adapters nothing is said of them: what was chosen stays, for when the rank comes back.
+    if (hasAdapters || training.contains("lora_alpha"))
+        m_loraAlpha.show(numberIn(training, "lora_alpha", usual.loraAlpha));
+    if (hasAdapters || training.contains("lora_matrices"))
+        choose(m_loraMatrices, training, "lora_matrices");
+    showLoraRows(hasAdapters);
     if (!hasUsualDetails(settings))
         unfold();
 }

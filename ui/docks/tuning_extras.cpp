@@ -101,6 +101,10 @@ void TuningExtras::setupRows() {
 
 void TuningExtras::connectFields() {
     connect(m_choose, &QToolButton::clicked, this, &TuningExtras::chooseText);
+    connect(m_pull, &QLineEdit::editingFinished, this, [this] {
+        if (pullOf(m_pull->text()) == 0.0)
+            m_pull->clear(); // reads "off"
+    });
     for (const QLineEdit* edit : {m_pull, m_text}) {
         connect(edit, &QLineEdit::textEdited, this, &TuningExtras::edited);
         connect(edit, &QLineEdit::editingFinished, this, &TuningExtras::settled);
