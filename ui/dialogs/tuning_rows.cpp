@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/dialogs/tuning_rows.h"
 
+#include <QEvent>
 #include <QLabel>
 #include <QTextBrowser>
 #include <QVBoxLayout>
@@ -162,8 +163,8 @@ void TuningRows::read(const Source& source, std::int64_t rows) {
                         }
                         m_head->clear();
                         showProblem(toQString(content.error().text()));
-                        m_text->clear();
-                        m_shown.clear();
+                        m_preview = {};
+                        showRows();
                         m_lengths->hide();
                         Q_EMIT settled({}, m_problem->text());
                     });
@@ -183,12 +184,26 @@ void TuningRows::show(const Content& content) {
     m_head->setText(headText(content.preview, content.resolved));
     showProblem(problem);
     m_lengths->setLengths(content.preview.lengths, content.resolved.maxTokens);
-    const QString html = rowsHtml(content.preview, palette());
-    if (html != m_shown) { // what is read on stays where it is
-        m_shown = html;
-        m_text->setHtml(html);
-    }
+    m_preview = content.preview;
+    showRows();
     Q_EMIT settled(content.resolved, problem);
+}
+
+void TuningRows::showRows() {
+    const QString html = rowsHtml(m_preview, palette());
+    if (html == m_shown)
+        return; // what is read on stays where it is
+    m_shown = html;
+    m_text->setHtml(html);
+}
+
+/// Rows and problem have colours of their own.
+void TuningRows::changeEvent(QEvent* event) {
+    QWidget::changeEvent(event);
+    if (event->type() != QEvent::PaletteChange)
+        return;
+    showProblem(m_problem->text());
+    showRows();
 }
 
 } // namespace crest::ui

@@ -26,6 +26,9 @@ public:
     void read(const data::TuningDataSettings& settings, const std::filesystem::path& templates,
               const std::filesystem::path& checkpoint);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 Q_SIGNALS:
     /// What was asked for is there: the settings with their definitions, or "" and why not. Of large data twice.
     void settled(const crest::data::TuningDataSettings& resolved, const QString& problem);
@@ -43,11 +46,13 @@ private:
     void read(const Source& source, std::int64_t rows);
     void show(const Content& content);
     void showProblem(const QString& problem);
+    void showRows();
 
     QLabel *m_head, *m_problem;
     LengthBars* m_lengths;
     QTextBrowser* m_text;
-    QString m_shown; ///< in it
+    data::TuningPreview m_preview; ///< of which it shows the rows
+    QString m_shown;               ///< in it
     Background m_reading;
 };
 

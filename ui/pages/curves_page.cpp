@@ -91,6 +91,7 @@ void CurvesPage::setupLayout() {
     m_notesArea->setFrameShape(QFrame::NoFrame);
     m_notesArea->setHorizontalScrollBarPolicy(Qt::ScrollBarAlwaysOff);
     m_notesArea->setFocusPolicy(Qt::NoFocus);
+    m_notesArea->installEventFilter(this);
     QFont small = font();
     small.setPointSizeF(small.pointSizeF() * 0.9);
     m_notes->setFont(small);
@@ -226,6 +227,13 @@ void CurvesPage::fitNotes() {
 void CurvesPage::resizeEvent(QResizeEvent* event) {
     QWidget::resizeEvent(event);
     fitNotes();
+}
+
+/// Narrower, the notes have more lines, also where the page is as large as before.
+bool CurvesPage::eventFilter(QObject* watched, QEvent* event) {
+    if (watched == m_notesArea && event->type() == QEvent::Resize)
+        fitNotes();
+    return QWidget::eventFilter(watched, event);
 }
 
 analysis::Figure CurvesPage::figureForExport() const {

@@ -14,6 +14,7 @@
 #include <QLineEdit>
 #include <QProgressBar>
 #include <QPushButton>
+#include <QScrollArea>
 #include <QSignalSpy>
 #include <QSlider>
 #include <QTest>
@@ -181,6 +182,24 @@ private Q_SLOTS:
         QVERIFY(paper.panels.front().notes.size() > 1);
         for (const std::string& note : paper.panels.front().notes)
             QVERIFY2(below->text().contains(QString::fromStdString(note)), note.c_str());
+    }
+
+    /// Where their place alone gets narrower, too: none of their lines is cut off.
+    void theNotesHaveRoomForTheirLines() {
+        choose(figures(), QStringLiteral("envelope"));
+        QVERIFY(isShown("envelope"));
+        auto* below = named<QLabel>(m_window.get(), QStringLiteral("What the curves show"));
+        auto* area = qobject_cast<QScrollArea*>(below->parentWidget()->parentWidget());
+        QVERIFY(area && area->isVisible());
+        const QString whole = below->text();
+        below->setText(QStringLiteral("some words"));
+        area->resize(area->width() - 1, area->height());
+        const int oneLine = area->height();
+        QCOMPARE(oneLine, below->heightForWidth(area->width()));
+        area->resize(below->fontMetrics().horizontalAdvance(QStringLiteral("some wor")), oneLine);
+        QVERIFY2(area->maximumHeight() >= oneLine + below->fontMetrics().height(), qPrintable(QString::number(area->maximumHeight())));
+        below->setText(whole);
+        area->resize(m_page->width(), area->height());
     }
 
     void theMapIsHoveredByMouseAndKeys() {
