@@ -135,6 +135,7 @@ void MainWindow::connectFileActions() {
     on(ActionId::Rescan, [this] { m_session->rescan(); });
     on(ActionId::Undo, [this] { m_session->undoStack()->undo(); });
     on(ActionId::Redo, [this] { m_session->undoStack()->redo(); });
+    connect(m_series, &SeriesDock::seriesChosen, m_probe, &ProbeDock::offerSeries);
     connect(m_probe, &ProbeDock::previewAsked, this, &MainWindow::showTextPreview);
 }
 

@@ -148,6 +148,7 @@ void StudySession::close() {
     d->facts = {};
     d->unlisted.clear();
     d->runs.clear();
+    d->probes.clear();
     d->runsKnown = false;
     d->measured.clear();
     d->weights.clear();

@@ -47,6 +47,7 @@ QString deviceFile() {
 
 void StudySession::Private::takeRuns(const RunsSnapshot& snapshot) {
     runs = snapshot.runs;
+    probes = snapshot.probes;
     runsKnown = true;
     readIssues = snapshot.issues;
     measured = snapshot.measured;

@@ -124,10 +124,9 @@ void StudySession::Private::tellModelFacts() {
 
 /// Base scores that jump make weights suspect.
 void StudySession::Private::takeScores() {
-    auto suspicions = view.results ? suspectScores(*view.results) : std::map<std::string, std::string>();
-    if (suspicions == facts.suspicions)
+    if (view.suspects == facts.suspicions)
         return;
-    facts.suspicions = std::move(suspicions);
+    facts.suspicions = view.suspects;
     judge();
 }
 

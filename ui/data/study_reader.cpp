@@ -6,6 +6,7 @@
 #include "ui/data/format.h"
 #include "ui/data/issues.h"
 #include "ui/data/runner_supervisor.h"
+#include "ui/data/series_watch.h"
 
 namespace crest::ui {
 namespace {
@@ -144,7 +145,10 @@ void StudyReader::readResults() {
 
 std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
     auto snapshot = std::make_shared<RunsSnapshot>();
+    const bool first = m_followers.empty(); // a study that opens lists its runs before their plans are read
     for (const std::string& id : study::listRuns(m_folder)) {
+        if (!first)
+            readPlanOnce(id);
         auto follower = m_followers.find(id);
         if (follower == m_followers.end())
             follower = m_followers.emplace(id, study::RunFollower(m_folder, id)).first;
@@ -159,6 +163,7 @@ std::shared_ptr<RunsSnapshot> StudyReader::readRuns() {
     if (const auto lives = study::anyRunnerLives(m_folder); !lives)
         m_issues.push_back({toQString(lives.error().where), toQString(lives.error().message)});
     snapshot->devicesAtWork = devicesAtWork(m_folder);
+    snapshot->probes = m_probes;
     return snapshot;
 }
 
@@ -211,18 +216,18 @@ std::vector<std::string> StudyReader::textTasks(const study::Plan& plan) const {
     return names;
 }
 
-/// Those that the shown run may be drawn with.
-void StudyReader::readOtherPlans() {
-    for (const std::string& id : study::listRuns(m_folder)) {
-        if (std::find(m_seenRuns.begin(), m_seenRuns.end(), id) != m_seenRuns.end())
-            continue;
-        m_seenRuns.push_back(id);
-        auto plan = study::readPlan(m_folder, id);
-        if (plan && plan->probe.strengths.empty())
-            m_basePlans.emplace(id, std::move(*plan));
-        else if (plan && analysis::isTraining(*plan))
-            m_trainingPlans.emplace(id, std::move(*plan));
-    }
+/// Its probe is kept, and the plan where other runs may be drawn with it.
+void StudyReader::readPlanOnce(const std::string& runId) {
+    if (!m_seenRuns.insert(runId).second)
+        return;
+    auto plan = study::readPlan(m_folder, runId);
+    if (!plan)
+        return; // readRuns lists it as an issue
+    m_probes.emplace(runId, plan->probe);
+    if (plan->probe.strengths.empty())
+        m_basePlans.emplace(runId, std::move(*plan));
+    else if (analysis::isTraining(*plan))
+        m_trainingPlans.emplace(runId, std::move(*plan));
 }
 
 std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
@@ -248,7 +253,8 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     results->overlays = std::move(overlays);
     results->studyName = m_folder.study().name;
     results->studyCommand = exportCommand(m_folder, shown);
-    readOtherPlans();
+    for (const std::string& id : study::listRuns(m_folder))
+        readPlanOnce(id);
     for (const study::Plan& other : comparableEvaluations(*m_plan, plansOf(m_basePlans)))
         results->others.push_back(resultsOf(other));
     for (study::Plan& other : siblingPlans(*m_plan, plansOf(m_trainingPlans))) {
@@ -277,6 +283,7 @@ void StudyReader::publishShown() {
     view->metrics = analysis::metricsOf(*results);
     view->figures = analysis::figuresOf(*results);
     view->textTasks = textTasks(*m_plan);
+    view->suspects = suspectScores(*results);
     if (auto table = analysis::inflectionTable(*results, view->metric))
         view->inflections = std::move(*table);
     m_published = results;

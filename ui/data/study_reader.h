@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -44,6 +45,7 @@ private:
 
 struct RunsSnapshot {
     std::vector<study::RunStatus> runs;
+    std::map<std::string, study::Probe> probes; ///< of them, by id, as far as their plans are read
     std::vector<Issue> issues;
     std::map<QString, int> measured; ///< "series/checkpoint" -> stored results
     /// Fingerprint of the weights that were measured, by "series/checkpoint".
@@ -90,7 +92,7 @@ private:
     void publishItems();
     std::shared_ptr<analysis::ProbeResults> shownResults();
     analysis::ProbeResults resultsOf(const study::Plan& plan) const;
-    void readOtherPlans();
+    void readPlanOnce(const std::string& runId);
     std::vector<std::string> textTasks(const study::Plan& plan) const;
     analysis::RowPointer rowOf(const std::string& key) const;
 
@@ -104,7 +106,8 @@ private:
     std::map<std::string, study::Plan> m_failedPlans; ///< of runs with failed cells, by id
     /// Of base evaluations and of what trains, by run, so oldest first; cells and batches as planned.
     std::map<std::string, study::Plan> m_basePlans, m_trainingPlans;
-    std::vector<std::string> m_seenRuns;              ///< whose plan was looked at for that
+    std::map<std::string, study::Probe> m_probes; ///< by run
+    std::set<std::string> m_seenRuns;             ///< whose plan was looked at for these
     std::vector<Issue> m_issues;
     QTimer* m_timer = nullptr;
     bool m_fresh = false; ///< rows came that are not shown yet

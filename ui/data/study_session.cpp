@@ -182,6 +182,11 @@ void StudySession::watchSamples(std::optional<analysis::ItemTableOptions> wanted
         d->reader->setWantedSamples(std::move(wanted));
 }
 
+const study::Probe* StudySession::probeOfRun(const std::string& runId) const {
+    const auto found = d->probes.find(runId);
+    return found == d->probes.end() ? nullptr : &found->second;
+}
+
 int StudySession::measuredResults(const QString& checkpoint) const {
     const auto at = d->measured.find(checkpoint);
     return at == d->measured.end() ? 0 : at->second;

@@ -5,8 +5,10 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include <QObject>
@@ -55,6 +57,7 @@ struct ProbeView {
     std::vector<std::string> metrics;                 ///< that there are
     std::vector<analysis::NamedFigure> figures;       ///< that these results can give, "curves" first
     std::vector<std::string> textTasks;               ///< of which texts are stored
+    std::map<std::string, std::string> suspects;      ///< as suspectScores says it
 };
 
 /// What the items' page shows; `table` is empty where `problem` says why.
@@ -95,6 +98,8 @@ public:
     const std::vector<series::Series>& series() const;
     const std::vector<Issue>& issues() const;
     const std::vector<study::RunStatus>& runs() const;
+    /// As it was planned; null while a run's plan is not read, and where it cannot be.
+    const study::Probe* probeOfRun(const std::string& runId) const;
     /// False until the runs of a study that was just opened have been read.
     bool runsKnown() const;
     /// Unfinished, neither paused nor stopped by the user, and nobody works on it or was just asked to: its runner was

@@ -74,6 +74,7 @@ struct StudySession::Private {
     QTimer judgeSoon; ///< fingerprints come one by one, the window takes them twice a second
     std::vector<Issue> scanIssues, readIssues, allIssues;
     std::vector<study::RunStatus> runs;
+    std::map<std::string, study::Probe> probes; ///< by run
     bool runsKnown = false;
     std::map<QString, int> measured;            ///< by "series/checkpoint"
     std::map<std::string, std::string> weights; ///< that were measured, by "series/checkpoint"

@@ -33,6 +33,8 @@ public:
     /// Whether Run makes sense: the plan is known, can run, and has new cells.
     bool planReady() const { return m_ready; }
     const study::Probe& probe() const { return m_probe; }
+    /// The series that was chosen elsewhere, where that takes nothing away: the probe here has no run yet.
+    void offerSeries(const QString& name);
 
 Q_SIGNALS:
     void planChanged();

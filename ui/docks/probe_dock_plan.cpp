@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // The probe dock's plan: what it costs, running it, and finer learning rates once it is measured.
+#include <algorithm>
+#include <filesystem>
+
 #include <QLabel>
 #include <QPointer>
 #include <QPushButton>
@@ -37,7 +40,7 @@ void ProbeDock::takePlan(const PlanPreview& preview) {
 void ProbeDock::runsChanged() {
     QString states;
     for (const study::RunStatus& run : m_session.runs())
-        states += QString::number(static_cast<int>(run.state));
+        states += QString::number(static_cast<int>(run.state)) + (m_session.probeOfRun(run.id) ? u' ' : u'?');
     if (states == m_runStates)
         return;
     m_runStates = states;
@@ -45,15 +48,24 @@ void ProbeDock::runsChanged() {
     showPlan();
 }
 
-/// Where the run that is shown is of this probe.
+/// Of the newest run of this probe, whichever run is shown.
 std::optional<study::RunState> ProbeDock::stateOfRun() const {
-    const auto& results = m_session.probeView().results;
-    if (!results || !isAsAsked(results->plan.probe, m_probe, m_session.folder().toStdString()))
-        return {};
-    for (const study::RunStatus& run : m_session.runs())
-        if (run.id == m_session.shownRun().toStdString())
-            return run.state;
-    return {};
+    const std::vector<study::RunStatus>& runs = m_session.runs();
+    const std::filesystem::path folder(m_session.folder().toStdString());
+    const auto newest = std::find_if(runs.rbegin(), runs.rend(), [&](const study::RunStatus& run) {
+        const study::Probe* planned = m_session.probeOfRun(run.id);
+        return planned && isAsAsked(*planned, m_probe, folder);
+    });
+    return newest == runs.rend() ? std::nullopt : std::optional(newest->state);
+}
+
+/// A probe that was run or is half typed stays.
+void ProbeDock::offerSeries(const QString& name) {
+    const int at = m_series->findText(name);
+    if (at < 0 || at == m_series->currentIndex() || m_untaken || !fieldsAreGood() || stateOfRun())
+        return;
+    m_series->setCurrentIndex(at);
+    loadProbe();
 }
 
 void ProbeDock::showPlan() {

@@ -246,6 +246,10 @@ void SeriesDock::connectSignals() {
     connect(&m_model, &SeriesModel::edited, this, &SeriesDock::takeEdit);
     connect(&m_model, &SeriesModel::refused, m_summary, &QLabel::setText);
     connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &SeriesDock::selectionChanged);
+    // A click makes a row the current one before it selects it, a key the other way round.
+    connect(m_tree->selectionModel(), &QItemSelectionModel::currentChanged, this, &SeriesDock::tellChosen);
+    connect(m_tree->selectionModel(), &QItemSelectionModel::selectionChanged, this, &SeriesDock::tellChosen);
+    connect(&m_session, &StudySession::closed, this, [this] { m_chosen.clear(); });
     connect(this, &SeriesDock::selectionChanged, this, &SeriesDock::showRemark);
     connect(m_tree, &QTreeView::customContextMenuRequested, this, &SeriesDock::showMenu);
     connect(m_actions.at(ActionId::Exclude), &QAction::triggered, this, [this] { setSelectedExcluded(true); });
@@ -309,6 +313,15 @@ void SeriesDock::select(const QString& series, const QString& checkpoint) {
                 index.data(SeriesModel::CheckpointNameRole).toString() == checkpoint)
                 return m_tree->setCurrentIndex(index);
     }
+}
+
+/// Not where the keyboard only comes to the tree, nor where that is built anew.
+void SeriesDock::tellChosen() {
+    const QString series = selectedSeries();
+    if (series.isEmpty() || series == m_chosen || !m_tree->selectionModel()->isSelected(m_tree->currentIndex()))
+        return;
+    m_chosen = series;
+    Q_EMIT seriesChosen(series);
 }
 
 void SeriesDock::showSummary() {

@@ -53,6 +53,8 @@ public:
 
 Q_SIGNALS:
     void selectionChanged();
+    /// Another series than the one before was selected, or a checkpoint of it.
+    void seriesChosen(const QString& series);
 
 protected:
     bool eventFilter(QObject* watched, QEvent* event) override;
@@ -71,6 +73,7 @@ private:
     void showRemark();
     void showFound(const QString& series, const std::vector<series::Checkpoint>& checkpoints);
     void select(const QString& series, const QString& checkpoint);
+    void tellChosen();
     void takeEdit(const QString& series, const QString& checkpoint, int column, const QString& text);
     void addCorrections(QMenu& menu);
     void showMenu(const QPoint& at);
@@ -85,6 +88,7 @@ private:
     TokensPerStep* m_tokensPerStep;
     QLabel *m_remark, *m_summary;
     QSet<QString> m_collapsedUnfiltered; ///< series, before something was typed into the filter
+    QString m_chosen; ///< as seriesChosen told last
     QSet<int> m_byHand;      ///< columns whose width the user has chosen
     bool m_fitting = false, m_headerIsHeld = false;
     QTimer m_whenTyped; ///< shows the series again when nothing is being typed any more

@@ -223,6 +223,36 @@ private Q_SLOTS:
         QCOMPARE(window->session().undoStack()->count(), edits);
     }
 
+    /// It cannot be queued twice, also while another run is looked at.
+    void aProbeAtWorkIsSaidWhicheverRunIsShown() {
+        test::SeriesFixture fixture;
+        fixture.useRunner(0);
+        const QString place = studyWithQueuedRun(fixture);
+        QVERIFY(!place.isEmpty());
+        auto window = openWindow(place);
+        const QString waits = QStringLiteral("This probe waits for a runner");
+        QTRY_COMPARE_WITH_TIMEOUT(runButton(*window)->text(), waits, kLongMs);
+        const auto folder = study::StudyFolder::open(place.toStdString());
+        const auto found = series::findSeries(fixture.seriesFolder.toStdString());
+        QVERIFY(folder && found);
+        study::Probe other = folder->study().probes.front();
+        other.seeds = 2;
+        auto plan = study::planProbe(*folder, other, found->series.front(), [](const std::string&) { return false; });
+        QVERIFY(plan);
+        const auto id = study::queueRun(*folder, std::move(*plan));
+        QVERIFY(id);
+        QTRY_COMPARE_WITH_TIMEOUT(window->session().runs().size(), std::size_t{2}, kLongMs);
+        window->session().showRun(QString::fromStdString(*id));
+        const auto shown = [&] {
+            const auto& results = window->session().probeView().results;
+            return results ? results->plan.probe.seeds : std::int64_t{0};
+        };
+        QTRY_COMPARE_WITH_TIMEOUT(shown(), std::int64_t{2}, kLongMs);
+        QTest::qWait(700); // longer than a look at the folder
+        QCOMPARE(runButton(*window)->text(), waits);
+        QVERIFY(!runOf(*window)->isEnabled());
+    }
+
     /// Commands of one letter are for where a letter means nothing else.
     void aLetterFindsAnEntryBeforeItIsACommand() {
         test::SeriesFixture fixture;
