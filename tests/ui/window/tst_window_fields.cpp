@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // Fields of numbers, by keys: what is typed is taken as it is, or the window says why it cannot be, in every dock and dialog.
+#include <utility>
+
 #include <QComboBox>
 #include <QDialogButtonBox>
 #include <QDir>
@@ -65,6 +67,15 @@ bool nothingIsCut(const QWidget* viewport) {
     return std::all_of(widgets.begin(), widgets.end(), [&](const QWidget* one) {
         return !one->isVisible() || one->mapTo(viewport, QPoint(one->width(), 0)).x() <= viewport->width();
     });
+}
+
+/// Of what is seen.
+QList<QRect> placesIn(const QWidget* parent) {
+    QList<QRect> places;
+    for (const QWidget* one : parent->findChildren<QWidget*>())
+        if (one->isVisible())
+            places << one->geometry();
+    return places;
 }
 
 /// Every visible number box below `place`; `most`: at least so many are there.
@@ -323,7 +334,8 @@ void WindowFieldsTest::theKeyboardReachesEveryField() {
         kind->setCurrentIndex(i);
         Q_EMIT kind->activated(i);
         unfoldAll();
-        QTest::qWait(100); // laid out
+        QList<QRect> places; // laid out: nothing moves any more
+        QTRY_VERIFY(std::exchange(places, placesIn(dock())) == places);
         QString letters;
         for (const QAction* menu : m_window->menuBar()->actions())
             letters += menu->text().section(u'&', 1).left(1).toUpper();

@@ -9,19 +9,23 @@
 #include <QLineEdit>
 #include <QPushButton>
 #include <QSpinBox>
+#include <QSignalSpy>
 #include <QTextBrowser>
 #include <QTextCursor>
 #include <QTextDocument>
 #include <QToolButton>
+#include <QTreeView>
 #include <QtTest>
 
 #include "core/study/finer_rates.h"
 #include "core/study/study_folder.h"
 #include "core/train/fine_tune_settings.h"
+#include "tests/core/series/make_checkpoint.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/dialogs/tuning_dialog.h"
 #include "ui/docks/probe_dock.h"
 #include "ui/main_window.h"
+#include "ui/window/icons.h"
 
 using namespace crest;
 using namespace crest::ui;
@@ -86,8 +90,12 @@ private Q_SLOTS:
     }
 
     void everyKindPlansOnTheSample();
+    void theSeriesIsChosenInItsTree();
     void trainingDetailsAreSet();
     void trainingDetailsAreReadBack();
+    void theLargestTrainingIsKept();
+    void adaptersComeBackAsTheyWere();
+    void secondsBelowNoneAreTheUsualOnes();
     void mitigationsAreSet();
     void mitigationsAreReadBack();
     void settingsWrittenByHandAreNotTrusted_data();
@@ -185,6 +193,32 @@ void WindowKindsTest::everyKindPlansOnTheSample() {
     QVERIFY(planned(4, 3));
     choose(kind(), QStringLiteral("Gaussian noise"));
     QVERIFY(!rate->isVisible() && !data->isVisible() && isShown(QStringLiteral("Noise draws")));
+}
+
+/// What is chosen in the Probe dock after that stays, whatever is learned of the series.
+void WindowKindsTest::theSeriesIsChosenInItsTree() {
+    QTemporaryDir dir;
+    unsigned weights = 0;
+    for (const char* place : {"apple/step10", "apple/step20", "pear/step10", "pear/step30"})
+        QVERIFY(test::makeCheckpoint(std::filesystem::path(dir.path().toStdString()) / place, test::tinySpec(), ++weights));
+    test::dropFolder(m_window.get(), dir.path());
+    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(2), kLongMs);
+    auto* tree = named<QTreeView>(m_window.get(), QStringLiteral("Checkpoints"));
+    auto* series = named<QComboBox>(m_window.get(), QStringLiteral("Series"));
+    QTRY_COMPARE(series->currentText(), QStringLiteral("apple"));
+    tree->collapseAll();
+    QTest::mouseClick(tree->viewport(), Qt::LeftButton, {}, tree->visualRect(tree->model()->index(1, 0)).center());
+    QCOMPARE(series->currentText(), QStringLiteral("pear"));
+    QCOMPARE(probe().series, std::string("pear"));
+    choose(series, QStringLiteral("apple"));
+    QSignalSpy changed(&m_window->session(), &StudySession::seriesChanged);
+    m_window->session().rescan();
+    QVERIFY(changed.wait(kLongMs));
+    QCOMPARE(series->currentText(), QStringLiteral("apple"));
+    tree->setFocus();
+    QTest::keyClick(tree, Qt::Key_Up);
+    QTest::keyClick(tree, Qt::Key_Down);
+    QCOMPARE(series->currentText(), QStringLiteral("pear"));
 }
 
 void WindowKindsTest::openSampleForTuning() {
@@ -308,6 +342,58 @@ void WindowKindsTest::trainingDetailsAreReadBack() {
     QTRY_COMPARE(warmup->value(), 10.0);
 }
 
+/// What commands take is shown, and another edit leaves it: else every training would be another one.
+void WindowKindsTest::theLargestTrainingIsKept() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    study::Probe other = probe();
+    train::FineTuneSettings training;
+    training.epochs = 1'000'000, training.batchExamples = 1 << 20, training.loraRank = 1 << 16;
+    other.settings["training"] = train::toJson(training);
+    QVERIFY(train::fineTuneSettingsFromJson(other.settings["training"], ""));
+    m_window->session().setProbe(other);
+    QTRY_COMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->value(), 1'000'000);
+    QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Examples in a batch"))->value(), 1 << 20);
+    QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->value(), 1 << 16);
+    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Weight decay"))->setValue(0.5);
+    training.weightDecay = 0.5;
+    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(training));
+}
+
+/// All weights are trained for a moment: alpha and matrices are not lost with it.
+void WindowKindsTest::adaptersComeBackAsTheyWere() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    const auto training = [this] { return storedTuning().value("training", Json::object()); };
+    auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
+    rank->setValue(4);
+    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Alpha of LoRA"))->setValue(32);
+    choose(named<QComboBox>(m_window.get(), QStringLiteral("Matrices with an adapter")), QStringLiteral("MLP"));
+    QTRY_COMPARE(training().value("lora_matrices", ""), std::string("mlp"));
+    QCOMPARE(training().value("lora_alpha", 0.0), 32.0);
+    rank->setValue(0);
+    QTRY_VERIFY(!training().contains("lora_rank") && !training().contains("lora_alpha"));
+    rank->setValue(8);
+    QTRY_COMPARE(training().value("lora_rank", 0), 8);
+    QCOMPARE(training().value("lora_alpha", 0.0), 32.0);
+    QCOMPARE(training().value("lora_matrices", ""), std::string("mlp"));
+}
+
+/// The field says what is stored.
+void WindowKindsTest::secondsBelowNoneAreTheUsualOnes() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    auto* seconds = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Seconds between saved states"));
+    seconds->setValue(0.5);
+    QTRY_COMPARE(storedTuning().value("state_seconds", 0.0), 0.5);
+    seconds->stepDown(); // by 1
+    QTRY_VERIFY(!storedTuning().contains("state_seconds"));
+    QCOMPARE(seconds->text(), QStringLiteral("as usual"));
+}
+
 /// By clicks into the probe and the study; what cannot be says why, and does not run.
 void WindowKindsTest::mitigationsAreSet() {
     openSampleForTuning();
@@ -331,6 +417,8 @@ void WindowKindsTest::mitigationsAreSet() {
     rank->setValue(0);
     type(m_pull, QStringLiteral("much"));
     QTRY_VERIFY(isSaid("must be a number from 0"));
+    type(m_pull, QStringLiteral("0"));
+    QVERIFY(m_pull->text().isEmpty() && m_pull->placeholderText() == QStringLiteral("off"));
     type(m_pull, QStringLiteral("0.05"));
     QTRY_COMPARE(probe().settings["training"].value("l2_to_start", 0.0), 0.05);
 
@@ -511,6 +599,26 @@ void WindowKindsTest::allRowsAreCounted() {
     dialog->show();
     QTRY_VERIFY_WITH_TIMEOUT(says(dialog, "2 of 62 rows cannot be used, and at most 1 % may be left out"), kLongMs);
     QVERIFY(says(dialog, "Cannot be used: 2 rows.") && !buttonWith(dialog, QStringLiteral("Add data"))->isEnabled());
+    // Its colour and those of the rows follow the desktop.
+    const auto labels = dialog->findChildren<QLabel*>();
+    const auto problem = std::find_if(labels.begin(), labels.end(), [](const QLabel* one) { return one->text().startsWith(QStringLiteral("2 of 62 rows")); });
+    QVERIFY(problem != labels.end());
+    shown = named<QTextBrowser>(dialog, QStringLiteral("Rows as the model sees them"));
+    QColor bad[2];
+    QString rowsOf[2];
+    int i = 0;
+    const QPalette before = qApp->palette();
+    for (const QRgb ground : {0xfff4f5f6, 0xff212428}) {
+        QPalette other = before;
+        other.setColor(QPalette::Base, QColor(ground));
+        qApp->setPalette(other);
+        QTRY_COMPARE(dialog->palette().color(QPalette::Base), QColor(ground));
+        QTRY_COMPARE((*problem)->palette().color(QPalette::WindowText), stateColors(dialog->palette()).bad);
+        bad[i] = (*problem)->palette().color(QPalette::WindowText);
+        rowsOf[i++] = shown->toHtml();
+    }
+    qApp->setPalette(before);
+    QVERIFY(bad[0] != bad[1] && rowsOf[0] != rowsOf[1]);
     delete dialog;
 }
 
