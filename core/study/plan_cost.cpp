@@ -21,7 +21,7 @@ constexpr double kMeanSpanOfExamples = 64;
 struct Shares {
     double scoring = 0.8, training = 0.6;
 };
-constexpr Shares kFloat32, kBFloat16{0.5, 0.35};
+constexpr Shares kFloat32, kBFloat16{0.5, 0.35}; ///< the second, too, where the CPU has no kernels for it and float32 products are timed
 constexpr std::uintmax_t kSmallModelBytes = 64'000'000; ///< weights that leave several models room beside each other
 
 using IsKept = std::function<bool(const std::string&)>;
