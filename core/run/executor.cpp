@@ -34,12 +34,6 @@ void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options,
     threads = options.threadsPerWorker > 0 ? options.threadsPerWorker : std::max(1, cores / workers);
 }
 
-/// False where the run asks for another device than this runner's.
-bool isForDevice(const study::StudyFolder& folder, const std::string& id, const std::string& device) {
-    const auto plan = study::readPlan(folder, id);
-    return !plan || plan->device.empty() || plan->device == device; // one that cannot be read is reported later
-}
-
 /// The oldest run that waits for a runner, or that others are at; "" where there is none.
 std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options,
                     const std::set<std::string>& visited) {
@@ -53,8 +47,7 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
         using study::RunState;
         if (status &&
             (status->state == RunState::Queued || status->state == RunState::Interrupted ||
-             status->state == RunState::Running) &&
-            isForDevice(folder, id, options.device))
+             status->state == RunState::Running))
             return id;
     }
     return {};
@@ -128,6 +121,8 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
             break;
         visited.insert(id);
         CREST_TRY(plan, study::readPlan(folder, id));
+        if (options.runId.empty() && !plan.device.empty() && plan.device != options.device)
+            continue; // another runner's
         if (!study::hasPresentKeys(plan)) {
             Error error = ofAnotherVersion(folder, id);
             if (!options.runId.empty())

@@ -18,29 +18,23 @@ constexpr double kHeadBytes = 3e6, kLogitBytes = 5e5; ///< rows of the head and 
 /// what is answered).
 constexpr double kNotedBytes = 150, kTokenBytes = 24;
 
-/// Float32 values of a row between the products of a block, and weights of its products.
+/// Of a block: float32 values of a row between its products, weights of all of them and of the largest, and the widest input.
 struct BlockSizes {
-    double row = 0, weights = 0;
+    double row = 0, weights = 0, largest = 0, widest = 0;
 };
 BlockSizes blockSizes(const DecoderSpec& s) {
     const std::int64_t heads = s.heads * s.headSize, qkv = heads + 2 * s.kvHeads * s.headSize;
     const std::int64_t mlpIn = (s.mlp == series::MlpKind::Gated ? 2 : 1) * s.mlpWidth;
     return {static_cast<double>(2 * s.width + std::max(qkv + heads, mlpIn + s.mlpWidth)),
-            static_cast<double>(s.width * (qkv + heads + mlpIn + s.mlpWidth))};
+            static_cast<double>(s.width * (qkv + heads + mlpIn + s.mlpWidth)), static_cast<double>(s.width * std::max(qkv, mlpIn)),
+            static_cast<double>(std::max({s.width, heads, s.mlpWidth}))};
 }
 
 /// In what products multiply. On a CPU without kernels for bfloat16 they hold both rounded factors once more, as float32
 /// (model/ops_bfloat16.cpp). Whether it has them is not known here: the larger.
 struct Products {
     bool rounded = false, onCpu = true;
-    double factorBytes(const DecoderSpec& s, double rows) const {
-        if (!rounded || !onCpu)
-            return 0;
-        const std::int64_t heads = s.heads * s.headSize, qkv = heads + 2 * s.kvHeads * s.headSize;
-        const std::int64_t mlpIn = (s.mlp == series::MlpKind::Gated ? 2 : 1) * s.mlpWidth;
-        const auto matrix = static_cast<double>(s.width * std::max(qkv, mlpIn)), inner = static_cast<double>(std::max({s.width, heads, s.mlpWidth}));
-        return 4 * (matrix + rows * inner);
-    }
+    double factorBytes(const BlockSizes& block, double rows) const { return rounded && onCpu ? 4 * (block.largest + rows * block.widest) : 0; }
 };
 
 /// Of `tokens` that are scored together, under so many versions of the weights: as many go side by side as `limit` has room for. `some`: not
@@ -53,7 +47,7 @@ double bytesTogether(const DecoderSpec& spec, const Products& products, double t
     const double chunk = std::min(rows, std::clamp(kChunkBytes / (4 * block.row), kLeastChunk, kMostChunk));
     const double head = std::min(kHeadBytes, width * static_cast<double>(spec.vocabSize)) + kLogitBytes;
     const double copied = some ? rows * width : 0;
-    return held + copied + 4 * block.row * chunk + products.factorBytes(spec, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
+    return held + copied + 4 * block.row * chunk + products.factorBytes(block, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
 }
 
 } // namespace
