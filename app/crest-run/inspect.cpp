@@ -19,6 +19,7 @@
 #include "core/base/json.h"
 #include "core/base/units.h"
 #include "core/base/visible.h"
+#include "core/series/check_cache.h"
 #include "core/series/known_series.h"
 #include "core/series/series.h"
 #include "core/series/series_rules.h"
@@ -121,13 +122,12 @@ std::vector<series::Checkpoint*> checkable(series::ScanResult& scan) {
 
 /// What the weights themselves tell: of all with --fingerprints, else of those that were read before and did not change.
 Result<void> checkWeights(series::ScanResult& scan, const InspectOptions& options) {
-    const std::filesystem::path cache = series::userCheckCache();
+    series::CheckCache cache(series::userCheckCache());
     const std::vector<series::Checkpoint*> checkpoints = checkable(scan);
     if (options.fingerprints)
         return series::checkAll(checkpoints, cache, JobContext({}, progressSink("reading", !options.json)), scan.issues);
-    const series::RememberedChecks known(cache);
     for (series::Checkpoint* checkpoint : checkpoints)
-        if (const auto check = known.find(checkpoint->path, *checkpoint->spec))
+        if (const auto check = series::rememberedCheck(checkpoint->path, *checkpoint->spec, cache))
             series::takeCheck(*checkpoint, *check);
     return {};
 }

@@ -15,6 +15,7 @@
 #include "core/base/counted.h"
 #include "core/base/visible.h"
 #include "core/model/product_rate.h"
+#include "core/series/check_cache.h"
 #include "core/series/tokenizer_check.h"
 #include "core/series/weight_check.h"
 #include "core/study/kept_weights.h"
@@ -243,9 +244,10 @@ Result<series::Series> judgedByWeights(series::Series found, const study::StudyS
                                        const JobContext& job) {
     std::vector<series::ScanIssue> issues;
     std::set<fs::path> read;
+    series::CheckCache checks(study::checkCacheOf(study));
     // Again where a copy takes the place of one that turned out damaged.
     for (auto unread = plannedUnread(found, known, read); !unread.empty(); unread = plannedUnread(found, known, read)) {
-        CREST_CHECK(series::checkAll(unread, study::checkCacheOf(study), job, issues));
+        CREST_CHECK(series::checkAll(unread, checks, job, issues));
         for (const series::Checkpoint* checkpoint : unread)
             read.insert(checkpoint->path);
     }

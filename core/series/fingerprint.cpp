@@ -241,11 +241,11 @@ Result<CheckedWeights> checkFiles(const CheckedFiles& files, const DecoderSpec& 
 
 } // namespace
 
-Result<CheckedWeights> checkCheckpoint(const fs::path& folder, const DecoderSpec& spec, const fs::path& cacheFile,
+Result<CheckedWeights> checkCheckpoint(const fs::path& folder, const DecoderSpec& spec, CheckCache& cache,
                                        const JobContext& job) {
     CREST_TRY(files, filesToCheck(folder));
     CREST_TRY(identity, identityOfAll(files, spec));
-    if (auto remembered = rememberedCheck(readCheckCache(cacheFile), identity.text))
+    if (auto remembered = cache.find(identity.text))
         return std::move(*remembered);
     const auto startNs =
         std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch())
@@ -256,36 +256,33 @@ Result<CheckedWeights> checkCheckpoint(const fs::path& folder, const DecoderSpec
         return fail(ErrorKind::Io, "The weights changed while they were read; try again when nothing writes them.",
                     folder.string());
     if (identity.changedNs < startNs - kSettledNanoseconds)
-        rememberCheck(cacheFile, identity.text, checked);
+        cache.remember(identity.text, checked);
     return checked;
 }
 
-Result<std::string> fingerprintCheckpoint(const fs::path& folder, const DecoderSpec& spec, const fs::path& cacheFile,
+Result<std::string> fingerprintCheckpoint(const fs::path& folder, const DecoderSpec& spec, CheckCache& cache,
                                           const JobContext& job) {
-    CREST_TRY(checked, checkCheckpoint(folder, spec, cacheFile, job));
+    CREST_TRY(checked, checkCheckpoint(folder, spec, cache, job));
     if (!checked.damaged.empty())
         return fail(ErrorKind::Malformed, checked.damaged, folder.string());
     return std::move(checked.fingerprint);
 }
 
-RememberedChecks::RememberedChecks(const fs::path& cacheFile)
-    : m_cache(readCheckCache(cacheFile)) {}
-
-std::optional<CheckedWeights> RememberedChecks::find(const fs::path& folder, const DecoderSpec& spec) const {
-    if (m_cache["fingerprints"].empty())
+std::optional<CheckedWeights> rememberedCheck(const fs::path& folder, const DecoderSpec& spec, const CheckCache& cache) {
+    if (cache.isEmpty())
         return std::nullopt;
     const auto files = filesToCheck(folder);
     const auto identity = files ? identityOfAll(*files, spec) : Result<FileIdentity>(tl::unexpect, files.error());
-    return identity ? rememberedCheck(m_cache, identity->text) : std::nullopt;
+    return identity ? cache.find(identity->text) : std::nullopt;
 }
 
-Result<void> checkAll(const std::vector<Checkpoint*>& checkpoints, const fs::path& cacheFile, const JobContext& job,
+Result<void> checkAll(const std::vector<Checkpoint*>& checkpoints, CheckCache& cache, const JobContext& job,
                       std::vector<ScanIssue>& issues) {
     const auto total = static_cast<std::int64_t>(checkpoints.size());
     std::int64_t done = 0;
     for (Checkpoint* checkpoint : checkpoints) {
         job.report(done++, total, "checkpoints");
-        const auto checked = checkCheckpoint(checkpoint->path, *checkpoint->spec, cacheFile, JobContext(job.token()));
+        const auto checked = checkCheckpoint(checkpoint->path, *checkpoint->spec, cache, JobContext(job.token()));
         if (checked)
             takeCheck(*checkpoint, *checked);
         else if (checked.error().kind == ErrorKind::Stopped)

@@ -14,6 +14,7 @@
 #include "core/base/hash.h"
 #include "core/data/texts.h"
 #include "core/data/tuning_data.h"
+#include "core/series/check_cache.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weight_check.h"
 #include "core/study/chat_tasks.h"
@@ -87,10 +88,10 @@ Result<std::string> knownInitStd(const series::Checkpoint& checkpoint, const Pro
     return study::initStdHash(checkpoint.initStd);
 }
 
-Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series::Checkpoint& checkpoint,
-                                        const Probe& probe, const std::string& seriesName, const JobContext& job) {
+Result<PlannedCheckpoint> pinCheckpoint(const series::Checkpoint& checkpoint, const Probe& probe, series::CheckCache& checks,
+                                        const JobContext& job) {
     PlannedCheckpoint planned;
-    planned.series = seriesName;
+    planned.series = probe.series;
     planned.name = checkpoint.name;
     planned.path = checkpoint.path.string();
     planned.tokens = checkpoint.tokens;
@@ -98,8 +99,7 @@ Result<PlannedCheckpoint> pinCheckpoint(const StudyFolder& folder, const series:
     planned.pretrainSeed = checkpoint.pretrainSeed;
     CREST_TRY(initStd, knownInitStd(checkpoint, probe));
     planned.initStd = std::move(initStd);
-    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, checkCacheOf(folder.path()),
-                                                     JobContext(job.token())));
+    CREST_TRY(weights, series::fingerprintCheckpoint(checkpoint.path, *checkpoint.spec, checks, JobContext(job.token())));
     planned.weights = std::move(weights);
     CREST_TRY(tokenizer, series::tokenizerHash(checkpoint.path));
     planned.tokenizer = std::move(tokenizer);
@@ -343,12 +343,13 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     if (chosen.empty())
         return fail(ErrorKind::NotFound, "This series has no checkpoint that can be used.", series.path.string());
     double flops = 0;
+    series::CheckCache checks(checkCacheOf(folder.path()));
     for (const series::Checkpoint* checkpoint : chosen) {
         if (job.stopRequested())
             return stopped();
         job.report(static_cast<std::int64_t>(plan.checkpoints.size()), static_cast<std::int64_t>(chosen.size()),
                    "checkpoints");
-        CREST_TRY(pinned, pinCheckpoint(folder, *checkpoint, probe, probe.series, job));
+        CREST_TRY(pinned, pinCheckpoint(*checkpoint, probe, checks, job));
         plan.checkpoints.push_back(std::move(pinned));
         flops = std::max(flops, flopsPerPass(plan, *checkpoint->spec));
     }

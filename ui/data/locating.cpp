@@ -6,6 +6,7 @@
 #include <QDir>
 #include <QFileInfo>
 
+#include "core/series/check_cache.h"
 #include "core/series/series.h"
 #include "core/series/weight_check.h"
 #include "core/study/study_series.h"
@@ -40,7 +41,7 @@ const series::Series* likeliest(const std::vector<series::Series>& all, const Lo
     return best;
 }
 
-Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, const std::filesystem::path& cache,
+Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, series::CheckCache& cache,
                     const JobContext& job) {
     if (!checkpoint.spec || checkpoint.state == CheckpointState::Broken)
         return fail(ErrorKind::Mismatch,
@@ -60,7 +61,7 @@ Result<void> verify(const Checkpoint& checkpoint, const std::string& measured, c
 
 Result<Located> locateSeries(const LocateInput& input, const JobContext& job) {
     const QString clean = QFileInfo(QDir::cleanPath(input.folder)).absoluteFilePath();
-    const std::filesystem::path cache = series::userCheckCache();
+    series::CheckCache cache(series::userCheckCache());
     if (!input.missing.empty()) {
         CREST_TRY(moved, findMovedCheckpoints(clean.toStdString(), input.missing, cache, job));
         if (!moved.empty()) {

@@ -6,6 +6,7 @@
 
 #include "core/base/json.h"
 #include "core/io/files.h"
+#include "core/series/check_cache.h"
 #include "core/series/find_checkpoints.h"
 #include "core/series/weight_check.h"
 
@@ -73,7 +74,7 @@ void addMovedCheckpoints(series::Series& found, const std::map<std::string, std:
 
 Result<std::map<std::string, std::string>> findMovedCheckpoints(const fs::path& folder,
                                                                 const std::map<std::string, std::string>& missing,
-                                                                const fs::path& cache, const JobContext& job) {
+                                                                series::CheckCache& cache, const JobContext& job) {
     CREST_TRY(scanned, series::findSeries(folder, JobContext(job.token())));
     std::vector<const series::Checkpoint*> candidates;
     for (const series::Series& one : scanned.series)

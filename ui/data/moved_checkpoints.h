@@ -11,6 +11,10 @@
 #include "core/base/result.h"
 #include "core/series/series.h"
 
+namespace crest::series {
+class CheckCache;
+}
+
 namespace crest::ui {
 
 /// By series and by the name the checkpoint was measured under: where it is now, absolute.
@@ -28,7 +32,6 @@ void addMovedCheckpoints(series::Series& found, const std::map<std::string, std:
 /// by name, where they are now. Reads the weights that are not remembered in `cache`; worker threads only.
 Result<std::map<std::string, std::string>> findMovedCheckpoints(const std::filesystem::path& folder,
                                                                 const std::map<std::string, std::string>& missing,
-                                                                const std::filesystem::path& cache,
-                                                                const JobContext& job);
+                                                                series::CheckCache& cache, const JobContext& job);
 
 } // namespace crest::ui

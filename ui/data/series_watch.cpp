@@ -12,6 +12,7 @@
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/score_jumps.h"
 #include "core/base/units.h"
+#include "core/series/check_cache.h"
 #include "core/series/tokenizer_check.h"
 #include "core/series/weight_check.h"
 
@@ -97,7 +98,7 @@ std::vector<Unprinted> unprinted(const std::vector<series::Series>& series,
 void fingerprintAll(const std::vector<Unprinted>& wanted, const JobContext& job,
                     const std::function<void(const std::string&, const series::CheckedWeights&)>& done) {
     yieldToOthers();
-    const std::filesystem::path cache = series::userCheckCache();
+    series::CheckCache cache(series::userCheckCache());
     for (const Unprinted& one : wanted) {
         if (job.stopRequested())
             return;

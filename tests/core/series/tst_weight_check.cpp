@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "core/io/files.h"
+#include "core/series/check_cache.h"
 #include "core/series/hub_digest.h"
 #include "core/series/weight_check.h"
 #include "core/series/weight_files.h"
@@ -26,6 +27,16 @@ namespace {
 std::string fingerprint(const fs::path& folder, const DecoderSpec& spec) {
     const auto weights = CheckpointWeights::open(folder, spec);
     return weights ? fingerprintWeights(*weights, spec).value() : "cannot open: " + weights.error().text();
+}
+
+/// As a new process does it: what `cache` tells is read, and what is found is written.
+Result<CheckedWeights> checkAnew(const fs::path& folder, const DecoderSpec& spec, const fs::path& cache, const JobContext& job = {}) {
+    CheckCache checks(cache);
+    return checkCheckpoint(folder, spec, checks, job);
+}
+Result<std::string> fingerprintAnew(const fs::path& folder, const DecoderSpec& spec, const fs::path& cache, const JobContext& job = {}) {
+    CheckCache checks(cache);
+    return fingerprintCheckpoint(folder, spec, checks, job);
 }
 
 /// A link of a snapshot to the blob of `promised`, which holds `there`.
@@ -66,26 +77,26 @@ private Q_SLOTS:
         int reads = 0;
         const JobContext counting({}, [&](const Progress& progress) { reads += progress.done == progress.total; });
         for (int time = 0; time < 2; ++time) {
-            QCOMPARE(checkCheckpoint(root() / "sound", spec, cache, counting)->unsound, std::string());
-            QCOMPARE(checkCheckpoint(root() / "nan", spec, cache, counting)->unsound,
+            QCOMPARE(checkAnew(root() / "sound", spec, cache, counting)->unsound, std::string());
+            QCOMPARE(checkAnew(root() / "nan", spec, cache, counting)->unsound,
                      std::string("Tensor \"model.embed_tokens.weight\" holds 2 NaN and 1 Inf."));
-            QCOMPARE(checkCheckpoint(root() / "zeros", spec, cache, counting)->unsound,
+            QCOMPARE(checkAnew(root() / "zeros", spec, cache, counting)->unsound,
                      std::string("Tensor \"model.layers.1.mlp.down_proj.weight\" holds only zeros, as where a download was not "
                                  "finished."));
             QCOMPARE(reads, 3);
         }
         Checkpoint checkpoint;
-        takeCheck(checkpoint, *checkCheckpoint(root() / "sound", spec, cache));
+        takeCheck(checkpoint, *checkAnew(root() / "sound", spec, cache));
         QCOMPARE(checkpoint.state, CheckpointState::Ok);
         QCOMPARE(checkpoint.fingerprint, fingerprint(root() / "sound", spec));
-        takeCheck(checkpoint, *checkCheckpoint(root() / "nan", spec, cache));
+        takeCheck(checkpoint, *checkAnew(root() / "nan", spec, cache));
         QCOMPARE(checkpoint.state, CheckpointState::Suspect);
         QVERIFY(checkpoint.reason.find("holds 2 NaN and 1 Inf") != std::string::npos);
         Json old = parseJson(io::readTextFile(cache).value(), "").value();
         for (auto& entry : old["fingerprints"])
             entry = Json(entry["sha256"]);
         writeText(cache, canonicalJson(old));
-        QVERIFY(!checkCheckpoint(root() / "nan", spec, cache, counting)->unsound.empty());
+        QVERIFY(!checkAnew(root() / "nan", spec, cache, counting)->unsound.empty());
         QCOMPARE(reads, 4);
     }
     void rememberedUntilTheFileChanges() {
@@ -96,11 +107,11 @@ private Q_SLOTS:
         std::this_thread::sleep_for(std::chrono::milliseconds(200)); // files that changed just now are not remembered
         int reads = 0;
         const JobContext counting({}, [&](const Progress& progress) { reads += progress.done == progress.total; });
-        const auto first = fingerprintCheckpoint(folder, spec, cache, counting);
+        const auto first = fingerprintAnew(folder, spec, cache, counting);
         QVERIFY2(first, first ? "" : first.error().text().c_str());
         QCOMPARE(*first, fingerprint(folder, spec));
         QCOMPARE(reads, 1);
-        QCOMPARE(fingerprintCheckpoint(folder, spec, cache, counting).value(), *first);
+        QCOMPARE(fingerprintAnew(folder, spec, cache, counting).value(), *first);
         QCOMPARE(reads, 1);
         // One byte changed, size and mtime as before: ctime tells.
         const auto time = fs::last_write_time(file);
@@ -110,15 +121,37 @@ private Q_SLOTS:
             out.put('\x11');
         }
         fs::last_write_time(file, time);
-        const auto changed = fingerprintCheckpoint(folder, spec, cache, counting);
+        const auto changed = fingerprintAnew(folder, spec, cache, counting);
         QCOMPARE(reads, 2);
         QVERIFY(*changed != *first);
         // A broken cache is made new, never believed.
         writeText(cache, R"({"format":1,"fingerprints":{"x":)");
-        QCOMPARE(fingerprintCheckpoint(folder, spec, cache, counting).value(), *changed);
+        QCOMPARE(fingerprintAnew(folder, spec, cache, counting).value(), *changed);
         QCOMPARE(reads, 3);
         // A cache that cannot be written costs time only.
-        QCOMPARE(fingerprintCheckpoint(folder, spec, "/proc/none/cache.json", counting).value(), *changed);
+        QCOMPARE(fingerprintAnew(folder, spec, "/proc/none/cache.json", counting).value(), *changed);
+    }
+    /// The file is written anew for all of it, so not for each: what comes fast is on the disk in the end, what comes slowly at once. Two at the same time
+    /// leave out nothing of each other.
+    void findingsAreWrittenTogether() {
+        const fs::path cache = root() / "cache" / "fingerprints.json";
+        const auto identity = [](int i) { return sha256Hex(std::to_string(i)); };
+        const CheckedWeights weights{sha256Hex("weights"), "", ""};
+        {
+            CheckCache one(cache), other(cache);
+            one.remember(identity(0), weights);
+            QVERIFY(!fs::exists(cache));
+            other.remember(identity(1), weights);
+            std::this_thread::sleep_for(std::chrono::milliseconds(1100));
+            one.remember(identity(2), weights);
+            QVERIFY(CheckCache(cache).find(identity(0)) == weights); // a kill now loses neither
+            QVERIFY(CheckCache(cache).find(identity(2)) == weights);
+            QVERIFY(!other.find(identity(2)));
+        }
+        for (int i = 0; i < 3; ++i)
+            QVERIFY(CheckCache(cache).find(identity(i)) == weights);
+        QVERIFY(!CheckCache(cache).find(identity(3)));
+        QVERIFY(CheckCache({}).isEmpty());
     }
     void twoFormsThatDiffer_data() {
         QTest::addColumn<QString>("change");
@@ -181,7 +214,7 @@ private Q_SLOTS:
         QCOMPARE(static_cast<int>(checkpoint.state), listed);
         QCOMPARE(QString::fromStdString(checkpoint.reason), note);
         QCOMPARE(checkpoint.format, std::string("safetensors"));
-        const auto checked = checkCheckpoint(folder, spec, root() / "cache.json");
+        const auto checked = checkAnew(folder, spec, root() / "cache.json");
         QVERIFY2(checked, checked ? "" : checked.error().text().c_str());
         QCOMPARE(QString::fromStdString(checked->unsound), read);
         QCOMPARE(checked->fingerprint, [&] { // of the form that is used
@@ -233,20 +266,23 @@ private Q_SLOTS:
             QVERIFY(canBeChecked(checkpoint)); // listing reads no weights
             all.push_back(&checkpoint);
         }
-        QVERIFY(!RememberedChecks(cache).find(snapshot, tinySpec()));
+        QVERIFY(!rememberedCheck(snapshot, tinySpec(), CheckCache(cache)));
         std::vector<ScanIssue> issues;
-        QVERIFY(checkAll(all, cache, {}, issues));
+        {
+            CheckCache checks(cache);
+            QVERIFY(checkAll(all, checks, {}, issues));
+        }
         QVERIFY(issues.empty());
         for (const Checkpoint* checkpoint : all) {
             const bool sound = checkpoint->path == whole;
             QCOMPARE(checkpoint->state, sound ? CheckpointState::Ok : CheckpointState::Broken);
             QCOMPARE(checkpoint->fingerprint, sound ? fingerprint(whole, tinySpec()) : std::string());
         }
-        const auto damaged = RememberedChecks(cache).find(snapshot, tinySpec());
+        const auto damaged = rememberedCheck(snapshot, tinySpec(), CheckCache(cache));
         QVERIFY(damaged);
         QVERIFY2(damaged->damaged.starts_with(file.toStdString() + " is damaged: the SHA-256 of its bytes is "), damaged->damaged.c_str());
         QVERIFY(damaged->damaged.ends_with("delete the blob that it links to and run the same download again."));
-        const auto none = fingerprintCheckpoint(snapshot, tinySpec(), cache);
+        const auto none = fingerprintAnew(snapshot, tinySpec(), cache);
         QVERIFY(!none && none.error().kind == ErrorKind::Malformed);
     }
     /// The user's own changes of small files, and files that nothing reads.
@@ -256,11 +292,11 @@ private Q_SLOTS:
         linkToBlob(snapshot / "LICENSE.txt", "a license", "another");
         linkToBlob(snapshot / "all_results.json", "{}", "{");
         fs::create_symlink("../../blobs/" + std::string(64, 'a'), snapshot / "generation_config.json"); // of which nothing was downloaded
-        const auto sound = checkCheckpoint(snapshot, tinySpec(), {});
+        const auto sound = checkAnew(snapshot, tinySpec(), {});
         QVERIFY2(sound, sound ? "" : sound.error().text().c_str());
         QCOMPARE(*sound, (CheckedWeights{fingerprint(snapshot, tinySpec()), {}, {}}));
         linkToBlob(snapshot / "config.json", config + " ", config);
-        const auto edited = checkCheckpoint(snapshot, tinySpec(), {});
+        const auto edited = checkAnew(snapshot, tinySpec(), {});
         QVERIFY2(edited, edited ? "" : edited.error().text().c_str());
         QCOMPARE(edited->fingerprint, sound->fingerprint);
         QCOMPARE(edited->damaged, std::string());
@@ -271,7 +307,7 @@ private Q_SLOTS:
         takeCheck(checkpoint, *edited);
         QCOMPARE(checkpoint.state, CheckpointState::Suspect);
         linkToBlob(snapshot / "config.json", config + " ", config.substr(1));
-        QVERIFY(checkCheckpoint(snapshot, tinySpec(), {})->damaged.starts_with("config.json is damaged: "));
+        QVERIFY(checkAnew(snapshot, tinySpec(), {})->damaged.starts_with("config.json is damaged: "));
     }
 };
 
