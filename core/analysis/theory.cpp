@@ -266,11 +266,30 @@ std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, double gamm
     return std::nullopt;
 }
 
+std::vector<double> learningCosts(const TheoryModel& model, const TheoryTuning& tuning) {
+    std::vector<double> costs;
+    for (std::size_t i = 0; i < model.sigma.size(); ++i) {
+        const auto lossFrom = [&](double feature) {
+            const double off = tunedByFlow(model.target[i], tuning.rate * tuning.steps, feature) - model.sigma[i];
+            return off * off / 2;
+        };
+        costs.push_back(lossFrom(model.sigma[i]) - lossFrom(model.start));
+    }
+    return costs;
+}
+
 std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, const TheoryTuning& tuning) {
-    for (std::size_t i = 0; i < model.sigma.size(); ++i)
-        if (tunedByFlow(model.target[i], tuning.rate * tuning.steps, model.sigma[i]) > 2 * model.sigma[i])
-            return i;
-    return std::nullopt;
+    double sum = 0, least = 0;
+    std::size_t best = 0, learned = 0;
+    for (const double cost : learningCosts(model, tuning)) {
+        sum += cost;
+        ++learned;
+        if (sum <= least + kNoCost) {
+            least = std::min(least, sum);
+            best = learned;
+        }
+    }
+    return best < learned ? std::optional(best) : std::nullopt;
 }
 
 } // namespace crest::analysis

@@ -28,6 +28,7 @@ struct TheoryModel {
 };
 inline constexpr std::size_t kMostModes = 16, kMostStops = 256;
 inline constexpr double kLargestSigma = 100;
+inline constexpr double kNoCost = 1e-9; ///< a mode that ends in the same place, learned or not, costs nothing
 
 /// Errors: OutOfRange. sigma_d must be at least 10 s0: only then does a smaller sigma switch on later.
 Result<void> checkTheory(const TheoryModel& model);
@@ -88,8 +89,10 @@ TheoryLeast leastPulledLoss(const TheoryModel& model, double pull);
 TheoryTurn findTurn(std::span<const double> losses);
 /// The first mode that noise makes costly to learn: sigma_i < 2 d gamma^2. None: no inflection.
 std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, double gamma);
-/// The first mode that fine-tuning (without pull) makes costly: a mode near 0 sits on a saddle, stays there and costs sigma_i^2 / 2; a learned one
-/// goes to tunedByFlow(sigma_i) and costs more where that is above 2 sigma_i. True as long as unlearned modes do stay.
+/// What learning each mode whole adds to L_A after fine-tuning (without pull): it then goes to tunedByFlow(sigma_i), not to tunedByFlow(s0). While
+/// unlearned modes stay near 0, their saddle, that is above 0 where the learned one is carried beyond 2 sigma_i.
+std::vector<double> learningCosts(const TheoryModel& model, const TheoryTuning& tuning);
+/// The mode after the best number of learned ones, by the sums of learningCosts: those from it on cost more than they gain.
 std::optional<std::size_t> firstCostlyMode(const TheoryModel& model, const TheoryTuning& tuning);
 
 } // namespace crest::analysis

@@ -63,23 +63,35 @@ std::string noiseTheory(const TheoryState& state, const std::optional<std::size_
     return fmt::format("Inflection at mode {}, because {}: learning it costs more under this noise than it gains.", *costly + 1, mode);
 }
 
-std::string tuningTheory(const TheoryState& state, const std::optional<std::size_t>& costly) {
-    if (!costly)
-        return "No inflection: fine-tuning carries no learned mode beyond twice its σ.";
-    const double sigma = state.model.sigma[*costly];
-    const double reached = tunedByFlow(state.model.target[*costly], state.tuning.rate * state.tuning.steps, sigma);
-    return fmt::format("Inflection at mode {}: once learned, fine-tuning carries it from σ{} = {} to {}, beyond 2σ{}; unlearned it stays near 0.",
-                       *costly + 1, subscript(*costly + 1), number(sigma), number(reached), subscript(*costly + 1));
+/// Where the closed form of fine-tuning carries a mode: the flow, with a pull its end.
+double closedForm(const TheoryState& state, std::size_t mode, double feature) {
+    const double target = state.model.target[mode];
+    return state.change == TheoryChange::Regularised ? pulledLimit(target, state.regularised.pull, feature)
+                                                     : tunedByFlow(target, state.tuning.rate * state.tuning.steps, feature);
 }
 
-/// How far the computed losses are from those that infinitely many steps come to, at most, as a share.
-double offLimit(const TheoryState& state, const std::vector<double>& losses) {
+std::string tuningTheory(const TheoryState& state, const std::optional<std::size_t>& costly) {
+    const std::vector<double> costs = learningCosts(state.model, state.tuning);
+    const auto dearest = static_cast<std::size_t>(std::ranges::max_element(costs) - costs.begin());
+    if (!costly && costs[dearest] > kNoCost)
+        return fmt::format("No inflection: mode {} costs more than it gains once it is learned, but others make up for it.", dearest + 1);
+    if (!costly)
+        return "No inflection: fine-tuning leaves no mode further from its σ for having been learned.";
+    const double sigma = state.model.sigma[*costly];
+    const std::string mode = subscript(*costly + 1);
+    return fmt::format("{}: once learned, fine-tuning carries it from σ{} = {} to {}; unlearned it ends at {}, nearer to σ{}.",
+                       *costly == 0 ? "No mode is worth learning, not even the first" : fmt::format("Inflection at mode {}", *costly + 1), mode,
+                       number(sigma), number(closedForm(state, *costly, sigma)), number(closedForm(state, *costly, state.model.start)), mode);
+}
+
+/// How far the computed losses of fine-tuning are from those of the closed form, at most, as a share.
+double offClosedForm(const TheoryState& state, const std::vector<double>& losses) {
     const std::vector<std::vector<double>> features = featuresAtAll(state.model, stopTimes(state.model));
     double most = 0;
     for (std::size_t n = 0; n < features.size(); ++n) {
         std::vector<double> ended = features[n];
         for (std::size_t mode = 0; mode < ended.size(); ++mode)
-            ended[mode] = pulledLimit(state.model.target[mode], state.regularised.pull, ended[mode]);
+            ended[mode] = closedForm(state, mode, ended[mode]);
         const double loss = quadraticLoss(ended, state.model.sigma);
         if (!std::isfinite(losses[n]))
             return std::numeric_limits<double>::infinity();
@@ -88,16 +100,32 @@ double offLimit(const TheoryState& state, const std::vector<double>& losses) {
     return most;
 }
 
-std::string pullTheory(const TheoryState& state, const TheoryLeast& limit, const std::vector<double>& losses) {
+/// Why the least loss at the stops may lie elsewhere than the modes say, where they are learned whole; "" where it does not, or the user set the stops.
+std::string apartFromModes(const TheoryState& state, const std::optional<std::size_t>& costly, const std::vector<double>& losses,
+                           const TheoryTurn& turn) {
+    constexpr double kCoarse = 0.05;
+    if (!std::isfinite(losses[turn.best]))
+        return "";
+    if (state.change == TheoryChange::FineTuning && !(offClosedForm(state, losses) <= kCoarse))
+        return fmt::format(" Steps of η = {} are too coarse to follow the closed form.", formatNumber(state.tuning.rate));
+    const std::size_t modes = state.model.sigma.size(), learned = std::max<std::size_t>(1, costly.value_or(modes));
+    if (!state.model.stops.empty() || turn.best + 1 == learned)
+        return "";
+    return " The stops differ: a mode is partly learned there before its turn.";
+}
+
+std::string pullTheory(const TheoryState& state, const TheoryLeast& limit, const std::vector<double>& losses, const TheoryTurn& turn) {
     constexpr double kNear = 0.01;
     std::string text =
         limit.rises ? fmt::format("Inflection at t = {} by the closed form, which infinitely many steps come to: the pretraining loss is least there ({}), "
                                   "with {} of {} modes half learned, and ends at {}.",
                                   number(limit.time), formatNumber(limit.loss), limit.learned, state.model.sigma.size(), formatNumber(limit.last))
-                    : fmt::format("No inflection: the closed form, which infinitely many steps come to, falls to the last stop ({}).",
+                    : fmt::format("No inflection: the closed form, which infinitely many steps come to, is least at the last stop ({}).",
                                   formatNumber(limit.last));
-    if (!(offLimit(state, losses) <= kNear))
+    if (!(offClosedForm(state, losses) <= kNear))
         text += fmt::format(" {} steps of η = {} do not get there.", state.regularised.steps, formatNumber(state.regularised.rate));
+    else if (limit.rises && !turn.rises)
+        text += " No stop shows it.";
     return text;
 }
 
@@ -114,7 +142,7 @@ std::string computedSentence(const TheoryState& state, const std::vector<double>
         return "Computed: the steps are too large, every run diverges.";
     const std::string least = formatNumber(losses[turn.best]);
     if (!turn.rises)
-        return fmt::format("Computed: the pretraining loss falls to the last stop ({}).", least);
+        return fmt::format("Computed: the pretraining loss is least at the last stop ({}).", least);
     const std::string where = fmt::format("Computed: the pretraining loss is least with {}, {}", stopName(state, turn.best), least);
     return std::isfinite(turn.rise) ? fmt::format("{}, and ends at {}.", where, formatNumber(losses.back()))
                                     : where + "; later runs diverge.";
@@ -204,9 +232,12 @@ TheoryReading readTheory(const TheoryState& state) {
     reading.costly = costlyMode(state);
     if (state.change == TheoryChange::Regularised)
         reading.limit = leastPulledLoss(state.model, state.regularised.pull);
-    reading.theory = reading.limit                         ? pullTheory(state, *reading.limit, losses)
-                     : state.change == TheoryChange::Noise ? noiseTheory(state, reading.costly)
-                                                           : tuningTheory(state, reading.costly);
+    if (reading.limit) {
+        reading.theory = pullTheory(state, *reading.limit, losses, reading.turn);
+        return reading;
+    }
+    reading.theory = state.change == TheoryChange::Noise ? noiseTheory(state, reading.costly) : tuningTheory(state, reading.costly);
+    reading.theory += apartFromModes(state, reading.costly, losses, reading.turn);
     return reading;
 }
 

@@ -252,6 +252,9 @@ void TheoryControls::setModes(int count) {
             s.model.target.push_back(s.model.sigma.back());
         }
     });
+    const int modes = static_cast<int>(m_state.model.sigma.size());
+    showProblem(modes == count ? QString()
+                               : tr("%1 modes: half of the last one's σ would be below %2. Raise it to add more.").arg(modes).arg(SpectrumEdit::kBottom));
 }
 
 void TheoryControls::showProblem(const QString& problem) {

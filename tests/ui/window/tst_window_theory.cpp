@@ -381,6 +381,10 @@ void TheoryWindowTest::ownStopsAndModes() {
     QCOMPARE(lab.page->figure().panels[1].curves.size(), 8u);
     modes->setValue(12); // the next would be too small to tell from 0
     QCOMPARE(modes->value(), 9);
+    const QList<QLabel*> labels = lab.controls->findChildren<QLabel*>();
+    QVERIFY(std::any_of(labels.begin(), labels.end(), [](const QLabel* label) {
+        return label->isVisible() && label->text().startsWith(QStringLiteral("9 modes: half of the last one's σ would be below 0.02"));
+    }));
     modes->setValue(3);
     auto* stops = named<QComboBox>(lab.controls, QStringLiteral("Where pretraining stops"));
     stops->setCurrentIndex(1);
