@@ -6,6 +6,8 @@
 
 #include <fmt/format.h>
 
+#include "core/base/sum_of_squares.h"
+
 namespace crest::model {
 
 using series::TensorInfo;
@@ -45,21 +47,6 @@ CREST_CLONES void fromFloat16(const std::byte* from, float* out, std::size_t cou
         bits |= (magnitude >= 0x0F800000u ? 0x7F800000u : 0u) | static_cast<std::uint32_t>(stored & 0x8000u) << 16;
         std::memcpy(out + i, &bits, 4);
     }
-}
-
-/// Sum of squares; not finite where any value is not.
-double sumOfSquares(std::span<const float> values) {
-    double sums[8] = {};
-    std::size_t i = 0;
-    for (; i + 8 <= values.size(); i += 8)
-        for (std::size_t lane = 0; lane < 8; ++lane)
-            sums[lane] += static_cast<double>(values[i + lane]) * static_cast<double>(values[i + lane]);
-    for (; i < values.size(); ++i)
-        sums[0] += static_cast<double>(values[i]) * static_cast<double>(values[i]);
-    double sum = 0;
-    for (const double part : sums)
-        sum += part;
-    return sum;
 }
 
 } // namespace

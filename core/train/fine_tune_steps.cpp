@@ -109,17 +109,29 @@ StepReport FineTune::Impl::gradientInMemory(std::span<const std::int64_t> exampl
     }
 }
 
+namespace {
+
+/// The gradient of strength / 2 |now - start|^2. The difference comes first: a weight that did not move gets nothing, not the
+/// rounding of a product, which AdamW would make a step of where no example has a say. In stretches, for the memory it takes.
+void addPull(const at::Tensor& now, const at::Tensor& start, double strength, at::Tensor& gradients) {
+    constexpr std::int64_t kStretch = 1 << 20;
+    for (std::int64_t first = 0; first < now.numel(); first += kStretch) {
+        const std::int64_t count = std::min(kStretch, now.numel() - first);
+        gradients.narrow(0, first, count).add_(now.narrow(0, first, count) - start.narrow(0, first, count), strength);
+    }
+}
+
+} // namespace
+
 /// From the gradient of the weights to that of what is trained.
 at::Tensor& FineTune::Impl::gradientOfTrained() {
     if (lowRank) {
         lowRank->gradient(state.select(0, 0), lanes->sum(), settings.l2ToStart, ofAdapters);
         return ofAdapters;
     }
-    if (start.defined()) {
-        const std::int64_t first = stage->first, count = stage->part.total;
-        lanes->sum().add_(flat.narrow(0, first, count), settings.l2ToStart)
-            .sub_(start.narrow(0, first, count), settings.l2ToStart);
-    }
+    if (start.defined())
+        addPull(flat.narrow(0, stage->first, stage->part.total), start.narrow(0, stage->first, stage->part.total),
+                settings.l2ToStart, lanes->sum());
     return lanes->sum();
 }
 

@@ -3,6 +3,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -12,6 +13,7 @@
 
 #include "core/model/ops.h"
 #include "core/train/fine_tune.h"
+#include "core/train/optimizer.h"
 #include "core/train/save_pace.h"
 #include "tests/core/train/tuning_fixture.h"
 
@@ -218,6 +220,27 @@ private Q_SLOTS:
                  qPrintable(QString("%1, %2").arg(b->distanceFromStart().distance).arg(a->distanceFromStart().distance)));
     }
 
+    /// AdamW makes a step of any gradient, however small: where there is none, not even a rounding may stand.
+    void l2MovesNothingByItself() {
+        constexpr std::int32_t kSeen = 50; // of 97 tokens
+        const std::vector<data::TuningExample> examples = test::makeExamples(40, kSeen);
+        FineTuneSettings settings = quick();
+        settings.l2ToStart = 0.7; // not exact in a product
+        auto tune = FineTune::create(*m_reader, settings, 3e-3, 1, examples, 1);
+        QVERIFY2(tune, tune ? "" : tune.error().text().c_str());
+        QVERIFY(run(**tune, 12));
+        model::WeightSource& now = (*tune)->weights();
+        const auto embedding = std::ranges::find(m_reader->tensors(), series::TensorSlot::Embedding, &series::TensorInfo::slot);
+        QVERIFY(embedding != m_reader->tensors().end() && !m_reader->spec().tiedHead);
+        const int tensor = static_cast<int>(embedding - m_reader->tensors().begin());
+        const std::int64_t first = kSeen * m_reader->spec().width, count = m_reader->elements(tensor) - first;
+        std::vector<float> before(static_cast<std::size_t>(count)), after(before.size());
+        float* const to[] = {after.data()};
+        m_reader->read(tensor, first, before);
+        now.make(tensor, first, count, 0, to);
+        QVERIFY(before == after);
+    }
+
     void resumeIsBitExact_data() {
         QTest::addColumn<int>("lanes");
         QTest::addColumn<bool>("packing");
@@ -292,6 +315,41 @@ private Q_SLOTS:
         const auto c = make(quick());
         QVERIFY(run(*c, 12));
         QVERIFY(largestDifference(weightsOf(*a), weightsOf(*c)) < 1e-3);
+    }
+
+    /// Those of LibTorch, too, among which a lane's operations are divided.
+    void threadsWithinALaneDoNotChangeBits() {
+        auto large = test::makeStart(m_folder / "large", test::smallSpec(4000));
+        QVERIFY2(large, large ? "" : large.error().text().c_str());
+        std::vector<float> wanted;
+        for (const int threads : {1, 2, 3}) {
+            at::set_num_threads(threads);
+            FineTuneSettings settings = quick();
+            settings.weightDecay = 0.1, settings.l2ToStart = 0.3;
+            auto tune = FineTune::create(*large, settings, 3e-3, 1, m_examples, 1);
+            const bool ran = tune && run(**tune, 12);
+            at::set_num_threads(1);
+            QVERIFY(ran);
+            if (threads == 1)
+                wanted = weightsOf(**tune);
+            QVERIFY(weightsOf(**tune) == wanted);
+        }
+    }
+
+    void theNormIsExact() {
+        at::Tensor values = at::zeros({300'001}, at::kFloat);
+        fillNormal(values, 1, "gradient", 1e-3);
+        const double exact = at::linalg_vector_norm(values.to(at::kDouble)).item<double>();
+        double first = 0;
+        for (const int threads : {1, 2, 3}) {
+            at::set_num_threads(threads);
+            const double norm = clipGradients(values, 0);
+            at::set_num_threads(1);
+            QVERIFY2(std::abs(norm / exact - 1) < 1e-12, qPrintable(QString::number(norm / exact - 1)));
+            if (threads == 1)
+                first = norm;
+            QVERIFY(norm == first);
+        }
     }
 
     void bfloat16IsNearAndLabelled() {
