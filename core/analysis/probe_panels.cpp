@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 #include <set>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -12,6 +13,7 @@
 #include "core/analysis/count_range.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_apart.h"
+#include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_gaps.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_overlays.h"
@@ -19,6 +21,7 @@
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
 #include "core/study/finer_rates.h"
+#include "core/study/training_log.h"
 
 namespace crest::analysis {
 namespace {
@@ -70,6 +73,32 @@ std::string bandText(const BandSummary& band, const study::ProbeKind* kind, cons
 std::string unfinishedText(const ProbeResults& results) {
     const std::int64_t stored = storedCells(results), planned = results.plan.cellCount();
     return stored == planned ? std::string() : fmt::format("unfinished: {} of {}", stored, counted(planned, "cell"));
+}
+
+/// "3 of 72 trainings left out: diverged (learning rate 0.02)"; "" where none did. Means over the seeds that are left would not tell.
+std::string divergedText(const ProbeResults& results) {
+    std::unordered_set<std::string> keys;
+    for (const study::ResultRow& row : results.rows)
+        if (row.cause.starts_with(study::kTrainingDiverged))
+            keys.insert(row.key);
+    if (keys.empty())
+        return {};
+    std::int64_t modified = 0, diverged = 0;
+    std::set<double> strengths;
+    for (const study::Cell& cell : results.plan.cells) {
+        modified += cell.strength != 0;
+        if (std::ranges::none_of(cell.keys, [&](const std::string& key) { return keys.contains(key); }))
+            continue;
+        ++diverged;
+        strengths.insert(cell.strength);
+    }
+    if (diverged == 0)
+        return {};
+    const study::ProbeKind& kind = kindOf(results);
+    const std::string at = strengths.size() == 1 ? formatNumber(*strengths.begin())
+                                                 : fmt::format("{} to {}", formatNumber(*strengths.begin()), formatNumber(*strengths.rbegin()));
+    return fmt::format("{} of {} left out: diverged ({} {})", diverged, counted(modified, isTuned(kind) ? "training" : "cell"),
+                       strengths.size() == 1 ? kind.strength : kind.strengths, at);
 }
 
 bool hasPlaces(const study::Plan& plan, XQuantity x) {
@@ -269,6 +298,8 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
 void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
     if (const std::string unfinished = unfinishedText(results); !unfinished.empty())
         panel.notes.push_back(unfinished);
+    if (const std::string diverged = divergedText(results); !diverged.empty())
+        panel.notes.push_back(diverged);
     if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     if (results.excluded > 0)

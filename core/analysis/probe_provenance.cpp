@@ -106,7 +106,27 @@ std::string askedBy(const study::Task& task) {
     return data::chatWords(Json::parse(task.definition, nullptr, false));
 }
 
+/// Of the held-out part of fine-tuning data; an empty object where they cannot be read.
+Json dataSettings(const study::Task& task) {
+    const Json settings = Json::parse(task.definition, nullptr, false);
+    return settings.is_object() ? settings : Json::object();
+}
+
+/// "held-out part: 40 rows, split seed 1, at most 128 tokens of each, loss of the completions".
+std::string heldOutText(const study::Task& task) {
+    const Json settings = dataSettings(task);
+    if (settings.empty())
+        return "held-out part of fine-tuning data";
+    const std::int64_t rows = settings.value("held_out_count", std::int64_t{0});
+    return fmt::format("held-out part: {}, split seed {}, at most {} tokens of each, loss of {}",
+                       rows > 0 ? counted(rows, "row") : formatNumber(100 * settings.value("held_out_share", 0.0)) + " % of the rows",
+                       settings.value("split_seed", 1), settings.value("max_tokens", std::int64_t{0}),
+                       settings.value("loss_on", "") == "all" ? "all tokens" : "the completions");
+}
+
 Json taskRecord(const study::Task& task) {
+    if (task.kind == study::TaskKind::TuningLoss)
+        return {{"sha256", task.dataHash}, {"held_out_part_of", dataSettings(task)}};
     if (task.kind == study::TaskKind::Suite) {
         Json record = {{"sha256", task.dataHash},
                        {"definition_sha256", sha256Hex(task.definition)},
@@ -186,6 +206,8 @@ std::string pointRecipeAt(const ProbeResults& results, const std::string& task, 
                                 askedBy(one).empty() ? "" : ", ", askedBy(one),
                                 one.limit > 0 ? fmt::format("the first {} items", one.limit) : "all items",
                                 one.dataHash.substr(0, 16));
+        else if (one.name == task && one.kind == study::TaskKind::TuningLoss)
+            text += fmt::format("{}\ndata {}\n", heldOutText(one), one.dataHash.substr(0, 16));
         else if (one.name == task)
             text += fmt::format("windows of {} tokens, stride {}, {}\ndata {}\n", one.windowTokens, one.strideTokens,
                                 one.maxWindows > 0 ? fmt::format("at most {}", one.maxWindows) : "all",

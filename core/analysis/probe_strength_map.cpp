@@ -155,6 +155,17 @@ void addRow(FigurePanel& panel, const RowInput& input, std::size_t row, const St
     }
 }
 
+/// What a field is the mean of; its interval has no place in the picture.
+void addMeanNote(FigurePanel& panel, const std::vector<StrengthCurves>& curves, const RowInput& input) {
+    std::vector<const StrengthCurves*> own;
+    for (const StrengthCurves& one : curves)
+        if (one.task == input.task && one.strength != 0)
+            own.push_back(&one);
+    const std::string band = addBandNotes(panel, own, input.content.change, input.content.measure.item, kindOf(input.results));
+    if (!band.empty())
+        panel.notes.push_back(fmt::format("fields are means; hover and CSV have the {}", band));
+}
+
 void setColors(FigurePanel& panel, const std::string& title) {
     panel.color.title = title;
     double low = 0, high = 0;
@@ -247,6 +258,7 @@ Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOption
                 addRow(panel, {results, grid, task.task, {measure, options.x, change}}, row,
                        own == curves.end() ? nullptr : &*own);
             }
+            addMeanNote(panel, curves, {results, grid, task.task, {measure, options.x, change}});
             setColors(panel, change ? measure.changeTitle : measure.axisTitle);
             addChosen(panel, results, observations, options);
             setMapAxes(panel, results, options);

@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 
 #include "core/analysis/checkpoint_place.h"
+#include "core/analysis/count_range.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/probe_envelope.h"
 #include "core/analysis/probe_panels.h"
@@ -220,12 +221,22 @@ void keepPaired(PairedCells& cells, const PairedCells& plain, Shortfall& shortfa
     shortfall.unpaired += static_cast<std::int64_t>(std::erase_if(cells, [&](const auto& cell) { return !plain.contains(cell.first); }));
 }
 
-/// As addBandNotes has it, of all dots in the plane; "" where no error is known.
-std::string errorText(FigurePanel& panel, const std::vector<StrengthCurves>& of, const PanelInput& input) {
+/// As addBandNotes has it, of all dots in the plane, with the sequences of the ID score where they are others; "" where no error is known.
+std::string errorText(FigurePanel& panel, const std::vector<StrengthCurves>& of, const std::vector<CurvePoint>& ids, const PanelInput& input) {
     std::vector<const StrengthCurves*> sources;
-    for (const StrengthCurves& one : of)
+    std::vector<CurvePoint> oods;
+    for (const StrengthCurves& one : of) {
         sources.push_back(&one);
-    return addBandNotes(panel, sources, false, input.measure.item, kindOf(input.results));
+        oods.push_back(one.value.points.front());
+    }
+    const std::string text = addBandNotes(panel, sources, false, input.measure.item, kindOf(input.results));
+    const auto counts = [](const std::vector<CurvePoint>& points, const std::string& item) {
+        return countedRange(countRange(points, &CurvePoint::sequences), item.c_str());
+    };
+    const std::string own = counts(ids, input.score.measure.item);
+    if (text.empty() || input.options.spread != Spread::Confidence95 || own == counts(oods, input.measure.item))
+        return text;
+    return fmt::format("{} (ID: {})", text, own);
 }
 
 Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
@@ -241,6 +252,7 @@ Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     if (plainDot)
         plain = detail::cellsOf(*plainDot, input.score.tasks, input.task, shortfall.notFinite);
     std::vector<StrengthCurves> sources;
+    std::vector<CurvePoint> ids;
     bool joined = false; // the last point goes on into the next
     std::string family;
     for (const Dot& dot : input.dots.dots) {
@@ -266,13 +278,15 @@ Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
             curve.segments.emplace_back();
         joined = true;
         curve.segments.back().push_back(pointOf(dot, drawn, input));
-        if (!input.change || !dot.isPlain)
-            sources.push_back({input.task, input.change || !dot.isBase ? 1.0 : 0.0, Curve{{(input.change ? drawn.difference : drawn.value).ood}}, {}});
+        if (const Estimate& shown = input.change ? drawn.difference : drawn.value; !input.change || !dot.isPlain) {
+            sources.push_back({input.task, input.change || !dot.isBase ? 1.0 : 0.0, Curve{{shown.ood}}, {}});
+            ids.push_back(shown.id);
+        }
     }
     std::erase_if(panel.curves, [](const FigureCurve& curve) { return curve.segments.empty(); });
     setAxes(panel, input);
     panel.notes.push_back(betterNote(input.score.measure, input.measure));
-    errors = errorText(panel, sources, input);
+    errors = errorText(panel, sources, ids, input);
     if (input.change)
         panel.notes.push_back(input.wanted.ownRates() ? "differences are paired: the same checkpoint, data and seed, each at its own learning rate"
                                                       : "differences are paired: the same checkpoint, data, learning rate and seed");

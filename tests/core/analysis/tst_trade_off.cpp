@@ -22,6 +22,23 @@ using namespace crest::analysis::test;
 class TestTradeOff : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    /// Held-out rows of the data are not the windows of a text.
+    void eachAxisHasItsOwnSequences() {
+        ProbeResults results = wholeStudy();
+        const auto addSequences = [](ProbeResults& run) {
+            for (study::ResultRow& row : run.rows)
+                for (int i = 0; i < (row.task.starts_with("set") ? 5 : 3); ++i) {
+                    row.sequenceNats.push_back(static_cast<float>(10 * row.value + 0.1 * i));
+                    row.sequenceTokens.push_back(10);
+                }
+        };
+        addSequences(results);
+        for (ProbeResults& sibling : results.siblings)
+            addSequences(sibling);
+        QCOMPARE(keyText(fixedAt(results).keys[0]),
+                 std::string("error bars: 95 % CI over 2 pretraining runs, 3 fine-tuning seeds, 3 sequences (ID: 5 sequences)"));
+    }
+
     void everySettingIsADot() {
         const Figure figure = fixedAt(wholeStudy());
         QCOMPARE(figure.panels.size(), 2u);

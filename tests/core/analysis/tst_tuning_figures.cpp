@@ -306,6 +306,30 @@ private Q_SLOTS:
         QCOMPARE(figure.keys.back().symbol, FigureKey::Symbol::Cross);
         QCOMPARE(commandOf(figure), std::string("crest export study --figure rate-map"));
         QCOMPARE(test::figureOf("rate-map", results, showing(YQuantity::Both)).panels.size(), 4u);
+        // What a field is the mean of, and what is missing in it: 2 runs x 2 seeds at 0.004, one seed at 0.002, of 4 x 2 x 3 x 2.
+        const std::string diverged = "5 of 48 trainings left out: diverged (learning rates 0.002 to 0.004)";
+        QVERIFY(says(panel.notes, "fields are means; hover and CSV have the 95 % CI over 2 pretraining runs, 1 to 2 fine-tuning seeds"));
+        for (const char* name : {"rate-map", "curves", "envelope", "decomposition"})
+            for (const FigurePanel& one : test::figureOf(name, results).panels)
+                QVERIFY2(says(one.notes, diverged), name);
+        QVERIFY(!says(test::figureOf("curves", sweep()).panels[0].notes, "left out"));
+    }
+
+    void heldOutPartIsNoText() {
+        ProbeResults results = sweep();
+        study::Task& data = *std::ranges::find(results.plan.tasks, study::TaskKind::TuningLoss, &study::Task::kind);
+        data.definition = R"({"held_out_count":40,"held_out_share":0.1,"loss_on":"completions","max_tokens":128,"split_seed":7})";
+        const Figure figure = test::figureOf("curves", results);
+        const Json tasks = parseJson(figure.provenance, "").value_or(Json::object())["tasks"];
+        QCOMPARE(tasks["set"]["held_out_part_of"]["held_out_count"].get<int>(), 40);
+        QVERIFY(!tasks["set"].contains("max_windows") && tasks["c4"].contains("max_windows"));
+        const std::string recipe = pointsOf(figure.panels[0], "rate=0.002").front().recipe;
+        QVERIFY2(recipe.find("\nheld-out part: 40 rows, split seed 7, at most 128 tokens of each, loss of the completions\n") != std::string::npos &&
+                     recipe.find("windows") == std::string::npos,
+                 recipe.c_str());
+        data.definition = R"({"held_out_count":0,"held_out_share":0.1,"loss_on":"all","max_tokens":64,"split_seed":1})";
+        const std::string shared = pointsOf(test::figureOf("curves", results).panels[0], "base").front().recipe;
+        QVERIFY2(shared.find("held-out part: 10 % of the rows, split seed 1, at most 64 tokens of each, loss of all tokens\n") != std::string::npos, shared.c_str());
     }
 
     void mapGoesThroughCsvTexAndRecord() {
