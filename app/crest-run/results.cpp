@@ -95,6 +95,7 @@ std::vector<std::pair<const char*, Json>> fieldsOf(const study::ResultRow& row, 
     return {{"series", row.series},
             {"checkpoint", row.checkpoint},
             {"tokens", row.tokens ? Json(*row.tokens) : Json()},
+            {"pretrain_seed", row.pretrainSeed ? Json(*row.pretrainSeed) : Json()},
             {"modification", row.modification},
             {"settings", textOrNull(facts.settings(row))},
             {"noise_scale", textOrNull(row.noiseScale)}, // the same for machines: a hash that no further run changes

@@ -198,7 +198,7 @@ private Q_SLOTS:
             QVERIFY2(table.out.contains("  fine-tuning     " + QByteArray::fromStdString(one)), table.out);
         QVERIFY(!table.out.contains("tuned at 0.01")); // interpolations are all alike
         const Ended csv = crestRun({"results", pathOf(study), "--csv"});
-        QVERIFY2(csv.out.startsWith("series,checkpoint,tokens,modification,settings,noise_scale,strength,seed,task,role,metric,unit,value,stderr,n,"
+        QVERIFY2(csv.out.startsWith("series,checkpoint,tokens,pretrain_seed,modification,settings,noise_scale,strength,seed,task,role,metric,unit,value,stderr,n,"
                                     "cause,cached_at\n"),
                  csv.out);
         QCOMPARE(csv.out.count('\n'), static_cast<qsizetype>(results.lines.size() + 1));
