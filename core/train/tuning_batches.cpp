@@ -130,7 +130,8 @@ Result<std::optional<TuningBatches>> replayBatches(const FineTuneSettings& setti
         1, std::llround(settings.replayShare * static_cast<double>(settings.batchExamples)));
     ofReplay.maxSteps = steps;
     ofReplay.packing = settings.packing;
-    CREST_TRY(batches, TuningBatches::create(windows, ofReplay, spec.vocabSize, spec.contextLength, seed));
+    const std::int64_t longest = spec.contextLength + 1; // the last token of a window is learned, not read
+    CREST_TRY(batches, TuningBatches::create(windows, ofReplay, spec.vocabSize, longest, seed));
     return std::optional<TuningBatches>(std::move(batches));
 }
 

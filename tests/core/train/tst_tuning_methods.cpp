@@ -4,6 +4,7 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/ATen.h>
@@ -247,6 +248,28 @@ private Q_SLOTS:
         QVERIFY2(made.error().text().find("replay") != std::string::npos, made.error().text().c_str());
         QCOMPARE(make(settings)->replayOfStep(0).size(), std::size_t{3}); // half of 6 examples
         QVERIFY(make(quick())->replayOfStep(0).empty());                  // text that is not asked for
+    }
+
+    /// A window as long as the context has one token more than is read, which is learned as in any other.
+    void replayLearnsAllOfAWindow() {
+        for (const std::size_t window : {std::size_t{40}, std::size_t{64}}) { // 64: the context
+            std::vector<data::TuningExample> text(5);
+            for (data::TuningExample& one : text) {
+                one.ids.assign(window + 1, 3);
+                one.learned.assign(window + 1, 1);
+                one.learned.front() = 0;
+            }
+            FineTuneSettings settings = quick();
+            settings.replayShare = 0.5;
+            auto tune = FineTune::create(*m_reader, settings, 3e-3, 1, m_examples, 1, text);
+            QVERIFY2(tune, tune ? "" : tune.error().text().c_str());
+            const auto report = (*tune)->step();
+            QVERIFY2(report, report ? "" : report.error().text().c_str());
+            std::int64_t ofExamples = 0;
+            for (const std::int64_t i : (*tune)->examplesOfStep(0))
+                ofExamples += std::ranges::count(m_examples[static_cast<std::size_t>(i)].learned, 1);
+            QCOMPARE(report->learned - ofExamples, static_cast<std::int64_t>(3 * window)); // half of 6 examples
+        }
     }
 
     void theStateOfAdaptersIsSmall() {
