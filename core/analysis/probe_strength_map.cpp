@@ -163,7 +163,7 @@ void addMeanNote(FigurePanel& panel, const std::vector<StrengthCurves>& curves, 
             own.push_back(&one);
     const std::string band = addBandNotes(panel, own, input.content.change, input.content.measure.item, kindOf(input.results));
     if (!band.empty())
-        panel.notes.push_back(fmt::format("fields are means; hover and CSV have the {}", band));
+        panel.notes.push_back(fmt::format("means; in the CSV: {}", band));
 }
 
 void setColors(FigurePanel& panel, const std::string& title) {

@@ -308,7 +308,7 @@ private Q_SLOTS:
         QCOMPARE(test::figureOf("rate-map", results, showing(YQuantity::Both)).panels.size(), 4u);
         // What a field is the mean of, and what is missing in it: 2 runs x 2 seeds at 0.004, one seed at 0.002, of 4 x 2 x 3 x 2.
         const std::string diverged = "5 of 48 trainings left out: diverged (learning rates 0.002 to 0.004)";
-        QVERIFY(says(panel.notes, "fields are means; hover and CSV have the 95 % CI over 2 pretraining runs, 1 to 2 fine-tuning seeds"));
+        QVERIFY(says(panel.notes, "means; in the CSV: 95 % CI over 2 pretraining runs, 1 to 2 fine-tuning seeds"));
         for (const char* name : {"rate-map", "curves", "envelope", "decomposition"})
             for (const FigurePanel& one : test::figureOf(name, results).panels)
                 QVERIFY2(says(one.notes, diverged), name);
