@@ -200,30 +200,29 @@ void HeadLoss::packedBlockOfHead(int firstVersion, const std::vector<at::Tensor>
 
 std::vector<at::Tensor> HeadLoss::normed(int firstVersion, const std::vector<at::Tensor>& x) {
     const auto tokens = static_cast<std::int64_t>(m_rows.rows.size());
-    std::vector<at::Tensor> scored = x;
     bool inOrder = tokens == x[0].size(0); ///< every row once: scored in place
     for (std::size_t t = 0; inOrder && t < m_rows.rows.size(); ++t)
         inOrder = m_rows.rows[t] == static_cast<std::int64_t>(t);
-    if (!inOrder) {
-        const at::Tensor index =
-            at::from_blob(const_cast<std::int64_t*>(m_rows.rows.data()), {tokens}, at::kLong).to(x[0].device());
-        for (at::Tensor& rows : scored)
-            rows = rows.index_select(0, index);
-    }
+    at::Tensor index;
+    if (!inOrder)
+        index = at::from_blob(const_cast<std::int64_t*>(m_rows.rows.data()), {tokens}, at::kLong).to(x[0].device());
     const std::int64_t width = m_decoder.spec().tableWidth(),
                        padded = (tokens + kPackedRows - 1) / kPackedRows * kPackedRows;
     at::Tensor words;
     if (m_decoder.packed())
         words = m_decoder.buffer("head in", static_cast<std::int64_t>(x.size()) * padded, model::paddedWords(width),
                                  at::kBFloat16);
+    std::vector<at::Tensor> scored;
     for (std::size_t k = 0; k < x.size(); ++k) {
+        at::Tensor rows = inOrder ? x[k] : x[k].index_select(0, index);
         if (!m_decoder.packed()) {
-            m_decoder.finalNorm(static_cast<int>(k), scored[k]);
+            m_decoder.finalNorm(static_cast<int>(k), rows);
+            scored.push_back(std::move(rows));
             continue;
         }
         at::Tensor rounded = words.narrow(0, static_cast<std::int64_t>(k) * padded, padded);
-        m_decoder.finalNorm(static_cast<int>(k), scored[k], rounded);
-        scored[k] = rounded;
+        m_decoder.finalNorm(static_cast<int>(k), rows, rounded);
+        scored.push_back(std::move(rounded));
     }
     projectOut(m_decoder, m_source, firstVersion, scored);
     return scored;

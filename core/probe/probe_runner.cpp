@@ -9,6 +9,7 @@
 #include "core/model/accelerator.h"
 #include "core/model/torch_errors.h"
 #include "core/probe/measure.h"
+#include "core/study/probe_kind.h"
 
 namespace crest::probe {
 
@@ -80,11 +81,13 @@ private:
                                   Measured& measured);
     Result<void> prepare(const Plan& plan, int checkpoint, const JobContext& job);
     model::Decoder& decoderFor(const series::DecoderSpec& spec, study::ComputeType compute);
+    void makeRoomFor(const Plan& plan, const Pass& pass);
 
     run::RunnerOptions m_options;
     at::Device m_device;
     std::unique_ptr<LoadedCheckpoint> m_checkpoint;
     std::unique_ptr<model::Decoder> m_decoder;
+    std::vector<int> m_cells; ///< that it measured last
     TaskInputs m_inputs;
     PassWeights m_weights;
     double m_tokensDone = 0;
@@ -111,6 +114,13 @@ model::Decoder& ProbeRunner::decoderFor(const series::DecoderSpec& spec, study::
     return *m_decoder;
 }
 
+/// Other cells of a probe that trains are trained first: what measuring keeps for the next time would only lie beside that.
+void ProbeRunner::makeRoomFor(const Plan& plan, const Pass& pass) {
+    if (study::probeKind(plan.probe.kind).trains && pass.cells != m_cells)
+        m_decoder.reset();
+    m_cells = pass.cells;
+}
+
 /// An error is the checkpoint's: nothing of the batch can be measured; what is the pass's own is in `measured`. Gives
 /// what was measured only where nobody wrote to the checkpoint meanwhile: its files are mapped, and a result must not
 /// be filed under weights that it was not computed with.
@@ -134,6 +144,7 @@ Result<void> ProbeRunner::compute(const run::BatchRequest& request, const JobCon
     m_tokensDone = 0;
     std::optional<Error> failed; // the first that could not be measured
     for (const Pass& pass : passesOf(request)) {
+        makeRoomFor(*request.plan, pass);
         Measured measured;
         CREST_CHECK(measureUntouched(request, pass, job, measured));
         if (!measured && measured.error().kind == ErrorKind::Stopped)

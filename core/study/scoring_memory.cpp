@@ -2,6 +2,7 @@
 #include "core/study/scoring_memory.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "core/study/probe_kind.h"
 
@@ -30,11 +31,13 @@ BlockSizes blockSizes(const DecoderSpec& s) {
             static_cast<double>(std::max({s.width, heads, s.mlpWidth}))};
 }
 
-/// In what products multiply. On a CPU without kernels for bfloat16 they hold both rounded factors once more, as float32
-/// (model/ops_bfloat16.cpp). Whether it has them is not known here: the larger.
+/// In what products multiply. On a CPU with kernels for bfloat16 the head's rows lie there rounded (eval/head_loss.cpp); without, products hold
+/// both rounded factors once more, as float32 (model/ops_bfloat16.cpp). Which is not known here: the larger.
 struct Products {
     bool rounded = false, onCpu = true;
-    double factorBytes(const BlockSizes& block, double rows) const { return rounded && onCpu ? 4 * (block.largest + rows * block.widest) : 0; }
+    double factorBytes(const BlockSizes& block, double rows, double headValues) const {
+        return rounded && onCpu ? std::max(4 * (block.largest + rows * block.widest), 2 * headValues) : 0;
+    }
 };
 
 /// Of `tokens` that are scored together, under so many versions of the weights: as many go side by side as `limit` has room for. `some`: not
@@ -43,11 +46,12 @@ double bytesTogether(const DecoderSpec& spec, const Products& products, double t
     const BlockSizes block = blockSizes(spec);
     const double weights = (products.rounded ? 2 : 4) * block.weights, width = 4 * static_cast<double>(spec.width);
     const double rows = std::min(tokens, limit / width);
-    const double held = std::max(weights + rows * width, std::min(versions * (weights + rows * width), weights + limit));
+    const double together = std::clamp(std::floor((limit + weights) / (weights + rows * width)), 1.0, versions);
     const double chunk = std::min(rows, std::clamp(kChunkBytes / (4 * block.row), kLeastChunk, kMostChunk));
     const double head = std::min(kHeadBytes, width * static_cast<double>(spec.vocabSize)) + kLogitBytes;
-    const double copied = some ? rows * width : 0;
-    return held + copied + 4 * block.row * chunk + products.factorBytes(block, chunk) + head + kNotedBytes * rows + kTokenBytes * tokens;
+    const double copied = some ? (products.rounded && products.onCpu ? 1 : together) * rows * width : 0;
+    return together * (weights + rows * width) + copied + 4 * block.row * chunk +
+           products.factorBytes(block, chunk, together * rows * static_cast<double>(spec.width)) + head + kNotedBytes * rows + kTokenBytes * tokens;
 }
 
 } // namespace

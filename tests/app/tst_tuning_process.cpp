@@ -159,6 +159,8 @@ private Q_SLOTS:
         const QStringList rounded = suite + QStringList{"--dtype", "bfloat16"};
         QTest::newRow("small, suite") << 48 << suite;
         QTest::newRow("small, suite, bfloat16") << 48 << rounded;
+        QTest::newRow("middle, suite") << 128 << suite;
+        QTest::newRow("middle, suite, bfloat16") << 128 << rounded;
     }
 
     void memoryIsAsPlanned() {
@@ -166,11 +168,13 @@ private Q_SLOTS:
         QFETCH(QStringList, more);
         const fs::path series = width == 48 ? m_folder / "small" : m_folder / std::to_string(width),
                        study = m_folder / ("memory" + std::to_string(width) + std::to_string(more.size()));
+        if (width == 128 && !fs::exists(series))
+            makeSeries(series, 128, 4, 512, 2048);
         if (width == 256)
             makeSeries(series, 256, 4, 1024, 4096);
         if (width == 384)
             makeSeries(series, 384, 6, 1152, 8192);
-        const QStringList options = more + QStringList{"--rates", "0.001,0.002", "--seeds", "1", "--steps", "1", "--batch",
+        const QStringList options = more + QStringList{"--rates", "0.001,0.002,0.003,0.004", "--seeds", "1", "--steps", "2", "--batch",
                                                        "24", "--max-tokens", "64"};
         QProcess plan;
         plan.start(kProgram, command(series, study, options + QStringList{"--plan-only"}));
