@@ -5,12 +5,25 @@
 #include <QTemporaryDir>
 #include <QtTest>
 
+#include <chrono>
+#include <functional>
 #include <map>
+#include <thread>
 
 #include "core/run/executor.h"
 #include "core/study/results.h"
 #include "core/study/runs.h"
 #include "tests/support/pretend_runner.h"
+
+/// Whether `condition` comes true within this time.
+inline bool eventually(const std::function<bool()>& condition, int milliseconds = 10'000) {
+    for (int i = 0; i < milliseconds / 10; ++i) {
+        if (condition())
+            return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return condition();
+}
 
 struct StudyFixture {
     QTemporaryDir dir;

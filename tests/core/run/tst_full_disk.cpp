@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A study on a disk that is really full: a small tmpfs, filled and freed while a runner works. Needs root for the
-// mount; without it the same paths are tested with failing calls (tst_executor, tst_journal).
+// mount; without it the same paths are tested with failing calls (tst_executor_trouble, tst_journal).
 #include <QProcess>
 
 #include "core/study/kept_weights.h"
@@ -43,15 +43,6 @@ struct SmallDisk {
     }
     void free() const { std::filesystem::remove(path + "/ballast"); }
 };
-
-bool eventually(const std::function<bool()>& condition) {
-    for (int i = 0; i < 1500; ++i) {
-        if (condition())
-            return true;
-        std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return condition();
-}
 
 std::map<std::string, study::ResultRow> rowsOf(const study::StudyFolder& folder) {
     study::ResultReader reader(folder);

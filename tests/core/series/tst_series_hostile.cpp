@@ -39,8 +39,8 @@ struct Hostile {
 /// Just below the largest that is read, and far above it.
 constexpr std::size_t kMost = 990'000, kHuge = 60'000'000;
 
-const std::vector<Hostile>& hostileFiles() {
-    static const std::vector<Hostile> all = {
+std::vector<Hostile> hostileConfigs() {
+    return {
         {"config of empty objects", "config.json", [] { return "{\"a\":[" + repeated("{},", kMost) + "{}]}"; },
          "model_type"},
         {"config of empty lists", "config.json", [] { return "{\"a\":[" + repeated("[],", kMost) + "[]]}"; },
@@ -64,7 +64,11 @@ const std::vector<Hostile>& hostileFiles() {
                                   {"intermediate_size", 16'777'216}, {"num_attention_heads", 1024}};
              return config.dump();
          },
-         "parameters"},
+         "parameters"}};
+}
+
+std::vector<Hostile> hostileRecords() {
+    return {
         {"record of empty objects", "crest.json",
          [] { return "{\"format\":1,\"a\":[" + repeated("{},", kMost) + "{}]}"; }, ""},
         {"record beyond all size", "crest.json", [] { return repeated("{", kHuge); }, "crest.json"},
@@ -91,7 +95,11 @@ const std::vector<Hostile>& hostileFiles() {
          },
          ""},
         {"record with an endless standard deviation", "crest.json", [] { return std::string(R"({"format":1,"init_std":{"a":1e999}})"); },
-         "crest.json"},
+         "crest.json"}};
+}
+
+std::vector<Hostile> hostileYaml() {
+    return {
         {"YAML beyond all size", "config.yaml", [] { return repeated("a: 1\n", kHuge); }, "config.yaml"},
         {"YAML nested deep", "config.yaml", [] { return "a: " + repeated("[", kMost); }, "deeper than 32"},
         {"YAML indented deep", "config.yaml", [] { return repeated("- ", kMost); }, "deeper than 32"},
@@ -117,7 +125,11 @@ const std::vector<Hostile>& hostileFiles() {
                                 "embedding_size: 16777216, rope: true, include_bias: false, layer_norm_with_affine: "
                                 "false}\n");
          },
-         "must"},
+         "must"}};
+}
+
+std::vector<Hostile> hostileOthers() {
+    return {
         {"generation config is not read while listing", "generation_config.json", [] { return repeated("{", kHuge); },
          ""},
         {"trainer state beyond all size", "trainer_state.json", [] { return repeated("[", kHuge); }, ""},
@@ -131,8 +143,16 @@ const std::vector<Hostile>& hostileFiles() {
         {"large trainer state with an absurd step", "trainer_state.json",
          [] { return "{\n  \"global_step\": 99999999999999999999999,\n" + repeated(" ", 300'000) + "\n  \"num_input_tokens_seen\": -1\n}"; }, ""},
         {"large trainer state that breaks off", "trainer_state.json",
-         [] { return repeated(" ", 300'000) + "\n  \"num_input_tokens_seen\": 12"; }, ""},
-    };
+         [] { return repeated(" ", 300'000) + "\n  \"num_input_tokens_seen\": 12"; }, ""}};
+}
+
+const std::vector<Hostile>& hostileFiles() {
+    static const std::vector<Hostile> all = [] {
+        std::vector<Hostile> each;
+        for (const auto& some : {hostileConfigs(), hostileRecords(), hostileYaml(), hostileOthers()})
+            each.insert(each.end(), some.begin(), some.end());
+        return each;
+    }();
     return all;
 }
 
