@@ -40,15 +40,16 @@ bool before(const Checkpoint& a, const Checkpoint& b) {
            std::make_tuple(b.pretrainSeed.value_or(-1), b.path.string());
 }
 
-/// Said of the series, and on the row after it.
+/// Said among the issues and on the row after it, in the same words.
 void markGaps(Series& series, std::vector<ScanIssue>& issues) {
     for (const SeriesGap& gap : findGaps(series)) {
         const Checkpoint& before = series.checkpoints[gap.before];
         Checkpoint& after = series.checkpoints[gap.after];
-        const std::string what = fmt::format("no checkpoint between step {} and step {} (usually {}).", *before.step, *after.step, gap.usual);
-        issues.push_back({after.path.parent_path().string(), "Gap: " + what});
+        const std::string what =
+            fmt::format("gap before it, no checkpoint between step {} and step {} (usually {}).", *before.step, *after.step, gap.usual);
+        issues.push_back({after.path.string(), what});
         if (after.state == CheckpointState::Ok)
-            after.reason = "gap before it, " + what;
+            after.reason = what;
     }
 }
 
