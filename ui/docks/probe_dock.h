@@ -40,6 +40,9 @@ Q_SIGNALS:
     void planChanged();
     void previewAsked(const QString& task);
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void setupKinds();
     void setupFields();
@@ -65,6 +68,7 @@ private:
     void takePlan(const PlanPreview& preview);
     void runsChanged();
     void showPlan();
+    void colorProblem();
     void styleRun();
     void showScaleHelp();
     void showDevices();

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <QEvent>
 #include <QLabel>
 #include <QPointer>
 #include <QPushButton>
@@ -99,10 +100,23 @@ void ProbeDock::showPlan() {
     m_cost->setVisible(!m_cost->text().isEmpty());
     m_problem->setText(m_session.isOpen() ? problem : QString());
     m_problem->setVisible(!m_problem->text().isEmpty());
+    colorProblem();
+    Q_EMIT planChanged();
+}
+
+void ProbeDock::colorProblem() {
     QPalette colored = palette();
     colored.setColor(QPalette::WindowText, stateColors(palette()).bad);
     m_problem->setPalette(colored);
-    Q_EMIT planChanged();
+}
+
+/// Problem and Run have colours of their own.
+void ProbeDock::changeEvent(QEvent* event) {
+    QDockWidget::changeEvent(event);
+    if (event->type() != QEvent::PaletteChange)
+        return;
+    colorProblem();
+    styleRun();
 }
 
 /// The one coloured button of the window, while it can be clicked.

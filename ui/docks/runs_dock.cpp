@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 #include "ui/docks/runs_dock.h"
 
+#include <QEvent>
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
@@ -180,17 +181,30 @@ void RunsDock::showHead() {
     m_bar->setValue(static_cast<int>(run->doneCells));
     m_bar->setFormat(tr("%1/%2").arg(run->doneCells).arg(countText(run->totalCells, "cell")));
     m_state->setText(runStateText(run->state));
-    QPalette colored = palette();
-    colored.setColor(QPalette::WindowText, runStateColor(run->state, palette()));
-    m_state->setPalette(colored);
     const QString detail = detailText(*run);
     m_detail->setText(detail);
     m_detail->setToolTip(detail);
+    colorHead(*run);
+    m_bar->setAccessibleDescription(runStateText(run->state) + QStringLiteral(", ") + detail);
+}
+
+void RunsDock::colorHead(const study::RunStatus& run) {
+    QPalette colored = palette();
+    colored.setColor(QPalette::WindowText, runStateColor(run.state, palette()));
+    m_state->setPalette(colored);
     QPalette detailColors = palette();
-    if (!run->failed.empty())
+    if (!run.failed.empty())
         detailColors.setColor(QPalette::WindowText, stateColors(palette()).bad);
     m_detail->setPalette(detailColors);
-    m_bar->setAccessibleDescription(runStateText(run->state) + QStringLiteral(", ") + detail);
+}
+
+/// State and failures have colours of their own.
+void RunsDock::changeEvent(QEvent* event) {
+    QDockWidget::changeEvent(event);
+    if (event->type() != QEvent::PaletteChange)
+        return;
+    if (const study::RunStatus* run = shown())
+        colorHead(*run);
 }
 
 /// The button is there where something failed, and says how much.

@@ -25,12 +25,16 @@ public:
     /// The run that is shown and controlled; nullptr where there is none. Valid until the next event.
     const study::RunStatus* shown() const;
 
+protected:
+    void changeEvent(QEvent* event) override;
+
 private:
     void setupTable();
     void setupHead(Actions& actions);
     void connectSignals(Actions& actions);
     void showRuns();
     void showHead();
+    void colorHead(const study::RunStatus& run);
     void showRerun(int failed);
     void control(study::RunCommand command);
     void showLog();

@@ -6,6 +6,7 @@
 
 #include <QCheckBox>
 #include <QComboBox>
+#include <QDockWidget>
 #include <QLabel>
 #include <QLineEdit>
 #include <QProcess>
@@ -19,9 +20,12 @@
 #include "core/study/training_log.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/charts/figure_origin.h"
+#include "ui/data/format.h"
 #include "ui/dialogs/export_dialog.h"
+#include "ui/docks/progress_delegate.h"
 #include "ui/main_window.h"
 #include "ui/pages/training_page.h"
+#include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
 using namespace crest;
@@ -338,12 +342,23 @@ void WindowTrainingTest::aTaskAddedLaterIsPriced() {
 
 /// Kept where $CREST_SHOTS names a folder, to be looked at.
 void WindowTrainingTest::followsTheTheme() {
+    session().showRun(m_first); // done: said in a colour of its own
+    const auto* runs = m_window->findChild<QDockWidget*>(QStringLiteral("runsDock"));
+    const auto* probe = m_window->findChild<QDockWidget*>(QStringLiteral("probeDock"));
+    const auto hasLabel = [](const QWidget* dock, const QString& text, const QColor& color) {
+        const auto labels = dock->findChildren<QLabel*>();
+        return std::any_of(labels.begin(), labels.end(), [&](const QLabel* one) {
+            return (text.isEmpty() || one->text() == text) && one->palette().color(QPalette::WindowText) == color;
+        });
+    };
     QColor grounds[2];
     int i = 0;
     for (const auto& [theme, name] : {std::pair(Theme::Light, "light"), std::pair(Theme::Dark, "dark")}) {
         applyTheme(*qApp, theme);
         QTRY_VERIFY(m_page->grid()->isUpToDate());
         QTest::qWait(300);
+        QVERIFY(hasLabel(runs, runStateText(study::RunState::Done), runStateColor(study::RunState::Done, runs->palette())));
+        QVERIFY(hasLabel(probe, {}, stateColors(probe->palette()).bad));
         const QPixmap shot = m_window->grab();
         grounds[i++] = m_page->grid()->grab().toImage().pixelColor(2, 2);
         if (const QString folder = qEnvironmentVariable("CREST_SHOTS"); !folder.isEmpty())
