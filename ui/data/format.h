@@ -8,6 +8,7 @@
 
 #include "core/analysis/inflection.h"
 #include "core/base/counted.h"
+#include "core/base/visible.h"
 #include "core/series/series.h"
 #include "core/study/runs.h"
 #include "core/study/types.h"
@@ -19,6 +20,10 @@ inline QString toQString(const std::string& text) {
 }
 inline QString toQString(const std::filesystem::path& path) {
     return QString::fromStdString(path.string());
+}
+/// For lists and tool tips: a name or path that came from a disk, with its control characters written out.
+inline QString shownText(const std::string& text) {
+    return toQString(visible(text));
 }
 
 QString tokensText(std::optional<std::int64_t> tokens); ///< "4M", "" where unknown

@@ -44,20 +44,20 @@ QVariant editText(const series::Checkpoint& checkpoint, int column) {
 }
 
 QString wholeName(const series::Checkpoint& checkpoint) {
-    QString name = toQString(checkpoint.name);
+    QString name = shownText(checkpoint.name);
     for (const std::string& alias : checkpoint.aliases)
-        name += QStringLiteral(" = ") + toQString(alias);
+        name += QStringLiteral(" = ") + shownText(alias);
     return name;
 }
 
 QString rowToolTip(const series::Checkpoint& checkpoint) {
-    QStringList lines{toQString(checkpoint.path)};
+    QStringList lines{shownText(checkpoint.path.string())};
     if (const QString name = wholeName(checkpoint); !lines.front().endsWith(name)) // a narrow column cuts it
         lines.prepend(name);
     if (!checkpoint.reason.empty())
-        lines << toQString(checkpoint.reason);
+        lines << shownText(checkpoint.reason);
     if (foundName(checkpoint) != checkpoint.name)
-        lines << QStringLiteral("Found as %1.").arg(toQString(foundName(checkpoint)));
+        lines << QStringLiteral("Found as %1.").arg(shownText(foundName(checkpoint)));
     if (!checkpoint.commit.empty())
         lines << QStringLiteral("Commit %1").arg(toQString(checkpoint.commit));
     if (!checkpoint.fingerprint.empty())
@@ -214,13 +214,13 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
     if (role == CheckpointStateRole && one.checkpoints.empty())
         return static_cast<int>(series::CheckpointState::Broken);
     if (role == Qt::ToolTipRole)
-        return toQString(one.path) + (one.checkpoints.empty()
+        return shownText(one.path.string()) + (one.checkpoints.empty()
                                           ? QStringLiteral("\nNot there any more. Where it was moved: Locate.")
                                           : QString());
     if (role != Qt::DisplayRole)
         return {};
     if (column == Name)
-        return toQString(one.name);
+        return shownText(one.name);
     if (column == State && one.checkpoints.empty())
         return QStringLiteral("not found");
     if (column == State) {
@@ -248,7 +248,7 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
     if (role == CheckpointStateRole)
         return static_cast<int>(checkpoint.state);
     if (role == Qt::ToolTipRole)
-        return column == Tokens ? tokensToolTip(checkpoint) : rowToolTip(checkpoint);
+        return column == Tokens ? tokensToolTip(checkpoint) : rowToolTip(checkpoint) + sharedText(owner, checkpoint);
     if (role != Qt::DisplayRole)
         return {};
     switch (column) {
@@ -265,18 +265,44 @@ QVariant SeriesModel::checkpointData(const std::string& owner, const series::Che
         return bytesText(checkpoint.weightBytes);
     case State:
         return stateText(checkpoint.state) +
-               (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + toQString(checkpoint.reason));
-    case Measured: {
-        int count = m_measured ? m_measured(toQString(owner + "/" + checkpoint.name)) : 0;
-        if (m_measured && foundName(checkpoint) != checkpoint.name) // before it got another name
-            count += m_measured(toQString(owner + "/" + foundName(checkpoint)));
-        return count > 0 ? QString::number(count) : QString();
-    }
+               (checkpoint.reason.empty() ? QString() : QStringLiteral(": ") + shownText(checkpoint.reason));
+    case Measured:
+        if (const int count = resultsOf(owner, checkpoint))
+            return QString::number(count);
+        if (const Twin twin = measuredTwin(checkpoint); twin.count > 0)
+            return QStringLiteral("%1 shared").arg(twin.count);
+        return {};
     case Stage:
         return stageText(checkpoint);
     default:
         return {};
     }
+}
+
+int SeriesModel::resultsOf(const std::string& owner, const series::Checkpoint& checkpoint) const {
+    if (!m_measured)
+        return 0;
+    int count = m_measured(toQString(owner + "/" + checkpoint.name));
+    if (foundName(checkpoint) != checkpoint.name) // before it got another name
+        count += m_measured(toQString(owner + "/" + foundName(checkpoint)));
+    return count;
+}
+
+/// Results belong to weights and are filed under the checkpoint that was measured first.
+SeriesModel::Twin SeriesModel::measuredTwin(const series::Checkpoint& checkpoint) const {
+    if (checkpoint.fingerprint.empty())
+        return {};
+    for (const series::Series& one : m_series)
+        for (const series::Checkpoint& other : one.checkpoints)
+            if (other.fingerprint == checkpoint.fingerprint)
+                if (const int count = resultsOf(one.name, other))
+                    return {one.name + "/" + other.name, count};
+    return {};
+}
+
+QString SeriesModel::sharedText(const std::string& owner, const series::Checkpoint& checkpoint) const {
+    const Twin twin = resultsOf(owner, checkpoint) > 0 ? Twin() : measuredTwin(checkpoint);
+    return twin.count > 0 ? QStringLiteral("\nIts results are those of %1, which has the same weights.").arg(shownText(twin.name)) : QString();
 }
 
 QVariant SeriesModel::headerData(int section, Qt::Orientation orientation, int role) const {

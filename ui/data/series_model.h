@@ -52,6 +52,14 @@ private:
     QVariant checkpointData(const std::string& owner, const series::Checkpoint& checkpoint, int column, int role) const;
 
     void markEqualNames();
+    int resultsOf(const std::string& owner, const series::Checkpoint& checkpoint) const;
+    /// A checkpoint with the same weights that has results; count 0 where there is none.
+    struct Twin {
+        std::string name; ///< "series/checkpoint"
+        int count = 0;
+    };
+    Twin measuredTwin(const series::Checkpoint& checkpoint) const;
+    QString sharedText(const std::string& owner, const series::Checkpoint& checkpoint) const;
 
     std::vector<series::Series> m_series;
     std::map<std::string, QString> m_marks; ///< by path: what tells a checkpoint from others that would read alike

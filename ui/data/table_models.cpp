@@ -149,7 +149,7 @@ QVariant IssuesModel::data(const QModelIndex& index, int role) const {
         return issue.run;
     if (role == Qt::ToolTipRole && index.column() == Where && !issue.details.isEmpty())
         return issue.details;
-    return index.column() == Where ? issue.where : issue.message;
+    return index.column() == Where ? shownText(issue.where.toStdString()) : issue.message;
 }
 
 QVariant IssuesModel::headerData(int section, Qt::Orientation orientation, int role) const {

@@ -94,6 +94,41 @@ private Q_SLOTS:
         QCOMPARE(model.rowCount(), 0);
     }
 
+    /// Results are filed under the name that was measured first; a copy has them, too.
+    void aCopyShowsWhoseResultsItShares() {
+        SeriesModel model;
+        std::vector<series::Series> all{seriesOf("run", 3), seriesOf("copy", 2)};
+        all[0].checkpoints[1].fingerprint = all[1].checkpoints[0].fingerprint = "a";
+        all[0].checkpoints[0].fingerprint = all[1].checkpoints[1].fingerprint = "b";
+        model.setSeries(all, [](const QString& checkpoint) { return checkpoint == QStringLiteral("run/step1") ? 9 : 0; });
+        const QModelIndex run = model.index(0, 0), copy = model.index(1, 0);
+        QCOMPARE(text(model, 1, SeriesModel::Measured, run), QStringLiteral("9"));
+        QCOMPARE(text(model, 0, SeriesModel::Measured, copy), QStringLiteral("9 shared"));
+        QVERIFY(model.index(0, 0, copy).data(Qt::ToolTipRole).toString().endsWith(
+            QStringLiteral("Its results are those of run/step1, which has the same weights.")));
+        for (const QModelIndex& none : {model.index(0, 0, run), model.index(2, 0, run), model.index(1, 0, copy)}) {
+            QCOMPARE(none.siblingAtColumn(SeriesModel::Measured).data().toString(), QString());
+            QVERIFY(!none.data(Qt::ToolTipRole).toString().contains(QStringLiteral("same weights")));
+        }
+        QVERIFY(!model.index(1, 0, run).data(Qt::ToolTipRole).toString().contains(QStringLiteral("same weights")));
+    }
+    /// What a file's name holds is read, not drawn as a box or a line break.
+    void controlCharactersAreWrittenOut() {
+        series::Series one = seriesOf("a\nrun", 1);
+        one.checkpoints[0].name = "step\x1b[31m";
+        one.checkpoints[0].path = "/x/a\nrun/step\x1b[31m";
+        SeriesModel model;
+        model.setSeries({one}, {});
+        const QModelIndex parent = model.index(0, 0), row = model.index(0, 0, parent);
+        QCOMPARE(parent.data().toString(), QStringLiteral("a\\nrun"));
+        QCOMPARE(row.data().toString(), QStringLiteral("step\\x1b[31m"));
+        QVERIFY(row.data(Qt::ToolTipRole).toString().contains(QStringLiteral("/x/a\\nrun/step\\x1b[31m")));
+        QCOMPARE(row.data(SeriesModel::SeriesNameRole).toString(), QStringLiteral("a\nrun")); // what it is known by
+        IssuesModel issues;
+        issues.setIssues({{QStringLiteral("/x/a\nrun"), QStringLiteral("It cannot be read.")}});
+        QCOMPARE(issues.index(0, IssuesModel::Where).data().toString(), QStringLiteral("/x/a\\nrun"));
+    }
+
     /// Where there is no room a name goes without the count that its row has anyway.
     void briefNames_data() {
         QTest::addColumn<QString>("name");
