@@ -53,14 +53,6 @@ std::string nextRun(const study::StudyFolder& folder, const WorkOptions& options
     return {};
 }
 
-Error ofAnotherVersion(const study::StudyFolder& folder, const std::string& id) {
-    return {ErrorKind::Unsupported,
-            fmt::format("The run {} was planned by another version of Crest, whose numbers are others. What it stored stays as it is; run "
-                        "its probe again to compute the rest, and what is stored, anew.",
-                        id),
-            folder.path().string()};
-}
-
 Result<void> checkOptions(const study::StudyFolder& folder, const WorkOptions& options) {
     if (!folder.writable())
         return fail(ErrorKind::Io, "This study folder cannot be written, so nothing can be run in it.",
@@ -123,11 +115,10 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
         CREST_TRY(plan, study::readPlan(folder, id));
         if (options.runId.empty() && !plan.device.empty() && plan.device != options.device)
             continue; // another runner's
-        if (!study::hasPresentKeys(plan)) {
-            Error error = ofAnotherVersion(folder, id);
+        if (const auto present = study::checkPresentKeys(plan, folder.path()); !present) {
             if (!options.runId.empty())
-                return fail(std::move(error));
-            summary.message = error.text(); // those after it can be run
+                return fail(present.error());
+            summary.message = present.error().text(); // those after it can be run
             continue;
         }
         if (!options.runId.empty())

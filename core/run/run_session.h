@@ -49,7 +49,7 @@ struct SessionOutcome {
 
 class RunSession {
 public:
-    /// `plan`: of the run, with the keys that this Crest gives (study::hasPresentKeys).
+    /// `plan`: of the run, with the keys that this Crest gives (study::checkPresentKeys).
     static Result<SessionOutcome> run(RunnerState& runner, const std::string& runId, study::Plan plan, const JobContext& job);
 
 private:

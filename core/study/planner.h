@@ -34,9 +34,9 @@ Result<void> checkTask(const Task& task);
 std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, const Task& task, double strength,
                       std::int64_t seed);
 
-/// Whether this Crest would name the results of the plan as it does. Else an older or newer one planned it, whose numbers are others
-/// (kNumericsVersion, kScoringVersion): its cells are read, and not computed here.
-bool hasPresentKeys(const Plan& plan);
+/// Refuses a plan whose results this Crest would name otherwise: an older or newer one planned it, whose numbers are others
+/// (kNumericsVersion, kScoringVersion), so its cells are read, and not computed here. `folder`: of its study.
+Result<void> checkPresentKeys(const Plan& plan, const std::filesystem::path& folder);
 
 /// What a task measures, without its name: SHA-256 of data hash and scoring settings; of a suite's task its definition
 /// without name, about, source and chance, shots, limit and the scoring version (ResultRow::taskHash).

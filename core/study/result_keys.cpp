@@ -2,6 +2,8 @@
 // What a result is found by: everything that moves its numbers, and nothing else.
 #include <map>
 
+#include <fmt/format.h>
+
 #include "core/base/hash.h"
 #include "core/base/version.h"
 #include "core/study/planner.h"
@@ -114,7 +116,7 @@ std::string resultKey(const PlannedCheckpoint& checkpoint, const Probe& probe, c
     return sha256Hex(canonicalJson(identity));
 }
 
-bool hasPresentKeys(const Plan& plan) {
+Result<void> checkPresentKeys(const Plan& plan, const std::filesystem::path& folder) {
     const auto isPresent = [&](const Cell& cell) {
         for (std::size_t task = 0; task < cell.keys.size(); ++task)
             if (cell.keys[task] != resultKey(plan.checkpoints[static_cast<std::size_t>(cell.checkpoint)], plan.probe, plan.tasks[task],
@@ -122,7 +124,13 @@ bool hasPresentKeys(const Plan& plan) {
                 return false;
         return true;
     };
-    return plan.cells.empty() || (isPresent(plan.cells.front()) && isPresent(plan.cells.back())); // all are named in one way
+    if (plan.cells.empty() || (isPresent(plan.cells.front()) && isPresent(plan.cells.back()))) // all are named in one way
+        return {};
+    return fail(ErrorKind::Unsupported,
+                fmt::format("The run {} was planned by another version of Crest, whose numbers are others. What it stored stays as it is; run "
+                            "its probe again to compute the rest, and what is stored, anew.",
+                            plan.id),
+                folder.string());
 }
 
 } // namespace crest::study

@@ -7,6 +7,7 @@
 #include <QSettings>
 
 #include "core/study/kept_weights.h"
+#include "core/study/planner.h"
 #include "core/study/queueing.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
@@ -235,8 +236,11 @@ void StudySession::resume(const QString& runId) {
     if (!d->folder)
         return;
     d->resuming = runId.toStdString();
-    d->controlling.start([folder = *d->folder, id = runId.toStdString()](
-                             const JobContext&) { return study::controlRun(folder, id, study::RunCommand::Run); },
+    d->controlling.start([folder = *d->folder, id = runId.toStdString()](const JobContext&) -> Result<void> {
+                             CREST_TRY(plan, study::readPlan(folder, id));
+                             CREST_CHECK(study::checkPresentKeys(plan, folder.path())); // a runner would refuse it, too
+                             return study::controlRun(folder, id, study::RunCommand::Run);
+                         },
                          [this, id = runId.toStdString(), path = d->folder->path()](const Result<void>& sent) {
                              d->resuming.clear();
                              if (!sent)

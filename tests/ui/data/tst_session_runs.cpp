@@ -398,6 +398,27 @@ private Q_SLOTS:
         QVERIFY(again.reaches(study::RunState::Done));
     }
 
+    /// No runner would take it up.
+    void aRunOfAnotherVersionIsRefusedAtOnce() {
+        SessionFixture fixture;
+        Session one;
+        QVERIFY(openWithTask(one, fixture));
+        study::Plan old = *one.plan(fixture.probe(one.session));
+        for (study::Cell& cell : old.cells)
+            for (std::string& key : cell.keys)
+                std::ranges::reverse(key);
+        const auto folder = study::StudyFolder::open(one.session.folder().toStdString());
+        const auto id = study::queueRun(*folder, old);
+        QVERIFY(id.has_value());
+        QVERIFY(study::controlRun(*folder, *id, study::RunCommand::Stop).has_value());
+        QVERIFY(one.reaches(study::RunState::Stopped));
+        one.session.resume(toQString(*id));
+        QTRY_COMPARE(one.failed.count(), 1);
+        QVERIFY2(one.failed[0][0].toString().contains(QStringLiteral("was planned by another version of Crest")), qPrintable(one.failed[0][0].toString()));
+        QCOMPARE(fixture.runnerPid(), qint64{0});
+        QVERIFY(study::readControl(*folder, *id) == study::RunCommand::Stop);
+    }
+
     void aRunnerThatDoesNotStartIsReported() {
         SessionFixture fixture;
         fixture.useScript(
