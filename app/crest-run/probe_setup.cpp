@@ -224,6 +224,15 @@ Result<study::Probe> probeInStudy(study::Study& study, const study::StudyFolder&
     return probe;
 }
 
+/// As study::checkProbe asks for it, in the words of the options.
+Result<void> checkInDistribution(const study::Probe& probe) {
+    const bool named = std::ranges::any_of(probe.tasks, [](const study::TaskInProbe& one) { return one.role == study::Role::InDistribution; });
+    return named || probe.tasks.empty() || probe.isBaseEvaluation()
+               ? Result<void>()
+               : fail(ErrorKind::OutOfRange, "No task is in-distribution (ID), held-out text of the pretraining domain: name one with --id NAME, "
+                                             "or as NAME=FILE:id with --texts.");
+}
+
 /// Those that a plan would take, without those in `read`.
 std::vector<series::Checkpoint*> plannedUnread(series::Series& found, const study::StudySeries& known, const std::set<fs::path>& read) {
     std::vector<series::ScanIssue> ignored;
@@ -289,6 +298,7 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
     CREST_TRY(folder, openOrDraft(absolutePath(options.study)));
     study::Study study = folder.study();
     CREST_TRY(probe, probeInStudy(study, folder, planned.series, options, planned.tasks));
+    CREST_CHECK(checkInDistribution(probe));
     const study::StudySeries& known = *std::ranges::find(study.series, probe.series, &study::StudySeries::name);
     CREST_TRY(judged, judgedByWeights(std::move(planned.series), known, folder.path(), job));
     planned.series = std::move(judged);

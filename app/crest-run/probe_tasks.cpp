@@ -116,18 +116,29 @@ Result<ProbeTask> samplesTask(const std::string& text, const ProbeTaskOptions& o
     return suiteTask(checked, file, 0, options.limit, options.chat);
 }
 
-/// Leaves out what has no data, and says so.
-void dropMissing(std::vector<ProbeTask>& tasks) {
-    std::erase_if(tasks, [](const ProbeTask& one) {
-        study::Task task = one.task;
-        if (task.kind != study::TaskKind::Suite)
-            return false;
-        const auto pinned = study::pinSuiteTask(task);
-        if (pinned || pinned.error().kind != ErrorKind::NotFound)
-            return false;
-        fmt::print(stderr, "crest-run probe: left out: {}\n", pinned.error().text());
-        return true;
-    });
+/// What keeps a task's data from being found; nothing where they are there, or where something else is wrong, which planning says.
+std::optional<Error> missingData(study::Task task) {
+    const auto pinned = task.kind == study::TaskKind::Suite ? study::pinSuiteTask(task) : Result<std::int64_t>(0);
+    return pinned || pinned.error().kind != ErrorKind::NotFound ? std::nullopt : std::optional(pinned.error());
+}
+
+/// Leaves out what has no data, and says so, where that is asked for; else it is an error.
+Result<void> lookForData(std::vector<ProbeTask>& tasks, bool skipMissing) {
+    std::vector<ProbeTask> there;
+    for (ProbeTask& one : tasks) {
+        auto missing = missingData(one.task);
+        if (!missing) {
+            there.push_back(std::move(one));
+            continue;
+        }
+        if (!skipMissing) {
+            missing->message += " (--skip-missing leaves such tasks out)";
+            return fail(std::move(*missing));
+        }
+        fmt::print(stderr, "crest-run probe: left out: {}\n", missing->text());
+    }
+    tasks = std::move(there);
+    return {};
 }
 
 } // namespace
@@ -145,8 +156,7 @@ Result<std::vector<ProbeTask>> tasksOf(const ProbeTaskOptions& options) {
         tasks.push_back(std::move(task));
     }
     CREST_CHECK(addSuites(options, tasks));
-    if (options.skipMissing)
-        dropMissing(tasks);
+    CREST_CHECK(lookForData(tasks, options.skipMissing));
     for (const std::string& text : options.samples) {
         CREST_TRY(task, samplesTask(text, options));
         tasks.push_back(std::move(task));

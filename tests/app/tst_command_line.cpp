@@ -100,6 +100,22 @@ private Q_SLOTS:
         QVERIFY(said(eval + words("--limit 1.5")).contains("--limit: \"1.5\" is no whole number\n"));
     }
 
+    /// What is missing can be given, or left out, by an option that is named.
+    void theOptionThatHelpsIsNamed() {
+        QStringList noId = probe("noise");
+        noId.replaceInStrings(QStringLiteral(":id"), QStringLiteral(":ood"));
+        const Ended unmarked = crestRun(noId);
+        QCOMPARE(unmarked.code, 1);
+        QVERIFY2(unmarked.err.contains("No task is in-distribution (ID)") && unmarked.err.contains("--id NAME"), unmarked.err.constData());
+        const QString suite = QStringLiteral(CREST_SOURCE_DIR "/resources/suites/sample.json");
+        const QStringList noData = probe("noise") + QStringList{QStringLiteral("--suite"), suite, QStringLiteral("--data"), sample("texts")};
+        const Ended missing = crestRun(noData);
+        QCOMPARE(missing.code, 1);
+        QVERIFY2(missing.err.contains("(--skip-missing leaves such tasks out)"), missing.err.constData());
+        const Ended left = crestRun(noData + words("--skip-missing"));
+        QVERIFY2(left.code == 0 && left.err.contains("left out: ") && !left.err.contains("--skip-missing"), left.err.constData());
+    }
+
     void commandsAndFoldersThatAreNone() {
         const Ended none = crestRun(words("prob noise"));
         QCOMPARE(none.code, 1);
