@@ -25,6 +25,7 @@ struct Axis {
     double low = 0, high = 1; ///< visible range, low < high; > 0 where the scale is Log
     std::vector<Tick> ticks;  ///< may be empty: the chart makes them (figure_view.h, visibleTicks)
     TickFormat format = TickFormat::Number;
+    bool isEmpty = false; ///< no point gave it its range, so it has no ticks
 };
 
 struct FigurePoint {

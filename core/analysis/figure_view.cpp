@@ -294,7 +294,8 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
         range.add(axisPosition(axis, dimension == Dimension::X ? cell.left : cell.bottom));
         range.add(axisPosition(axis, dimension == Dimension::X ? cell.right : cell.top));
     }
-    if (range.low > range.high) {
+    axis.isEmpty = range.low > range.high;
+    if (axis.isEmpty) {
         axis.low = axis.scale == AxisScale::Log ? 1 : 0;
         axis.high = axis.scale == AxisScale::Log ? 10 : 1;
         return;
@@ -307,7 +308,7 @@ void fitAxis(FigurePanel& panel, Dimension dimension) {
 }
 
 std::vector<Tick> visibleTicks(const Axis& axis, int most) {
-    if (!isDrawable(axis))
+    if (!isDrawable(axis) || axis.isEmpty)
         return {};
     std::vector<Tick> own;
     for (const Tick& tick : axis.ticks)
@@ -322,7 +323,7 @@ std::vector<Tick> visibleTicks(const Axis& axis, int most) {
 
 std::vector<double> minorTicks(const Axis& axis) {
     std::vector<double> ticks;
-    if (!isDrawable(axis) || axis.scale != AxisScale::Log || axis.format == TickFormat::Tokens)
+    if (!isDrawable(axis) || axis.isEmpty || axis.scale != AxisScale::Log || axis.format == TickFormat::Tokens)
         return ticks;
     const int from = static_cast<int>(std::floor(std::log10(axis.low))),
               to = static_cast<int>(std::ceil(std::log10(axis.high)));

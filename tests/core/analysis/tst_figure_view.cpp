@@ -309,6 +309,23 @@ private Q_SLOTS:
         QCOMPARE((*record)["figure"]["panels"][0]["curves"][0]["points"].get<int>(), 2);
     }
 
+    /// A range of its own making says nothing.
+    void anAxisWithoutPointsHasNoTicks() {
+        FigurePanel panel;
+        panel.x.scale = AxisScale::Log;
+        panel.x.format = TickFormat::Tokens;
+        for (const Dimension dimension : {Dimension::X, Dimension::Y})
+            fitAxis(panel, dimension);
+        QVERIFY(isDrawable(panel.x) && isDrawable(panel.y));
+        QVERIFY(visibleTicks(panel.x).empty() && visibleTicks(panel.y).empty() && minorTicks(panel.x).empty());
+        FigureCurve& curve = panel.curves.emplace_back();
+        curve.segments = {{{1e6, 3.0, {}, {}, 0, "", ""}, {8e6, 2.0, {}, {}, 0, "", ""}}};
+        for (const Dimension dimension : {Dimension::X, Dimension::Y})
+            fitAxis(panel, dimension);
+        QCOMPARE(labels(visibleTicks(panel.x)), std::string("1M 2M 4M 8M"));
+        QVERIFY(!visibleTicks(panel.y).empty());
+    }
+
     void provenanceThatIsNoJsonIsKept() {
         Figure figure;
         figure.provenance = "made by hand";
