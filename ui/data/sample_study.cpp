@@ -68,8 +68,8 @@ constexpr std::int64_t kSampleContext = 128, kSampleHeldOut = 200, kSampleTraine
 /// Data to fine-tune on; none where a resource is missing.
 std::vector<study::Task> sampleTuning(const std::filesystem::path& resources) {
     std::vector<study::Task> tasks;
-    for (const auto& [name, file, form] : {std::tuple{"verses to tune on", "bible.jsonl", "text"},
-                                           std::tuple{"glosses to tune on", "glosses.jsonl", "prompt-completion"}}) {
+    for (const auto& [name, file, form] : {std::tuple{"verses", "bible.jsonl", "text"},
+                                           std::tuple{"definitions", "glosses.jsonl", "prompt-completion"}}) {
         data::TuningDataSettings settings;
         settings.path = (resources / "sample" / "tuning" / file).string();
         settings.form = form;

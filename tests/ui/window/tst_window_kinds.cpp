@@ -493,12 +493,12 @@ void WindowKindsTest::settingsWrittenByHandAreNotTrusted_data() {
     };
     row("nothing", "Fine-tuning", study::kFineTuning, "null");
     row("a text", "Fine-tuning", study::kFineTuning, "\"fast\"");
-    row("no training", "Fine-tuning", study::kFineTuning, R"({"data_task": "verses to tune on"})");
+    row("no training", "Fine-tuning", study::kFineTuning, R"({"data_task": "verses"})");
     row("words for numbers", "Fine-tuning", study::kFineTuning,
-        R"({"data_task": "verses to tune on", "training": {"epochs": "two", "replay_share": "half"}})");
+        R"({"data_task": "verses", "training": {"epochs": "two", "replay_share": "half"}})");
     row("a number for a name", "Fine-tuning", study::kFineTuning, R"({"data_task": 5, "training": {}})");
     row("a rate in words", "Interpolation", study::kInterpolation,
-        R"({"data_task": "verses to tune on", "training": {}, "learning_rate": "high"})");
+        R"({"data_task": "verses", "training": {}, "learning_rate": "high"})");
     row("no group", "Quantisation", study::kQuantisation, "null");
     row("a group in words", "Quantisation", study::kQuantisation, R"({"group": "many"})");
 }
