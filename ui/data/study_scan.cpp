@@ -48,7 +48,7 @@ std::vector<study::StudySeries> rememberedSeries(const std::vector<series::Serie
         const std::string wanted = alone && one.name.empty() ? folder.fileName().toStdString() : one.name;
         study::StudySeries& added = all.emplace_back();
         added.name = wanted;
-        if (const std::string mark = markOf(places[wanted], one.path); taken.contains(wanted) && !mark.empty())
+        if (const std::string mark = markOf(places[wanted], one.path); taken.contains(wanted) && !mark.empty() && mark != wanted)
             added.name += " (" + mark + ")"; // the folder says more than a number
         const std::string marked = added.name;
         for (int number = 2; !taken.insert(added.name).second; ++number)

@@ -73,7 +73,7 @@ private Q_SLOTS:
     void seriesThatAreCalledAlikeSayTheirFolder() {
         const QTemporaryDir dir;
         const std::filesystem::path root = dir.path().toStdString();
-        for (const char* place : {"a/run/step1", "a/run/step2", "b/run/step1", "b/run/step2"})
+        for (const char* place : {"a/run/step1", "a/run/step2", "b/run/step1", "b/run/step2", "run/step1", "run/step2"})
             QVERIFY(test::makeCheckpoint(root / place, test::tinySpec(), place[0]));
         study::Study study;
         study.series.push_back({"run", (root / "a/run").string(), {}});
@@ -82,6 +82,12 @@ private Q_SLOTS:
         QCOMPARE(added->size(), 1u);
         QCOMPARE(added->front().name, std::string("run (b)"));
         QCOMPARE(added->front().foundAs, std::string("run")); // found again by the name the scan gives it
+        // A folder that says nothing more than the name does not stand behind it.
+        study.series[0].path = (root / "elsewhere").string();
+        const auto twice = seriesBelow(QString::fromStdString((root / "run").string()), study, {});
+        QVERIFY(twice.has_value());
+        QCOMPARE(twice->front().name, std::string("run 2"));
+        study.series[0].path = (root / "a/run").string();
         study.series.push_back(added->front());
         const StudyScan scan = scanStudy(study, root, {}, {});
         QCOMPARE(scan.series.size(), 2u);
