@@ -52,17 +52,20 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
     for (const std::string& id : runs)
         if (auto other = study::readPlan(folder, id); other && id != wanted)
             plans.push_back(std::move(*other));
-    for (study::Plan& other : siblingPlans(results.plan, plans)) {
+    PlanPointers others;
+    for (const study::Plan& other : plans)
+        others.push_back(&other);
+    for (const study::Plan* other : siblingPlans(results.plan, others)) {
         analysis::ProbeResults& added = results.siblings.emplace_back();
-        added.plan = std::move(other);
+        added.plan = *other;
         added.studyName = results.studyName;
         added.studyCommand = exportCommand(folder, added.plan.id);
         if (analysis::areDrawnTogether(results.plan, added.plan))
             added.rows = rowsOf(added.plan, rows);
     }
-    for (study::Plan& other : comparableEvaluations(results.plan, plans)) {
+    for (const study::Plan* other : comparableEvaluations(results.plan, others)) {
         analysis::ProbeResults& added = results.others.emplace_back();
-        added.plan = std::move(other);
+        added.plan = *other;
         added.rows = rowsOf(added.plan, rows);
     }
     return results;
@@ -94,8 +97,8 @@ study::ResultRow rowForFigures(const study::ResultRow& row) {
     return out;
 }
 
-std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const std::vector<study::Plan>& plans) {
-    std::vector<study::Plan> out;
+PlanPointers comparableEvaluations(const study::Plan& shown, const PlanPointers& plans) {
+    PlanPointers out;
     if (!shown.probe.strengths.empty())
         return out;
     const auto measuresTheSame = [&](const study::Plan& plan) {
@@ -105,21 +108,20 @@ std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const s
             });
         });
     };
-    for (const study::Plan& plan : plans) {
-        if (!plan.probe.strengths.empty() || plan.probe.series == shown.probe.series || plan.probe.compute != shown.probe.compute ||
-            !measuresTheSame(plan))
+    for (const study::Plan* plan : plans) {
+        const study::Probe& probe = plan->probe;
+        if (!probe.strengths.empty() || probe.series == shown.probe.series || probe.compute != shown.probe.compute || !measuresTheSame(*plan))
             continue;
-        std::erase_if(out, [&](const study::Plan& older) { return older.probe.series == plan.probe.series; });
+        std::erase_if(out, [&](const study::Plan* older) { return older->probe.series == probe.series; });
         out.push_back(plan);
     }
     return out;
 }
 
-std::vector<study::Plan> siblingPlans(const study::Plan& shown, const std::vector<study::Plan>& plans) {
-    std::vector<study::Plan> out;
-    for (const study::Plan& plan : plans)
-        if (plan.id != shown.id && plan.probe.series == shown.probe.series && analysis::isTraining(shown) &&
-            analysis::isTraining(plan))
+PlanPointers siblingPlans(const study::Plan& shown, const PlanPointers& plans) {
+    PlanPointers out;
+    for (const study::Plan* plan : plans)
+        if (plan->id != shown.id && plan->probe.series == shown.probe.series && analysis::isTraining(shown) && analysis::isTraining(*plan))
             out.push_back(plan);
     return out;
 }

@@ -22,13 +22,15 @@ Result<analysis::ProbeResults> loadProbeResults(const study::StudyFolder& folder
 /// A row as figures need it: without what was answered, but for the numbers of choices.
 study::ResultRow rowForFigures(const study::ResultRow& row);
 
+using PlanPointers = std::vector<const study::Plan*>; ///< of plans that live elsewhere: their cells are many
+
 /// Of `plans` (oldest first) the base evaluations that can be drawn with the base evaluation `shown`: of another
 /// series, with a task that measures the same; of each series the newest. None where `shown` is no base evaluation.
-std::vector<study::Plan> comparableEvaluations(const study::Plan& shown, const std::vector<study::Plan>& plans);
+PlanPointers comparableEvaluations(const study::Plan& shown, const PlanPointers& plans);
 
 /// Of `plans` (oldest first) the runs beside `shown` that train checkpoints of its series (ProbeResults::siblings); none where `shown`
 /// trains nothing.
-std::vector<study::Plan> siblingPlans(const study::Plan& shown, const std::vector<study::Plan>& plans);
+PlanPointers siblingPlans(const study::Plan& shown, const PlanPointers& plans);
 
 /// The command line that draws a run again, quoted for a shell, without figure, options and output.
 std::string exportCommand(const study::StudyFolder& folder, const std::string& runId);

@@ -13,10 +13,10 @@ namespace {
 
 constexpr int kPollMs = 500;
 
-std::vector<study::Plan> plansOf(const std::map<std::string, study::Plan>& byRun) {
-    std::vector<study::Plan> plans;
+PlanPointers plansOf(const std::map<std::string, study::Plan>& byRun) {
+    PlanPointers plans;
     for (const auto& [id, plan] : byRun)
-        plans.push_back(plan);
+        plans.push_back(&plan);
     return plans;
 }
 
@@ -255,14 +255,14 @@ std::shared_ptr<analysis::ProbeResults> StudyReader::shownResults() {
     results->studyCommand = exportCommand(m_folder, shown);
     for (const std::string& id : study::listRuns(m_folder))
         readPlanOnce(id);
-    for (const study::Plan& other : comparableEvaluations(*m_plan, plansOf(m_basePlans)))
-        results->others.push_back(resultsOf(other));
-    for (study::Plan& other : siblingPlans(*m_plan, plansOf(m_trainingPlans))) {
+    for (const study::Plan* other : comparableEvaluations(*m_plan, plansOf(m_basePlans)))
+        results->others.push_back(resultsOf(*other));
+    for (const study::Plan* other : siblingPlans(*m_plan, plansOf(m_trainingPlans))) {
         analysis::ProbeResults& added = results->siblings.emplace_back();
-        if (analysis::areDrawnTogether(*m_plan, other))
-            added = resultsOf(other);
+        if (analysis::areDrawnTogether(*m_plan, *other))
+            added = resultsOf(*other);
         else
-            added.plan = std::move(other); // what is left out is said
+            added.plan = *other; // what is left out is said
         added.studyName = results->studyName;
         added.studyCommand = exportCommand(m_folder, added.plan.id);
     }
