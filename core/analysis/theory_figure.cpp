@@ -16,6 +16,7 @@ namespace {
 
 constexpr int kLinePoints = 96;
 constexpr int kAccent = 1;             ///< category of the chosen strength; no mode has it
+constexpr std::size_t kModeColors = 6; ///< the palette's but the accent
 constexpr double kInterval = 1.959964; ///< 95 % of a normal: thousands of draws
 constexpr const char* kTimeTitle = "pretraining time t";
 constexpr const char* kChosenValue = "chosen";
@@ -229,7 +230,10 @@ FigurePanel learningPanel(const TheoryState& state, const std::optional<std::siz
         curve.id = fmt::format("mode={}", mode + 1);
         curve.label = fmt::format("mode {}", mode + 1);
         curve.color = CurveColor::Category;
-        curve.colorPosition = static_cast<double>(mode < kAccent ? mode : mode + 1);
+        const std::size_t color = mode % kModeColors;
+        curve.colorPosition = static_cast<double>(color < kAccent ? color : color + 1);
+        curve.dashed = mode / kModeColors == 1; // the colours once more
+        curve.dotted = mode / kModeColors > 1;
         curve.marker = Marker::None;
         for (std::size_t i = 0; i < times.size(); ++i)
             values[i] = features[i][mode];

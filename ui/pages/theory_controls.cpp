@@ -5,7 +5,7 @@
 
 #include <QComboBox>
 #include <QDoubleSpinBox>
-#include <QFormLayout>
+#include <QHBoxLayout>
 #include <QLabel>
 #include <QLineEdit>
 #include <QLocale>
@@ -19,6 +19,7 @@
 #include "ui/pages/log_slider.h"
 #include "ui/pages/spectrum_edit.h"
 #include "ui/window/number_box.h"
+#include "ui/window/row_form.h"
 #include "ui/window/theme.h"
 
 namespace crest::ui {
@@ -31,10 +32,13 @@ namespace {
 constexpr int kSpacedStops = 24, kFewestModes = 2, kShownModes = 12;
 constexpr std::int64_t kDraws[] = {200, 2'000, 20'000, 200'000};
 
-QLabel* labelFor(const QString& text, QWidget* field) {
-    auto* label = new QLabel(text);
-    label->setBuddy(field);
-    return label;
+/// A row of several widgets; its label leads to `field`.
+void addRowOf(RowForm* form, const QString& text, QWidget* field, QHBoxLayout* row) {
+    auto* widgets = new QWidget;
+    row->setContentsMargins(0, 0, 0, 0);
+    row->setSpacing(kRhythm);
+    widgets->setLayout(row);
+    form->addRow(text, widgets)->setBuddy(field);
 }
 
 QString ladderText(const std::vector<double>& ladder) {
@@ -80,6 +84,7 @@ QDoubleSpinBox* valueBox(const QString& name) {
 
 TheoryControls::TheoryControls(QWidget* parent)
     : QWidget(parent)
+    , m_form(new RowForm)
     , m_preset(new QComboBox)
     , m_change(new QComboBox)
     , m_draws(new QComboBox)
@@ -98,21 +103,19 @@ TheoryControls::TheoryControls(QWidget* parent)
     , m_sigma(valueBox(tr("σ of the mode")))
     , m_target(valueBox(tr("σ' of the mode"))) {
     setAccessibleName(tr("Settings of the theory"));
-    m_form = new QFormLayout(this);
+    setLayout(m_form);
     m_form->setContentsMargins(kRhythm, kRhythm, kRhythm, kRhythm);
-    m_form->setHorizontalSpacing(kRhythm);
-    m_form->setVerticalSpacing(kRhythm);
-    m_form->setFieldGrowthPolicy(QFormLayout::AllNonFixedFieldsGrow);
     setupChoices(m_form);
     setupStrengths(m_form);
     setupSpectra(m_form);
+    m_form->setRowStretch(m_form->rowCount(), 1);
     connectFields();
     connectSpectra();
     m_state = analysis::theoryPresets().front().state;
     show();
 }
 
-void TheoryControls::setupChoices(QFormLayout* form) {
+void TheoryControls::setupChoices(RowForm* form) {
     for (QComboBox* box : {m_preset, m_change, m_draws, m_stops}) {
         box->setSizeAdjustPolicy(QComboBox::AdjustToMinimumContentsLengthWithIcon);
         box->setMinimumContentsLength(10);
@@ -129,33 +132,33 @@ void TheoryControls::setupChoices(QFormLayout* form) {
     auto* row = new QHBoxLayout;
     row->addWidget(m_preset, 1);
     row->addWidget(m_reset);
-    form->addRow(labelFor(tr("P&reset"), m_preset), row);
-    form->addRow(labelFor(tr("&Modification"), m_change), m_change);
+    addRowOf(form, tr("P&reset"), m_preset, row);
+    form->addRow(tr("&Modification"), m_change);
 }
 
-void TheoryControls::setupStrengths(QFormLayout* form) {
+void TheoryControls::setupStrengths(RowForm* form) {
     m_gamma->setToolTip(tr("Each weight gets γ times a standard normal"));
     m_rate->setToolTip(tr("Learning rate of fine-tuning"));
     m_pull->setToolTip(tr("λ/2 times the squared distance from the checkpoint is added to the fine-tuning loss"));
     m_steps->setToolTip(tr("Gradient steps of fine-tuning"));
     m_start->setToolTip(tr("Size of all singular values before pretraining"));
-    form->addRow(labelFor(tr("&Noise γ"), m_gamma), m_gamma);
-    form->addRow(labelFor(tr("Pu&ll λ"), m_pull), m_pull);
-    form->addRow(labelFor(tr("R&ate η"), m_rate), m_rate);
-    form->addRow(labelFor(tr("Steps &K"), m_steps), m_steps);
+    form->addRow(tr("&Noise γ"), m_gamma);
+    form->addRow(tr("Pu&ll λ"), m_pull);
+    form->addRow(tr("R&ate η"), m_rate);
+    form->addRow(tr("Steps &K"), m_steps);
     m_ladder->setAccessibleName(tr("Strengths to compare with"));
     m_ladder->setToolTip(tr("Other strengths drawn beside the chosen one, with blanks between them"));
-    form->addRow(labelFor(tr("&Compare"), m_ladder), m_ladder);
+    form->addRow(tr("&Compare"), m_ladder);
     m_problem->setWordWrap(true);
     m_problem->setForegroundRole(QPalette::PlaceholderText);
-    form->addRow(QString(), m_problem);
+    form->addRow(m_problem);
     for (const std::int64_t draws : kDraws)
         m_draws->addItem(QLocale::c().toString(static_cast<qlonglong>(draws)), static_cast<qlonglong>(draws));
     m_draws->setAccessibleName(tr("Draws of the Monte Carlo"));
-    form->addRow(labelFor(tr("&Draws"), m_draws), m_draws);
+    form->addRow(tr("&Draws"), m_draws);
 }
 
-void TheoryControls::setupSpectra(QFormLayout* form) {
+void TheoryControls::setupSpectra(RowForm* form) {
     form->addRow(m_spectra);
     m_modes->setRange(kFewestModes, kShownModes);
     for (QAbstractSpinBox* box : std::initializer_list<QAbstractSpinBox*>{m_modes, m_mode, m_sigma, m_target})
@@ -163,19 +166,18 @@ void TheoryControls::setupSpectra(QFormLayout* form) {
     m_modes->setAccessibleName(tr("Number of modes d"));
     m_mode->setAccessibleName(tr("Mode that is edited"));
     auto* row = new QHBoxLayout;
-    row->setSpacing(kRhythm);
     row->addWidget(m_mode, 1);
     row->addWidget(new QLabel(QStringLiteral("σ")));
     row->addWidget(m_sigma, 2);
-    form->addRow(labelFor(tr("M&ode"), m_mode), row);
-    form->addRow(labelFor(tr("σ' f&ine-tuning"), m_target), m_target);
-    form->addRow(labelFor(tr("Mod&es d"), m_modes), m_modes);
-    form->addRow(labelFor(tr("Start s&0"), m_start), m_start);
+    addRowOf(form, tr("M&ode"), m_mode, row);
+    form->addRow(tr("σ' f&ine-tuning"), m_target);
+    form->addRow(tr("Mod&es d"), m_modes);
+    form->addRow(tr("Start s&0"), m_start);
     m_stops->addItem(tr("one per feature"));
     m_stops->addItem(tr("%1, even on the log axis").arg(kSpacedStops));
     m_stops->setAccessibleName(tr("Where pretraining stops"));
     m_stops->setToolTip(tr("Pretraining times at which the network is modified"));
-    form->addRow(labelFor(tr("Sto&ps"), m_stops), m_stops);
+    form->addRow(tr("Sto&ps"), m_stops);
 }
 
 /// Takes a change of the state. Spaced stops follow the spectrum.
@@ -301,12 +303,8 @@ void TheoryControls::showRows() {
     const bool noise = m_state.change == TheoryChange::Noise, pulled = m_state.change == TheoryChange::Regularised;
     const std::pair<QWidget*, bool> rows[] = {{m_gamma, noise}, {m_pull, pulled}, {m_rate, !noise}, {m_steps, !noise},
                                               {m_draws, noise}, {m_target, !noise}};
-    for (const auto& [field, shown] : rows) {
-        if (field->isVisibleTo(this) == shown)
-            continue;
-        field->setVisible(shown);
-        m_form->labelForField(field)->setVisible(shown);
-    }
+    for (const auto& [field, shown] : rows)
+        m_form->setRowVisible(field, shown);
     if (m_problem->text().isEmpty())
         m_problem->hide();
 }

@@ -10,7 +10,6 @@
 
 class QComboBox;
 class QDoubleSpinBox;
-class QFormLayout;
 class QLabel;
 class QLineEdit;
 class QPushButton;
@@ -19,6 +18,7 @@ class QSpinBox;
 namespace crest::ui {
 
 class LogSlider;
+class RowForm;
 class SpectrumEdit;
 
 class TheoryControls : public QWidget {
@@ -35,9 +35,9 @@ Q_SIGNALS:
     void changed();
 
 private:
-    void setupChoices(QFormLayout* form);
-    void setupStrengths(QFormLayout* form);
-    void setupSpectra(QFormLayout* form);
+    void setupChoices(RowForm* form);
+    void setupStrengths(RowForm* form);
+    void setupSpectra(RowForm* form);
     void connectFields();
     void connectSpectra();
     void show();
@@ -50,7 +50,7 @@ private:
     void setModes(int count);
 
     analysis::TheoryState m_state;
-    QFormLayout* m_form = nullptr;
+    RowForm* m_form;
     QComboBox *m_preset, *m_change, *m_draws, *m_stops;
     QPushButton* m_reset;
     LogSlider *m_gamma, *m_rate, *m_pull, *m_steps, *m_start;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // The theory lab's figure: what stands in its panels is what the tables of the specification say, with simulation beside closed form.
+#include <array>
 #include <cmath>
+#include <set>
+#include <tuple>
 
 #include <QTest>
 
+#include "core/analysis/figure_colors.h"
 #include "core/analysis/figure_record.h"
 #include "core/analysis/figure_view.h"
 #include "core/analysis/theory_figure.h"
@@ -63,6 +67,7 @@ class TheoryFigureTest : public QObject {
     Q_OBJECT
 private Q_SLOTS:
     void learning();
+    void modesAreToldApart();
     void noise();
     void fineTuning();
     void pulled();
@@ -90,6 +95,27 @@ void TheoryFigureTest::learning() {
     }
     QCOMPARE(panel.marks.size(), 1u); // where the theory puts the inflection: mode 5 switches on
     QVERIFY(panel.marks[0].curve == "mode=5" && std::abs(panel.marks[0].x - 21.8805) < 0.5e-4);
+}
+
+/// More modes than the palette has colours; that of the chosen strength is none of them.
+void TheoryFigureTest::modesAreToldApart() {
+    TheoryState state = theoryPresets()[1].state;
+    state.model.sigma.clear();
+    for (std::size_t mode = 0; mode < kMostModes; ++mode)
+        state.model.sigma.push_back(4 - 0.2 * static_cast<double>(mode));
+    state.model.target = state.model.sigma;
+    const Figure figure = figureOf(state);
+    std::set<std::tuple<std::array<int, 3>, bool, bool>> looks;
+    const auto colorOf = [](const FigureCurve& curve) {
+        const Rgb color = curveColor(curve, false);
+        return std::array<int, 3>{color.red, color.green, color.blue};
+    };
+    const auto chosen = colorOf(*curveOf(figure.panels[3], "chosen"));
+    for (const FigureCurve& mode : figure.panels[1].curves) {
+        QVERIFY2(colorOf(mode) != chosen, mode.label.c_str());
+        QVERIFY2(looks.insert({colorOf(mode), mode.dashed, mode.dotted}).second, mode.label.c_str());
+    }
+    QCOMPARE(looks.size(), kMostModes);
 }
 
 void TheoryFigureTest::noise() {

@@ -146,6 +146,7 @@ private Q_SLOTS:
     void everythingByKeys();
     void theWheelPassesFields();
     void numbersAreTyped();
+    void refusalsAreRead();
     void ownStopsAndModes();
     void exportsWithItsSettings();
     void followsTheTheme_data();
@@ -371,6 +372,28 @@ void TheoryWindowTest::numbersAreTyped() {
     QCOMPARE(lab.controls->state().model.sigma[2], 1.5);
     sigma->setValue(4); // above its neighbour
     QCOMPARE(sigma->value(), 1.99);
+}
+
+/// With its lines in full, whatever rows are shown.
+void TheoryWindowTest::refusalsAreRead() {
+    Lab lab;
+    for (int preset = 0; preset < 3; ++preset) {
+        lab.preset(preset);
+        LogSlider* slider = lab.slider(preset == 0 ? QStringLiteral("Noise γ") : QStringLiteral("Learning rate η"));
+        slider->field()->setFocus();
+        for (const char* bad : {"nan", "-1", "1e9"}) {
+            slider->field()->selectAll();
+            QTest::keyClicks(slider->field(), QString::fromLatin1(bad));
+            QTest::keyClick(slider->field(), Qt::Key_Return);
+            QTest::qWait(50); // the row gets its place
+            const QLabel* said = nullptr;
+            for (const QLabel* label : lab.controls->findChildren<QLabel*>())
+                if (label->isVisible() && label->text().contains(QStringLiteral(": a number from ")))
+                    said = label;
+            QVERIFY2(said && said->text().endsWith(QStringLiteral("not \"%1\".").arg(QString::fromLatin1(bad))), bad);
+            QVERIFY2(said->height() >= said->heightForWidth(said->width()), qPrintable(QStringLiteral("%1: %2").arg(preset).arg(said->height())));
+        }
+    }
 }
 
 void TheoryWindowTest::ownStopsAndModes() {
