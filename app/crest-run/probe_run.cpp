@@ -55,7 +55,7 @@ void say(const std::string& line) {
 Result<PlannedProbe> planAndPrice(const ProbeRequest& request, const run::StopSignals& signals) {
     CREST_TRY(planned,
               planOptions(request.probe, JobContext(signals.token(), progressSink("checking", !request.work.json)),
-                          request.work.device));
+                          request.work.device, {request.work.workers, request.work.threads}));
     printCost(planned, request.work.device, request.work.json);
     return planned;
 }

@@ -283,7 +283,7 @@ Result<study::StudyFolder> openOrDraft(const fs::path& path) {
 
 } // namespace
 
-Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job, const std::string& device) {
+Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job, const std::string& device, study::Workers workers) {
     PlannedProbe planned;
     CREST_TRY(series, findSeries(options.series, options.seriesName));
     planned.series = std::move(series);
@@ -315,12 +315,12 @@ Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& 
         for (const series::Checkpoint& checkpoint : planned.series.checkpoints)
             if (checkpoint.path == pinned.path)
                 specs.push_back(*checkpoint.spec);
-    const int threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     const study::KeptWeights kept(draft.keptFolder());
     const auto isKept = [&](const std::string& training) { return kept.has(training); };
     const double measured = study::measuredRate(draft, study::workOf(planned.plan, device));
     planned.cost = study::planCost(
-        planned.plan, device, specs, measured, threads, isKept,
+        planned.plan, device, specs, measured, study::workersFor(planned.plan.checkpoints, device, cores, workers), isKept,
         [&](const series::DecoderSpec& spec, int ofWorker) {
             return train::plannedTrainingBytes(planned.plan, device, spec, ofWorker);
         },

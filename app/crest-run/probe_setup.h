@@ -40,7 +40,8 @@ struct PlannedProbe {
 
 /// Scans the series and plans on the study as it is there, or would be. Writes nothing. Problems that stop nothing go
 /// to stderr. `device`: what the cost is for.
-Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job, const std::string& device = "cpu");
+Result<PlannedProbe> planOptions(const ProbeOptions& options, const JobContext& job, const std::string& device = "cpu",
+                                 study::Workers workers = {0, 0});
 
 /// The study with the planned probe in it, made where it is not there; `plan` takes the probe's name from it.
 Result<study::StudyFolder> keepInStudy(const ProbeOptions& options, PlannedProbe& planned);

@@ -19,19 +19,19 @@ namespace crest::run {
 namespace fs = std::filesystem;
 namespace {
 
-/// Workers and threads of each where they are not given: small models on a CPU side by side, one thread each; else all
-/// threads for one.
-void chooseThreads(const study::StudyFolder& folder, const WorkOptions& options, int& workers, int& threads) {
+/// Of the runs that will be worked on, as the one with the fewest workers has them.
+study::Workers chooseWorkers(const study::StudyFolder& folder, const WorkOptions& options) {
     const int cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-    workers = options.workers;
-    if (workers == 0) {
-        workers = options.device == "cpu" ? cores : 1;
-        for (const std::string& id : study::listRuns(folder))
-            if (const auto plan = study::readPlan(folder, id);
-                plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id))
-                workers = std::min(workers, study::workersFor(plan->checkpoints, cores));
-    }
-    threads = options.threadsPerWorker > 0 ? options.threadsPerWorker : std::max(1, cores / workers);
+    const study::Workers asked{options.workers, options.threadsPerWorker};
+    study::Workers chosen = study::workersFor({}, options.device, cores, asked);
+    for (const std::string& id : study::listRuns(folder))
+        if (const auto plan = study::readPlan(folder, id);
+            plan && !plan->checkpoints.empty() && (options.runId.empty() || options.runId == id)) {
+            const study::Workers ofRun = study::workersFor(plan->checkpoints, options.device, cores, asked);
+            if (ofRun.count < chosen.count)
+                chosen = ofRun;
+        }
+    return chosen;
 }
 
 /// The oldest run that waits for a runner, or that others are at; "" where there is none.
@@ -83,19 +83,18 @@ void publish(const study::StudyFolder& folder, const WorkOptions& options, RunSu
 Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions& options,
                              const BatchRunnerFactory& factory, const JobContext& job) {
     CREST_CHECK(checkOptions(folder, options));
-    int workers = 1, threads = 1;
-    chooseThreads(folder, options, workers, threads);
+    const study::Workers workers = chooseWorkers(folder, options);
     std::int64_t gone = 0; // of weights that are kept: they are optional
     const auto needed = [&](const auto& act) {
         return study::withRoom(study::KeptWeights(folder.keptFolder()), act, [&](std::int64_t bytes) { gone += bytes; });
     };
-    CREST_TRY(registration, needed([&] { return RunnerRegistration::make(folder, options.device, workers, threads); }));
+    CREST_TRY(registration, needed([&] { return RunnerRegistration::make(folder, options.device, workers.count, workers.threads); }));
     RunnerState state{.folder = folder,
                       .options = options,
                       .factory = factory,
                       .writer = registration.writer(),
-                      .workers = workers,
-                      .threads = threads,
+                      .workers = workers.count,
+                      .threads = workers.threads,
                       .reader = study::ResultReader(folder),
                       .readerMutex = {},
                       .journal =
@@ -103,7 +102,7 @@ Result<RunSummary> workStudy(const study::StudyFolder& folder, const WorkOptions
                       .keys = KeyClaims(folder, registration.writer()),
                       .runners = {},
                       .gone = 0};
-    state.runners.resize(static_cast<std::size_t>(workers));
+    state.runners.resize(static_cast<std::size_t>(workers.count));
 
     RunSummary summary;
     std::set<std::string> visited;

@@ -77,15 +77,14 @@ std::uintmax_t weightBytes(const fs::path& checkpoint) {
 }
 
 /// Most that the runner holds: itself with LibTorch, the tasks' tokens, and of every worker a training or what scoring holds beside its
-/// weights. On a GPU one worker computes, and the runner itself lies elsewhere.
-double memoryOf(const Plan& plan, bool cpu, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, int threads,
+/// weights. Beside a GPU the runner itself lies elsewhere.
+double memoryOf(const Plan& plan, bool cpu, const PlanCost& cost, const std::vector<series::DecoderSpec>& specs, Workers workers,
                 const TrainingBytesOf& trainingBytes) {
     constexpr double kBase = 125e6;
-    const int workers = cpu ? workersFor(plan.checkpoints, threads) : 1, ofEach = std::max(1, threads / workers);
-    const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, workers));
+    const auto atOnce = static_cast<double>(std::clamp<std::int64_t>(cost.fresh, 1, std::max(1, workers.count)));
     double most = 0;
     for (const series::DecoderSpec& spec : specs) {
-        const TrainingBytes training = trainingBytes ? trainingBytes(spec, ofEach) : TrainingBytes();
+        const TrainingBytes training = trainingBytes ? trainingBytes(spec, workers.threads) : TrainingBytes();
         most = std::max(most, (cpu ? kBase + taskBytes(plan) : 0) + atOnce * std::max(training.peak, training.tuned + scoringBytes(plan, spec, cpu)));
     }
     return most;
@@ -97,9 +96,15 @@ bool isCpu(std::string_view device) {
     return device.empty() || device == "cpu";
 }
 
-int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores) {
-    const bool small = checkpoints.empty() || weightBytes(checkpoints.back().path) <= kSmallModelBytes;
-    return small ? std::max(1, cores) : 1;
+Workers workersFor(std::span<const PlannedCheckpoint> checkpoints, std::string_view device, int cores, Workers asked) {
+    cores = std::max(1, cores);
+    if (asked.count <= 0) {
+        const bool small = checkpoints.empty() || weightBytes(checkpoints.back().path) <= kSmallModelBytes;
+        asked.count = isCpu(device) && small ? cores : 1;
+    }
+    if (asked.threads <= 0)
+        asked.threads = std::max(1, cores / asked.count);
+    return asked;
 }
 
 std::vector<double> forwardTokensByCell(const Plan& plan, const IsKept& isKept) {
@@ -110,12 +115,12 @@ std::vector<double> forwardTokensByCell(const Plan& plan, const IsKept& isKept) 
 }
 
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const IsKept& isKept, const TrainingBytesOf& trainingBytes, double flopsPerSecond) {
+                  Workers workers, const IsKept& isKept, const TrainingBytesOf& trainingBytes, double flopsPerSecond) {
     PlanCost cost;
     cost.cells = plan.cellCount();
     cost.cached = plan.cachedCellCount();
     cost.fresh = cost.cells - cost.cached;
-    const double usual = kFlopsPerThread * std::max(1, threads);
+    const double usual = kFlopsPerThread * std::max(1, workers.count * workers.threads);
     const Shares& shares = plan.probe.compute == ComputeType::BFloat16 ? kBFloat16 : kFloat32;
     const double scoring = flopsPerSecond > 0 ? shares.scoring * flopsPerSecond : usual,
                  training = flopsPerSecond > 0 ? shares.training * flopsPerSecond : usual;
@@ -129,7 +134,7 @@ PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<s
         seconds += flops / (part.training ? training : scoring);
     });
     cost.seconds = tokensPerSecond > 0 ? static_cast<double>(cost.forwardTokens) / tokensPerSecond : seconds;
-    cost.memoryBytes = memoryOf(plan, isCpu(device), cost, specs, threads, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
+    cost.memoryBytes = memoryOf(plan, isCpu(device), cost, specs, workers, cost.trainings > 0 ? trainingBytes : TrainingBytesOf());
     return cost;
 }
 

@@ -86,12 +86,21 @@ using TrainingBytesOf = std::function<TrainingBytes(const series::DecoderSpec& s
 /// "" is any device, which a CPU is.
 bool isCpu(std::string_view device);
 
+/// Batches side by side, and threads of each.
+struct Workers {
+    int count = 1, threads = 1;
+};
+
+/// Of a runner on a machine of so many cores. What `asked` has above 0 stays; else on a CPU one worker a core for small models, by the size of the
+/// last checkpoint's files, and one for others, which share the cores.
+Workers workersFor(std::span<const PlannedCheckpoint> checkpoints, std::string_view device, int cores, Workers asked = {0, 0});
+
 /// What the uncached part of a plan will cost on `device`, whose memory it says. `specs`: one for each checkpoint of the plan, or one for all.
 /// `tokensPerSecond` > 0: what such work last reached here (measuredRate); else it is told from `flopsPerSecond` > 0, what matrix products
 /// reach there (model::productRate). `isKept` says of a trainingKey that its weights are there, so that
 /// nothing has to be trained (KeptWeights::has). `trainingBytes`: train::plannedTrainingBytes of the plan on that device.
 PlanCost planCost(const Plan& plan, std::string_view device, const std::vector<series::DecoderSpec>& specs, double tokensPerSecond,
-                  int threads, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {},
+                  Workers workers, const std::function<bool(const std::string&)>& isKept = {}, const TrainingBytesOf& trainingBytes = {},
                   double flopsPerSecond = 0);
 
 /// The same for plans of which one tells how long another will take: that train or do not, in this precision, on this device, on this
@@ -104,9 +113,5 @@ std::int64_t repeatedTrainings(const Plan& plan, const std::function<bool(const 
 /// PlanCost::forwardTokens of each cell; a training that several share is the first one's. Checkpoints of a series have one shape, so this is what
 /// cells cost beside each other.
 std::vector<double> forwardTokensByCell(const Plan& plan, const std::function<bool(const std::string&)>& isKept = {});
-
-/// Batches side by side on a CPU of so many cores, by the size of the last checkpoint's files: one a core for small models, else
-/// one.
-int workersFor(std::span<const PlannedCheckpoint> checkpoints, int cores);
 
 } // namespace crest::study

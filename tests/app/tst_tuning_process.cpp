@@ -153,6 +153,7 @@ private Q_SLOTS:
         QTest::addColumn<QStringList>("more");
         QTest::newRow("small") << 48 << QStringList{};
         QTest::newRow("middle") << 256 << QStringList{};
+        QTest::newRow("middle, one worker") << 256 << QStringList{"--workers", "1"};
         QTest::newRow("15M, adapters, recomputed") << 384 << QStringList{"--lora-rank", "8", "--recompute-activations"};
         const QString sample = QStringLiteral(CREST_SOURCE_DIR "/resources/");
         const QStringList suite{"--suite", sample + "suites/sample.json", "--data", sample + "sample/tasks"};

@@ -49,7 +49,8 @@ PlanPreview previewPlan(const PlanInput& input, const JobContext& job) {
     const std::string device = input.device.name.toStdString();
     const bool bfloat16 = input.probe.compute == study::ComputeType::BFloat16;
     preview.cost = study::planCost(
-        *plan, device, specs, study::measuredRate(*folder, study::workOf(*plan, device)), QThread::idealThreadCount(), isKept,
+        *plan, device, specs, study::measuredRate(*folder, study::workOf(*plan, device)),
+        study::workersFor(plan->checkpoints, device, QThread::idealThreadCount()), isKept,
         [&](const series::DecoderSpec& spec, int ofWorker) { return train::plannedTrainingBytes(*plan, device, spec, ofWorker); },
         bfloat16 ? input.device.bfloat16Flops : input.device.float32Flops);
     preview.repeatedTrainings = study::repeatedTrainings(*plan, isKept);

@@ -152,18 +152,18 @@ private Q_SLOTS:
         plan.checkpoints = {PlannedCheckpoint{}};
         plan.cells = {{0, 0, 0, {"a", "b"}, {0, 0}}, {0, 0.001, 1, {"c", "d"}, {0, 0}}, {0, 0.001, 2, {"e", "f"}, {1, 0}},
                       {0, 0.001, 3, {"g", "h"}, {1, 1}}};
-        const PlanCost all = planCost(plan, "cpu", {}, 1, 1);
+        const PlanCost all = planCost(plan, "cpu", {}, 1, {1, 1});
         QCOMPARE(all.trainings, std::int64_t{2});
         QCOMPARE(all.forwardTokens, std::int64_t{30 + (300 + 30) + (300 + 20)});
         const std::string second = trainingKey(plan.checkpoints[0], plan.probe, 0.001, 2);
-        const PlanCost some = planCost(plan, "cpu", {}, 1, 1, [&](const std::string& key) { return key == second; });
+        const PlanCost some = planCost(plan, "cpu", {}, 1, {1, 1}, [&](const std::string& key) { return key == second; });
         QCOMPARE(some.trainings, std::int64_t{1});
         QCOMPARE(some.keptTrainings, std::int64_t{1});
         QCOMPARE(some.forwardTokens, std::int64_t{30 + (300 + 30) + 20});
         plan.probe.kind = kInterpolation; // one training for all shares of a seed
         plan.probe.settings["learning_rate"] = 0.001;
         plan.cells[2] = {0, 0.5, 1, {"e", "f"}, {0, 0}};
-        const PlanCost mixed = planCost(plan, "cpu", {}, 1, 1);
+        const PlanCost mixed = planCost(plan, "cpu", {}, 1, {1, 1});
         QCOMPARE(mixed.trainings, std::int64_t{1});
         QCOMPARE(mixed.forwardTokens, std::int64_t{30 + 300 + 30 + 30});
     }
@@ -196,7 +196,7 @@ private Q_SLOTS:
         plan.taskTokens = {10};
         plan.checkpoints = {PlannedCheckpoint{}};
         plan.cells = {{0, 0, 0, {"a"}, {1}}, {0, 0.5, 1, {"b"}, {1}}, {0, 1, 1, {"c"}, {0}}};
-        QCOMPARE(planCost(plan, "cpu", {}, 1, 1).trainings, std::int64_t{1});
+        QCOMPARE(planCost(plan, "cpu", {}, 1, {1, 1}).trainings, std::int64_t{1});
         QCOMPARE(repeatedTrainings(plan), std::int64_t{1});
         plan.cells[1].seed = 2; // another training
         QCOMPARE(repeatedTrainings(plan), std::int64_t{0});
@@ -216,9 +216,9 @@ private Q_SLOTS:
         spec.vocabSize = 500, spec.width = 2048, spec.layers = 2, spec.heads = spec.kvHeads = 16, spec.headSize = 128, spec.mlpWidth = 8192;
         const double block = 2.0 * 2048 * (4 * 2048 + 3 * 8192), floats = 4.0 * 2048 * 2 * 8192;
         constexpr double kSideBySide = 32e6, kRows = 15e6; // what several versions may take more; of 64 rows and some of the head
-        const double planned = planCost(plan, "cpu", {spec}, 1, 1).memoryBytes - 125e6;
+        const double planned = planCost(plan, "cpu", {spec}, 1, {1, 1}).memoryBytes - 125e6;
         QVERIFY2(planned > block + floats && planned < block + floats + kSideBySide + kRows, qPrintable(QString::number(planned - block - floats)));
-        QVERIFY(planCost(plan, "cuda:0", {spec}, 1, 1).memoryBytes < block + kSideBySide + kRows); // it multiplies words
+        QVERIFY(planCost(plan, "cuda:0", {spec}, 1, {1, 1}).memoryBytes < block + kSideBySide + kRows); // it multiplies words
     }
 
     /// Before anything was timed: from what products reach, of which trainings and scores reach a share each.
@@ -231,7 +231,7 @@ private Q_SLOTS:
         plan.checkpoints = {PlannedCheckpoint{}};
         series::DecoderSpec spec;
         spec.vocabSize = 500, spec.width = 64, spec.layers = 2, spec.heads = spec.kvHeads = 4, spec.headSize = 16, spec.mlpWidth = 256;
-        const auto secondsOf = [&](double rate, double flops) { return planCost(plan, "cpu", {spec}, rate, 2, {}, {}, flops).seconds; };
+        const auto secondsOf = [&](double rate, double flops) { return planCost(plan, "cpu", {spec}, rate, {2, 1}, {}, {}, flops).seconds; };
         plan.cells = {{0, 0, 0, {"a"}, {0}}};
         const double scoring = secondsOf(0, 1e9);
         QVERIFY(scoring > 0);

@@ -66,7 +66,7 @@ private Q_SLOTS:
             }
         QCOMPARE(batched, std::size_t{8});
         const auto spec = *series::decoderSpecFromConfig(*parseJson(kConfig, "c"), "c");
-        const PlanCost cost = planCost(*plan, "cpu", {spec}, 1000, 2);
+        const PlanCost cost = planCost(*plan, "cpu", {spec}, 1000, {2, 1});
         QCOMPARE(cost.cached, std::int64_t{18});
         QCOMPARE(cost.fresh, std::int64_t{8});
         QCOMPARE(cost.forwardTokens, std::int64_t{8 * 2 * 2 * 8 * 16}); // cells x tasks x pair x windows x tokens
@@ -87,7 +87,7 @@ private Q_SLOTS:
         QCOMPARE(plan->tasks[0].shots, std::int64_t{1}); // the definition's
         QVERIFY(plan->tasks[0].dataHash.size() == 64 && plan->taskTokens[0] > 3 * 10);
         QCOMPARE(plan->cachedCellCount(), std::int64_t{0});
-        QVERIFY(planCost(*plan, "cpu", {}, 100, 1).seconds > 0);
+        QVERIFY(planCost(*plan, "cpu", {}, 100, {1, 1}).seconds > 0);
         const auto all = place.plan([](const std::string&) { return true; });
         QVERIFY(all && all->cachedCellCount() == 2 && all->batches.empty());
     }

@@ -194,7 +194,7 @@ private Q_SLOTS:
                 QCOMPARE(fine.cells[static_cast<std::size_t>(cell)].checkpoint, 1);
                 QVERIFY(fine.cells[static_cast<std::size_t>(cell)].strength == 0.002 || fine.cells[static_cast<std::size_t>(cell)].strength == 0.008);
             }
-        QCOMPARE(planCost(fine, "cpu", {}, 100, 1).trainings, std::int64_t{4});
+        QCOMPARE(planCost(fine, "cpu", {}, 100, {1, 1}).trainings, std::int64_t{4});
         const auto again = planFromJson(Json::parse(canonicalJson(toJson(fine))), "run");
         QVERIFY2(again && *again == fine, again ? "" : again.error().text().c_str());
     }

@@ -261,7 +261,7 @@ private Q_SLOTS:
         for (std::size_t i = 0; i < plan.cells.size(); ++i)
             plan.cells[i].seed = static_cast<std::int64_t>(i);
         const auto costOn = [&](const char* device) {
-            return study::planCost(plan, device, {spec}, 0, 4, {}, [&](const series::DecoderSpec& of, int threads) {
+            return study::planCost(plan, device, {spec}, 0, study::workersFor(plan.checkpoints, device, 4), {}, [&](const series::DecoderSpec& of, int threads) {
                 return plannedTrainingBytes(plan, device, of, threads);
             });
         };
