@@ -122,7 +122,7 @@ Result<Json> parseRow(std::string_view text) {
     if (first == std::string_view::npos || text[first] != '{')
         return fail(ErrorKind::Malformed, "is no JSON object");
     if (text[last] != '}') // looked at first: there may be millions of such rows
-        return fail(ErrorKind::Malformed, "is no whole JSON object");
+        return fail(ErrorKind::Malformed, "is no whole JSON object; a row stands on one line, or is an element of one list");
     if (countValues(text) > kMostValues)
         return fail(ErrorKind::OutOfRange, fmt::format("more than {} values in one row", kMostValues));
     auto row = parseJson(text, "", {kLongestRow, 32});

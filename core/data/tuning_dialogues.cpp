@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "core/data/cell_value.h"
 #include "core/data/template_parts.h"
 #include "core/data/tuning_parts.h"
 
@@ -64,8 +65,11 @@ Result<std::vector<DialogueTurn>> turnsInText(const Dialogue& dialogue, const Js
     return turns;
 }
 
-/// A text, a number as Python prints it, or OpenAI's list of parts that are texts.
+/// A text, nothing (as the turns of tools' callers and answers that are not there have it), a number as Python prints it,
+/// or OpenAI's list of parts that are texts.
 Result<std::string> contentOf(const Json& content, std::size_t turn) {
+    if (content.is_null())
+        return std::string();
     if (content.is_string() || content.is_number() || content.is_boolean())
         return tpl::printed(content);
     std::string joined;
@@ -82,10 +86,20 @@ Result<std::string> contentOf(const Json& content, std::size_t turn) {
     return joined;
 }
 
+/// Tables hold the list as a text: its JSON, or as pandas and the datasets library write it into CSV.
+Result<Json> listInCell(const std::string& cell) {
+    if (auto json = parseJson(cell, "", {16'000'000, 32}))
+        return json;
+    auto list = cellValue(cell);
+    if (!list)
+        return fail(list.error().kind, "the list of messages: " + list.error().message);
+    return list;
+}
+
 Result<std::vector<DialogueTurn>> turnsInList(const Messages& messages, const Json& row) {
     CREST_TRY(list, messages.list.value(row));
-    if (list.is_string()) { // tables hold the list as its JSON
-        CREST_TRY(parsed, parseJson(list.get_ref<const std::string&>(), "the list of messages", {16'000'000, 32}));
+    if (list.is_string()) {
+        CREST_TRY(parsed, listInCell(list.get_ref<const std::string&>()));
         list = std::move(parsed);
     }
     if (!list.is_array())

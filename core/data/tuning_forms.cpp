@@ -50,6 +50,17 @@ std::string namesInside(const Json& object) {
     return names.empty() ? "nothing" : fmt::format("{}{}", fmt::join(names, ", "), object.size() > names.size() ? ", ..." : "");
 }
 
+/// What stands behind the name of a field that is empty or holds fields.
+std::string insideOf(const Json& value) {
+    if (value.is_null())
+        return " (empty)";
+    if (value.is_object())
+        return fmt::format(" ({} inside)", namesInside(value));
+    if (value.is_array() && !value.empty() && value.front().is_object())
+        return fmt::format(" (a list with {} inside)", namesInside(value.front()));
+    return "";
+}
+
 template<class T> const T* named(const std::vector<T>& all, const std::string& name) {
     const auto found = std::ranges::find_if(all, [&](const T& one) { return one.name() == name; });
     return found != all.end() ? &*found : nullptr;
@@ -96,9 +107,7 @@ std::string fieldsOf(const Json& row) {
     std::vector<std::string> names;
     for (const auto& [name, value] : row.items())
         if (row.is_object() && names.size() < kMostFieldsShown)
-            names.push_back(name.substr(0, 60) + (value.is_null()     ? " (empty)"
-                                                  : value.is_object() ? fmt::format(" ({} inside)", namesInside(value))
-                                                                      : ""));
+            names.push_back(name.substr(0, 60) + insideOf(value));
     if (names.empty())
         return "none";
     return fmt::format("{}{}", fmt::join(names, ", "), row.size() > names.size() ? ", ..." : "");

@@ -624,7 +624,7 @@ private Q_SLOTS:
                      has(fields, "there is no \"instruction\"") &&
                      has(fields, "has the fields completion, prompt; \"alpaca\" needs instruction, output"),
                  fields.c_str());
-        TuningDataSettings roles = plain(writeRows("roles.jsonl", std::vector<Json>(30, Json{{"messages", {{{"role", "user"}, {"content", nullptr}}}}})));
+        TuningDataSettings roles = plain(writeRows("roles.jsonl", std::vector<Json>(30, Json{{"messages", {{{"role", "user"}, {"content", Json::object()}}}}})));
         const std::string content = problemOf(roles);
         QVERIFY2(has(content, "the content of turn 1 is no text") && !has(content, "needs messages"), content.c_str()); // it has them
         wrong.form = "alpacca";
@@ -659,6 +659,46 @@ private Q_SLOTS:
         QVERIFY2(has(inside, "which have the fields row (completion, prompt inside)."), inside.c_str());
         const std::string objects = said("objects.jsonl", {{"prompt", {{"text", "a"}}}, {"completion", {{"text", "b"}}}});
         QVERIFY2(has(objects, "which have the fields completion (text inside), prompt (text inside)."), objects.c_str());
+        const std::string wrapped = said("wrapped.jsonl", {{"data", {{{"prompt", "a"}, {"completion", "b"}}}}});
+        QVERIFY2(has(wrapped, "which have the fields data (a list with completion, prompt inside)."), wrapped.c_str());
+        const std::string lines = problemOf(plain(write("lines.json", "{\n  \"prompt\": \"a\",\n  \"completion\": \"b\"\n}\n")));
+        QVERIFY2(has(lines, "row 1: is no whole JSON object; a row stands on one line, or is an element of one list"), lines.c_str());
+    }
+
+    /// Dialogues in CSV, as pandas and the datasets library print their lists there (Python's repr, and numpy's), are those of the JSON.
+    void dialoguesOfTables() {
+        const Json dialogue = {{{"role", "user"}, {"content", "it's \"so\"\nor?"}}, {{"role", "assistant"}, {"content", "y\u00e9s"}}};
+        const std::string python = R"([{'role': 'user', 'content': 'it\'s "so"\nor?'}, {'role': 'assistant', 'content': 'y)" "\u00e9" R"(s'}])";
+        const std::string numpy = R"([{'content': 'it\'s "so"\nor?', 'role': 'user'}
+ {'content': 'y)" "\u00e9" R"(s', 'role': 'assistant'}])";
+        const auto hashOf = [&](const std::string& path) {
+            const auto set = readTuningData(*resolved(plain(path)), *m_tokenizer);
+            return set ? set->contentHash : set.error().text();
+        };
+        const auto inTable = [&](const std::string& name, std::string cell) {
+            return write(name, "id,messages\n1,\"" + pyReplace(cell, "\"", "\"\"") + "\"\n");
+        };
+        const std::string wanted = hashOf(writeRows("dialogue.jsonl", {{{"messages", dialogue}}}));
+        QCOMPARE(wanted.size(), std::size_t(64));
+        QCOMPARE(hashOf(inTable("json.csv", dialogue.dump())), wanted);
+        QCOMPARE(hashOf(inTable("python.csv", python)), wanted);
+        QCOMPARE(hashOf(inTable("numpy.csv", numpy)), wanted);
+        const std::string broken = problemOf(plain(inTable("cut.csv", python.substr(0, 40))));
+        QVERIFY2(has(broken, "cut.csv, row 2: the list of messages: character 30 of the cell: the quotation mark is not closed"), broken.c_str());
+    }
+
+    /// An answer that is null is blank; so is what a caller of tools says.
+    void turnsWithoutContent() {
+        const auto turn = [](const char* role, const Json& content) { return Json{{"role", role}, {"content", content}}; };
+        const auto set = readTuningData(
+            *resolved(plain(writeRows("silent.jsonl", {{{"messages", {turn("user", "q"), turn("assistant", "a")}}},
+                                                       {{"messages", {turn("user", "q"), turn("assistant", nullptr)}}},
+                                                       {{"messages", {turn("user", "q"), turn("assistant", nullptr), turn("user", "so?"), turn("assistant", "b")}}}}))),
+            *m_tokenizer);
+        QVERIFY2(set, set ? "" : set.error().text().c_str());
+        QCOMPARE(set->counts.blankRows, std::int64_t(1));
+        QCOMPARE(set->train.size(), std::size_t(2));
+        QCOMPARE(m_tokenizer->decode(set->train[1].ids, true), std::string("User: q\nAssistant: \nUser: so?\nAssistant: b"));
     }
 
     /// Trained on as they stand, and counted: an answer at the front, two in a row.
