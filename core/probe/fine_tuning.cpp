@@ -213,8 +213,9 @@ Result<void> FineTuning::train(double rate, std::int64_t seed, const JobContext&
     study::TrainingLogWriter log(m_options.logPlace ? m_options.logPlace(rate, seed) : study::TrainingPlace(),
                                  training->stepsTotal(), training->stepsDone(), sayNotLogged);
     CREST_CHECK(steps(*training, folder, log, job));
-    if (const std::string note = training->takeNote(); !note.empty())
-        addNote(fmt::format("{}, learning rate {}, seed {}: {}", m_options.keep.origin.filename().string(), rate, seed, note));
+    for (const std::string& note : {training->takeNote(), training->diverged() ? m_divergence : std::string()})
+        if (!note.empty())
+            addNote(fmt::format("{}, learning rate {}, seed {}: {}", m_options.keep.origin.filename().string(), rate, seed, note));
     m_training = std::move(training);
     return {};
 }

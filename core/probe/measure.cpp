@@ -130,7 +130,7 @@ data::TaskOutcome divergedOutcome(const study::Task& task, const std::string& ca
 }
 
 /// Every task of the pass without a finite value, and why.
-std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass& pass, const std::string& cause) {
+std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass& pass, const MadeWeights& weights) {
     constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
     std::vector<run::Measurement> measured;
     for (const int cell : pass.cells)
@@ -139,10 +139,11 @@ std::vector<run::Measurement> divergedMeasurements(const Plan& plan, const Pass&
             one.cell = cell;
             one.task = task;
             one.value = one.stderr_ = kNone;
-            one.cause = cause;
+            one.cause = weights.cause;
             if (taskAt(plan, task).kind == study::TaskKind::Suite)
-                one.outcome = divergedOutcome(taskAt(plan, task), cause);
+                one.outcome = divergedOutcome(taskAt(plan, task), weights.cause);
         }
+    measured.front().note = weights.note;
     return measured;
 }
 
@@ -153,7 +154,7 @@ Result<std::vector<run::Measurement>> measureTexts(const Plan& plan, const Pass&
     CREST_TRY(batch, textsOf(plan, pass, checkpoint, inputs, job));
     CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
     if (!weights.source)
-        return divergedMeasurements(plan, pass, weights.cause);
+        return divergedMeasurements(plan, pass, weights);
     eval::LossOptions options;
     options.tokensDone = [&](double tokens) {
         tokensDone += tokens;
@@ -213,7 +214,7 @@ Result<std::vector<run::Measurement>> measureSuite(const Plan& plan, const Pass&
     CREST_TRY(prepared, inputs.suite(taskAt(plan, task), checkpoint, JobContext(job.token())));
     CREST_TRY(weights, weightsOf(plan, pass, checkpoint, inputs, passWeights, tokensDone, job));
     if (!weights.source)
-        return divergedMeasurements(plan, pass, weights.cause);
+        return divergedMeasurements(plan, pass, weights);
     TokenCount count(tokensDone, estimatedTokens(plan, task));
     const JobContext counting(job.token(), [&](const Progress& progress) {
         tokensDone = count.after(progress);

@@ -156,7 +156,7 @@ Result<MadeWeights> PassWeights::of(const Plan& plan, const Pass& pass, const Lo
     const int members = m_modification->members();
     auto versions = m_modification->versions(strengths, pass.seed, job);
     if (!versions && versions.error().kind == ErrorKind::NonFinite)
-        return MadeWeights{nullptr, members, versions.error().message, {}, ""};
+        return MadeWeights{nullptr, members, versions.error().message, {}, m_modification->takeNote()};
     if (!versions)
         return fail(versions.error());
     MadeWeights made{std::move(*versions), members, "", {}, m_modification->takeNote()};

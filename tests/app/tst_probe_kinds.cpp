@@ -33,6 +33,12 @@ private Q_SLOTS:
         const Ended first = crestRun(command);
         QVERIFY2(first.code == 0, first.err);
         QCOMPARE(first.lines.front().at("cells").get<int>(), 2 * (1 + 2 * 2));
+        const Json notes = first.lines.back().at("notes"); // each diverged training, when it ends
+        QCOMPARE(notes.size(), std::size_t(2 * 2));
+        for (const Json& note : notes) {
+            const QString said = QString::fromStdString(note.get<std::string>());
+            QVERIFY2(said.contains("learning rate 1, seed ") && said.contains(": the training diverged at step "), qPrintable(said));
+        }
         const Ended again = crestRun(command);
         QVERIFY2(again.code == 0, again.err);
         QCOMPARE(again.lines.front().at("new").get<int>(), 0);
