@@ -76,7 +76,7 @@ public:
             return fail(ErrorKind::Malformed,
                         fmt::format("{} of {} rows cannot be used as \"{}\" ({}); at most {} % may be left out{}",
                                     m_counts.badRows, m_counts.rows, m_form.name(), m_counts.badExamples.front(),
-                                    formatNumber(100 * m_options.maxBadShare), fields()),
+                                    formatNumber(100 * m_options.maxBadShare), m_badHint),
                         where);
         if (m_index == 0)
             return fail(ErrorKind::Malformed,
@@ -95,16 +95,16 @@ private:
     const JobContext& m_job;
     TuningRowCounts m_counts;
     std::int64_t m_index = 0;
-    std::optional<std::string> m_badFields; ///< of the first row that lacks something
+    std::string m_badHint; ///< a sentence: what the first row that cannot be used is not
 
-    std::string fields() const {
-        return m_badFields ? fmt::format(". That row has the fields {}; \"{}\" needs {}", *m_badFields, m_form.name(),
-                                         fmt::join(m_form.needs(), ", "))
-                           : "";
-    }
-
-    bool lacksFields(const Json& row) const {
-        return std::ranges::any_of(m_form.needs(), [&](const std::string& need) { return !row.contains(need); });
+    std::string hint(const Json& row) const {
+        if (std::ranges::any_of(m_form.needs(), [&](const std::string& need) { return !row.contains(need); }))
+            return fmt::format(". That row has the fields {}; \"{}\" needs {}", fieldsOf(row), m_form.name(),
+                               fmt::join(m_form.needs(), ", "));
+        const auto when = m_form.definition().find("when");
+        if (when == m_form.definition().end() || m_form.fits(row))
+            return "";
+        return fmt::format(". Rows of \"{}\" are those with {}", m_form.name(), when->get<std::string>());
     }
 
     void tell(const DataFile& file, std::int64_t number, const std::string& leftOut = {},
@@ -133,8 +133,8 @@ private:
         bool outOfTurn = false;
         auto segments = row ? m_form.segments(*row, m_style, &outOfTurn) : Result<std::vector<TuningSegment>>(fail(row.error()));
         if (!segments) {
-            if (row && m_counts.badRows == 0 && lacksFields(*row))
-                m_badFields = fieldsOf(*row);
+            if (row && m_counts.badRows == 0)
+                m_badHint = hint(*row);
             addBad(file, number, segments.error().message);
             return !areHopeless(m_counts.badRows, m_counts.rows);
         }

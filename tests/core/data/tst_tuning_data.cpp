@@ -627,6 +627,12 @@ private Q_SLOTS:
         TuningDataSettings roles = plain(writeRows("roles.jsonl", std::vector<Json>(30, Json{{"messages", {{{"role", "user"}, {"content", Json::object()}}}}})));
         const std::string content = problemOf(roles);
         QVERIFY2(has(content, "the content of turn 1 is no text") && !has(content, "needs messages"), content.c_str()); // it has them
+        wrong = plain(writeRows("hidden.jsonl", std::vector<Json>(30, Json{{"sentence1", "a"}, {"sentence2", "b"}, {"label", -1}}))); // GLUE's test rows
+        wrong.form = "rte";
+        const std::string hidden = problemOf(wrong);
+        QVERIFY2(has(hidden, "there is no \"-1\"") &&
+                     has(hidden, ". Rows of \"rte\" are those with {{ (label|string) in ['0', '1', 'entailment', 'not_entailment'] }}"),
+                 hidden.c_str());
         wrong.form = "alpacca";
         QVERIFY(has(problemOf(wrong), "there is no form of rows \"alpacca\"; there are: alpaca,"));
         wrong.form = "auto";
