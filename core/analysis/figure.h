@@ -104,6 +104,7 @@ struct FigurePanel {
     std::vector<FigureCell> cells; ///< below the curves; with any, the panel is a heat map
     /// What the colours of cells stand for (figure_colors.h): a scale of its own at the right of the panel.
     Axis color;
+    bool lowerIsWorse = false; ///< cells are changes of a metric that is better the higher: orange is what is worse in every panel
     /// Errors are bars at the points, of x and of y, not bands: points lie in the plane and x need not ascend.
     bool errorBars = false;
 };

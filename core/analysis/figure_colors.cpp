@@ -64,14 +64,16 @@ Rgb curveColor(const FigureCurve& curve, bool dark) {
     return categoryColor(static_cast<int>(std::lround(curve.colorPosition)), dark);
 }
 
-Rgb cellColor(const Axis& scale, double value, bool dark) {
+Rgb cellColor(const FigurePanel& panel, double value, bool dark) {
     const Stops &warm = dark ? kWarmDark : kWarm, &cool = dark ? kCoolDark : kCool;
+    const Stops &above = panel.lowerIsWorse ? cool : warm, &below = panel.lowerIsWorse ? warm : cool;
+    const Axis& scale = panel.color;
     if (scale.low >= 0)
-        return between(warm, (value - scale.low) / (scale.high - scale.low));
+        return between(above, (value - scale.low) / (scale.high - scale.low));
     if (scale.high <= 0)
-        return between(cool, (scale.high - value) / (scale.high - scale.low));
+        return between(below, (scale.high - value) / (scale.high - scale.low));
     const double most = std::max(-scale.low, scale.high);
-    return between(value < 0 ? cool : warm, std::abs(value) / most);
+    return between(value < 0 ? below : above, std::abs(value) / most);
 }
 
 } // namespace crest::analysis

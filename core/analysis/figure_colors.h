@@ -18,8 +18,9 @@ Rgb orderedColor(double position, bool dark);
 /// Okabe and Ito (2008), strongest contrast first; the index wraps. On dark ground a lighter variant.
 Rgb categoryColor(int index, bool dark);
 Rgb curveColor(const FigureCurve& curve, bool dark);
-/// Of a field: from nearly the ground at the low end to deep orange at the high end; where the scale holds 0, or lies below it,
-/// blue for values below 0, and then both sides have one scale. Lightness is monotone on each side.
-Rgb cellColor(const Axis& scale, double value, bool dark);
+/// Of a field of a panel: from nearly the ground at the low end to deep orange at the high end; where the scale holds 0, or lies
+/// below it, blue for values below 0, and then both sides have one scale. Where lower values are the worse ones
+/// (FigurePanel::lowerIsWorse) the two are exchanged. Lightness is monotone on each side.
+Rgb cellColor(const FigurePanel& panel, double value, bool dark);
 
 } // namespace crest::analysis

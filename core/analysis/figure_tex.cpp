@@ -174,7 +174,7 @@ void appendCells(std::string& out, const FigurePanel& panel) {
                           bottom = texNumber(axisValue(panel.y, at.bottom)), top = texNumber(axisValue(panel.y, at.top));
         if (at.cell->value)
             out += fmt::format("\\fill[{}] (axis cs:{},{}) rectangle (axis cs:{},{});\n",
-                               fillOf(cellColor(panel.color, *at.cell->value, false)), left, bottom, right, top);
+                               fillOf(cellColor(panel, *at.cell->value, false)), left, bottom, right, top);
         if (at.cell->crossed)
             out += fmt::format("\\node[font=\\footnotesize, inner sep=0pt] at (axis cs:{},{}) {{$\\times$}};\n",
                                texNumber(axisValue(panel.x, (at.left + at.right) / 2)),
@@ -194,7 +194,7 @@ void appendColorBar(std::string& out, const Figure& figure, std::size_t index, i
     int k = 0;
     for (const double value : colorSteps(panel.color, kSteps)) // a little overlap, so that no gap shows
         out += fmt::format("\\fill[{}] ([xshift=2mm, yshift={}mm]{}) rectangle ++(2.5mm,{}mm);\n",
-                           fillOf(cellColor(panel.color, value, false)), texNumber(step * k++), corner, texNumber(step * 1.05));
+                           fillOf(cellColor(panel, value, false)), texNumber(step * k++), corner, texNumber(step * 1.05));
     for (const Tick& tick : visibleTicks(panel.color, 6))
         out += fmt::format("\\node[anchor=west, font=\\scriptsize, inner sep=1pt] at ([xshift=4.7mm, yshift={}mm]{}) {};\n",
                            texNumber(plotMm * (tick.value - panel.color.low) / (panel.color.high - panel.color.low)), corner,

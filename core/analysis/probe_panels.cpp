@@ -295,11 +295,24 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
                                                   : "no inflection is supported by the results so far");
 }
 
+void addReplayedTexts(FigurePanel& panel, const ProbeResults& results) {
+    const study::Plan& plan = results.plan;
+    const std::string replayed = plan.probe.settings.is_object() ? plan.probe.settings.value("replay_hash", "") : std::string();
+    for (const study::Task& task : plan.tasks) {
+        if (replayed.empty() || task.kind != study::TaskKind::TextLoss || task.dataHash != replayed)
+            continue;
+        const std::string note = task.name + " is not held out: the same file is replayed in training";
+        if (std::ranges::find(panel.notes, note) == panel.notes.end())
+            panel.notes.push_back(note);
+    }
+}
+
 void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
     if (const std::string unfinished = unfinishedText(results); !unfinished.empty())
         panel.notes.push_back(unfinished);
     if (const std::string diverged = divergedText(results); !diverged.empty())
         panel.notes.push_back(diverged);
+    addReplayedTexts(panel, results);
     if (results.plan.probe.kind == study::kGaussianNoise && results.plan.probe.noiseScale == study::NoiseScale::TensorRms)
         panel.notes.push_back("gamma scales the RMS of each tensor (fallback), not its initialisation");
     if (results.excluded > 0)

@@ -31,6 +31,9 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
                     const std::vector<InflectionRow>& rows, XQuantity x,
                     const std::function<std::string(double strength)>& curveOf);
 
+/// Texts that are measured and replayed in training: what is seen there is learning by heart, not less forgetting.
+void addReplayedTexts(FigurePanel& panel, const ProbeResults& results);
+
 /// What else a reader must know of these results. `x`: checkpoints without a place there are said.
 void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x);
 

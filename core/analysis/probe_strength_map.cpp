@@ -260,6 +260,7 @@ Result<Figure> strengthMapFigure(const ProbeResults& results, const FigureOption
             }
             addMeanNote(panel, curves, {results, grid, task.task, {measure, options.x, change}});
             setColors(panel, change ? measure.changeTitle : measure.axisTitle);
+            panel.lowerIsWorse = change && measure.higherIsBetter;
             addChosen(panel, results, observations, options);
             setMapAxes(panel, results, options);
             addCautions(panel, results, options.x);

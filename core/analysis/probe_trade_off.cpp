@@ -298,6 +298,8 @@ Result<FigurePanel> makePanel(const PanelInput& input, std::string& errors) {
     panel.notes.insert(panel.notes.end(), input.dots.chosen.begin(), input.dots.chosen.end());
     panel.notes.insert(panel.notes.end(), input.dots.leftOut.begin(), input.dots.leftOut.end());
     addCautions(panel, input.results, axisOf(input.wanted));
+    for (const ProbeResults* sibling : input.dots.siblings)
+        addReplayedTexts(panel, *sibling);
     return panel;
 }
 

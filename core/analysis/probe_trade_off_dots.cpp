@@ -190,14 +190,14 @@ private:
         }
         return notes;
     }
-    /// Label and rates of each strength; one rate of all is said once.
+    /// Label and rates of each strength, "4 at 0.008, 8 at 0.004"; one rate of all is said once, "4, 8 at 0.008".
     static std::string familyText(const std::vector<std::pair<std::string, std::string>>& strengths) {
-        if (std::ranges::all_of(strengths, [&](const auto& one) { return one.second == strengths.front().second; }))
-            return strengths.front().second;
+        const bool alike = std::ranges::all_of(strengths, [&](const auto& one) { return one.second == strengths.front().second; });
         std::vector<std::string> each;
         for (const auto& [label, rates] : strengths)
-            each.push_back(fmt::format("{} at {}", label, rates));
-        return fmt::format("{}", fmt::join(each, ", "));
+            each.push_back(alike ? label : fmt::format("{} at {}", label, rates));
+        const std::string text = fmt::format("{}", fmt::join(each, ", "));
+        return !alike ? text : fmt::format("{}{}at {}", text, text.empty() ? "" : " ", strengths.front().second);
     }
     static void note(std::vector<std::string>& of, const Setting& setting) {
         const std::string name = setting.isInterpolation() ? std::string("interpolation") : setting.text;

@@ -17,7 +17,7 @@ constexpr double kBarGap = 0.8, kBar = 0.9, kBarTick = 0.25, kTitle = 1.4; ///< 
 constexpr int kSteps = 64;
 
 QColor colorOf(const analysis::FigurePanel& panel, double value, bool dark) {
-    const analysis::Rgb color = analysis::cellColor(panel.color, value, dark);
+    const analysis::Rgb color = analysis::cellColor(panel, value, dark);
     return {color.red, color.green, color.blue};
 }
 

@@ -257,7 +257,8 @@ void PanelGround::paintY(QPainter* painter) const {
         const double y = positionOnY(*m_chart, value);
         painter->drawLine(QPointF(plot.left() - kMinorTick * em, y), QPointF(plot.left(), y));
     }
-    const QString title = fittingTitle(QString::fromStdString(axis.title), metrics, m_bounds.height());
+    const double room = 2 * std::min(plot.center().y() - m_bounds.top(), m_bounds.bottom() - plot.center().y());
+    const QString title = fittingTitle(QString::fromStdString(axis.title), metrics, room);
     painter->setPen(style.theme.text);
     painter->save();
     painter->translate(plot.left() - (kMajorTick + 2 * kLabelGap) * em - widest - metrics.descent(), plot.center().y());

@@ -22,6 +22,14 @@ using namespace crest::analysis::test;
 class TestTradeOff : public QObject {
     Q_OBJECT
 private Q_SLOTS:
+    void replayedTextsAreNotHeldOut() {
+        ProbeResults results = wholeStudy();
+        const std::string note = "prose is not held out: the same file is replayed in training";
+        QVERIFY(!says(fixedAt(results).panels[0].notes, note));
+        results.siblings[2].plan.probe.settings["replay_hash"] = "hash of prose";
+        QVERIFY(says(fixedAt(results).panels[0].notes, note));
+    }
+
     /// Held-out rows of the data are not the windows of a text.
     void eachAxisHasItsOwnSequences() {
         ProbeResults results = wholeStudy();

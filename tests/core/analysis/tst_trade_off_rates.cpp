@@ -54,7 +54,7 @@ private Q_SLOTS:
         const std::vector<FigurePoint> smaller = pointsOf(panel, "smaller-rate");
         QCOMPARE(smaller.size(), 1u);
         QVERIFY(smaller[0].label == "0.001" && near(smaller[0].y, 5.08 - 0.2 + 0.1) && near(smaller[0].x, 2.69 + 0.3 / 2));
-        QVERIFY(says(panel.notes, "learning rates, best in ID at each checkpoint: plain fine-tuning 0.001 to 0.002; L2 to the start 0.004"));
+        QVERIFY(says(panel.notes, "learning rates, best in ID at each checkpoint: plain fine-tuning at 0.001 to 0.002; L2 to the start 0.1 at 0.004"));
         QVERIFY(says(panel.notes, "best at an end of their learning rates, so that others may be better: plain fine-tuning, L2 to the start 0.1"));
         QVERIFY(!says(panel.notes, "which favours them")); // each seed alone chooses the same
         // Against plain at its own: run by run.
@@ -88,7 +88,7 @@ private Q_SLOTS:
         QVERIFY(says(panel.notes, "tried at one learning rate only, so that nothing was chosen: interpolation"));
         QVERIFY(says(panel.notes, "not finite at rates that are not chosen: L2 to the start 1"));
         QVERIFY(says(panel.notes, "; L2 to the start 0.1 at 0.004, 1 at 0.001"));
-        QVERIFY(says(panel.notes, "interpolation, share of the tuned weights 0.002"));
+        QVERIFY(says(panel.notes, "interpolation, share of the tuned weights 0.25, 0.5, 1 at 0.002"));
         QVERIFY(std::ranges::none_of(panel.notes, [](const std::string& note) { return note.size() > 150; })); // none is cut
         QCOMPARE(pointsOf(panel, "interpolation").size(), 3u);
         QVERIFY(near(pointsOf(panel, "l2")[1].y, 5.08 - 0.2 + 0.1 - 0.2)); // of equal scores the smallest rate

@@ -8,6 +8,7 @@
 
 #include <QTest>
 
+#include "core/analysis/figure_colors.h"
 #include "core/analysis/figure_command.h"
 #include "core/analysis/figure_record.h"
 #include "core/analysis/figure_view.h"
@@ -315,6 +316,17 @@ private Q_SLOTS:
         QVERIFY(!says(test::figureOf("curves", sweep()).panels[0].notes, "left out"));
     }
 
+    void aTextThatIsReplayedIsNotHeldOut() {
+        const std::string note = "c4 is not held out: the same file is replayed in training";
+        ProbeResults results = sweep();
+        const study::Task& text = *std::ranges::find(results.plan.tasks, std::string("c4"), &study::Task::name);
+        results.plan.probe.settings["replay_hash"] = "of another file";
+        QVERIFY(!says(test::figureOf("curves", results).panels[1].notes, note));
+        results.plan.probe.settings["replay_hash"] = text.dataHash;
+        for (const char* name : {"curves", "envelope", "decomposition", "rate-map", "figure-6"})
+            QVERIFY2(says(test::figureOf(name, results).panels[0].notes, note), name);
+    }
+
     void heldOutPartIsNoText() {
         ProbeResults results = sweep();
         study::Task& data = *std::ranges::find(results.plan.tasks, study::TaskKind::TuningLoss, &study::Task::kind);
@@ -442,6 +454,14 @@ private Q_SLOTS:
         QVERIFY(curveOf(figure.panels[1], "base").id.empty());
         QVERIFY(figure.panels[0].y.low == figure.panels[1].y.low && figure.panels[0].y.high == figure.panels[1].y.high);
         QVERIFY(says(figure.panels[0].notes, "arc, piqa"));
+        // On the map orange is worse: a loss in accuracy of "arc", a gain in loss of "c4".
+        for (const FigurePanel& panel : test::figureOf("rate-map", results, showing(YQuantity::Change)).panels) {
+            const bool isArc = panel.title.starts_with("arc");
+            for (const bool dark : {false, true}) {
+                const Rgb worst = cellColor(panel, isArc ? panel.color.low : panel.color.high, dark);
+                QVERIFY2(worst.red > worst.blue + 20 || !(isArc || panel.title.starts_with("c4")), panel.title.c_str());
+            }
+        }
         QVERIFY(says(figure.panels[1].notes, "no inflection is supported"));
     }
 
