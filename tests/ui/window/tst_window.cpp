@@ -47,19 +47,13 @@
 
 using namespace crest;
 using namespace crest::ui;
+using crest::test::buttonWith;
 using crest::test::named;
 
 namespace {
 
 QElapsedTimer g_sinceMain;
 constexpr int kLongMs = 30'000;
-
-QPushButton* buttonWith(const QWidget* parent, const QString& text) {
-    for (QPushButton* button : parent->findChildren<QPushButton*>())
-        if (button->text().startsWith(text))
-            return button;
-    return nullptr;
-}
 
 std::optional<study::RunState> lastRunState(MainWindow& window) {
     return window.session().runs().empty() ? std::nullopt : std::optional(window.session().runs().back().state);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
-// The kinds of probe in the window, on the sample series: their fields, what a plan of them holds, and fine-tuning data
+// The kinds of probe in the window, on the sample series: which fields they have, what a plan of them holds, and fine-tuning data
 // from a file to a run that a real runner finishes.
-#include <QCheckBox>
 #include <QComboBox>
 #include <QDir>
 #include <QDoubleSpinBox>
@@ -18,8 +17,6 @@
 #include <QtTest>
 
 #include "core/study/finer_rates.h"
-#include "core/study/study_folder.h"
-#include "core/train/fine_tune_settings.h"
 #include "tests/core/series/make_checkpoint.h"
 #include "tests/ui/window/window_fixture.h"
 #include "ui/dialogs/tuning_dialog.h"
@@ -29,32 +26,19 @@
 
 using namespace crest;
 using namespace crest::ui;
+using crest::test::buttonWith;
+using crest::test::isSaid;
 using crest::test::named;
+using crest::test::smallSeries;
+using crest::test::typeOver;
 
 namespace {
 
 constexpr int kLongMs = 60'000;
 
-QPushButton* buttonWith(const QWidget* parent, const QString& text) {
-    for (QPushButton* button : parent->findChildren<QPushButton*>())
-        if (button->text().contains(text))
-            return button;
-    return nullptr;
-}
-
 void choose(QComboBox* box, const QString& text) {
     box->setCurrentIndex(box->findText(text));
     Q_EMIT box->activated(box->currentIndex());
-}
-
-/// The sample's first checkpoints alone: enough for a curve, few enough for a test.
-QString smallSeries(const QTemporaryDir& dir) {
-    const QString series = dir.filePath(QStringLiteral("small"));
-    QDir().mkpath(series);
-    const QDir sample(QStringLiteral(CREST_SOURCE_DIR "/resources/sample/series/sample-seed1"));
-    for (const QString& name : sample.entryList(QDir::Dirs | QDir::NoDotAndDotDot, QDir::Name).mid(0, 2))
-        QFile::link(sample.filePath(name), series + u'/' + name);
-    return series;
 }
 
 /// 60 rows.
@@ -91,44 +75,17 @@ private Q_SLOTS:
 
     void everyKindPlansOnTheSample();
     void theSeriesIsChosenInItsTree();
-    void trainingDetailsAreSet();
-    void trainingDetailsAreReadBack();
-    void theLargestTrainingIsKept();
-    void adaptersComeBackAsTheyWere();
-    void secondsBelowNoneAreTheUsualOnes();
-    void mitigationsAreSet();
-    void mitigationsAreReadBack();
-    void settingsWrittenByHandAreNotTrusted_data();
-    void settingsWrittenByHandAreNotTrusted();
     void dataAreLookedAtFirst();
     void allRowsAreCounted();
     void fineTuningFromAFileToCurves();
 
 private:
     std::unique_ptr<MainWindow> m_window;
-    QDoubleSpinBox *m_head = nullptr, *m_share = nullptr, *m_keep = nullptr; ///< of openSampleForTuning, as the next two
-    QLineEdit *m_pull = nullptr, *m_text = nullptr;
 
-    void openSampleForTuning();
     void finerAroundTheBest();
-    static void type(QLineEdit* edit, const QString& text);
-    /// By the dock: a problem, or what the plan costs.
-    bool isSaid(const char* part) const;
-    Json storedTuning() const {
-        for (const study::Probe& one : m_window->session().study().probes)
-            if (one.kind == study::kFineTuning)
-                return one.settings;
-        return {};
-    }
     std::filesystem::path firstCheckpoint() const { return m_window->session().series().front().checkpoints.front().path; }
     QComboBox* kind() const { return named<QComboBox>(m_window.get(), QStringLiteral("Kind of probe")); }
     const study::Probe& probe() const { return m_window->findChild<ProbeDock*>()->probe(); }
-    QToolButton* buttonOf(const QString& text) const {
-        for (QToolButton* button : m_window->findChildren<QToolButton*>())
-            if (button->text() == text)
-                return button;
-        return nullptr;
-    }
     bool isShown(const QString& field) const {
         const QWidget* widget = named<QWidget>(m_window.get(), field);
         return widget && widget->isVisible();
@@ -219,315 +176,6 @@ void WindowKindsTest::theSeriesIsChosenInItsTree() {
     QTest::keyClick(tree, Qt::Key_Up);
     QTest::keyClick(tree, Qt::Key_Down);
     QCOMPARE(series->currentText(), QStringLiteral("pear"));
-}
-
-void WindowKindsTest::openSampleForTuning() {
-    m_window->actions().at(ActionId::OpenSample)->trigger();
-    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
-    choose(kind(), QStringLiteral("Fine-tuning"));
-    for (auto [box, name] : {std::pair{&m_head, "Head first"}, {&m_share, "Share of replayed text"}, {&m_keep, "Room for tuned weights"}}) {
-        *box = named<QDoubleSpinBox>(m_window.get(), QString::fromLatin1(name));
-        QVERIFY2(*box, name);
-    }
-    m_pull = named<QLineEdit>(m_window.get(), QStringLiteral("Pull to the start"));
-    m_text = named<QLineEdit>(m_window.get(), QStringLiteral("Text that is replayed"));
-    QVERIFY(m_pull && m_text);
-}
-
-void WindowKindsTest::type(QLineEdit* edit, const QString& text) {
-    edit->setText(text);
-    Q_EMIT edit->textEdited(text);
-    Q_EMIT edit->editingFinished();
-}
-
-bool WindowKindsTest::isSaid(const char* part) const {
-    const auto labels = m_window->findChild<ProbeDock*>()->findChildren<QLabel*>();
-    return std::any_of(labels.begin(), labels.end(),
-                       [&](const QLabel* label) { return label->isVisible() && label->text().contains(QLatin1String(part)); });
-}
-
-/// By keys; into the probe and the study, as a command would say it. The usual values are plain fine-tuning again.
-void WindowKindsTest::trainingDetailsAreSet() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    QTRY_VERIFY(!probe().settings.is_null() && probe().settings.contains("training"));
-    QToolButton* fold = buttonOf(QStringLiteral("More: steps, schedule, decay"));
-    auto* steps = named<QSpinBox>(m_window.get(), QStringLiteral("Optimiser steps"));
-    auto* epochs = named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"));
-    auto* schedule = named<QComboBox>(m_window.get(), QStringLiteral("Schedule of the learning rate"));
-    QVERIFY(fold && steps && epochs && schedule);
-    QTRY_VERIFY(fold->isVisible());
-    QVERIFY(!steps->isVisible());
-    m_window->activateWindow();
-    QVERIFY(QTest::qWaitForWindowActive(m_window.get()));
-    fold->setFocus(Qt::TabFocusReason);
-    QTest::keyClick(fold, Qt::Key_Space);
-    QVERIFY(steps->isVisible() && isShown(QStringLiteral("Seconds between saved states")));
-    QVERIFY(!isShown(QStringLiteral("Alpha of LoRA")));
-    steps->setValue(1); // an edit, and back: what follows is compared with what edits make of the usual values
-    steps->setValue(0);
-    QTRY_VERIFY(epochs->isEnabled() && probe().settings["training"].value("max_steps", -1) == 0);
-    const Json plain = probe().settings;
-    // As protocols have it: AdamW, linear to 0, 3 to 10 % warm-up, no weight decay, gradients clipped to 1.
-    const auto text = [this](const char* name) { return named<QAbstractSpinBox>(m_window.get(), QString::fromLatin1(name))->text(); };
-    QCOMPARE(schedule->currentText(), QStringLiteral("linear to zero"));
-    QCOMPARE(text("Warm-up"), QStringLiteral("10 %"));
-    QCOMPARE(text("Weight decay"), QStringLiteral("none"));
-    QCOMPARE(text("Norm that gradients are clipped to"), QStringLiteral("1"));
-    QCOMPARE(text("Seconds between saved states"), QStringLiteral("as usual"));
-
-    steps->setValue(30);
-    QTRY_VERIFY(!epochs->isEnabled());
-    choose(schedule, QStringLiteral("cosine to zero"));
-    const auto put = [this](const char* name, double value) { named<QDoubleSpinBox>(m_window.get(), QString::fromLatin1(name))->setValue(value); };
-    put("Warm-up", 3);
-    put("Weight decay", 0.01);
-    put("Norm that gradients are clipped to", 0);
-    put("Seconds between saved states", 0);
-    named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->setValue(4);
-    QTRY_VERIFY(isShown(QStringLiteral("Alpha of LoRA")));
-    put("Alpha of LoRA", 32);
-    choose(named<QComboBox>(m_window.get(), QStringLiteral("Matrices with an adapter")), QStringLiteral("attention"));
-    train::FineTuneSettings wanted;
-    wanted.maxSteps = 30, wanted.schedule = train::Schedule::Cosine, wanted.warmupShare = 0.03, wanted.weightDecay = 0.01, wanted.clipNorm = 0;
-    wanted.loraRank = 4, wanted.loraAlpha = 32, wanted.loraMatrices = train::LoraMatrices::Attention;
-    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(wanted));
-    QCOMPARE(storedTuning().value("state_seconds", -1.0), 0.0);
-    QVERIFY(isSaid("(AdamW, cosine to zero)"));
-    QCOMPARE(text("Norm that gradients are clipped to"), QStringLiteral("never"));
-    QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
-
-    auto* warmup = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Warm-up"));
-    warmup->setFocus();
-    warmup->selectAll();
-    QTest::keyClicks(warmup, QStringLiteral("130"));
-    QTest::keyClick(warmup, Qt::Key_Tab);
-    QTRY_VERIFY(isSaid("Warm-up: a number from 0 to 100"));
-    QVERIFY(!m_window->actions().at(ActionId::Run)->isEnabled());
-    warmup->setValue(10);
-    QTRY_VERIFY(!isSaid("Warm-up: a number from 0 to 100"));
-
-    steps->setValue(0);
-    choose(schedule, QStringLiteral("linear to zero"));
-    put("Weight decay", 0);
-    put("Norm that gradients are clipped to", 1);
-    put("Seconds between saved states", -1);
-    named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->setValue(0);
-    QTRY_COMPARE(probe().settings, plain);
-}
-
-/// Also what has more digits than a box shows, which stays what it is.
-void WindowKindsTest::trainingDetailsAreReadBack() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    study::Probe other = probe();
-    train::FineTuneSettings training;
-    training.warmupShare = 1.0 / 3, training.weightDecay = 1e-7, training.schedule = train::Schedule::Constant, training.maxSteps = 500'000'000;
-    other.settings["training"] = train::toJson(training);
-    other.settings["state_seconds"] = 12.25;
-    m_window->session().setProbe(other);
-    auto* warmup = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Warm-up"));
-    QTRY_COMPARE(warmup->value(), 33.33);
-    QVERIFY(warmup->isVisible()); // unfolded, since it is used
-    QVERIFY(!named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->isEnabled());
-    QCOMPARE(named<QComboBox>(m_window.get(), QStringLiteral("Schedule of the learning rate"))->currentText(), QStringLiteral("constant"));
-    named<QSpinBox>(m_window.get(), QStringLiteral("Examples in a batch"))->setValue(4);
-    training.batchExamples = 4;
-    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(training));
-    QCOMPARE(storedTuning().value("state_seconds", 0.0), 12.25);
-    m_window->session().undoStack()->undo();
-    m_window->session().undoStack()->undo();
-    QTRY_COMPARE(warmup->value(), 10.0);
-}
-
-/// What commands take is shown, and another edit leaves it: else every training would be another one.
-void WindowKindsTest::theLargestTrainingIsKept() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    study::Probe other = probe();
-    train::FineTuneSettings training;
-    training.epochs = 1'000'000, training.batchExamples = 1 << 20, training.loraRank = 1 << 16;
-    other.settings["training"] = train::toJson(training);
-    QVERIFY(train::fineTuneSettingsFromJson(other.settings["training"], ""));
-    m_window->session().setProbe(other);
-    QTRY_COMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->value(), 1'000'000);
-    QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Examples in a batch"))->value(), 1 << 20);
-    QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"))->value(), 1 << 16);
-    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Weight decay"))->setValue(0.5);
-    training.weightDecay = 0.5;
-    QTRY_COMPARE(storedTuning().value("training", Json()), train::toJson(training));
-}
-
-/// All weights are trained for a moment: alpha and matrices are not lost with it.
-void WindowKindsTest::adaptersComeBackAsTheyWere() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    const auto training = [this] { return storedTuning().value("training", Json::object()); };
-    auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
-    rank->setValue(4);
-    named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Alpha of LoRA"))->setValue(32);
-    choose(named<QComboBox>(m_window.get(), QStringLiteral("Matrices with an adapter")), QStringLiteral("MLP"));
-    QTRY_COMPARE(training().value("lora_matrices", ""), std::string("mlp"));
-    QCOMPARE(training().value("lora_alpha", 0.0), 32.0);
-    rank->setValue(0);
-    QTRY_VERIFY(!training().contains("lora_rank") && !training().contains("lora_alpha"));
-    rank->setValue(8);
-    QTRY_COMPARE(training().value("lora_rank", 0), 8);
-    QCOMPARE(training().value("lora_alpha", 0.0), 32.0);
-    QCOMPARE(training().value("lora_matrices", ""), std::string("mlp"));
-}
-
-/// The field says what is stored.
-void WindowKindsTest::secondsBelowNoneAreTheUsualOnes() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    auto* seconds = named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Seconds between saved states"));
-    seconds->setValue(0.5);
-    QTRY_COMPARE(storedTuning().value("state_seconds", 0.0), 0.5);
-    seconds->stepDown(); // by 1
-    QTRY_VERIFY(!storedTuning().contains("state_seconds"));
-    QCOMPARE(seconds->text(), QStringLiteral("as usual"));
-}
-
-/// By clicks into the probe and the study; what cannot be says why, and does not run.
-void WindowKindsTest::mitigationsAreSet() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    const auto checkpoints = static_cast<int>(m_window->session().series().front().checkpoints.size());
-    QToolButton* fold = buttonOf(QStringLiteral("Mitigations, weights, memory"));
-    auto* rank = named<QSpinBox>(m_window.get(), QStringLiteral("Rank of LoRA"));
-    QVERIFY(fold && rank);
-    QTRY_VERIFY(fold->isVisible());
-    QVERIFY(!m_head->isVisible()); // folded away until it is used
-    QTest::mouseClick(fold, Qt::LeftButton);
-    QVERIFY(m_head->isVisible() && m_pull->isVisible() && !m_text->isVisible());
-    const auto canRun = [this] { return m_window->actions().at(ActionId::Run)->isEnabled(); };
-
-    m_head->setValue(25);
-    QTRY_COMPARE(probe().settings["training"].value("head_share", 0.0), 0.25);
-    rank->setValue(4);
-    QTRY_VERIFY(isSaid("the head cannot come first"));
-    QVERIFY(!canRun());
-    rank->setValue(0);
-    type(m_pull, QStringLiteral("much"));
-    QTRY_VERIFY(isSaid("must be a number from 0"));
-    type(m_pull, QStringLiteral("0"));
-    QVERIFY(m_pull->text().isEmpty() && m_pull->placeholderText() == QStringLiteral("off"));
-    type(m_pull, QStringLiteral("0.05"));
-    QTRY_COMPARE(probe().settings["training"].value("l2_to_start", 0.0), 0.05);
-
-    m_share->setValue(12.5);
-    QTRY_VERIFY(m_text->isVisible() && isSaid("Choose the pretraining text"));
-    QVERIFY(!canRun() && !probe().settings.contains("replay"));
-    QTemporaryDir dir;
-    const QString file = dir.filePath(QStringLiteral("old.txt"));
-    QFile text(file);
-    QVERIFY(text.open(QIODevice::WriteOnly));
-    text.write(QByteArray("In the beginning there was a text of some length.\n").repeated(200));
-    text.close();
-    type(m_text, file);
-    QTRY_COMPARE(probe().settings["training"].value("replay_share", 0.0), 0.125);
-    QCOMPARE(probe().settings["training"].value("replay_tokens", 0), 128);
-    auto* window = named<QSpinBox>(m_window.get(), QStringLiteral("Tokens of a window of replayed text"));
-    QVERIFY(window && window->isVisible());
-    window->setValue(64);
-    QTRY_COMPARE(probe().settings["training"].value("replay_tokens", 0), 64);
-    QCOMPARE(probe().settings.value("replay", ""), file.toStdString());
-    auto* lessMemory = named<QCheckBox>(m_window.get(), QStringLiteral("Less memory"));
-    QVERIFY(lessMemory && lessMemory->isVisible());
-    QTest::mouseClick(lessMemory, Qt::LeftButton, {}, QPoint(8, lessMemory->height() / 2));
-    QTRY_COMPARE(probe().settings.value("recompute_activations", false), true);
-    m_keep->setValue(1.5);
-    QTRY_COMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{1'500'000'000});
-    // Planned with what it costs, and in the study as a command would say it.
-    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run %1 cells").arg(checkpoints * 16)), kLongMs);
-    QTRY_VERIFY(isSaid("trainings"));
-    QTRY_COMPARE(storedTuning(), probe().settings);
-    QCOMPARE(storedTuning()["training"], train::toJson(*train::fineTuneSettingsFromJson(storedTuning()["training"], "")));
-}
-
-/// From a study into the fields, also what has more digits than a box shows: it stays what it is.
-void WindowKindsTest::mitigationsAreReadBack() {
-    openSampleForTuning();
-    if (QTest::currentTestFailed())
-        return;
-    m_keep->setValue(2);
-    QTRY_COMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{2'000'000'000});
-    m_keep->setValue(0);
-    QTRY_VERIFY(!probe().settings.contains("keep_bytes"));
-    const Json plain = probe().settings;
-    study::Probe other = probe();
-    other.settings["training"]["head_share"] = 1.0 / 3;
-    other.settings["training"]["l2_to_start"] = 0.2;
-    other.settings["keep_bytes"] = 123'456'789;
-    m_window->session().setProbe(other);
-    QTRY_COMPARE(m_head->value(), 33.33);
-    QVERIFY(m_head->isVisible()); // unfolded, since it is used
-    QVERIFY(!m_text->isVisible());
-    QCOMPARE(m_pull->text(), QStringLiteral("0.2"));
-    QCOMPARE(m_share->value(), 0.0);
-    type(m_pull, {});
-    QTRY_COMPARE(probe().settings["training"].value("l2_to_start", 1.0), 0.0);
-    QCOMPARE(probe().settings["training"].value("head_share", 0.0), 1.0 / 3);
-    QCOMPARE(probe().settings.value("keep_bytes", std::int64_t{0}), std::int64_t{123'456'789});
-    // All off is plain fine-tuning again, so that its results are found.
-    m_head->setValue(0);
-    m_keep->setValue(0);
-    QTRY_COMPARE(probe().settings, plain);
-    m_window->session().undoStack()->undo();
-    QTRY_COMPARE(m_keep->value(), 0.1); // of 123 MB
-}
-
-void WindowKindsTest::settingsWrittenByHandAreNotTrusted_data() {
-    QTest::addColumn<QString>("name");
-    QTest::addColumn<QString>("id");
-    QTest::addColumn<QString>("settings");
-    const auto row = [](const char* tag, const char* name, const char* id, const char* settings) {
-        QTest::newRow(tag) << QString::fromLatin1(name) << QString::fromLatin1(id) << QString::fromLatin1(settings);
-    };
-    row("nothing", "Fine-tuning", study::kFineTuning, "null");
-    row("a text", "Fine-tuning", study::kFineTuning, "\"fast\"");
-    row("no training", "Fine-tuning", study::kFineTuning, R"({"data_task": "verses"})");
-    row("words for numbers", "Fine-tuning", study::kFineTuning,
-        R"({"data_task": "verses", "training": {"epochs": "two", "replay_share": "half"}})");
-    row("a number for a name", "Fine-tuning", study::kFineTuning, R"({"data_task": 5, "training": {}})");
-    row("a rate in words", "Interpolation", study::kInterpolation,
-        R"({"data_task": "verses", "training": {}, "learning_rate": "high"})");
-    row("no group", "Quantisation", study::kQuantisation, "null");
-    row("a group in words", "Quantisation", study::kQuantisation, R"({"group": "many"})");
-}
-
-/// The window stands, shows what is usual instead, and can plan with that after an edit.
-void WindowKindsTest::settingsWrittenByHandAreNotTrusted() {
-    QFETCH(QString, name);
-    QFETCH(QString, id);
-    QFETCH(QString, settings);
-    m_window->actions().at(ActionId::OpenSample)->trigger();
-    QTRY_COMPARE_WITH_TIMEOUT(m_window->session().series().size(), std::size_t(1), kLongMs);
-    choose(kind(), name);
-    study::Probe bad = probe();
-    bad.settings = Json::parse(settings.toStdString());
-    m_window->session().setProbe(bad);
-    QTest::qWait(400); // it is planned as it stands
-    QCOMPARE(kind()->currentText(), name);
-    auto* seeds = named<QSpinBox>(m_window.get(), QStringLiteral("Fine-tuning seeds"));
-    auto* group = named<QSpinBox>(m_window.get(), QStringLiteral("Weights in a group"));
-    if (id == QString::fromLatin1(study::kQuantisation)) {
-        QCOMPARE(group->value(), 128);
-        group->setValue(64);
-    } else {
-        QCOMPARE(named<QSpinBox>(m_window.get(), QStringLiteral("Epochs"))->value(), 1);
-        seeds->setValue(2);
-    }
-    QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run")) &&
-                                 m_window->actions().at(ActionId::Run)->isEnabled(),
-                             kLongMs);
 }
 
 /// How long they are; what becomes of long ones, which rows are held out and how many are trained on is asked for.
@@ -661,7 +309,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
     named<QSpinBox>(m_window.get(), QStringLiteral("Fine-tuning seeds"))->setValue(2);
     // With text of the pretraining in every step: a plan knows its content, and is of this probe all the same.
     named<QDoubleSpinBox>(m_window.get(), QStringLiteral("Share of replayed text"))->setValue(20);
-    type(named<QLineEdit>(m_window.get(), QStringLiteral("Text that is replayed")),
+    typeOver(named<QLineEdit>(m_window.get(), QStringLiteral("Text that is replayed")),
          QStringLiteral(CREST_SOURCE_DIR "/resources/sample/texts/glosses.jsonl"));
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 10 cells")), kLongMs);
     QTRY_VERIFY_WITH_TIMEOUT(m_window->actions().at(ActionId::Run)->isEnabled(), kLongMs);
@@ -684,7 +332,7 @@ void WindowKindsTest::fineTuningFromAFileToCurves() {
 
 /// After a run: planned with their cost on the button, undone, taken out again; gone with what they were found by.
 void WindowKindsTest::finerAroundTheBest() {
-    QPushButton* finer = buttonWith(m_window.get(), QStringLiteral("ner around the best"));
+    QPushButton* finer = buttonWith(m_window.get(), QStringLiteral("Fi&ner around the best"));
     auto* rates = named<QLineEdit>(m_window.get(), QStringLiteral("Learning rates"));
     auto* without = named<QToolButton>(m_window.get(), QStringLiteral("Without finer rates"));
     QVERIFY(finer && rates && without && finer->isVisible() && !without->isVisible());
@@ -693,7 +341,7 @@ void WindowKindsTest::finerAroundTheBest() {
     // Of two rates one is at an end, whichever is best: three rates, with two seeds, at two checkpoints.
     QTest::mouseClick(finer, Qt::LeftButton);
     QTRY_VERIFY_WITH_TIMEOUT(buttonWith(m_window.get(), QStringLiteral("Run 12 cells")), kLongMs);
-    QVERIFY(isSaid("and 6 finer at 2 checkpoints"));
+    QVERIFY(isSaid(m_window->findChild<ProbeDock*>(), "and 6 finer at 2 checkpoints"));
     const auto labels = m_window->findChild<ProbeDock*>()->findChildren<QLabel*>(); // which they are: twice and half of an end, or between
     QVERIFY(std::any_of(labels.begin(), labels.end(), [](const QLabel* label) { return label->toolTip().startsWith(QStringLiteral("Learning rates 0.00")); }));
     QVERIFY(!finer->isEnabled() && without->isVisible());

@@ -29,18 +29,12 @@
 
 using namespace crest;
 using namespace crest::ui;
+using crest::test::buttonWith;
 using crest::test::named;
 
 namespace {
 
 constexpr int kLongMs = 30'000;
-
-QPushButton* buttonWith(const QWidget* parent, const QString& text) {
-    for (QPushButton* button : parent->findChildren<QPushButton*>())
-        if (button->text().startsWith(text))
-            return button;
-    return nullptr;
-}
 
 void write(const QString& path, const QByteArray& content) {
     QFile file(path);

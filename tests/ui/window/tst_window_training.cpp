@@ -30,32 +30,17 @@
 
 using namespace crest;
 using namespace crest::ui;
+using crest::test::buttonWith;
 using crest::test::named;
+using crest::test::smallSeries;
 
 namespace {
 
 constexpr int kLongMs = 60'000;
 
-QPushButton* buttonWith(const QWidget* parent, const QString& text) {
-    for (QPushButton* button : parent->findChildren<QPushButton*>())
-        if (button->text().contains(text))
-            return button;
-    return nullptr;
-}
-
 void choose(QComboBox* box, int index) {
     box->setCurrentIndex(index);
     Q_EMIT box->activated(index);
-}
-
-/// The sample's first checkpoints alone: enough to switch between, few enough for a test.
-QString smallSeries(const QTemporaryDir& dir) {
-    const QString series = dir.filePath(QStringLiteral("small"));
-    QDir().mkpath(series);
-    const QDir sample(QStringLiteral(CREST_SOURCE_DIR "/resources/sample/series/sample-seed1"));
-    for (const QString& name : sample.entryList(QDir::Dirs | QDir::NoDotAndDotDot, QDir::Name).mid(0, 2))
-        QFile::link(sample.filePath(name), series + u'/' + name);
-    return series;
 }
 
 study::Task tuningTask(const QTemporaryDir& dir) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 
+#include <QDir>
 #include <QDropEvent>
 #include <QElapsedTimer>
 #include <QFile>
@@ -98,6 +99,15 @@ void SeriesFixture::useRunner(int micros, const QString& failing) const {
 qint64 SeriesFixture::runnerPid() const {
     QFile file(pidFile);
     return file.open(QIODevice::ReadOnly) ? file.readAll().trimmed().toLongLong() : 0;
+}
+
+QString smallSeries(const QTemporaryDir& dir) {
+    const QString series = dir.filePath(QStringLiteral("small"));
+    QDir().mkpath(series);
+    const QDir sample(QStringLiteral(CREST_SOURCE_DIR "/resources/sample/series/sample-seed1"));
+    for (const QString& name : sample.entryList(QDir::Dirs | QDir::NoDotAndDotDot, QDir::Name).mid(0, 2))
+        QFile::link(sample.filePath(name), series + u'/' + name);
+    return series;
 }
 
 void dropFolder(QWidget* window, const QString& folder) {

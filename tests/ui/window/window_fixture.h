@@ -2,9 +2,13 @@
 // What the window's tests share: a small series on disk, a runner that pretends, and a watcher of the event loop.
 #pragma once
 
+#include <algorithm>
 #include <ctime>
 
 #include <QApplication>
+#include <QLabel>
+#include <QLineEdit>
+#include <QPushButton>
 #include <QTemporaryDir>
 #include <QWidget>
 
@@ -48,6 +52,31 @@ template<class T> T* named(const QWidget* parent, const QString& name) {
             return widget;
     return nullptr;
 }
+
+/// The button whose text begins so.
+inline QPushButton* buttonWith(const QWidget* parent, const QString& text) {
+    for (QPushButton* button : parent->findChildren<QPushButton*>())
+        if (button->text().startsWith(text))
+            return button;
+    return nullptr;
+}
+
+/// Whether a label that can be seen says so.
+inline bool isSaid(const QWidget* place, const char* part) {
+    const auto labels = place->findChildren<QLabel*>();
+    return std::any_of(labels.begin(), labels.end(),
+                       [&](const QLabel* label) { return label->isVisible() && label->text().contains(QLatin1String(part)); });
+}
+
+/// As if the user typed over it and left it.
+inline void typeOver(QLineEdit* edit, const QString& text) {
+    edit->setText(text);
+    Q_EMIT edit->textEdited(text);
+    Q_EMIT edit->editingFinished();
+}
+
+/// A folder in `dir` with the sample's first two checkpoints: enough for a curve, few enough for a test.
+QString smallSeries(const QTemporaryDir& dir);
 
 /// As if the user dropped a folder on the window.
 void dropFolder(QWidget* window, const QString& folder);
