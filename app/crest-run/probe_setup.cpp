@@ -16,6 +16,7 @@
 #include "core/base/visible.h"
 #include "core/model/product_rate.h"
 #include "core/series/check_cache.h"
+#include "core/series/series_rules.h"
 #include "core/series/tokenizer_check.h"
 #include "core/series/weight_check.h"
 #include "core/study/kept_weights.h"
@@ -32,10 +33,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr auto kLockWait = std::chrono::seconds(10); ///< for another command; a window holds its lock all the time
-
-bool isUsable(const series::Checkpoint& checkpoint) {
-    return checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
-}
 
 constexpr std::size_t kNamedSeries = 10; ///< of those to choose from, so that the sentence stays readable
 
@@ -65,7 +62,7 @@ Result<series::Series> findSeries(const std::string& path, const std::string& na
     if (scan.series.empty())
         return fail(ErrorKind::NotFound, "There is no series of checkpoints below this folder.", path);
     std::vector<series::Series> usable = scan.series;
-    std::erase_if(usable, [](const series::Series& one) { return std::ranges::none_of(one.checkpoints, isUsable); });
+    std::erase_if(usable, [](const series::Series& one) { return std::ranges::none_of(one.checkpoints, series::isUsable); });
     if (usable.empty()) {
         const series::Checkpoint& first = scan.series.front().checkpoints.front();
         return fail(ErrorKind::NotFound,
@@ -238,7 +235,7 @@ std::vector<series::Checkpoint*> plannedUnread(series::Series& found, const stud
     std::vector<series::ScanIssue> ignored;
     std::set<fs::path> planned;
     for (const series::Checkpoint& checkpoint : study::asStudied(found, known, ignored).checkpoints)
-        if (isUsable(checkpoint) && series::canBeChecked(checkpoint) && !read.contains(checkpoint.path))
+        if (series::isUsable(checkpoint) && series::canBeChecked(checkpoint) && !read.contains(checkpoint.path))
             planned.insert(checkpoint.path);
     std::vector<series::Checkpoint*> out;
     for (series::Checkpoint& checkpoint : found.checkpoints)

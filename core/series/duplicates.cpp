@@ -17,10 +17,6 @@ namespace {
 
 constexpr std::size_t kShownDigits = 12;
 
-bool takesPart(const Checkpoint& checkpoint) {
-    return checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect;
-}
-
 /// Fingerprints decide where both are known; before that, equal hashes of the hub do.
 bool sameWeights(const Checkpoint& a, const Checkpoint& b) {
     if (!a.fingerprint.empty() && !b.fingerprint.empty())
@@ -73,7 +69,7 @@ void mergeSameContent(Series& series) {
     std::multimap<std::string, std::size_t> byHash;
     std::vector<bool> gone(all.size(), false);
     for (std::size_t i = 0; i < all.size(); ++i) {
-        if (!takesPart(all[i]))
+        if (!isUsable(all[i]))
             continue;
         for (const std::string& hash : {all[i].fingerprint, all[i].contentId}) {
             const auto [first, last] = byHash.equal_range(hash);
@@ -97,7 +93,7 @@ void mergeSameContent(Series& series) {
 void markConflicts(Series& series) {
     std::map<std::tuple<bool, std::int64_t, SeriesLine>, Checkpoint*> first;
     for (Checkpoint& checkpoint : series.checkpoints) {
-        if (!hasPlace(checkpoint) || !takesPart(checkpoint))
+        if (!hasPlace(checkpoint) || !isUsable(checkpoint))
             continue;
         const bool byTokens = checkpoint.tokens.has_value();
         const std::int64_t at = byTokens ? *checkpoint.tokens : *checkpoint.step;
@@ -120,7 +116,7 @@ void markConflicts(Series& series) {
 void markIdenticalWeights(Series& series) {
     std::map<std::string, Checkpoint*> first;
     for (Checkpoint& checkpoint : series.checkpoints) {
-        if (!takesPart(checkpoint))
+        if (!isUsable(checkpoint))
             continue;
         for (const std::string& hash : {checkpoint.fingerprint, checkpoint.contentId}) {
             if (hash.empty())

@@ -66,8 +66,7 @@ void switchLaterStagesOff(Series& series) {
     if (std::none_of(series.checkpoints.begin(), series.checkpoints.end(), isFirst))
         return;
     for (Checkpoint& checkpoint : series.checkpoints)
-        if (checkpoint.stage.value_or(1) > 1 && !checkpoint.includedByHand &&
-            (checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect)) {
+        if (checkpoint.stage.value_or(1) > 1 && !checkpoint.includedByHand && isUsable(checkpoint)) {
             checkpoint.state = CheckpointState::Excluded;
             checkpoint.offByDefault = true;
             checkpoint.reason = fmt::format(
@@ -109,6 +108,10 @@ void applyTokenRules(Checkpoint& checkpoint, std::vector<ScanIssue>& issues) {
         checkpoint.tokens = wholeTokens(static_cast<double>(*checkpoint.step) * *checkpoint.tokensPerStep);
         checkpoint.tokensSource = TokensSource::Config;
     }
+}
+
+bool isUsable(const Checkpoint& checkpoint) {
+    return checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect;
 }
 
 SeriesLine lineOf(const Checkpoint& checkpoint) {

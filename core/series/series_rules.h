@@ -34,4 +34,7 @@ struct SeriesLine {
 };
 SeriesLine lineOf(const Checkpoint& checkpoint);
 
+/// Sound or suspect: it can be measured, and has a part in what its series says.
+bool isUsable(const Checkpoint& checkpoint);
+
 } // namespace crest::series

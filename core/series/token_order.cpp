@@ -27,8 +27,7 @@ bool isTyped(const Checkpoint* checkpoint) {
 std::vector<Steps> countedLines(Series& series) {
     std::map<SeriesLine, Steps> lines;
     for (Checkpoint& checkpoint : series.checkpoints)
-        if (checkpoint.tokens && checkpoint.step &&
-            (checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect))
+        if (checkpoint.tokens && checkpoint.step && isUsable(checkpoint))
             lines[lineOf(checkpoint)].push_back(&checkpoint);
     std::vector<Steps> out;
     for (auto& [key, line] : lines) {
@@ -125,8 +124,7 @@ bool fallBack(Series& series) {
     std::map<Checkpoint*, std::int64_t> labels;
     bool all = true;
     for (Checkpoint& checkpoint : series.checkpoints) {
-        const bool counts = checkpoint.state == CheckpointState::Ok || checkpoint.state == CheckpointState::Suspect;
-        if (!checkpoint.tokens || isTyped(&checkpoint) || !counts)
+        if (!checkpoint.tokens || isTyped(&checkpoint) || !isUsable(checkpoint))
             continue;
         const auto label = labelledTokens(checkpoint);
         all = all && label;

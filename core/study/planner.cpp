@@ -15,6 +15,7 @@
 #include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/series/check_cache.h"
+#include "core/series/series_rules.h"
 #include "core/series/tokenizer_files.h"
 #include "core/series/weight_check.h"
 #include "core/study/chat_tasks.h"
@@ -331,10 +332,8 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     std::vector<const series::Checkpoint*> chosen;
     std::uint64_t seriesBytes = 0;
     for (const series::Checkpoint& checkpoint : series.checkpoints) {
-        const bool usable =
-            checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
         const std::string& found = checkpoint.foundName.empty() ? checkpoint.name : checkpoint.foundName;
-        if (!usable || !checkpoint.spec || std::ranges::find(known.excluded, found) != known.excluded.end())
+        if (!series::isUsable(checkpoint) || !checkpoint.spec || std::ranges::find(known.excluded, found) != known.excluded.end())
             continue;
         CREST_CHECK(checkContext(plan, checkpoint));
         chosen.push_back(&checkpoint);

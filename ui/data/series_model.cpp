@@ -6,6 +6,7 @@
 #include <QRegularExpression>
 
 #include "core/series/known_series.h"
+#include "core/series/series_rules.h"
 #include "ui/data/format.h"
 #include "ui/data/path_marks.h"
 
@@ -224,11 +225,7 @@ QVariant SeriesModel::seriesData(const series::Series& one, int column, int role
     if (column == State && one.checkpoints.empty())
         return QStringLiteral("not found");
     if (column == State) {
-        const auto usable =
-            std::count_if(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
-                return checkpoint.state == series::CheckpointState::Ok ||
-                       checkpoint.state == series::CheckpointState::Suspect;
-            });
+        const auto usable = std::count_if(one.checkpoints.begin(), one.checkpoints.end(), series::isUsable);
         const QString count = QStringLiteral("%1 of %2").arg(usable).arg(one.checkpoints.size());
         return usable < static_cast<std::ptrdiff_t>(one.checkpoints.size()) ? count + QStringLiteral(" readable") : count;
     }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "core/series/series_rules.h"
 #include "core/study/finer_rates.h"
 #include "core/study/planner.h"
 #include "core/train/fine_tune_settings.h"
@@ -23,10 +24,7 @@ bool hasInitStd(const series::Series& one) {
 
 int firstUsable(const std::vector<series::Series>& all) {
     const auto usable = [](const series::Series& one) {
-        return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), [](const series::Checkpoint& checkpoint) {
-            return checkpoint.state == series::CheckpointState::Ok ||
-                   checkpoint.state == series::CheckpointState::Suspect;
-        });
+        return std::any_of(one.checkpoints.begin(), one.checkpoints.end(), series::isUsable);
     };
     const auto at = std::find_if(all.begin(), all.end(), usable);
     return all.empty() ? -1 : at == all.end() ? 0 : static_cast<int>(at - all.begin());

@@ -5,6 +5,7 @@
 #include <QComboBox>
 #include <QFileDialog>
 
+#include "core/series/series_rules.h"
 #include "ui/data/format.h"
 #include "ui/dialogs/prompts_dialog.h"
 #include "ui/dialogs/suite_dialog.h"
@@ -20,8 +21,7 @@ const series::Checkpoint* firstCheckpoint(const StudySession& session, const std
     const series::Checkpoint* found = nullptr;
     for (const series::Series& one : session.series())
         for (const series::Checkpoint& candidate : one.checkpoints) {
-            const bool usable = candidate.state == series::CheckpointState::Ok || candidate.state == series::CheckpointState::Suspect;
-            if (!usable || !candidate.spec)
+            if (!series::isUsable(candidate) || !candidate.spec)
                 continue;
             if (one.name == series)
                 return &candidate;

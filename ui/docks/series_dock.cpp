@@ -14,6 +14,7 @@
 #include <QTreeView>
 #include <QVBoxLayout>
 
+#include "core/series/series_rules.h"
 #include "ui/data/format.h"
 #include "ui/docks/tokens_per_step.h"
 #include "ui/window/actions.h"
@@ -331,8 +332,7 @@ void SeriesDock::showSummary() {
     for (const series::Series& one : m_session.series())
         for (const series::Checkpoint& checkpoint : one.checkpoints) {
             ++count;
-            usable +=
-                checkpoint.state == series::CheckpointState::Ok || checkpoint.state == series::CheckpointState::Suspect;
+            usable += series::isUsable(checkpoint);
         }
     QString text = tr("%1 of %2 can be measured").arg(usable).arg(countText(count, "checkpoint"));
     if (m_printed < m_toPrint)
