@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Computes the batches of every probe for the executor: base evaluations, Gaussian noise and its bases.
+// Computes the batches of every kind of probe for the executor.
 #pragma once
 
 #include <memory>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Random choices of a pretraining run as pure functions of a key: the start of the weights and the order of the data.
+// Random choices of a training as pure functions of a key: the start of weights and adapters, the order of the data.
 // Nothing has a state, so a resumed run needs to store none.
 #pragma once
 

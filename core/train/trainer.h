@@ -31,6 +31,7 @@ const char* instructionsOf(const PretrainConfig& config);
 /// Trains by optimizer.h. Batches are cut into `gradientLanes` parts with their own gradients (gradient_lanes.h).
 class Trainer {
 public:
+    /// `config` must live on.
     Trainer(const PretrainConfig& config, std::int64_t steps, std::int64_t seed);
 
     /// One step on `batch`: batchSequences rows of sequenceLength + 1 ids. `threads` lanes run side by side.

@@ -172,12 +172,10 @@ void ProbeDock::loadProbe() {
     showPlan();
 }
 
-void ProbeDock::showProbe() {
-    m_showing = true;
-    const bool noise = isKind(study::kGaussianNoise);
+void ProbeDock::showRowsOfKind() {
     m_form->setRowVisible(m_strengths, !isBase());
     m_form->setRowVisible(m_seeds, isDrawn());
-    m_form->setRowVisible(m_scale, noise);
+    m_form->setRowVisible(m_scale, isKind(study::kGaussianNoise));
     m_form->setRowVisible(m_scaleHelp, !isBase());
     m_form->setRowVisible(m_group, isKind(study::kQuantisation));
     for (QWidget* row : {static_cast<QWidget*>(m_data), static_cast<QWidget*>(m_epochs), static_cast<QWidget*>(m_batch),
@@ -185,6 +183,12 @@ void ProbeDock::showProbe() {
         m_form->setRowVisible(row, trains());
     m_form->setRowVisible(m_rate, isKind(study::kInterpolation));
     m_form->setRowVisible(m_finer, isKind(study::kFineTuning));
+}
+
+void ProbeDock::showProbe() {
+    m_showing = true;
+    const bool noise = isKind(study::kGaussianNoise);
+    showRowsOfKind();
     m_finer->showProbe(m_probe);
     if (!isBase()) {
         m_strengths->setKind(study::probeKind(m_probe.kind));
@@ -304,30 +308,33 @@ void ProbeDock::showDevices() {
     m_device->setToolTip(tr("What the next run is computed on.") + (detail.isEmpty() ? QString() : u'\n' + detail));
 }
 
+/// The probe with what the fields hold, all of which are good.
+study::Probe ProbeDock::probeOfFields() const {
+    study::Probe changed = study::withFinerRates(m_probe, {});
+    if (!isBase())
+        changed.strengths = m_strengths->strengths().values;
+    if (isKind(study::kQuantisation))
+        changed.settings["group"] = m_group->value();
+    if (isDrawn())
+        changed.seeds = m_seeds->value();
+    if (isKind(study::kGaussianNoise))
+        changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
+    changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
+    changed.tasks = m_tasks->roles();
+    if (trains())
+        takeTuning(changed);
+    if (tunesAlike(changed, m_probe)) // finer rates belong to what they were found by
+        changed = study::withFinerRates(changed, study::finerRatesOf(m_probe));
+    return changed;
+}
+
 void ProbeDock::edited() {
     if (m_showing)
         return;
     m_plan.reset();
     m_untaken = !fieldsAreGood();
     if (!m_untaken) {
-        study::Probe changed = study::withFinerRates(m_probe, {});
-        if (!isBase()) {
-            changed.strengths = m_strengths->strengths().values;
-            if (isKind(study::kQuantisation))
-                changed.settings["group"] = m_group->value();
-        }
-        if (isDrawn())
-            changed.seeds = m_seeds->value();
-        if (isKind(study::kGaussianNoise)) {
-            changed.noiseScale = static_cast<study::NoiseScale>(m_scale->currentData().toInt());
-        }
-        changed.compute = static_cast<study::ComputeType>(m_compute->currentData().toInt());
-        changed.tasks = m_tasks->roles();
-        if (trains())
-            takeTuning(changed);
-        if (tunesAlike(changed, m_probe)) // finer rates belong to what they were found by
-            changed = study::withFinerRates(changed, study::finerRatesOf(m_probe));
-        m_probe = changed;
+        m_probe = probeOfFields();
         m_finer->showProbe(m_probe);
         showScaleHelp();
     }

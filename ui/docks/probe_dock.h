@@ -62,6 +62,8 @@ private:
     bool fieldsAreGood() const;
     void loadProbe();
     void showProbe();
+    void showRowsOfKind();
+    study::Probe probeOfFields() const;
     void edited();
     void store();
     void askPlan();
