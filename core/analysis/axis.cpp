@@ -85,15 +85,6 @@ std::vector<Tick> tokenTicks(double low, double high, AxisScale scale, int most)
     return ticks;
 }
 
-std::vector<Tick> numberTicks(double low, double high, int most) {
-    if (!usable(low, high))
-        return {};
-    std::vector<Tick> ticks;
-    for (const double value : linearValues(low, high, std::max(most, 2)))
-        ticks.push_back({value, formatNumber(value, 10)});
-    return ticks;
-}
-
 std::vector<XY> decimateMinMax(std::span<const XY> points, double low, double high, std::size_t columns) {
     if (columns == 0 || !usable(low, high) || points.size() <= 4 * columns)
         return {points.begin(), points.end()};

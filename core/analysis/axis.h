@@ -14,8 +14,6 @@ namespace crest::analysis {
 /// ...), else powers of ten; linear: steps of 1, 2 or 5 times a power of ten. At most `most` (>= 2) ticks. Empty where
 /// low >= high, an end is not finite, or low <= 0 on a log axis.
 std::vector<Tick> tokenTicks(double low, double high, AxisScale scale, int most = 9);
-/// The same for plain numbers (losses): steps of 1, 2 or 5, labels without trailing zeros.
-std::vector<Tick> numberTicks(double low, double high, int most = 7);
 
 struct XY {
     double x = 0, y = 0;

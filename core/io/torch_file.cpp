@@ -2,9 +2,6 @@
 #include "core/io/torch_file.h"
 
 #include <algorithm>
-#include <bit>
-#include <cmath>
-#include <cstring>
 #include <tuple>
 
 #include <fmt/format.h>
@@ -107,20 +104,6 @@ TensorEntry entryOf(const PickledTensor& tensor, const ZipMember& storage) {
     return entry;
 }
 
-double halfToDouble(std::uint16_t half) {
-    const int exponent = half >> 10 & 31, mantissa = half & 1023;
-    const double size = exponent == 31  ? (mantissa ? std::nan("") : HUGE_VAL)
-                        : exponent == 0 ? std::ldexp(mantissa, -24)
-                                        : std::ldexp(1024 + mantissa, exponent - 25);
-    return half & 0x8000 ? -size : size;
-}
-
-template<class T> T readAs(const std::string& bytes) {
-    T value{};
-    std::memcpy(&value, bytes.data(), sizeof value);
-    return value;
-}
-
 } // namespace
 
 Result<TorchFile> readTorchFile(const ByteSource& file, const std::string& where) {
@@ -182,37 +165,6 @@ Result<SafetensorsHeader> stateDict(const TorchFile& file, std::string_view key,
         return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);
     });
     return header;
-}
-
-Result<double> readTorchScalar(const ByteSource& file, const TensorEntry& entry, const std::string& where) {
-    const std::size_t size = dtypeSize(entry.dtype);
-    if (size == 0 || entry.elements() != 1 || entry.end - entry.begin != size)
-        return fail(ErrorKind::Unsupported, fmt::format("Tensor \"{}\" is no single number.", entry.name), where);
-    CREST_TRY(bytes, file.text(entry.begin, size));
-    switch (entry.dtype) {
-    case DType::F32:
-        return readAs<float>(bytes);
-    case DType::F64:
-        return readAs<double>(bytes);
-    case DType::F16:
-        return halfToDouble(readAs<std::uint16_t>(bytes));
-    case DType::BF16:
-        return std::bit_cast<float>(static_cast<std::uint32_t>(readAs<std::uint16_t>(bytes)) << 16);
-    case DType::I64:
-        return static_cast<double>(readAs<std::int64_t>(bytes));
-    case DType::I32:
-        return readAs<std::int32_t>(bytes);
-    case DType::I16:
-        return readAs<std::int16_t>(bytes);
-    case DType::I8:
-        return readAs<std::int8_t>(bytes);
-    case DType::U8:
-    case DType::Bool:
-        return readAs<std::uint8_t>(bytes);
-    case DType::Other:
-        break;
-    }
-    return fail(ErrorKind::Unsupported, fmt::format("Tensor \"{}\" is no single number.", entry.name), where);
 }
 
 } // namespace crest::io

@@ -37,9 +37,6 @@ Result<TorchFile> readTorchFile(const ByteSource& file, const std::string& where
 /// ("model" of nanoGPT), or below the root where it is "". A dict that holds anything but tensors is refused.
 Result<SafetensorsHeader> stateDict(const TorchFile& file, std::string_view key, const std::string& where);
 
-/// The value of a tensor with one element, such as nanoGPT's best_val_loss.
-Result<double> readTorchScalar(const ByteSource& file, const TensorEntry& entry, const std::string& where);
-
 /// Copies a tensor with strides into row-major order. `source` begins at entry.begin; `target` is as long as shape and
 /// dtype say.
 void gatherStrided(const TensorEntry& entry, std::span<const std::byte> source, std::span<std::byte> target);

@@ -65,7 +65,6 @@ public:
 
     void add(RunEvent event);
     void setStatus(WriterStatus status);
-    bool allWritten() const { return m_pending.empty(); }
 
 private:
     RunLog(AppendFile events, int status)

@@ -95,18 +95,6 @@ private Q_SLOTS:
         });
         QCOMPARE(described, 2);
     }
-    void aLossThatIsATensor() {
-        const std::filesystem::path path = at("ckpt_tensor.pt");
-        const auto file = readTorchFile(path);
-        QVERIFY(file);
-        const auto loss = std::find_if(file->tensors.begin(), file->tensors.end(), [](const TorchTensor& tensor) {
-            return tensor.path == std::vector<std::string>{"best_val_loss"};
-        });
-        QVERIFY(loss != file->tensors.end());
-        const auto source = openByteSource(path);
-        QVERIFY(source);
-        QCOMPARE(readTorchScalar(**source, loss->entry, "ckpt").value(), 3.25);
-    }
     void whatIsRefused_data() {
         QTest::addColumn<QString>("name");
         QTest::addColumn<QString>("part");
