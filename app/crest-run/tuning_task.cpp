@@ -12,6 +12,7 @@
 
 #include "app/command_line.h"
 #include "app/crest-run/probe_tasks.h"
+#include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
 #include "core/text/tokenizer.h"
@@ -58,6 +59,22 @@ Result<std::vector<std::string>> notesOf(const data::TuningDataSettings& setting
     return notes;
 }
 
+/// A text that is replayed must be readable, and have a window: what its head tells, all of it where it is small.
+Result<void> checkReplay(const study::Plan& plan, const JobContext& job) {
+    if (!plan.probe.settings.is_object() || !plan.probe.settings.contains("replay") || plan.checkpoints.empty())
+        return {};
+    const std::string file = plan.probe.settings["replay"].get<std::string>();
+    CREST_TRY(head, data::readTextsHead(file));
+    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(plan.checkpoints.front().path)));
+    if (!head.whole || !tokenizer.eosId())
+        return {};
+    CREST_TRY(training, train::fineTuneSettingsFromJson(plan.probe.settings["training"], "training"));
+    CREST_TRY(tokens, data::tokenizeTexts(head.texts, tokenizer, *tokenizer.eosId(), job));
+    const auto window = static_cast<std::int32_t>(training.replayTokens);
+    const auto cut = data::cutWindows(tokens, {.context = window, .stride = window, .fullOnly = true});
+    return cut ? Result<void>() : fail(cut.error().kind, cut.error().message, file);
+}
+
 template<class T> void addKey(CLI::App& command, TuningOptions& options, const char* option, const char* key, const char* about) {
     command.add_option_function<T>(option, [&options, key](const T& value) { options.training[key] = value; }, about);
 }
@@ -71,7 +88,8 @@ void addTuningOptions(CLI::App& command, TuningOptions& options) {
     command.add_option("--chat", options.chat, "How dialogues are written (resources/tuning); default: plain, as the form says");
     command.add_flag("--learn-all", options.learnAll, "Learn prompts, too, not just what completes them");
     command.add_flag("--drop-long", options.drop, "Leave out examples that are too long, instead of cutting their end");
-    command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512, or the models' context where that is shorter)");
+    command.add_option("--max-tokens", options.maxTokens, "Longest example (default: 512, or the models' context where that is shorter)")
+        ->check(CLI::Range(std::int64_t{2}, data::kMostExampleTokens));
     command.add_option("--held-out", options.heldOutShare, "Share of the rows that is held out")->capture_default_str();
     command.add_option("--held-out-rows", options.heldOutCount, "So many rows instead");
     command.add_option("--split-seed", options.splitSeed, "Which rows are held out")
@@ -167,6 +185,7 @@ Result<std::vector<std::string>> tuningNotes(const study::Plan& plan, const JobC
         if (problem && (!read || job.stopRequested()))
             return fail(*problem);
     }
+    CREST_CHECK(checkReplay(plan, job));
     return lines;
 }
 

@@ -38,7 +38,7 @@ void addTuningOptions(CLI::App& command, TuningOptions& options);
 Result<study::Task> tuningTask(const TuningOptions& options, const series::Series& series);
 /// What a person should know of a plan's fine-tuning data before anything is trained on them: rows that cannot be used, examples that
 /// are cut, left out or repeated; a line each, with the task's name. Tokenises them as every cell will, once for each tokenizer of
-/// the plan. Where no tokenizer can, its error.
+/// the plan. Where no tokenizer can, its error; or why the text that is replayed cannot be.
 Result<std::vector<std::string>> tuningNotes(const study::Plan& plan, const JobContext& job);
 
 /// Study::Probe::settings: every setting of the training, said.

@@ -2,6 +2,7 @@
 // crest-run probe finetune, interpolate, quantise and prune as processes with the real engine.
 #include <QtTest>
 
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -157,6 +158,17 @@ private Q_SLOTS:
         QVERIFY2(tooLong.code == 1 && tooLong.err.contains("add the data again with examples of at most 64 tokens."), tooLong.err);
         const Ended nothing = crestRun(command.mid(0, command.size() - 1) + QStringList{"--max-tokens", "2", "--drop-long"});
         QVERIFY2(nothing.code != 0 && nothing.err.contains("no example is left to train on"), nothing.err);
+        const Ended below = crestRun(command + QStringList{"--max-tokens", "-5"});
+        QVERIFY2(below.code != 0 && below.err.contains("--max-tokens") && below.err.contains("-5"), below.err);
+        const auto replayed = [&](const char* content, std::initializer_list<const char*> says) {
+            test::writeText(m_folder / "replayed.txt", content);
+            const Ended said = crestRun(command + QStringList{"--replay", pathOf(m_folder / "replayed.txt"), "--replay-share", "0.5", "--replay-tokens", "16"});
+            return said.code != 0 && said.err.contains("replayed.txt: ") &&
+                   std::ranges::all_of(says, [&](const char* part) { return said.err.contains(part); });
+        };
+        QVERIFY(replayed("", {"the file is empty"}));
+        QVERIFY(replayed("bad \xff\n", {"line 1 is no UTF-8"}));
+        QVERIFY(replayed("a b\n", {"too few for one full window of 17"}));
         QVERIFY(!fs::exists(study)); // nor was anything queued
     }
 
