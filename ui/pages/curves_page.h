@@ -51,6 +51,7 @@ private:
     void connectView(Actions& actions);
 
     void fillRuns();
+    QString runWords(const std::string& run) const;
     void fillMetrics();
     void fillFigures();
     void fillPlaces();

@@ -20,7 +20,7 @@
 
 namespace crest::ui {
 
-/// Runs that train are mostly called alike: what tells them apart stands first. It is known of those that may be drawn with the shown one.
+/// Runs that train are mostly called alike: what tells them apart stands first.
 void CurvesPage::fillRuns() {
     if (const auto& results = m_session.probeView().results; results && analysis::isTraining(results->plan)) {
         m_runWords[results->plan.id] = toQString(analysis::trainingWords(results->plan));
@@ -29,8 +29,8 @@ void CurvesPage::fillRuns() {
     }
     Choices runs;
     for (auto run = m_session.runs().rbegin(); run != m_session.runs().rend(); ++run) {
-        const auto words = m_runWords.find(run->id);
-        runs.append({words == m_runWords.end() ? runText(run->id) : tr("%1 (%2)").arg(words->second, runText(run->id)), toQString(run->id)});
+        const QString words = runWords(run->id);
+        runs.append({words.isEmpty() ? runText(run->id) : tr("%1 (%2)").arg(words, runText(run->id)), toQString(run->id)});
     }
     refill(m_run, runs);
     m_run->setCurrentIndex(m_run->findData(m_session.shownRun()));
@@ -39,6 +39,15 @@ void CurvesPage::fillRuns() {
     m_runLabel->setVisible(m_run->count() > 1);
     if (!hasFigure())
         showEmpty();
+}
+
+/// Of the runs that may be drawn with the shown one with the number of their finer rates; "" of runs that do not train.
+QString CurvesPage::runWords(const std::string& run) const {
+    if (const auto known = m_runWords.find(run); known != m_runWords.end())
+        return known->second;
+    const study::Probe* probe = m_session.probeOfRun(run);
+    const study::ProbeKind* kind = probe ? study::findProbeKind(probe->kind) : nullptr;
+    return kind && kind->trains && probe->settings.is_object() ? toQString(analysis::trainingWords(*probe)) : QString();
 }
 
 /// The metrics that the shown results have; none where only losses of texts were measured.

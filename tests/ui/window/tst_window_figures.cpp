@@ -39,14 +39,15 @@ namespace {
 constexpr int kLongMs = 30'000;
 
 /// Four runs in one study: noise, tuning with a pull to the start, an interpolation, plain tuning; the largest rate diverges.
-std::string measuredStudy(const QString& path) {
+/// Or `wanted` of them, in this order.
+std::string measuredStudy(const QString& path, const std::vector<int>& wanted = {0, 1, 2, 3}) {
     pretend::Shape shape;
     shape.checkpoints = 5;
     const auto folder = study::StudyFolder::create(path.toStdString(), pretend::makeStudy(shape));
     if (!folder)
         return folder.error().text();
     const std::vector<double> ladders[] = {{0.05, 0.1}, {0.1, 0.2}, {0.25, 0.5, 1}, {0.1, 0.2, 0.4}};
-    for (int i = 0; i < 4; ++i) {
+    for (const int i : wanted) {
         shape.tuning = i > 0;
         shape.pull = i == 1 ? 0.5 : 0;
         shape.mixedRate = i == 2 ? 0.2 : 0;
@@ -168,6 +169,21 @@ private Q_SLOTS:
             QVERIFY(bytes->size() > 2000 && !bytes->contains("<image")); // vectors only
             QVERIFY2(bytes->contains(QByteArray("--figure ") + name), name);
         }
+    }
+
+    /// Also while a run is shown that nothing else can be drawn with.
+    void runsOfAnotherKindSayWhatTellsThemApart() {
+        const QString study = m_dir.filePath(QStringLiteral("noise last"));
+        const std::string problem = measuredStudy(study, {1, 3, 0});
+        QVERIFY2(problem.empty(), problem.c_str());
+        MainWindow window;
+        window.show();
+        window.session().open(study);
+        const auto* runs = named<QComboBox>(&window, QStringLiteral("Run whose curves are shown"));
+        QTRY_COMPARE_WITH_TIMEOUT(runs->count(), 3, kLongMs);
+        QVERIFY(runs->itemText(0).startsWith(QStringLiteral("noise, ")));
+        QTRY_VERIFY_WITH_TIMEOUT(runs->itemText(1).startsWith(QStringLiteral("task 0: plain fine-tuning (tuning, ")), kLongMs);
+        QVERIFY2(runs->itemText(2).startsWith(QStringLiteral("task 0: L2 to the start 0.5 (tuning, ")), qPrintable(runs->itemText(2)));
     }
 
     /// What one panel says at length stands below all, so that no row of plots is lower than another; on paper it stays in its panel.
