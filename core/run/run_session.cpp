@@ -163,6 +163,7 @@ SessionOutcome RunSession::finish() {
 void RunSession::monitor() {
     auto last = Clock::now(), lastBeat = last - kBeat, stopSince = Clock::time_point::max();
     std::int64_t lastTokens = 0;
+    double quiet = 0; // seconds without news: a step of minutes is no slower for it
     std::unique_lock lock(m_mutex);
     while (m_working > 0) {
         m_changed.wait_for(lock, kTick, [&] { return m_working == 0; });
@@ -172,10 +173,11 @@ void RunSession::monitor() {
         last = now;
         if (m_mode == Mode::Run && m_waiting.empty()) {
             m_status.activeSeconds += seconds;
-            const double rate = seconds > 0 ? static_cast<double>(tokens - lastTokens) / seconds : 0;
-            const double weight = std::min(1.0, seconds / kRateSeconds);
-            m_status.tokensPerSecond =
-                m_status.tokensPerSecond == 0 ? rate : (1 - weight) * m_status.tokensPerSecond + weight * rate;
+            quiet += seconds;
+        }
+        if (tokens != lastTokens) {
+            noteRate(static_cast<double>(tokens - lastTokens), quiet);
+            quiet = 0;
         }
         lastTokens = tokens;
         m_status.begunTokens = begunTokens(tokens);
@@ -207,6 +209,14 @@ void RunSession::monitor() {
             lock.lock();
         }
     }
+}
+
+/// Under m_mutex. So many tokens were done in so many seconds of work.
+void RunSession::noteRate(double tokens, double seconds) {
+    if (seconds <= 0)
+        return;
+    const double weight = m_status.tokensPerSecond > 0 ? std::min(1.0, seconds / kRateSeconds) : 1.0;
+    m_status.tokensPerSecond += weight * (tokens / seconds - m_status.tokensPerSecond);
 }
 
 /// Under m_mutex. What cells in work have taken of `tokens`, in tokens as planned (by those that are finished: a plan guesses at those of texts).

@@ -121,6 +121,7 @@ private:
     std::vector<std::string> chooseKeys(int batch, const std::unordered_set<std::string>& inWork, Wanted& wanted);
     Result<void> take(const BatchRequest& request, Measurement measurement);
     void waitWhilePaused();
+    void noteRate(double tokens, double seconds);
     double begunTokens(std::int64_t tokens) const;
     void leaveOut(int cell, double share);
     void closeBatch(int batch, const Wanted& wanted, const Result<void>& result,

@@ -209,9 +209,14 @@ private Q_SLOTS:
         std::jthread working([&] { summary = run::workStudy(tuning.study.folder, options, factory); });
         // 1,125 tokens are 1,500 as planned, by the bases, which took 480 of 640.
         const bool held = QTest::qWaitFor([&] { return tuning.written().freshTokens == 640 && tuning.written().begunTokens == 1500; });
+        const double rate = tuning.written().tokensPerSecond;
+        QTest::qWait(1000); // a long step
+        const double later = tuning.written().tokensPerSecond;
         go.set_value();
         working.join();
         QVERIFY(held);
+        QVERIFY(rate > 0);
+        QCOMPARE(later, rate);
         QVERIFY2(*summary, summary->has_value() ? "" : summary->error().text().c_str());
         QCOMPARE(tuning.written().freshTokens, 4 * TuningStudy::kBase + 8 * TuningStudy::kTuned);
         QCOMPARE(tuning.written().begunTokens, 0.0);
