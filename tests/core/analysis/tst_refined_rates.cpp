@@ -268,7 +268,7 @@ private Q_SLOTS:
         FigureOptions options;
         options.strength = kEnvelopeStrength;
         const FigurePanel panel = test::figureOf("trade-off", results, options).panels.front();
-        QVERIFY(says(panel.notes, "plain fine-tuning 0.001 to 0.002"));
+        QVERIFY(says(panel.notes, "plain fine-tuning at 0.001 to 0.002"));
         // scoreOf in ID: run 1 at 0.002 and run 2 at 0.001 are at the foot of their parabolas.
         const FigurePoint plain = pointsOf(panel, "plain").at(0);
         QCOMPARE(plain.n, 6);
