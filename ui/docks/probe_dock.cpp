@@ -131,17 +131,31 @@ void ProbeDock::chooseKind() {
     m_seenProbes = probes;
 }
 
-/// Of a probe that the study does not have yet. Tasks of suites are dear under noise: they wait for a click.
+/// The last one of the shown series and of a kind that measures such tasks in such roles; null where there is none.
+const study::Probe* ProbeDock::probeAlike() const {
+    const std::string series = m_series->currentText().toStdString();
+    const std::vector<study::Probe>& probes = m_session.study().probes;
+    const auto last = std::find_if(probes.rbegin(), probes.rend(), [&](const study::Probe& one) {
+        const study::ProbeKind* kind = study::findProbeKind(one.kind);
+        return one.series == series && kind && !isBase() && kind->trains == trains() && (!trains() || canBeShown(one.settings));
+    });
+    return last == probes.rend() ? nullptr : &*last;
+}
+
+/// Of a probe that the study does not have yet: what is ticked stays from one kind to another. Tasks of suites are dear under noise:
+/// they wait for a click.
 std::vector<study::TaskInProbe> ProbeDock::firstRoles() const {
-    std::vector<study::TaskInProbe> roles;
-    const std::string dataTask = m_data->currentData().toString().toStdString();
-    if (trains() && !dataTask.empty())
-        roles.push_back({dataTask, study::Role::InDistribution});
-    for (const study::Task& task : m_session.study().tasks)
-        if (task.kind == study::TaskKind::TextLoss || (isBase() && task.kind == study::TaskKind::Suite))
-            roles.push_back({task.name, roles.empty() && !trains() ? study::Role::InDistribution
-                                                                   : study::Role::OutOfDistribution});
-    return roles;
+    study::Probe changed;
+    if (const study::Probe* alike = probeAlike())
+        changed = *alike;
+    else
+        for (const study::Task& task : m_session.study().tasks)
+            if (task.kind == study::TaskKind::TextLoss || (isBase() && task.kind == study::TaskKind::Suite))
+                changed.tasks.push_back({task.name, changed.tasks.empty() && !trains() ? study::Role::InDistribution
+                                                                                       : study::Role::OutOfDistribution});
+    if (trains())
+        setDataTask(changed, m_data->currentData().toString().toStdString());
+    return changed.tasks;
 }
 
 void ProbeDock::loadProbe() {
@@ -231,16 +245,23 @@ void ProbeDock::showTuning() {
 
 /// What is trained on is measured as in-distribution, and no longer what was trained on before: the ID score would be the mean of both.
 void ProbeDock::setDataTask(study::Probe& probe, const std::string& name) {
-    if (const Json before = probe.settings.value("data_task", Json()); before.is_string() && before.get<std::string>() != name)
+    const Json before = probe.settings.is_object() ? probe.settings.value("data_task", Json()) : Json();
+    if (before.is_string() && before.get<std::string>() != name)
         std::erase_if(probe.tasks, [&](const study::TaskInProbe& one) {
             return one.task == before.get<std::string>() && one.role == study::Role::InDistribution;
         });
     probe.settings["data_task"] = name;
+    if (name.empty())
+        return;
+    const auto at = std::find_if(probe.tasks.begin(), probe.tasks.end(), [&](const study::TaskInProbe& one) { return one.task == name; });
+    if (at == probe.tasks.end())
+        probe.tasks.insert(probe.tasks.begin(), {name, study::Role::InDistribution});
+    else
+        at->role = study::Role::InDistribution;
 }
 
 void ProbeDock::takeTuning(study::Probe& changed) const {
-    const std::string dataTask = m_data->currentData().toString().toStdString();
-    setDataTask(changed, dataTask);
+    setDataTask(changed, m_data->currentData().toString().toStdString());
     changed.settings["training"]["epochs"] = m_epochs->value();
     changed.settings["training"]["batch_examples"] = m_batch->value();
     changed.settings["training"]["lora_rank"] = m_loraRank->value();
@@ -252,14 +273,6 @@ void ProbeDock::takeTuning(study::Probe& changed) const {
     // All that is used and nothing else is said, as commands say it: equal trainings have equal keys.
     if (const auto whole = train::fineTuneSettingsFromJson(changed.settings["training"], ""))
         changed.settings["training"] = train::toJson(*whole);
-    if (dataTask.empty())
-        return;
-    const auto at = std::find_if(changed.tasks.begin(), changed.tasks.end(),
-                                 [&](const study::TaskInProbe& one) { return one.task == dataTask; });
-    if (at == changed.tasks.end())
-        changed.tasks.insert(changed.tasks.begin(), {dataTask, study::Role::InDistribution});
-    else
-        at->role = study::Role::InDistribution;
 }
 
 QString ProbeDock::strengthsLabel() const {

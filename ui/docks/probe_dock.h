@@ -86,6 +86,7 @@ private:
     void showTuning();
     void takeTuning(study::Probe& changed) const;
     static void setDataTask(study::Probe& probe, const std::string& name);
+    const study::Probe* probeAlike() const;
     std::vector<study::TaskInProbe> firstRoles() const;
     void addToProbe(const std::vector<study::Task>& tasks, study::Role role);
 

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 // What the probe dock's fields of a training set, keep and show again, on the sample; and settings that were written by hand.
+#include <algorithm>
+
 #include <QCheckBox>
 #include <QComboBox>
 #include <QDir>
 #include <QDoubleSpinBox>
+#include <QSignalSpy>
 #include <QSpinBox>
 #include <QToolButton>
 #include <QtTest>
@@ -50,6 +53,7 @@ private Q_SLOTS:
     void trainingDetailsAreReadBack();
     void theLargestTrainingIsKept();
     void adaptersComeBackAsTheyWere();
+    void tasksStayTickedFromKindToKind();
     void secondsBelowNoneAreTheUsualOnes();
     void mitigationsAreSet();
     void mitigationsAreReadBack();
@@ -229,6 +233,52 @@ void TrainingFieldsTest::adaptersComeBackAsTheyWere() {
     QTRY_COMPARE(training().value("lora_rank", 0), 8);
     QCOMPARE(training().value("lora_alpha", 0.0), 32.0);
     QCOMPARE(training().value("lora_matrices", ""), std::string("mlp"));
+}
+
+/// Between kinds that train, and between kinds that do not; a rescan in between changes nothing.
+void TrainingFieldsTest::tasksStayTickedFromKindToKind() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    const auto suite = std::ranges::find(m_window->session().study().tasks, study::TaskKind::Suite, &study::Task::kind);
+    QVERIFY(suite != m_window->session().study().tasks.end());
+    const std::string task = suite->name; // the session makes its tasks anew
+    const auto click = [this](const std::string& name) {
+        auto* box = named<QCheckBox>(m_window.get(), QString::fromStdString(name) + QStringLiteral(": OOD"));
+        QVERIFY2(box, name.c_str());
+        box->click();
+    };
+    const auto has = [this](const std::string& name, study::Role role) {
+        return std::ranges::find(probe().tasks, study::TaskInProbe{name, role}) != probe().tasks.end();
+    };
+    auto* data = named<QComboBox>(m_window.get(), QStringLiteral("Fine-tuning data"));
+    QVERIFY(!has(task, study::Role::OutOfDistribution));
+    click(task);
+    click("glosses");
+    const std::vector<study::TaskInProbe> ticked = probe().tasks;
+    QVERIFY(has(task, study::Role::OutOfDistribution) && !has("glosses", study::Role::OutOfDistribution));
+    choose(kind(), QStringLiteral("Interpolation"));
+    QCOMPARE(probe().kind, std::string(study::kInterpolation));
+    QVERIFY(probe().tasks == ticked);
+    QSignalSpy changed(&m_window->session(), &StudySession::seriesChanged);
+    m_window->session().rescan();
+    QVERIFY(changed.wait(kLongMs));
+    QVERIFY(probe().kind == study::kInterpolation && probe().tasks == ticked);
+    // What it trains on is its ID task alone.
+    choose(data, data->itemText(data->currentIndex() == 0 ? 1 : 0));
+    QTRY_VERIFY(has(data->currentText().toStdString(), study::Role::InDistribution));
+    QCOMPARE(std::ranges::count(probe().tasks, study::Role::InDistribution, &study::TaskInProbe::role), 1);
+    QVERIFY(has(task, study::Role::OutOfDistribution));
+    // Of other kinds another task is the ID one.
+    choose(kind(), QStringLiteral("Gaussian noise"));
+    QVERIFY(has("dictionary", study::Role::InDistribution) && !has(task, study::Role::OutOfDistribution));
+    click(task);
+    click("bible");
+    const std::vector<study::TaskInProbe> underNoise = probe().tasks;
+    choose(kind(), QStringLiteral("Pruning"));
+    QVERIFY(probe().kind == study::kPruning && probe().tasks == underNoise);
+    choose(kind(), QStringLiteral("Base evaluation")); // everything
+    QVERIFY(std::ranges::find(probe().tasks, std::string("bible"), &study::TaskInProbe::task) != probe().tasks.end());
 }
 
 /// The field says what is stored.
