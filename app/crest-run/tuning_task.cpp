@@ -12,9 +12,9 @@
 
 #include "app/command_line.h"
 #include "app/crest-run/probe_tasks.h"
-#include "core/data/texts.h"
 #include "core/data/tuning_data.h"
 #include "core/series/tokenizer_files.h"
+#include "core/study/replayed_text.h"
 #include "core/text/tokenizer.h"
 #include "core/train/fine_tune_settings.h"
 
@@ -57,22 +57,6 @@ Result<std::vector<std::string>> notesOf(const data::TuningDataSettings& setting
     for (std::size_t i = 0; i < set->counts.badExamples.size() && i < kShownBadRows; ++i)
         notes.push_back("cannot be used: " + set->counts.badExamples[i]);
     return notes;
-}
-
-/// A text that is replayed must be readable, and have a window: what its head tells, all of it where it is small.
-Result<void> checkReplay(const study::Plan& plan, const JobContext& job) {
-    if (!plan.probe.settings.is_object() || !plan.probe.settings.contains("replay") || plan.checkpoints.empty())
-        return {};
-    const std::string file = plan.probe.settings["replay"].get<std::string>();
-    CREST_TRY(head, data::readTextsHead(file));
-    CREST_TRY(tokenizer, text::Tokenizer::load(series::tokenizerFolder(plan.checkpoints.front().path)));
-    if (!head.whole || !tokenizer.eosId())
-        return {};
-    CREST_TRY(training, train::fineTuneSettingsFromJson(plan.probe.settings["training"], "training"));
-    CREST_TRY(tokens, data::tokenizeTexts(head.texts, tokenizer, *tokenizer.eosId(), job));
-    const auto window = static_cast<std::int32_t>(training.replayTokens);
-    const auto cut = data::cutWindows(tokens, {.context = window, .stride = window, .fullOnly = true});
-    return cut ? Result<void>() : fail(cut.error().kind, cut.error().message, file);
 }
 
 template<class T> void addKey(CLI::App& command, TuningOptions& options, const char* option, const char* key, const char* about) {
@@ -185,7 +169,8 @@ Result<std::vector<std::string>> tuningNotes(const study::Plan& plan, const JobC
         if (problem && (!read || job.stopRequested()))
             return fail(*problem);
     }
-    CREST_CHECK(checkReplay(plan, job));
+    const std::vector<std::string> replayed = study::replayNotes(plan);
+    lines.insert(lines.end(), replayed.begin(), replayed.end());
     return lines;
 }
 

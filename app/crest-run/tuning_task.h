@@ -37,8 +37,8 @@ void addTuningOptions(CLI::App& command, TuningOptions& options);
 /// The task that measures the held-out part; its other rows are trained on. Reads the first rows of the data.
 Result<study::Task> tuningTask(const TuningOptions& options, const series::Series& series);
 /// What a person should know of a plan's fine-tuning data before anything is trained on them: rows that cannot be used, examples that
-/// are cut, left out or repeated; a line each, with the task's name. Tokenises them as every cell will, once for each tokenizer of
-/// the plan. Where no tokenizer can, its error; or why the text that is replayed cannot be.
+/// are cut, left out or repeated, measured texts that are replayed; a line each, with the task's name. Tokenises the data as every
+/// cell will, once for each tokenizer of the plan. Where no tokenizer can, its error.
 Result<std::vector<std::string>> tuningNotes(const study::Plan& plan, const JobContext& job);
 
 /// Study::Probe::settings: every setting of the training, said.

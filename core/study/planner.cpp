@@ -20,6 +20,7 @@
 #include "core/series/weight_check.h"
 #include "core/study/chat_tasks.h"
 #include "core/study/finer_rates.h"
+#include "core/study/replayed_text.h"
 #include "core/study/study_json.h"
 #include "core/study/suite_tasks.h"
 
@@ -132,6 +133,12 @@ Result<void> checkText(const Task& task, const fs::path& file) {
 }
 
 Result<void> checkContext(const Plan& plan, const series::Checkpoint& checkpoint) {
+    if (const Json& ofProbe = plan.probe.settings; ofProbe.is_object() && ofProbe.contains("replay"))
+        if (const auto window = ofProbe.at("training").value("replay_tokens", std::int64_t{128}); window > checkpoint.spec->contextLength)
+            return fail(ErrorKind::OutOfRange,
+                        fmt::format("Windows of replayed text are {} tokens, longer than this model's context of {}.", window,
+                                    checkpoint.spec->contextLength),
+                        checkpoint.path.string());
     for (const Task& task : plan.tasks) {
         if (task.kind == TaskKind::TuningLoss) {
             CREST_TRY(json, parseJson(task.definition, task.name));
@@ -341,6 +348,7 @@ Result<Plan> planProbe(const StudyFolder& folder, const Probe& probe, const seri
     }
     if (chosen.empty())
         return fail(ErrorKind::NotFound, "This series has no checkpoint that can be used.", series.path.string());
+    CREST_CHECK(checkReplayedText(plan.probe.settings, chosen.front()->path, job));
     double flops = 0;
     series::CheckCache checks(checkCacheOf(folder.path()));
     for (const series::Checkpoint* checkpoint : chosen) {

@@ -37,7 +37,7 @@ bool addFile(const fs::path& file, Sha256& hash) {
 
 /// Names, sizes and times of everything below a folder (or of a file): what was read stands as long as it does. ""
 /// where that cannot be said.
-std::string stampOf(const fs::path& folder) {
+std::string dataStampOf(const fs::path& folder) {
     const auto data = data::DataFolder::open(folder);
     if (!data)
         return {};
@@ -129,12 +129,12 @@ std::string keyOf(Task task, const std::string& stamp) {
 
 Result<Pinned> pinnedOf(const Task& task, const data::ChatTemplate* chat, const JobContext& job) {
     static Remembered remembered;
-    const std::string stamp = stampOf(task.textsPath), asked = chat ? "\nas a chat" : ""; // by the template of its definition
+    const std::string stamp = dataStampOf(task.textsPath), asked = chat ? "\nas a chat" : ""; // by the template of its definition
     Pinned pinned;
     if (!stamp.empty() && remembered.find(keyOf(task, stamp) + asked, pinned))
         return pinned;
     CREST_TRY(fresh, pin(task, chat, job));
-    if (stamp.empty() || stampOf(task.textsPath) != stamp)
+    if (stamp.empty() || dataStampOf(task.textsPath) != stamp)
         return fresh;
     Task whole = task; // as it will be asked for once it is pinned
     whole.shots = fresh.shots;

@@ -195,9 +195,10 @@ private Q_SLOTS:
         QVERIFY2(mixed.code == 0, mixed.err);
         QCOMPARE(mixed.lines.front().at("cells").get<int>(), 2 * (1 + 2));
         QCOMPARE(mixed.lines.front().at("kept_trainings").get<int>(), 2);
-        const Ended replayed = command("finetune", {"--rates", "0.01", "--replay", pathOf(m_text), "--replay-share", "0.25",
-                                                    "--replay-tokens", "32"});
+        const Ended replayed = command("finetune", QStringList{"--rates", "0.02", "--replay", pathOf(m_text), "--replay-share", "0.25", "--replay-tokens", "32",
+                                                               "--max-windows", "4"} + texts(QStringLiteral("ood")));
         QVERIFY2(replayed.code == 0, replayed.err);
+        QVERIFY2(replayed.err.contains("words is not held out: the same file is replayed in training"), replayed.err);
 
         const Ended results = crestRun({"results", pathOf(study), "--json"});
         std::map<std::pair<std::string, double>, std::map<std::string, double>> values; // of the first checkpoint

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <filesystem>
 
+#include <QComboBox>
 #include <QEvent>
 #include <QLabel>
 #include <QPointer>
 #include <QPushButton>
 
 #include "core/study/finer_rates.h"
+#include "core/study/replayed_text.h"
 #include "ui/data/format.h"
 #include "ui/docks/finer_rates_row.h"
 #include "ui/docks/probe_defaults.h"
@@ -21,6 +23,14 @@ namespace crest::ui {
 namespace {
 
 constexpr int kFinerOnEachSide = 1; ///< asked again: half-way once more
+
+/// What it costs, and what is to be known of it before it runs.
+QString planText(const PlanPreview& preview) {
+    QString text = costText(preview.cost, preview.repeatedTrainings);
+    for (const std::string& note : study::replayNotes(*preview.plan))
+        text += u'\n' + toQString(note);
+    return text;
+}
 
 } // namespace
 
@@ -94,7 +104,7 @@ void ProbeDock::showPlan() {
     if (atWork || !m_session.isOpen() || !problem.isEmpty())
         m_cost->clear(); // at work, how far it is stands in Runs
     else if (known)
-        m_cost->setText(costText(m_plan->cost, m_plan->repeatedTrainings));
+        m_cost->setText(planText(*m_plan));
     else if (!m_plan && m_cost->text().isEmpty())
         m_cost->setText(tr("Planning..."));
     m_cost->setVisible(!m_cost->text().isEmpty());

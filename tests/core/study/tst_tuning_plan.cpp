@@ -10,6 +10,7 @@
 #include "core/series/series.h"
 #include "core/study/finer_rates.h"
 #include "core/study/planner.h"
+#include "core/study/replayed_text.h"
 #include "core/study/study_json.h"
 #include "tests/core/series/make_checkpoint.h"
 
@@ -226,6 +227,59 @@ private Q_SLOTS:
         QVERIFY(plain > 0);
         QCOMPARE(tokens(0.001) - plain, std::int64_t{3 * 1 * 32});
         QCOMPARE(tokens(0.25) - plain, std::int64_t{3 * 4 * 32});
+    }
+
+    void textThatCannotBeReplayedIsRefused() {
+        Place place;
+        test::writeText(place.root / "small" / "step0" / "tokenizer.json",
+                        R"({"added_tokens":[{"id":1,"content":"</s>","special":true,"normalized":false,"single_word":false,"lstrip":false,"rstrip":false}],)"
+                        R"("model":{"type":"BPE","vocab":{"a":0},"merges":[]}})");
+        test::writeText(place.root / "small" / "step0" / "tokenizer_config.json", R"({"eos_token":"</s>"})");
+        const auto refusal = [&](const std::string& content, int window) {
+            test::writeText(place.root / "old.txt", content);
+            Probe probe = tuningProbe();
+            probe.settings["training"].update(Json{{"replay_share", 0.5}, {"replay_tokens", window}});
+            probe.settings["replay"] = (place.root / "old.txt").string();
+            const auto folder = StudyFolder::draft(place.root / "draft", place.study);
+            const auto made = planProbe(*folder, probe, place.series, {});
+            return made ? std::string("planned") : made.error().text();
+        };
+        const auto says = [](const std::string& text, const char* part) {
+            if (text.find(part) == std::string::npos)
+                qWarning("%s", text.c_str());
+            return text.find(part) != std::string::npos;
+        };
+        // 15 letters, a token each, and the end token are a window of 15 tokens and their targets.
+        QVERIFY(says(refusal(std::string(15, 'a'), 15), "planned"));
+        QVERIFY(says(refusal(std::string(15, 'a'), 16), "old.txt: the text has 16 tokens, too few for one full window of 17"));
+        QVERIFY(says(refusal("", 16), "old.txt: the file is empty"));
+        QVERIFY(says(refusal("bad \xff\n", 16), "line 1 is no UTF-8"));
+        const int context = static_cast<int>(test::tinySpec().contextLength);
+        QVERIFY(says(refusal(std::string(2000, 'a'), context), "planned"));
+        QVERIFY(says(refusal(std::string(2000, 'a'), context + 1), "longer than this model's context"));
+    }
+
+    void measuredTextThatIsReplayedIsSaid() {
+        Place place;
+        test::writeText(place.root / "old.txt", std::string(2000, 'a'));
+        test::writeText(place.root / "copy.txt", std::string(2000, 'a'));
+        test::writeText(place.root / "other.txt", std::string(2001, 'a'));
+        const auto notes = [&](const char* measured) {
+            place.study.tasks.resize(1);
+            place.study.tasks.push_back({.name = "prose", .textsPath = (place.root / measured).string(), .dataHash = "",
+                                         .windowTokens = 16, .strideTokens = 16});
+            Probe probe = tuningProbe();
+            probe.tasks.push_back({"prose", Role::OutOfDistribution});
+            const std::vector<std::string> plain = replayNotes(place.plan(probe, {}));
+            probe.settings["training"].update(Json{{"replay_share", 0.5}, {"replay_tokens", 16}});
+            probe.settings["replay"] = (place.root / "old.txt").string();
+            const Plan plan = place.plan(probe, {});
+            return plain.empty() && plan.tasks.size() == 2 ? replayNotes(plan) : std::vector<std::string>{"no plan"};
+        };
+        const std::vector<std::string> said{"prose is not held out: the same file is replayed in training"};
+        QCOMPARE(notes("old.txt"), said);
+        QCOMPARE(notes("copy.txt"), said); // its content counts
+        QCOMPARE(notes("other.txt"), std::vector<std::string>());
     }
 };
 

@@ -331,7 +331,16 @@ void TrainingFieldsTest::mitigationsAreSet() {
     QVERIFY(text.open(QIODevice::WriteOnly));
     text.write(QByteArray("In the beginning there was a text of some length.\n").repeated(200));
     text.close();
+    QFile none(dir.filePath(QStringLiteral("none.txt")));
+    QVERIFY(none.open(QIODevice::WriteOnly));
+    typeOver(m_text, none.fileName());
+    QTRY_VERIFY_WITH_TIMEOUT(isSaid(m_dock, "none.txt: the file is empty") && !canRun(), kLongMs);
+    for (const study::Task& task : m_window->session().study().tasks)
+        if (task.name == "bible") // which is measured
+            typeOver(m_text, QString::fromStdString(task.textsPath));
+    QTRY_VERIFY_WITH_TIMEOUT(isSaid(m_dock, "bible is not held out: the same file is replayed in training") && canRun(), kLongMs);
     typeOver(m_text, file);
+    QTRY_VERIFY_WITH_TIMEOUT(!isSaid(m_dock, "is not held out") && canRun(), kLongMs);
     QTRY_COMPARE(probe().settings["training"].value("replay_share", 0.0), 0.125);
     QCOMPARE(probe().settings["training"].value("replay_tokens", 0), 128);
     auto* window = named<QSpinBox>(m_window.get(), QStringLiteral("Tokens of a window of replayed text"));
