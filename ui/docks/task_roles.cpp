@@ -5,6 +5,8 @@
 #include <QGridLayout>
 #include <QLabel>
 #include <QMenu>
+#include <QPainter>
+#include <QStyle>
 #include <QToolButton>
 
 #include "core/data/suite.h"
@@ -30,6 +32,27 @@ QString taskToolTip(const study::Task& task) {
         .arg(toQString(task.textsPath), count, countText(task.windowTokens, "token"))
         .arg(task.strideTokens);
 }
+
+/// Says by "…" that it is longer than its place; its text is whole.
+class TaskName : public QLabel {
+public:
+    explicit TaskName(const QString& name)
+        : QLabel(name) {
+        setTextFormat(Qt::PlainText);
+        setMinimumWidth(6 * kRhythm);
+        setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    }
+
+protected:
+    void paintEvent(QPaintEvent* event) override {
+        const QRect room = contentsRect();
+        if (fontMetrics().horizontalAdvance(text()) <= room.width())
+            return QLabel::paintEvent(event);
+        QPainter painter(this);
+        style()->drawItemText(&painter, room, static_cast<int>(alignment()), palette(), isEnabled(),
+                              fontMetrics().elidedText(text(), Qt::ElideRight, room.width()), foregroundRole());
+    }
+};
 
 QCheckBox* roleBox(const QString& role, const QString& task, const QString& tip) {
     auto* box = new QCheckBox;
@@ -89,9 +112,7 @@ void TaskRoles::setTasks(const std::vector<study::Task>& tasks) {
 void TaskRoles::addRow(const study::Task& task) {
     const QString name = toQString(task.name);
     const int row = static_cast<int>(m_rows.size()) + 2;
-    auto* label = new QLabel(name);
-    label->setMinimumWidth(6 * kRhythm); // a long name is cut, its end stands in the tip
-    label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    auto* label = new TaskName(name);
     label->setToolTip(name + u'\n' + taskToolTip(task));
     auto* preview = new QToolButton;
     preview->setIcon(icon(QStringLiteral("search")));

@@ -6,6 +6,7 @@
 #include <QComboBox>
 #include <QDir>
 #include <QDoubleSpinBox>
+#include <QLabel>
 #include <QSignalSpy>
 #include <QSpinBox>
 #include <QToolButton>
@@ -54,6 +55,7 @@ private Q_SLOTS:
     void theLargestTrainingIsKept();
     void adaptersComeBackAsTheyWere();
     void tasksStayTickedFromKindToKind();
+    void longTaskNamesEndInAnEllipsis();
     void secondsBelowNoneAreTheUsualOnes();
     void mitigationsAreSet();
     void mitigationsAreReadBack();
@@ -279,6 +281,34 @@ void TrainingFieldsTest::tasksStayTickedFromKindToKind() {
     QVERIFY(probe().kind == study::kPruning && probe().tasks == underNoise);
     choose(kind(), QStringLiteral("Base evaluation")); // everything
     QVERIFY(std::ranges::find(probe().tasks, std::string("bible"), &study::TaskInProbe::task) != probe().tasks.end());
+}
+
+/// Drawn as its shortened text is; the whole one stands in the tip.
+void TrainingFieldsTest::longTaskNamesEndInAnEllipsis() {
+    openSampleForTuning();
+    if (QTest::currentTestFailed())
+        return;
+    study::Task task = m_window->session().study().tasks.front();
+    task.name = "a task whose name is longer than any dock beside a figure is wide, as names of suites can be";
+    const QString name = QString::fromStdString(task.name);
+    m_window->session().addTask(task);
+    const auto labelOf = [&]() -> QLabel* {
+        for (QLabel* label : m_dock->findChildren<QLabel*>())
+            if (label->text() == name)
+                return label;
+        return nullptr;
+    };
+    QTRY_VERIFY(labelOf() && labelOf()->isVisible() && labelOf()->width() > 0);
+    QLabel* label = labelOf();
+    QTest::qWait(0); // laid out
+    const QString shortened = label->fontMetrics().elidedText(name, Qt::ElideRight, label->contentsRect().width());
+    QVERIFY(shortened.endsWith(QChar(0x2026)) && shortened.size() < name.size());
+    const QImage drawn = label->grab().toImage();
+    label->setText(shortened);
+    QCOMPARE(label->grab().toImage(), drawn);
+    label->setText(name.first(shortened.size())); // as much of it as fits
+    QVERIFY(label->grab().toImage() != drawn);
+    QVERIFY(label->toolTip().startsWith(name + u'\n'));
 }
 
 /// The field says what is stored.
