@@ -47,6 +47,7 @@ struct Entry {
     const char* needs; ///< what the run must be of, in words
     bool (*can)(const ProbeResults&);
     Result<Figure> (*make)(const ProbeResults&, const FigureOptions&, const Inflections&);
+    bool inflections = true; ///< FigureOptions::inflections is looked at
 };
 
 using enum YQuantity;
@@ -58,23 +59,27 @@ const Entry kEntries[] = {
     {"chosen-rate", "chosen rate and its trend", {Value, kLog, kLog}, true, "a fine-tuning probe with an ID task", &isTuning,
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return chosenRateFigure(results, options);
-     }},
+     },
+     false},
     {"decomposition", "base + sensitivity", {}, true, "a probe that modifies checkpoints", &isSweep, &decompositionFigure},
     {"rate-map", "map of strength and pretraining", {Change, kLog, kLog}, false, "a probe that modifies checkpoints", &isSweep,
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return strengthMapFigure(results, options);
-     }},
+     },
+     false},
     {"distance", "distance of tuned weights", {Value, kLog, kLog}, true, "a probe that trains, with results that say how far weights went",
      &hasDistances,
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return distanceFigure(results, options);
-     }},
+     },
+     false},
     {"trade-off", "trade-off of mitigations", {Value, kLinear, kLinear}, false,
      "a fine-tuning or interpolation probe with ID and OOD tasks, and a second setting of the same training, at the same learning rate or with several",
      [](const ProbeResults& results) { return tradeOffChoices(results).any(); },
      [](const ProbeResults& results, const FigureOptions& options, const Inflections&) {
          return tradeOffFigure(results, options);
-     }},
+     },
+     false},
     {"figure-1", "Figure 1: mean of benchmarks, base and tuned", {Value, kLinear, kLinear}, true,
      "a fine-tuning probe with an ID task, and benchmarks (accuracies of suites) out of distribution",
      [](const ProbeResults& results) { return isTuning(results) && !benchmarksOf(results, {}).empty(); }, &figureOne},
@@ -107,13 +112,28 @@ std::vector<NamedFigure> figuresOf(const ProbeResults& results) {
     return figures;
 }
 
-FigureDefaults defaultsOf(const std::string& figure) {
-    if (figure.starts_with("training")) // by step, of what trainings log: training_figure.h
-        return {YQuantity::Value, AxisScale::Linear, AxisScale::Linear};
+namespace {
+
+/// Of a name with a panel's number, too; null where there is none.
+const Entry* entryOf(const std::string& figure) {
     const auto at = std::ranges::find_if(kEntries, [&](const Entry& entry) {
         return figure == entry.name || figure.starts_with(entry.name + std::string("-"));
     });
-    return at == std::end(kEntries) ? FigureDefaults{} : at->usual;
+    return at == std::end(kEntries) ? nullptr : at;
+}
+
+} // namespace
+
+FigureDefaults defaultsOf(const std::string& figure) {
+    if (figure.starts_with("training")) // by step, of what trainings log: training_figure.h
+        return {YQuantity::Value, AxisScale::Linear, AxisScale::Linear};
+    const Entry* entry = entryOf(figure);
+    return entry ? entry->usual : FigureDefaults{};
+}
+
+bool showsInflections(const std::string& figure) {
+    const Entry* entry = entryOf(figure);
+    return !entry || entry->inflections;
 }
 
 Result<Figure> makeFigure(const std::string& name, const ProbeResults& results, const FigureOptions& options,

@@ -27,6 +27,8 @@ struct FigureDefaults {
     AxisScale xScale = AxisScale::Log, yScale = AxisScale::Linear;
 };
 FigureDefaults defaultsOf(const std::string& figure);
+/// False of figures without curves that could turn: FigureOptions::inflections changes nothing there.
+bool showsInflections(const std::string& figure);
 
 /// Any of them. Errors: NotFound for another name (or a strength the run lacks), Mismatch where this run cannot give it, in a sentence that
 /// says what can.

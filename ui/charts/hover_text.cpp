@@ -20,7 +20,7 @@ QString number(double value) {
 QString xLine(const analysis::FigurePanel& panel, double x) {
     const QString title = QString::fromStdString(panel.x.title);
     if (panel.x.format != analysis::TickFormat::Tokens)
-        return number(x) + u' ' + title;
+        return title + u": " + number(x);
     const QString exact = std::abs(x) < 1e15 ? QString::number(static_cast<qlonglong>(std::llround(x))) : number(x);
     return QString::fromStdString(formatTokens(x)) + u" (" + exact + u") " + title;
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/analysis/probe_training_runs.h"
 #include "ui/data/format.h"
 #include "ui/data/places.h"
 
@@ -185,6 +186,12 @@ void StudySession::watchSamples(std::optional<analysis::ItemTableOptions> wanted
 const study::Probe* StudySession::probeOfRun(const std::string& runId) const {
     const auto found = d->probes.find(runId);
     return found == d->probes.end() ? nullptr : &found->second;
+}
+
+QString StudySession::trainingWordsOf(const std::string& runId) const {
+    const study::Probe* probe = probeOfRun(runId);
+    const study::ProbeKind* kind = probe ? study::findProbeKind(probe->kind) : nullptr;
+    return kind && kind->trains && probe->settings.is_object() ? toQString(analysis::trainingWords(*probe)) : QString();
 }
 
 int StudySession::measuredResults(const QString& checkpoint) const {

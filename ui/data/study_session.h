@@ -100,6 +100,8 @@ public:
     const std::vector<study::RunStatus>& runs() const;
     /// As it was planned; null while a run's plan is not read, and where it cannot be.
     const study::Probe* probeOfRun(const std::string& runId) const;
+    /// Of a run that trains, what tells it from others that are mostly called alike; "" of others.
+    QString trainingWordsOf(const std::string& runId) const;
     /// False until the runs of a study that was just opened have been read.
     bool runsKnown() const;
     /// Unfinished, neither paused nor stopped by the user, and nobody works on it or was just asked to: its runner was

@@ -22,10 +22,10 @@ bool isAtWork(const study::RunStatus& run) {
     return run.state == study::RunState::Running || run.state == study::RunState::Stopping;
 }
 
-QString cellText(const study::RunStatus& run, int column) {
+QString cellText(const study::RunStatus& run, const QString& words, int column) {
     switch (column) {
     case RunsModel::Name:
-        return runText(run.id);
+        return words.isEmpty() ? runText(run.id) : QStringLiteral("%1 (%2)").arg(words, runText(run.id));
     case RunsModel::Progress:
         return progressText(run);
     case RunsModel::Phase:
@@ -43,8 +43,10 @@ QString cellText(const study::RunStatus& run, int column) {
     }
 }
 
-QString runToolTip(const study::RunStatus& run) {
+QString runToolTip(const study::RunStatus& run, const QString& words) {
     QString text = QStringLiteral("Run ") + toQString(run.id);
+    if (!words.isEmpty())
+        text += u'\n' + words;
     if (!run.message.empty())
         text += u'\n' + toQString(run.message);
     if (!run.notes.empty())
@@ -63,7 +65,8 @@ QVariant header(int section, Qt::Orientation orientation, int role, std::initial
 
 } // namespace
 
-void RunsModel::setRuns(const std::vector<study::RunStatus>& runs) {
+void RunsModel::setRuns(const std::vector<study::RunStatus>& runs, const QStringList& words) {
+    m_words = QStringList(words.rbegin(), words.rend());
     std::vector<study::RunStatus> newest(runs.rbegin(), runs.rend());
     const bool sameRows =
         newest.size() == m_runs.size() && std::equal(newest.begin(), newest.end(), m_runs.begin(),
@@ -96,9 +99,9 @@ QVariant RunsModel::data(const QModelIndex& index, int role) const {
         return {};
     switch (role) {
     case Qt::DisplayRole:
-        return cellText(*run, index.column());
+        return cellText(*run, m_words.value(index.row()), index.column());
     case Qt::ToolTipRole:
-        return runToolTip(*run);
+        return runToolTip(*run, m_words.value(index.row()));
     case Qt::TextAlignmentRole:
         return index.column() == Rate || index.column() == Left || index.column() == Elapsed ? QVariant(kRight)
                                                                                              : QVariant();

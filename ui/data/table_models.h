@@ -19,7 +19,8 @@ class RunsModel : public QAbstractTableModel {
 public:
     enum Column { Name, Progress, Phase, Rate, Left, Elapsed, State, ColumnCount };
     using QAbstractTableModel::QAbstractTableModel;
-    void setRuns(const std::vector<study::RunStatus>& runs);
+    /// `words`: of each run what tells it from others (StudySession::trainingWordsOf), or "".
+    void setRuns(const std::vector<study::RunStatus>& runs, const QStringList& words = {});
     const study::RunStatus* at(int row) const;
 
     int rowCount(const QModelIndex& parent = {}) const override;
@@ -29,6 +30,7 @@ public:
 
 private:
     std::vector<study::RunStatus> m_runs;
+    QStringList m_words; ///< as the runs, newest first
 };
 
 class IssuesModel : public QAbstractTableModel {

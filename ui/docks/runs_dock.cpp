@@ -93,7 +93,7 @@ void RunsDock::setupTable() {
     QHeaderView* header = m_table->horizontalHeader();
     header->setHighlightSections(false);
     header->setDefaultAlignment(Qt::AlignLeft | Qt::AlignVCenter);
-    m_table->setColumnWidth(RunsModel::Name, 230);
+    m_table->setColumnWidth(RunsModel::Name, 340);
     m_table->setColumnWidth(RunsModel::Progress, 170);
     m_table->setColumnWidth(RunsModel::Phase, 190);
     for (const int column : {RunsModel::Rate, RunsModel::Left, RunsModel::Elapsed})
@@ -158,7 +158,10 @@ const study::RunStatus* RunsDock::shown() const {
 
 void RunsDock::showRuns() {
     m_updating = true;
-    m_model.setRuns(m_session.runs());
+    QStringList words;
+    for (const study::RunStatus& run : m_session.runs())
+        words << m_session.trainingWordsOf(run.id);
+    m_model.setRuns(m_session.runs(), words);
     for (int row = 0; row < m_model.rowCount(); ++row)
         if (toQString(m_model.at(row)->id) == m_session.shownRun() && m_table->currentIndex().row() != row)
             m_table->setCurrentIndex(m_model.index(row, 0));

@@ -8,6 +8,7 @@
 #include "core/analysis/checkpoint_place.h"
 #include "core/analysis/probe_curves.h"
 #include "core/analysis/probe_envelope.h"
+#include "core/analysis/probe_figure_list.h"
 #include "core/analysis/probe_measures.h"
 #include "core/analysis/probe_trade_off.h"
 #include "core/analysis/probe_training_runs.h"
@@ -45,9 +46,7 @@ void CurvesPage::fillRuns() {
 QString CurvesPage::runWords(const std::string& run) const {
     if (const auto known = m_runWords.find(run); known != m_runWords.end())
         return known->second;
-    const study::Probe* probe = m_session.probeOfRun(run);
-    const study::ProbeKind* kind = probe ? study::findProbeKind(probe->kind) : nullptr;
-    return kind && kind->trains && probe->settings.is_object() ? toQString(analysis::trainingWords(*probe)) : QString();
+    return m_session.trainingWordsOf(run);
 }
 
 /// The metrics that the shown results have; none where only losses of texts were measured.
@@ -122,8 +121,9 @@ void CurvesPage::fillPlaces() {
         one->setVisible(ofStrength);
     for (QWidget* one : {static_cast<QWidget*>(m_budget), static_cast<QWidget*>(m_budgetLabel)})
         one->setVisible(tradeOff);
-    for (QWidget* one : {static_cast<QWidget*>(m_x), static_cast<QWidget*>(m_xLabel), static_cast<QWidget*>(m_inflections)})
+    for (QWidget* one : {static_cast<QWidget*>(m_x), static_cast<QWidget*>(m_xLabel)})
         one->setVisible(!tradeOff); // which has a score on either axis
+    m_inflections->setVisible(analysis::showsInflections(m_name));
     fillX();
     fillShares();
 }

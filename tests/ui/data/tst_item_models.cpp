@@ -209,6 +209,9 @@ private Q_SLOTS:
         model.setRuns({runOf("first", study::RunState::Done, 128), more, runOf("third", study::RunState::Queued, 0)});
         QCOMPARE(text(model, 0, RunsModel::Name), QStringLiteral("third"));
         QVERIFY(model.at(3) == nullptr && model.at(-1) == nullptr);
+        model.setRuns({runOf("first", study::RunState::Done, 128), more}, {QStringLiteral("bible: plain fine-tuning"), QString()});
+        QVERIFY(model.index(1, RunsModel::Name).data().toString().startsWith(u"bible: plain fine-tuning (")); // newest first
+        QVERIFY(!model.index(0, RunsModel::Name).data().toString().contains(u'('));
         model.setRuns({});
         QCOMPARE(model.rowCount(), 0);
     }
