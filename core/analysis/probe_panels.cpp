@@ -21,6 +21,7 @@
 #include "core/analysis/probe_stages.h"
 #include "core/base/units.h"
 #include "core/study/finer_rates.h"
+#include "core/study/replayed_text.h"
 #include "core/study/training_log.h"
 
 namespace crest::analysis {
@@ -296,15 +297,9 @@ void addInflections(FigurePanel& panel, const ProbeResults& results, const std::
 }
 
 void addReplayedTexts(FigurePanel& panel, const ProbeResults& results) {
-    const study::Plan& plan = results.plan;
-    const std::string replayed = plan.probe.settings.is_object() ? plan.probe.settings.value("replay_hash", "") : std::string();
-    for (const study::Task& task : plan.tasks) {
-        if (replayed.empty() || task.kind != study::TaskKind::TextLoss || task.dataHash != replayed)
-            continue;
-        const std::string note = task.name + " is not held out: the same file is replayed in training";
+    for (std::string& note : study::replayNotes(results.plan))
         if (std::ranges::find(panel.notes, note) == panel.notes.end())
-            panel.notes.push_back(note);
-    }
+            panel.notes.push_back(std::move(note));
 }
 
 void addCautions(FigurePanel& panel, const ProbeResults& results, XQuantity x) {
