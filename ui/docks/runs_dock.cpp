@@ -5,15 +5,14 @@
 #include <QHBoxLayout>
 #include <QHeaderView>
 #include <QLabel>
-#include <QPainter>
 #include <QProgressBar>
-#include <QStyle>
 #include <QTableView>
 #include <QToolButton>
 #include <QVBoxLayout>
 
 #include "ui/data/format.h"
 #include "ui/dialogs/log_dialog.h"
+#include "ui/docks/elided_label.h"
 #include "ui/docks/progress_delegate.h"
 #include "ui/window/actions.h"
 #include "ui/window/icons.h"
@@ -52,19 +51,6 @@ QString detailText(const study::RunStatus& run) {
     return parts.join(QStringLiteral("   "));
 }
 
-/// Says by "..." that there is more than its place shows; its text and tooltip are whole.
-class DetailLabel : public QLabel {
-protected:
-    void paintEvent(QPaintEvent* event) override {
-        const QRect room = contentsRect();
-        if (fontMetrics().horizontalAdvance(text()) <= room.width())
-            return QLabel::paintEvent(event);
-        QPainter painter(this);
-        style()->drawItemText(&painter, room, static_cast<int>(alignment()), palette(), isEnabled(),
-                              fontMetrics().elidedText(text(), Qt::ElideRight, room.width()), foregroundRole());
-    }
-};
-
 } // namespace
 
 RunsDock::RunsDock(StudySession& session, Actions& actions, QWidget* parent)
@@ -73,7 +59,7 @@ RunsDock::RunsDock(StudySession& session, Actions& actions, QWidget* parent)
     , m_table(new QTableView)
     , m_bar(new QProgressBar)
     , m_state(new QLabel)
-    , m_detail(new DetailLabel) {
+    , m_detail(new ElidedLabel) {
     setObjectName(QStringLiteral("runsDock"));
     setupTable();
     setupHead(actions);

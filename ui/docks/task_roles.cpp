@@ -5,12 +5,11 @@
 #include <QGridLayout>
 #include <QLabel>
 #include <QMenu>
-#include <QPainter>
-#include <QStyle>
 #include <QToolButton>
 
 #include "core/data/suite.h"
 #include "ui/data/format.h"
+#include "ui/docks/elided_label.h"
 #include "ui/window/icons.h"
 #include "ui/window/theme.h"
 
@@ -33,26 +32,13 @@ QString taskToolTip(const study::Task& task) {
         .arg(task.strideTokens);
 }
 
-/// Says by "…" that it is longer than its place; its text is whole.
-class TaskName : public QLabel {
-public:
-    explicit TaskName(const QString& name)
-        : QLabel(name) {
-        setTextFormat(Qt::PlainText);
-        setMinimumWidth(6 * kRhythm);
-        setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
-    }
-
-protected:
-    void paintEvent(QPaintEvent* event) override {
-        const QRect room = contentsRect();
-        if (fontMetrics().horizontalAdvance(text()) <= room.width())
-            return QLabel::paintEvent(event);
-        QPainter painter(this);
-        style()->drawItemText(&painter, room, static_cast<int>(alignment()), palette(), isEnabled(),
-                              fontMetrics().elidedText(text(), Qt::ElideRight, room.width()), foregroundRole());
-    }
-};
+QLabel* taskName(const QString& name) {
+    auto* label = new ElidedLabel(name);
+    label->setTextFormat(Qt::PlainText);
+    label->setMinimumWidth(6 * kRhythm);
+    label->setSizePolicy(QSizePolicy::Ignored, QSizePolicy::Preferred);
+    return label;
+}
 
 QCheckBox* roleBox(const QString& role, const QString& task, const QString& tip) {
     auto* box = new QCheckBox;
@@ -112,7 +98,7 @@ void TaskRoles::setTasks(const std::vector<study::Task>& tasks) {
 void TaskRoles::addRow(const study::Task& task) {
     const QString name = toQString(task.name);
     const int row = static_cast<int>(m_rows.size()) + 2;
-    auto* label = new TaskName(name);
+    auto* label = taskName(name);
     label->setToolTip(name + u'\n' + taskToolTip(task));
     auto* preview = new QToolButton;
     preview->setIcon(icon(QStringLiteral("search")));
