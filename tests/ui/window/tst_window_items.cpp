@@ -29,6 +29,7 @@
 
 using namespace crest;
 using namespace crest::ui;
+using crest::test::choose;
 using crest::test::named;
 
 namespace {
@@ -47,11 +48,6 @@ std::string measuredStudy(const QString& folder, const pretend::Shape& shape) {
     options.threadsPerWorker = 1;
     const auto done = run::workStudy(*made, options, pretend::makeFactory({}), {});
     return done ? "" : done.error().text();
-}
-
-void choose(QComboBox* box, int index) {
-    box->setCurrentIndex(index);
-    Q_EMIT box->activated(index);
 }
 
 struct Opened {

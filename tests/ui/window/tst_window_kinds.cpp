@@ -27,6 +27,7 @@
 using namespace crest;
 using namespace crest::ui;
 using crest::test::buttonWith;
+using crest::test::choose;
 using crest::test::isSaid;
 using crest::test::named;
 using crest::test::smallSeries;
@@ -35,11 +36,6 @@ using crest::test::typeOver;
 namespace {
 
 constexpr int kLongMs = 60'000;
-
-void choose(QComboBox* box, const QString& text) {
-    box->setCurrentIndex(box->findText(text));
-    Q_EMIT box->activated(box->currentIndex());
-}
 
 /// 60 rows.
 QString writeDefinitions(const QTemporaryDir& dir) {

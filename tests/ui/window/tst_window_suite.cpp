@@ -30,6 +30,7 @@
 using namespace crest;
 using namespace crest::ui;
 using crest::test::buttonWith;
+using crest::test::choose;
 using crest::test::named;
 
 namespace {
@@ -68,11 +69,6 @@ std::unique_ptr<MainWindow> openWindow(const test::SeriesFixture& fixture) {
     if (QTest::qWaitForWindowExposed(window.get()))
         test::dropFolder(window.get(), fixture.seriesFolder);
     return QTest::qWaitFor([&] { return window->session().series().size() == 1; }, kLongMs) ? std::move(window) : nullptr;
-}
-
-void choose(QComboBox* box, int index) {
-    box->setCurrentIndex(index);
-    Q_EMIT box->activated(index);
 }
 
 } // namespace

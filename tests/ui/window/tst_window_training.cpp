@@ -31,17 +31,13 @@
 using namespace crest;
 using namespace crest::ui;
 using crest::test::buttonWith;
+using crest::test::choose;
 using crest::test::named;
 using crest::test::smallSeries;
 
 namespace {
 
 constexpr int kLongMs = 60'000;
-
-void choose(QComboBox* box, int index) {
-    box->setCurrentIndex(index);
-    Q_EMIT box->activated(index);
-}
 
 study::Task tuningTask(const QTemporaryDir& dir) {
     const QString rows = dir.filePath(QStringLiteral("definitions.jsonl"));

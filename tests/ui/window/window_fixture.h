@@ -6,6 +6,7 @@
 #include <ctime>
 
 #include <QApplication>
+#include <QComboBox>
 #include <QLabel>
 #include <QLineEdit>
 #include <QPushButton>
@@ -66,6 +67,15 @@ inline bool isSaid(const QWidget* place, const char* part) {
     const auto labels = place->findChildren<QLabel*>();
     return std::any_of(labels.begin(), labels.end(),
                        [&](const QLabel* label) { return label->isVisible() && label->text().contains(QLatin1String(part)); });
+}
+
+/// As if the user chose the entry.
+inline void choose(QComboBox* box, int index) {
+    box->setCurrentIndex(index);
+    Q_EMIT box->activated(index);
+}
+inline void choose(QComboBox* box, const QString& text) {
+    choose(box, box->findText(text));
 }
 
 /// As if the user typed over it and left it.
